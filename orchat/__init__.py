@@ -1,0 +1,92 @@
+"""orchat: work with language models inside a notebook.
+
+`OpenRouterChatGenerator` asks a model and streams its answer; ``%load_ext orchat`` brings ``%%openrouter`` into a
+notebook. Errors are in `orchat.errors`, all message parts in `orchat.messages`, more on tools in `orchat.tools`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from orchat._version import __version__ as __version__
+from orchat.errors import APIError, OrchatError
+from orchat.messages import (
+    ChatMessage,
+    ChatRole,
+    FileContent,
+    ImageContent,
+    ReasoningContent,
+    TextContent,
+    ToolCall,
+    ToolCallResult,
+)
+from orchat.secret import Secret
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from orchat.chat.reply import Reply
+    from orchat.openrouter.generator import OpenRouterChatGenerator
+    from orchat.streaming import StreamingChunk, ToolCallDelta, print_streaming_chunk
+    from orchat.tools import Tool, Toolset, create_tool_from_function, tool
+
+__all__ = [
+    "APIError",
+    "ChatMessage",
+    "ChatRole",
+    "FileContent",
+    "ImageContent",
+    "OpenRouterChatGenerator",
+    "OrchatError",
+    "ReasoningContent",
+    "Reply",
+    "Secret",
+    "StreamingChunk",
+    "TextContent",
+    "Tool",
+    "ToolCall",
+    "ToolCallDelta",
+    "ToolCallResult",
+    "Toolset",
+    "create_tool_from_function",
+    "print_streaming_chunk",
+    "tool",
+]
+
+# Loaded when first asked for, so that `%load_ext orchat` costs next to nothing.
+_LAZY = {
+    "OpenRouterChatGenerator": "orchat.openrouter.generator",
+    "Reply": "orchat.chat.reply",
+    "StreamingChunk": "orchat.streaming",
+    "Tool": "orchat.tools",
+    "ToolCallDelta": "orchat.streaming",
+    "Toolset": "orchat.tools",
+    "create_tool_from_function": "orchat.tools",
+    "print_streaming_chunk": "orchat.streaming",
+    "tool": "orchat.tools",
+}
+
+if not TYPE_CHECKING:  # hidden from type checkers, to which a wrong name shall be an error
+
+    def __getattr__(name: str) -> Any:
+        if (module := _LAZY.get(name)) is None:
+            raise AttributeError(f"module 'orchat' has no attribute {name!r}")
+        return getattr(import_module(module), name)
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """Bring ``%%openrouter`` into a shell: what ``%load_ext orchat`` calls."""
+    from orchat.jupyter import load_ipython_extension as load
+
+    load(shell)
+
+
+def unload_ipython_extension(shell: InteractiveShell) -> None:
+    """Take it out again, without a trace."""
+    from orchat.jupyter import unload_ipython_extension as unload
+
+    unload(shell)

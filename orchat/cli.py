@@ -1,0 +1,169 @@
+"""The command line: ``orchat demo``, ``orchat ask`` and ``orchat local``.
+
+``demo`` opens the quickstart notebook in JupyterLab (`orchat.demo`), ``ask`` streams one answer into the terminal,
+``local`` fetches the embedded model's weights. Each command imports what it needs when it runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NoReturn
+
+from orchat._version import __version__
+from orchat.errors import ConfigurationError, OrchatError
+
+INTERRUPTED = 130  # what a shell expects of a program that Ctrl-C ended
+BROKEN_PIPE = 141
+# A model's text, or an upstream's, must not steer the terminal: all control characters but newline and tab.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that proposes the command that was meant."""
+
+    commands: Sequence[str] = ()
+
+    def error(self, message: str) -> NoReturn:
+        if wrong := re.search(r"invalid choice: '([^']*)'", message):
+            message = f"no command is called `{wrong[1]}`."
+            if close := get_close_matches(wrong[1], self.commands, n=1):
+                message += f" Did you mean `{self.prog} {close[0]}`?"
+        super().error(message)
+
+    def add_commands(self) -> argparse._SubParsersAction[_Parser]:
+        added = self.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
+        self.commands = added.choices.keys()  # type: ignore[assignment]  # a live view: it grows with the commands
+        return added
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line.
+
+    Examples
+    --------
+    >>> parser().parse_args(["ask", "What is a Markov chain?", "-t", "0"]).temperature
+    0.0
+    """
+    top = _Parser(prog="orchat", description="Language models inside a notebook.")
+    top.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = top.add_commands()
+
+    demo = commands.add_parser("demo", help="open the quickstart notebook; no account needed")
+    demo.add_argument("folder", nargs="?", type=Path, default=Path("orchat-demo"), metavar="FOLDER")
+    demo.add_argument("--no-browser", action="store_true", help="only print the address")
+    demo.add_argument("--port", type=int, help="default: the first free one from 8888")
+    demo.set_defaults(command=_demo)
+
+    ask = commands.add_parser("ask", help="stream one answer into the terminal")
+    ask.add_argument("prompt", nargs="?", help="the question; `-`, or nothing in a pipe, reads standard input")
+    ask.add_argument("-m", "--model", help="default: ORCHAT_MODEL")
+    ask.add_argument("-s", "--system", help="a system message")
+    ask.add_argument("-t", "--temperature", type=float)
+    ask.set_defaults(command=_ask)
+
+    local = commands.add_parser("local", help="the embedded model, which needs no account")
+    actions = local.add_commands()
+    actions.add_parser("download", help="fetch its weights, once (93 MB)").set_defaults(command=_local_download)
+    actions.add_parser("status", help="say what is installed and where").set_defaults(command=_local_status)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; errors are one line on stderr."""
+    arguments = parser().parse_args(argv)
+    command: Callable[[argparse.Namespace], int] = arguments.command
+    try:
+        return command(arguments)
+    except OrchatError as error:
+        print(f"orchat: {_one_line(str(error))}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read stdout has left; the interpreter must not complain when it flushes what remains.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+
+
+def _one_line(text: str) -> str:
+    return _CONTROL.sub("", " ".join(text.split()))
+
+
+def _ask(arguments: argparse.Namespace) -> int:
+    from orchat.connect import connect
+    from orchat.messages import ChatMessage
+
+    prompt = _prompt(arguments.prompt)
+    messages = [ChatMessage.from_system(arguments.system)] if arguments.system else []
+    messages.append(ChatMessage.from_user(prompt))
+    settings = {} if arguments.temperature is None else {"temperature": arguments.temperature}
+    generator = connect(arguments.model, generation_kwargs=settings)
+    shown = ""
+    with contextlib.closing(generator), generator.stream(messages) as chunks:
+        try:
+            for chunk in chunks:
+                if chunk.content:
+                    shown = chunk.content  # before it is: an interrupt may come right after
+                    _show(shown)
+        finally:  # also after an interrupt: the shell's prompt, or the error, gets a line of its own
+            if shown and not shown.endswith("\n"):
+                _show("\n")
+            if shown and (note := chunks.message.meta.get("note")):
+                print(f"[{_one_line(str(note))}]", file=sys.stderr)
+    return 0
+
+
+def _prompt(given: str | None) -> str:
+    if given is not None and given != "-":
+        text = given
+    elif given is None and sys.stdin.isatty():
+        raise ConfigurationError("There is no question.", hint='Ask like this: `orchat ask "…"`.')
+    else:
+        text = sys.stdin.read()
+    if not text.strip():
+        raise ConfigurationError("The question is empty.")
+    return text
+
+
+def _show(text: str) -> None:
+    """Print a piece of the answer at once; into a file or a pipe it goes as it is."""
+    if sys.stdout.isatty():
+        text = _CONTROL.sub("", text)
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    sys.stdout.flush()
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from orchat.demo import run
+
+    run(arguments.folder, port=arguments.port, browser=not arguments.no_browser)
+    return 0
+
+
+def _local_download(_: argparse.Namespace) -> int:
+    from orchat.local import download
+
+    print(download())
+    return 0
+
+
+def _local_status(_: argparse.Namespace) -> int:
+    from orchat.local import find_weights
+
+    runtime, weights = find_spec("xllamacpp") is not None, find_weights()
+    print("runtime:", "installed" if runtime else 'missing (`pip install "orchat-jupyter[local]"`)')
+    print("weights:", weights or "missing (`orchat local download`)")
+    return 0 if runtime and weights else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+"""Who answers? Arguments, then the environment: the one place that decides for the magic and the command line.
+
+A generator made by hand knows nothing of this. The embedded model answers only when a ``local/`` model is asked for.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from orchat.errors import ConfigurationError, MissingKeyError
+from orchat.openrouter.dialect import DEMO_NOTE, LOCAL_MODEL, LOCAL_PREFIX
+from orchat.openrouter.generator import DEFAULT_BASE_URL, DEFAULT_MODEL, OpenRouterChatGenerator
+from orchat.secret import Secret
+
+KEY_VARIABLE = "OPENROUTER_API_KEY"
+BASE_URL_VARIABLE = "OPENROUTER_BASE_URL"
+MODEL_VARIABLE = "ORCHAT_MODEL"
+
+THREE_WAYS = (
+    f"Set {KEY_VARIABLE} to a key from openrouter.ai/settings/keys",
+    f"ask the embedded model, `{LOCAL_MODEL}`, which needs no account ({DEMO_NOTE})",
+    f"or name another host with {BASE_URL_VARIABLE}",
+)
+
+
+def connect(
+    model: str | None = None, *, api_key: Secret | None = None, api_base_url: str | None = None, **parameters: Any
+) -> OpenRouterChatGenerator:
+    """Make the generator that answers here.
+
+    Parameters
+    ----------
+    model
+        Default: ``ORCHAT_MODEL``, else the generator's own. A ``local/`` model starts the embedded one, unless a
+        server of it runs already.
+    api_key
+        Default: ``OPENROUTER_API_KEY``; a host of this machine needs none.
+    api_base_url
+        Default: ``OPENROUTER_BASE_URL``, else OpenRouter.
+    **parameters
+        Further parameters of `OpenRouterChatGenerator`.
+
+    Raises
+    ------
+    MissingKeyError
+        No key is set; the hint names the three ways on (a ValueError).
+    ConfigurationError
+        The embedded model cannot be started, or there is none of that name (a ValueError).
+
+    Examples
+    --------
+    >>> connect("vendor/m", api_key=Secret.from_token("sk-or-v1-0123456789")).model
+    'vendor/m'
+    """
+    model = model or os.environ.get(MODEL_VARIABLE) or DEFAULT_MODEL
+    if model.startswith(LOCAL_PREFIX) and api_base_url is None:
+        return _connect_local(model, parameters)
+    api_base_url = api_base_url or os.environ.get(BASE_URL_VARIABLE) or DEFAULT_BASE_URL
+    if api_key is None:
+        api_key = _key_for(api_base_url)
+    return OpenRouterChatGenerator(api_key=api_key, model=model, api_base_url=api_base_url, **parameters)
+
+
+def _key_for(api_base_url: str) -> Secret:
+    # An empty variable is how people switch one off.
+    if os.environ.get(KEY_VARIABLE):
+        return Secret.from_env_var(KEY_VARIABLE)
+    if api_base_url == DEFAULT_BASE_URL:
+        raise MissingKeyError("There is no API key.", hint="; ".join(THREE_WAYS) + ".")
+    # Another host may want none; if it does, it says so.
+    return Secret.from_env_var(KEY_VARIABLE, strict=False)
+
+
+def _connect_local(model: str, parameters: dict[str, Any]) -> OpenRouterChatGenerator:
+    from orchat import local
+
+    if model != LOCAL_MODEL:
+        raise ConfigurationError(f"There is no embedded model {model!r}.", hint=f"There is `{LOCAL_MODEL}`.")
+    server = local.shared_server()
+    return OpenRouterChatGenerator(api_key=server.api_key, model=model, api_base_url=server.base_url, **parameters)

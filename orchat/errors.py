@@ -1,0 +1,283 @@
+"""What can go wrong, as one tree.
+
+::
+
+    OrchatError
+    ├── ConfigurationError (a ValueError)      a setting is missing or wrong; nothing was sent
+    │   └── MissingKeyError                    nobody gave an API key
+    ├── SerializationError (a ValueError)      an object cannot be written as, or read from, a dictionary
+    ├── APIError                               the endpoint refused, failed, or could not be reached
+    │   ├── BadRequestError                    400, 413, 422
+    │   ├── AuthenticationError                401
+    │   ├── InsufficientCreditsError           402
+    │   ├── PermissionDeniedError              403
+    │   │   ├── ModerationError                the input was flagged
+    │   │   └── LimitExceededError             a spending limit of the key, workspace or guardrail
+    │   ├── NotFoundError                      404, 410
+    │   ├── RateLimitError                     429
+    │   ├── ProviderError                      5xx, and upstream failures inside a 200
+    │   ├── APIConnectionError                 no connection, or it was cut
+    │   │   └── APITimeoutError                it was too slow
+    │   ├── StreamError                        a stream that ended early or made no sense
+    │   └── OutputValidationError (ValueError) the answer does not fit the ``response_format``
+    ├── ToolError
+    │   ├── ToolInvocationError                a tool raised
+    │   └── SchemaGenerationError              a signature has no JSON Schema
+    ├── StateError                             saved state that cannot be used
+    └── BudgetExceededError                    the next request may cost more than was allowed
+
+Every error pickles, carries a ``hint`` (what to do next), and never contains a key: text that came from outside goes
+through `redact` first.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from orchat.messages import ChatMessage
+
+_KEY_LIKE = re.compile(
+    r"\b(?:sk|pk|rk|hf|gsk|xai|ghp|github_pat)[-_][A-Za-z0-9_-]{8,}"  # the prefixes services give their keys
+    r"|\bAIza[A-Za-z0-9_-]{20,}"
+    r"|(?i:(?<=bearer )|(?<=bearer\\n))[A-Za-z0-9._~+/=-]{8,}"
+    r"|\buser_[A-Za-z0-9]{3,}"  # OpenRouter's account id, sent with every error (API section 5.1)
+)
+_HIDDEN_FIELDS = frozenset({"user_id", "authorization", "api_key", "apikey", "x-api-key"})
+
+
+def redact(text: str, *secrets: str) -> str:
+    """Hide what looks like a key or an account id, and every one of ``secrets``.
+
+    Parameters
+    ----------
+    text
+        Text from outside: an upstream's error, a header, an address.
+    *secrets
+        Values known to be secret, hidden whatever they look like.
+
+    Examples
+    --------
+    >>> redact("Bearer sk-or-v1-0123456789abcdef was refused for user_2abcDEF")
+    'Bearer [redacted] was refused for [redacted]'
+    >>> redact("the key is hunter2", "hunter2")
+    'the key is [redacted]'
+    """
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, "[redacted]")
+    return _KEY_LIKE.sub("[redacted]", text)
+
+
+def redact_json(value: Any, *secrets: str) -> Any:
+    """Copy JSON-like data with every string redacted and fields such as ``user_id`` left out.
+
+    Examples
+    --------
+    >>> redact_json({"user_id": "user_2abc", "raw": ["sk-or-v1-0123456789abcdef", 7]})
+    {'raw': ['[redacted]', 7]}
+    """
+    if isinstance(value, str):
+        return redact(value, *secrets)
+    if isinstance(value, Mapping):
+        return {
+            redact(str(k), *secrets): redact_json(v, *secrets)
+            for k, v in value.items()
+            if str(k).lower() not in _HIDDEN_FIELDS
+        }
+    if isinstance(value, list | tuple):
+        return [redact_json(item, *secrets) for item in value]
+    return value
+
+
+class OrchatError(Exception):
+    """The root: ``except OrchatError`` catches everything that orchat raises on purpose.
+
+    Parameters
+    ----------
+    message
+        What happened, naming the value.
+    hint
+        What to do next.
+
+    Examples
+    --------
+    >>> print(OrchatError("No model is called `gpt-5-mni`.", hint="Did you mean `openai/gpt-5-mini`?"))
+    No model is called `gpt-5-mni`. Did you mean `openai/gpt-5-mini`?
+    """
+
+    def __init__(self, message: str = "", *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return " ".join(part for part in (self.message, self.hint) if part)
+
+
+class ConfigurationError(OrchatError, ValueError):
+    """A setting is missing or wrong; nothing was sent."""
+
+
+class MissingKeyError(ConfigurationError):
+    """An API key is needed and nobody gave one."""
+
+
+class SerializationError(OrchatError, ValueError):
+    """An object cannot be written as a dictionary, or a dictionary does not describe one that may be loaded."""
+
+
+class APIError(OrchatError):
+    """The endpoint refused, failed, or could not be reached.
+
+    Parameters
+    ----------
+    message
+        What happened, with the upstream's own words.
+    status_code
+        The HTTP status, or what the error object inside a 200 reply gave as its code; None without one.
+    code
+        The error object's ``code`` as it came: int, str or None.
+    error_type
+        OpenRouter's ``metadata.error_type`` (API section 5.3), stable over all dialects.
+    metadata
+        The error object's ``metadata``, redacted.
+    provider_name
+        The upstream that failed.
+    generation_id
+        The ``X-Generation-Id`` or body id, for a later look at ``/generation``.
+    retry_after
+        Seconds that the endpoint asks to wait.
+    partial
+        What had arrived, as a `ChatMessage`; None when nothing had.
+    hint
+        What to do next.
+    body
+        The whole error object, redacted.
+    retryable
+        Whether the same request may be sent again without harm: it was refused before it began.
+
+    Examples
+    --------
+    >>> try:
+    ...     raise RateLimitError("Slow down.", status_code=429, retry_after=3.0)
+    ... except APIError as error:
+    ...     print(type(error).__name__, error.status_code, error.retry_after)
+    RateLimitError 429 3.0
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        status_code: int | None = None,
+        code: int | str | None = None,
+        error_type: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        provider_name: str | None = None,
+        generation_id: str | None = None,
+        retry_after: float | None = None,
+        partial: ChatMessage | None = None,
+        hint: str | None = None,
+        body: Any = None,
+        retryable: bool = False,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.status_code = status_code
+        self.code = code
+        self.error_type = error_type
+        self.metadata = dict(metadata or {})
+        self.provider_name = provider_name
+        self.generation_id = generation_id
+        self.retry_after = retry_after
+        self.partial = partial
+        self.body = body
+        self.retryable = retryable
+
+
+class BadRequestError(APIError):
+    """The request is not acceptable as it is: 400, 413 or 422."""
+
+
+class AuthenticationError(APIError):
+    """The key is missing, wrong, disabled or expired: 401."""
+
+
+class InsufficientCreditsError(APIError):
+    """Money: out of credits, a request too large for the balance, or too many in flight: 402 (API section 5.5)."""
+
+
+class PermissionDeniedError(APIError):
+    """The key may not do this: 403."""
+
+
+class ModerationError(PermissionDeniedError):
+    """The input was flagged by moderation or by a guardrail's patterns."""
+
+
+class LimitExceededError(PermissionDeniedError):
+    """A spending limit of the key, the workspace or a guardrail is used up (API section 5.4)."""
+
+
+class NotFoundError(APIError):
+    """Usually: no endpoint of this model fits the constraints of the request: 404."""
+
+
+class RateLimitError(APIError):
+    """Too many requests: 429."""
+
+
+class ProviderError(APIError):
+    """The upstream failed: a 5xx status, or an error inside a 200 reply."""
+
+
+class APIConnectionError(APIError):
+    """The endpoint could not be reached, or the connection broke."""
+
+
+class APITimeoutError(APIConnectionError):
+    """Connecting, the first token, or the gap to the next one took too long."""
+
+
+class StreamError(APIError):
+    """The stream ended before its finish reason, or held something that is no event."""
+
+
+class OutputValidationError(APIError, ValueError):
+    """The answer does not fit the ``response_format``; the raw text is in ``partial``."""
+
+
+class ToolError(OrchatError):
+    """Something about a tool."""
+
+
+class ToolInvocationError(ToolError):
+    """A tool raised while it ran.
+
+    Parameters
+    ----------
+    message
+        Names tool, arguments and cause.
+    tool_name
+        Which tool.
+    hint
+        What to do next.
+    """
+
+    def __init__(self, message: str = "", tool_name: str | None = None, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.tool_name = tool_name
+
+
+class SchemaGenerationError(ToolError):
+    """A function's signature has no JSON Schema."""
+
+
+class StateError(OrchatError):
+    """Saved state that cannot be used."""
+
+
+class BudgetExceededError(OrchatError):
+    """The next request may cost more than was allowed."""

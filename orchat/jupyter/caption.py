@@ -1,0 +1,188 @@
+"""The words around an answer: the line below it, the card of an error, the one line that ends a cell.
+
+What came from a model or an upstream is untrusted: it is put on one line, without control characters, and kept short.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from orchat.errors import APIError, MissingKeyError, OrchatError
+from orchat.jupyter.markdown import escape_markdown
+
+if TYPE_CHECKING:
+    from orchat.chat.reply import Reply
+
+_REASONING_SHOWN = 160
+_MESSAGE_SHOWN = 400
+_HINT_SHOWN = 250
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+NO_KEY = """\
+**No API key yet.** Three ways on:
+
+1. **Your own key**, made at <https://openrouter.ai/keys>. Run this in a cell, and the cell above again:
+
+   ```python
+   import getpass, os
+   os.environ["OPENROUTER_API_KEY"] = getpass.getpass("OpenRouter key: ")
+   ```
+
+2. **No account**: `%%openrouter local/smollm2-135m-instruct` asks a small model on this machine. It is often wrong, and
+   shows how everything works (`orchat local download` puts it in place).
+3. **Another host** that speaks the same language: set `OPENROUTER_BASE_URL`, and its key as `OPENROUTER_API_KEY`.
+"""
+
+
+def footer(reply: Reply, seconds: float, *, ending: str | None = None) -> str:
+    """Return the line below an answer: who answered, how much it was, what it cost.
+
+    What nobody reported is left out; an unknown cost is never $0.
+
+    Parameters
+    ----------
+    reply
+        The answer.
+    seconds
+        How long it took.
+    ending
+        ``interrupted`` or ``failed`` when it is not whole.
+
+    Examples
+    --------
+    >>> from orchat.chat.reply import Reply
+    >>> from orchat.messages import ChatMessage
+    >>> usage = {"prompt_tokens": 1210, "completion_tokens": 340, "cost": 0.00123}
+    >>> meta = {"model": "openai/gpt-5-mini", "provider": "OpenAI", "usage": usage}
+    >>> print(footer(Reply(ChatMessage.from_assistant("Hello.", meta=meta)), 2.13))
+    openai/gpt-5-mini · OpenAI · 1.2k in / 340 out · $0.00123 · 2.1 s
+    """
+    meta, usage = reply.message.meta, reply.usage
+    parts = [ending, meta.get("model"), meta.get("note"), meta.get("provider")]
+    counts = [
+        f"{_short(usage[key])} {label}"
+        for key, label in (("prompt_tokens", "in"), ("completion_tokens", "out"))
+        if isinstance(usage.get(key), int)
+    ]
+    parts.append(" / ".join(counts))
+    if reply.cost is not None:
+        parts.append(_dollars(reply.cost))
+    parts.append(f"{seconds:.1f} s")
+    return " · ".join(_line(str(part)) for part in parts if part)
+
+
+def _short(number: int) -> str:
+    """Three digits are enough: 340, 1.2k, 56k, 1.3M."""
+    if number < 1_000:
+        return str(number)
+    value, unit = (number / 1_000, "k") if number < 999_500 else (number / 1_000_000, "M")
+    return f"{value:.1f}{unit}" if value < 9.95 else f"{value:.0f}{unit}"
+
+
+def _dollars(cost: float) -> str:
+    """Three significant digits, and never in powers of ten."""
+    return f"${cost:.2f}" if cost >= 1 else f"${Decimal(f'{cost:.3g}'):f}"
+
+
+def _line(text: str, longest: int = 200) -> str:
+    """Text from outside on one line, without control characters and not too long."""
+    text = " ".join(_CONTROL.sub(" ", text).split())
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def printable(text: str) -> str:
+    r"""Take the control characters out of a text, which could move a terminal's cursor or set its title.
+
+    Examples
+    --------
+    >>> printable("one\x1b[2J\n\ttwo\x07")
+    'one[2J\n\ttwo'
+    """
+    return _CONTROL.sub("", text)
+
+
+def error_card(error: OrchatError) -> str:
+    r"""Return what happened and what to do next, as short Markdown.
+
+    Examples
+    --------
+    >>> from orchat.errors import RateLimitError
+    >>> error = RateLimitError("Slow down.", status_code=429, provider_name="OpenAI", hint="Wait a minute.")
+    >>> print(error_card(error))
+    **RateLimitError · 429 · OpenAI**
+    <BLANKLINE>
+    Slow down.
+    <BLANKLINE>
+    → Wait a minute.
+    """
+    if isinstance(error, MissingKeyError):
+        return NO_KEY
+    title = [type(error).__name__]
+    if isinstance(error, APIError):
+        title += [str(part) for part in (error.status_code, error.provider_name) if part]
+    lines = ["**" + escape_markdown(_line(" · ".join(title))) + "**"]
+    lines += [escape_markdown(_line(error.message, _MESSAGE_SHOWN))] if error.message else []
+    lines += ["→ " + escape_markdown(_line(error.hint, _HINT_SHOWN))] if error.hint else []
+    return "\n\n".join(lines)
+
+
+def error_line(error: BaseException) -> str:
+    r"""Return the one line that the cell's error shows.
+
+    Examples
+    --------
+    >>> from orchat.errors import RateLimitError
+    >>> error_line(RateLimitError("Slow down.\nPlease.", hint="Wait a minute."))
+    'RateLimitError: Slow down. Please.'
+    """
+    message = error.message if isinstance(error, OrchatError) else str(error)
+    return f"{type(error).__name__}: {_line(message, 120)}"
+
+
+def error_text(error: OrchatError) -> str:
+    """Return what happened and what to do next, as plain text.
+
+    Examples
+    --------
+    >>> from orchat.errors import RateLimitError
+    >>> error_text(RateLimitError("Slow down.", hint="Wait a minute."))
+    'RateLimitError: Slow down. Wait a minute.'
+    """
+    if isinstance(error, MissingKeyError):
+        return NO_KEY.replace("**", "").replace("`", "").strip()
+    return f"{error_line(error)} {_line(error.hint or '', _HINT_SHOWN)}".strip()
+
+
+def reasoning_line(reasoning: str, *, live: bool = False) -> str:
+    r"""Return the reasoning folded to one quoted line of Markdown; all of it is in the reply.
+
+    Parameters
+    ----------
+    reasoning
+        The model's text; nothing comes of nothing.
+    live
+        Whether it still goes on: its end is shown, not its beginning.
+
+    Examples
+    --------
+    >>> reasoning_line("The user wants a *short* answer.")
+    '> *Reasoning (32 characters): The user wants a \\*short\\* answer.*'
+    """
+    if not reasoning:
+        return ""
+    if live:
+        return f"> *Reasoning … {escape_markdown(_line(reasoning[-_REASONING_SHOWN:]))}*"
+    return f"> *Reasoning ({len(reasoning):,} characters): {escape_markdown(_line(reasoning, _REASONING_SHOWN))}*"
+
+
+def waiting_line(label: str) -> str:
+    """Return what is shown before the first token.
+
+    Examples
+    --------
+    >>> waiting_line("vendor/m")
+    '*waiting for vendor/m …*'
+    """
+    return f"*waiting for {escape_markdown(_line(label))} …*"

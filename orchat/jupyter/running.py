@@ -1,0 +1,208 @@
+"""Run a coroutine as a notebook cell: awaited where that is possible, on a private loop in a thread elsewhere.
+
+An awaited cell keeps the kernel answering (Stop, widgets) while later cells wait. Three things make it reliable:
+
+- `await_cells` turns a cell magic into a top-level ``await``, but only where Python accepts one: not inside ``%%time``
+  or ``%%capture``, not with ``%autoawait off``, not in a terminal. There the magic is called as any other, and
+  `run_in_private_loop` runs the same coroutine while the main thread waits for Ctrl-C.
+- `ticking` wakes the loop 20 times a second. A kernel's interrupt only schedules a cancellation; on a quiet loop that
+  would wait for the next byte from the network.
+- `CellError` ends a cell as an error of one line, so that the cells queued behind it do not run.
+
+It knows nothing of models and messages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+from types import FrameType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+T = TypeVar("T")
+
+TICK = 0.05
+"""Seconds between two wake-ups of the loop: the longest that an interrupt goes unnoticed."""
+
+
+class CellError(Exception):
+    r"""Ends a cell as an error of which the notebook shows one line.
+
+    Raise it ``from`` the real error, which stays available as ``__cause__``, and only after everything worth keeping
+    was shown and saved.
+
+    Examples
+    --------
+    >>> CellError("interrupted; the partial answer is kept\nmore")._render_traceback_()
+    ['openrouter: interrupted; the partial answer is kept']
+    """
+
+    def _render_traceback_(self) -> list[str]:  # IPython's protocol for an exception that shows itself
+        lines = str(self).splitlines() or ["the cell ended early"]
+        return [f"openrouter: {lines[0]}"]
+
+
+@asynccontextmanager
+async def ticking() -> AsyncIterator[None]:
+    """Keep the running loop awake for as long as the block lasts.
+
+    Examples
+    --------
+    >>> async def answer():
+    ...     async with ticking():
+    ...         return await asyncio.sleep(0.01, "42")
+    >>> asyncio.run(answer())
+    '42'
+    """
+
+    async def tick() -> None:
+        while True:
+            await asyncio.sleep(TICK)
+
+    task = asyncio.ensure_future(tick())
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+async def in_thread(function: Callable[[], T]) -> T:
+    """Await a blocking function that runs in a thread of its own.
+
+    A cancellation takes effect at once: nobody waits for the thread, which ends when its function does. (That is why
+    this is not `asyncio.to_thread`, whose threads are joined when their loop or the process ends.)
+
+    Examples
+    --------
+    >>> asyncio.run(in_thread(lambda: 6 * 7))
+    42
+    """
+    loop = asyncio.get_running_loop()
+    result: asyncio.Future[T] = loop.create_future()
+
+    def deliver(value: T | None, error: BaseException | None) -> None:
+        if result.done():  # cancelled meanwhile
+            return
+        if error is not None:
+            result.set_exception(error)
+        else:
+            result.set_result(value)  # type: ignore[arg-type]  # None only when T allows it
+
+    def work() -> None:
+        value, error = None, None
+        try:
+            value = function()
+        except BaseException as caught:  # noqa: BLE001 - every error belongs to whoever awaits
+            error = caught
+        with suppress(RuntimeError):  # the loop is closed: nobody awaits any more
+            loop.call_soon_threadsafe(deliver, value, error)
+
+    _thread(work).start()
+    return await result
+
+
+def run_in_private_loop(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run a coroutine on a new loop in a thread, while this thread waits; Ctrl-C and the kernel's interrupt cancel it.
+
+    Parameters
+    ----------
+    main
+        Makes the coroutine.
+
+    Examples
+    --------
+    >>> async def answer():
+    ...     return 42
+    >>> run_in_private_loop(answer)
+    42
+    """
+    loop = asyncio.new_event_loop()
+    task: asyncio.Task[T] = loop.create_task(main())
+    result: list[T] = []
+    errors: list[BaseException] = []
+    done = threading.Event()  # an interrupted Thread.join may take a thread for ended that is not
+
+    def work() -> None:
+        try:
+            result.append(loop.run_until_complete(task))
+        except BaseException as error:  # noqa: BLE001 - raised again where the cell waits
+            errors.append(error)
+        finally:
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.close()
+            done.set()
+
+    def cancel() -> None:
+        with suppress(RuntimeError):  # the loop was closed in this very moment
+            loop.call_soon_threadsafe(task.cancel)
+
+    _thread(work).start()
+    while True:
+        try:
+            while not done.wait(TICK):
+                pass
+            break
+        except KeyboardInterrupt:
+            cancel()
+    if errors:
+        raise errors[0]
+    return result[0]
+
+
+def _thread(work: Callable[[], None]) -> threading.Thread:
+    # A copy of the context takes the cell that output belongs to along into the thread (ipykernel 7).
+    return threading.Thread(target=contextvars.copy_context().run, args=(work,), daemon=True, name="orchat-cell")
+
+
+class await_cells:  # noqa: N801 - used as a function
+    """An input transformer that turns ``%%magic`` cells into ``await get_ipython()....awaited(line, cell)``.
+
+    Parameters
+    ----------
+    shell
+        The running IPython.
+    magic
+        A cell magic whose function is a method of an object that has a coroutine method ``awaited(line, cell)``.
+    """
+
+    def __init__(self, shell: InteractiveShell, magic: str) -> None:
+        self.shell = shell
+        self.called = f"get_ipython().run_cell_magic({magic!r}, "
+        self.awaited = f"await get_ipython().find_cell_magic({magic!r}).__self__.awaited("
+
+    def __call__(self, lines: list[str]) -> list[str]:
+        """Rewrite the lines of one cell, which IPython's own transformer has prepared."""
+        if not lines or not lines[0].startswith(self.called) or not can_await(self.shell):
+            return lines
+        return [self.awaited + lines[0].removeprefix(self.called), *lines[1:]]
+
+
+def in_kernel(shell: InteractiveShell) -> bool:
+    """Say whether a front end shows the output, rather than a terminal."""
+    return getattr(shell, "kernel", None) is not None
+
+
+def can_await(shell: InteractiveShell) -> bool:
+    """Say whether the cell that is being prepared may be a top-level ``await``.
+
+    Not in a terminal (there Ctrl-C would tear the coroutine), not without autoawait, not on another kind of loop, and
+    not when the cell is prepared by code of a cell that runs already, as ``%%time`` and ``%%capture`` do.
+    """
+    from IPython.core.async_helpers import _asyncio_runner
+
+    if not in_kernel(shell) or not shell.autoawait or shell.loop_runner is not _asyncio_runner:
+        return False
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        code = frame.f_code
+        if code.co_name == "run_code" and code.co_filename.endswith("interactiveshell.py"):
+            return False
+        frame = frame.f_back
+    return True

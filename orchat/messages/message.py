@@ -1,0 +1,370 @@
+"""`ChatMessage`: who said what, as a list of content parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, TypeVar
+
+from orchat.errors import ConfigurationError
+from orchat.messages.media import AudioContent, FileContent, ImageContent, VideoContent
+from orchat.messages.parts import (
+    Part,
+    ReasoningContent,
+    ResultContent,
+    TextContent,
+    ToolCall,
+    ToolCallResult,
+    part_from_dict,
+    part_to_dict,
+)
+
+P = TypeVar("P", bound=Part)
+UserPart = TextContent | ImageContent | FileContent | AudioContent | VideoContent
+
+
+class ChatRole(str, Enum):  # noqa: UP042 - its str() is Haystack's, `ChatRole.USER`
+    """Who speaks.
+
+    Examples
+    --------
+    >>> ChatRole.USER == "user"
+    True
+    """
+
+    USER = "user"
+    SYSTEM = "system"
+    ASSISTANT = "assistant"
+    TOOL = "tool"
+
+    @classmethod
+    def from_str(cls, text: str) -> ChatRole:
+        """Return the role of that name.
+
+        Raises
+        ------
+        ConfigurationError
+            There is none (a ValueError).
+        """
+        try:
+            return cls(text)
+        except ValueError:
+            raise ConfigurationError(
+                f"{text!r} is not a role.", hint=f"Roles are {', '.join(role.value for role in cls)}."
+            ) from None
+
+
+@dataclass(eq=False)
+class ChatMessage:
+    """One message of a conversation; made with `from_user`, `from_system`, `from_assistant` or `from_tool`.
+
+    Its dictionary form is Haystack's, so that messages travel between the two.
+
+    Examples
+    --------
+    >>> message = ChatMessage.from_user("Name a river.")
+    >>> message.to_dict()
+    {'role': 'user', 'meta': {}, 'name': None, 'content': [{'text': 'Name a river.'}]}
+    >>> ChatMessage.from_dict(message.to_dict()) == message
+    True
+    """
+
+    _role: ChatRole
+    _content: Sequence[Part]
+    _name: str | None = None
+    _meta: dict[str, Any] = field(default_factory=dict)
+    # What `response_format` made of the text. Derived, so neither compared nor saved.
+    _parsed: Any = field(default=None, repr=False)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ChatMessage):
+            return NotImplemented
+        return (self._role, list(self._content), self._name, self._meta) == (
+            other._role,
+            list(other._content),
+            other._name,
+            other._meta,
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # a message holds mutable parts
+
+    def __len__(self) -> int:
+        return len(self._content)
+
+    # -- making one ---------------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_user(
+        cls,
+        text: str | None = None,
+        meta: dict[str, Any] | None = None,
+        name: str | None = None,
+        *,
+        content_parts: Sequence[str | UserPart] | None = None,
+    ) -> ChatMessage:
+        """Make a user's message from a text or from parts (texts, images, files, audio, video).
+
+        Raises
+        ------
+        ConfigurationError
+            Neither or both are given, or there are no parts (a ValueError).
+        TypeError
+            A part is of another kind.
+        """
+        if (text is None) == (content_parts is None):
+            raise ConfigurationError("A user's message takes either text or content_parts.")
+        if content_parts is None:
+            parts: list[Part] = [TextContent(text or "")]
+        else:
+            parts = [_user_part(part) for part in content_parts]
+            if not parts:
+                raise ConfigurationError("content_parts is empty; a user's message needs at least one part.")
+        return cls(ChatRole.USER, parts, name, meta or {})
+
+    @classmethod
+    def from_system(cls, text: str, meta: dict[str, Any] | None = None, name: str | None = None) -> ChatMessage:
+        """Make a system message: what the model should be and do."""
+        return cls(ChatRole.SYSTEM, [TextContent(text)], name, meta or {})
+
+    @classmethod
+    def from_assistant(
+        cls,
+        text: str | None = None,
+        meta: dict[str, Any] | None = None,
+        name: str | None = None,
+        tool_calls: Sequence[ToolCall] | None = None,
+        *,
+        reasoning: str | ReasoningContent | None = None,
+        images: Sequence[ImageContent] | None = None,
+        audio: AudioContent | None = None,
+    ) -> ChatMessage:
+        """Make a model's message; its parts are in the order reasoning, text, tool calls, images, audio.
+
+        Raises
+        ------
+        TypeError
+            ``reasoning`` is neither a text nor a ReasoningContent.
+        """
+        parts: list[Part] = []
+        if reasoning:
+            if isinstance(reasoning, str):
+                reasoning = ReasoningContent(reasoning)
+            if not isinstance(reasoning, ReasoningContent):
+                raise TypeError(f"reasoning must be a str or a ReasoningContent, not {type(reasoning).__name__}.")
+            parts.append(reasoning)
+        if text is not None:
+            parts.append(TextContent(text))
+        parts += tool_calls or ()
+        parts += images or ()
+        if audio is not None:
+            parts.append(audio)
+        return cls(ChatRole.ASSISTANT, parts, name, meta or {})
+
+    @classmethod
+    def from_tool(
+        cls, tool_result: ResultContent, origin: ToolCall, error: bool = False, meta: dict[str, Any] | None = None
+    ) -> ChatMessage:
+        """Make the answer to a tool call."""
+        return cls(ChatRole.TOOL, [ToolCallResult(tool_result, origin, error)], None, meta or {})
+
+    # -- reading it ---------------------------------------------------------------------------------------------
+
+    def _all(self, kind: type[P]) -> list[P]:
+        return [part for part in self._content if isinstance(part, kind)]
+
+    def _first(self, kind: type[P]) -> P | None:
+        return next((part for part in self._content if isinstance(part, kind)), None)
+
+    @property
+    def role(self) -> ChatRole:
+        """Who speaks."""
+        return self._role
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """Facts about the message (model, usage, finish reason ...); never sent."""
+        return self._meta
+
+    @property
+    def name(self) -> str | None:
+        """The speaker's name, where there is one."""
+        return self._name
+
+    @property
+    def parts(self) -> Sequence[Part]:
+        """All content parts, in order."""
+        return self._content
+
+    @property
+    def parsed(self) -> Any:
+        """What ``response_format`` made of the text: a pydantic object or JSON data; None without one."""
+        return self._parsed
+
+    @property
+    def text(self) -> str | None:
+        """The first text."""
+        part = self._first(TextContent)
+        return None if part is None else part.text
+
+    @property
+    def texts(self) -> list[str]:
+        """All texts."""
+        return [part.text for part in self._all(TextContent)]
+
+    @property
+    def tool_call(self) -> ToolCall | None:
+        """The first tool call."""
+        return self._first(ToolCall)
+
+    @property
+    def tool_calls(self) -> list[ToolCall]:
+        """All tool calls."""
+        return self._all(ToolCall)
+
+    @property
+    def tool_call_result(self) -> ToolCallResult | None:
+        """The first tool call result."""
+        return self._first(ToolCallResult)
+
+    @property
+    def tool_call_results(self) -> list[ToolCallResult]:
+        """All tool call results."""
+        return self._all(ToolCallResult)
+
+    @property
+    def image(self) -> ImageContent | None:
+        """The first image."""
+        return self._first(ImageContent)
+
+    @property
+    def images(self) -> list[ImageContent]:
+        """All images."""
+        return self._all(ImageContent)
+
+    @property
+    def file(self) -> FileContent | None:
+        """The first file."""
+        return self._first(FileContent)
+
+    @property
+    def files(self) -> list[FileContent]:
+        """All files."""
+        return self._all(FileContent)
+
+    @property
+    def audio(self) -> AudioContent | None:
+        """The first sound."""
+        return self._first(AudioContent)
+
+    @property
+    def reasoning(self) -> ReasoningContent | None:
+        """The first reasoning."""
+        return self._first(ReasoningContent)
+
+    @property
+    def reasonings(self) -> list[ReasoningContent]:
+        """All reasoning."""
+        return self._all(ReasoningContent)
+
+    def is_from(self, role: ChatRole | str) -> bool:
+        """Whether that role speaks."""
+        return self._role == (ChatRole.from_str(role) if isinstance(role, str) else role)
+
+    # -- as data ------------------------------------------------------------------------------------------------
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {
+            "role": self._role.value,
+            "meta": self._meta,
+            "name": self._name,
+            "content": [part_to_dict(part) for part in self._content],
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> ChatMessage:
+        """Read `to_dict`'s form, and Haystack's older ones.
+
+        Raises
+        ------
+        ConfigurationError
+            Role or content are missing or unknown (a ValueError).
+        TypeError
+            The content is neither a text nor a list.
+        """
+        if "_role" in data:  # Haystack 2.9 to 2.11
+            data = {key.removeprefix("_"): value for key, value in data.items()}
+        for key in ("role", "content"):
+            if key not in data:
+                raise ConfigurationError(f"A message needs `{key}`; this one has {', '.join(data) or 'nothing'}.")
+        content = data["content"]
+        if isinstance(content, str):  # before Haystack 2.9
+            parts: list[Part] = [TextContent(content)]
+        elif isinstance(content, list):
+            parts = [part_from_dict(part) for part in content]
+        else:
+            raise TypeError(f"A message's content is a str or a list of parts, not {type(content).__name__}.")
+        return cls(ChatRole.from_str(data["role"]), parts, data.get("name"), data.get("meta") or {})
+
+    @classmethod
+    def adopt(cls, message: Any) -> ChatMessage:
+        """Return a message as ours: one of ours as it is, Haystack's by its dictionary form.
+
+        Raises
+        ------
+        TypeError
+            It is no message.
+
+        Examples
+        --------
+        >>> ChatMessage.adopt("Name a river.")
+        Traceback (most recent call last):
+        TypeError: 'Name a river.' is a str, not a ChatMessage.
+        """
+        if isinstance(message, cls):
+            return message
+        if type(message).__name__ == "ChatMessage" and hasattr(message, "to_dict"):
+            return cls.from_dict(message.to_dict())
+        raise TypeError(f"{message!r:.100} is a {type(message).__name__}, not a ChatMessage.")
+
+    def to_openai_dict_format(self, require_tool_call_ids: bool = True) -> dict[str, Any]:
+        """Return the message as the chat completions API takes it.
+
+        Parameters
+        ----------
+        require_tool_call_ids
+            Whether a tool call or result without an id is an error; otherwise the id is left out.
+
+        Raises
+        ------
+        ConfigurationError
+            The message cannot be sent as it is (a ValueError).
+        """
+        # The wire's JSON is known upstairs only; this method is the one look up there, for Haystack's users.
+        from orchat.openrouter.wire.request import message_to_wire
+
+        return message_to_wire(self, require_tool_call_ids=require_tool_call_ids)
+
+    @classmethod
+    def from_openai_dict_format(cls, message: Mapping[str, Any]) -> ChatMessage:
+        """Read a message in the form of the chat completions API.
+
+        Raises
+        ------
+        ConfigurationError
+            It is no such message (a ValueError).
+        """
+        from orchat.openrouter.wire.request import message_from_wire
+
+        return message_from_wire(message)
+
+
+def _user_part(part: Any) -> Part:
+    if isinstance(part, str):
+        return TextContent(part)
+    if isinstance(part, TextContent | ImageContent | FileContent | AudioContent | VideoContent):
+        return part
+    if type(part).__name__ in {"TextContent", "ImageContent", "FileContent"} and hasattr(part, "to_dict"):
+        return part_from_dict(part.to_dict())  # Haystack's own
+    raise TypeError(f"{part!r:.100} is a {type(part).__name__}, which a user's message cannot hold.")

@@ -1,0 +1,240 @@
+"""Content parts that are words: text, reasoning, tool calls and their results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchat.errors import ConfigurationError
+from orchat.messages.media import AudioContent, FileContent, ImageContent, VideoContent
+
+
+@dataclass
+class TextContent:
+    """Text.
+
+    Parameters
+    ----------
+    text
+        The text.
+    cache_control
+        A prompt-caching breakpoint after this part, ``{"type": "ephemeral"}`` (API section 2.3).
+
+    Examples
+    --------
+    >>> TextContent("Tide at Hull?").to_dict()
+    {'text': 'Tide at Hull?'}
+    """
+
+    text: str
+    cache_control: dict[str, Any] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        extra = {} if self.cache_control is None else {"cache_control": self.cache_control}
+        return {"text": self.text, **extra}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> TextContent:
+        """Read `to_dict`'s form."""
+        return cls(**data)
+
+
+@dataclass
+class ToolCall:
+    """A model's wish to call a tool.
+
+    Parameters
+    ----------
+    tool_name
+        Which tool.
+    arguments
+        Its arguments; empty when what the model wrote is no JSON object (see `malformed_arguments`).
+    id
+        The call's id, which its result must repeat.
+    extra
+        Anything a provider adds.
+
+    Examples
+    --------
+    >>> ToolCall("tide", {"port": "Hull"}, id="call_1").to_dict()
+    {'tool_name': 'tide', 'arguments': {'port': 'Hull'}, 'id': 'call_1', 'extra': None}
+    """
+
+    tool_name: str
+    arguments: dict[str, Any]
+    id: str | None = None
+    extra: dict[str, Any] | None = None
+
+    @property
+    def malformed_arguments(self) -> str | None:
+        """The text that the model wrote where a JSON object was due; None when all is well."""
+        text = (self.extra or {}).get("malformed_arguments")
+        return text if isinstance(text, str) else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {"tool_name": self.tool_name, "arguments": self.arguments, "id": self.id, "extra": self.extra}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> ToolCall:
+        """Read `to_dict`'s form, with or without ``extra``."""
+        return cls(**data)
+
+
+ResultContent = str | Sequence[TextContent | ImageContent | FileContent]
+
+
+@dataclass
+class ToolCallResult:
+    """What a tool returned, or the error it ended with.
+
+    Parameters
+    ----------
+    result
+        Text, or a list of text, image and file parts.
+    origin
+        The call that this answers.
+    error
+        Whether the tool failed.
+
+    Examples
+    --------
+    >>> ToolCallResult("14:10", ToolCall("tide", {}, id="call_1"), error=False).to_dict()["result"]
+    '14:10'
+    """
+
+    result: ResultContent
+    origin: ToolCall
+    error: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        result = self.result if isinstance(self.result, str) else [part_to_dict(part) for part in self.result]
+        return {"result": result, "origin": self.origin.to_dict(), "error": self.error}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> ToolCallResult:
+        """Read `to_dict`'s form.
+
+        Raises
+        ------
+        ConfigurationError
+            A key is missing (a ValueError).
+        """
+        if missing := [key for key in ("result", "origin", "error") if key not in data]:
+            raise ConfigurationError(f"A tool call result lacks {', '.join(missing)}; it has {', '.join(data)}.")
+        result = data["result"]
+        if isinstance(result, list):
+            result = [part_from_dict(part) for part in result]
+        return cls(result, ToolCall.from_dict(data["origin"]), data["error"])
+
+
+@dataclass
+class ReasoningContent:
+    """What a model thought before it answered.
+
+    Parameters
+    ----------
+    reasoning_text
+        The readable part; may be empty.
+    extra
+        ``reasoning_details`` holds OpenRouter's items verbatim and in order, to be sent back (API section 3.4).
+
+    Examples
+    --------
+    >>> ReasoningContent("Need the tide tool.").to_dict()
+    {'reasoning_text': 'Need the tide tool.', 'extra': {}}
+    """
+
+    reasoning_text: str
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {"reasoning_text": self.reasoning_text, "extra": self.extra}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> ReasoningContent:
+        """Read `to_dict`'s form."""
+        return cls(**data)
+
+
+Part = (
+    TextContent
+    | ToolCall
+    | ToolCallResult
+    | ImageContent
+    | ReasoningContent
+    | FileContent
+    | AudioContent
+    | VideoContent
+)
+
+# Text is the one part without a wrapping key.
+_WRAPPED: dict[str, type[Part]] = {
+    "tool_call": ToolCall,
+    "tool_call_result": ToolCallResult,
+    "image": ImageContent,
+    "reasoning": ReasoningContent,
+    "file": FileContent,
+    "audio": AudioContent,
+    "video": VideoContent,
+}
+_KEY_OF = {kind: key for key, kind in _WRAPPED.items()}
+# What tells a part that was written flat, without its wrapping key (a pydantic dump, say).
+_FLAT: tuple[tuple[frozenset[str], type[Part]], ...] = (
+    (frozenset({"tool_name", "arguments"}), ToolCall),
+    (frozenset({"result", "origin"}), ToolCallResult),
+    (frozenset({"reasoning_text"}), ReasoningContent),
+    (frozenset({"base64_image"}), ImageContent),
+    (frozenset({"base64_data"}), FileContent),
+)
+
+
+def part_to_dict(part: Part) -> dict[str, Any]:
+    """Return a part's JSON form inside a message.
+
+    Raises
+    ------
+    TypeError
+        It is no content part.
+
+    Examples
+    --------
+    >>> part_to_dict(ReasoningContent("Hm."))
+    {'reasoning': {'reasoning_text': 'Hm.', 'extra': {}}}
+    """
+    if isinstance(part, TextContent):
+        return part.to_dict()
+    if (key := _KEY_OF.get(type(part))) is None:
+        raise TypeError(f"{part!r} is a {type(part).__name__}, not a content part.")
+    return {key: part.to_dict()}
+
+
+def part_from_dict(data: Mapping[str, Any]) -> Part:
+    """Read `part_to_dict`'s form, or a part written flat.
+
+    Raises
+    ------
+    ConfigurationError
+        It is no part that we know (a ValueError).
+
+    Examples
+    --------
+    >>> part_from_dict({"text": "Hello"})
+    TextContent(text='Hello', cache_control=None)
+    """
+    if "text" in data:
+        return TextContent.from_dict(data)
+    for key, kind in _WRAPPED.items():
+        if key in data:
+            return kind.from_dict(data[key])
+    for keys, kind in _FLAT:
+        if keys <= data.keys():
+            return kind.from_dict(dict(data))
+    raise ConfigurationError(
+        f"{data!r:.200} is no content part that can be loaded.",
+        hint=f"A part has one of the keys text, {', '.join(_WRAPPED)}.",
+    )

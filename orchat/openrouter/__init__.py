@@ -1,0 +1,1 @@
+"""The rooms that know OpenRouter's JSON and HTTP."""

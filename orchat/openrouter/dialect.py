@@ -1,0 +1,180 @@
+"""What endpoints want differently: OpenRouter itself, plain OpenAI hosts, and the embedded model. Pure.
+
+OpenRouter's automatic extras go to OpenRouter only; what a user put into a message goes to every host, save those that
+are known to refuse it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from orchat.errors import ConfigurationError
+
+Rewrite = Callable[[dict[str, Any]], dict[str, Any]]
+
+LOCAL_PREFIX = "local/"
+LOCAL_MODEL = "local/smollm2-135m-instruct"
+"""The name under which the embedded model is asked for."""
+
+DEMO_NOTE = "demo model, often wrong"
+# So small a model may ramble until its context is full, which takes minutes.
+_MOST_TOKENS = 512
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+# Fields of an assistant's message that only OpenRouter takes.
+_OPENROUTER_FIELDS = frozenset({"reasoning_details", "annotations", "images"})
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How to speak to one endpoint.
+
+    Parameters
+    ----------
+    headers
+        Sent with each request, unless the user gives the same header.
+    note
+        Stamped on each reply's ``meta["note"]``.
+    prepare
+        Makes a body fit, and gives a function that makes events and replies fit (None where they do).
+    """
+
+    headers: Mapping[str, str] = field(default_factory=dict)
+    note: str | None = None
+    prepare: Callable[[dict[str, Any]], tuple[dict[str, Any], Rewrite | None]] = lambda body: (body, None)
+
+
+def dialect_of(base_url: str, model: str) -> Dialect:
+    """Choose the dialect for a host and a model.
+
+    Examples
+    --------
+    >>> dialect_of("https://openrouter.ai/api/v1", "vendor/m").headers
+    {'X-OpenRouter-Title': 'orchat'}
+    >>> dialect_of("http://127.0.0.1:8000/api/v1", "local/smollm2-135m-instruct").note
+    'demo model, often wrong'
+    """
+    host = host_of(base_url)
+    if host == "openrouter.ai" or host.endswith(".openrouter.ai"):
+        return Dialect(headers={"X-OpenRouter-Title": "orchat"})
+    if model.startswith(LOCAL_PREFIX) and host in _LOOPBACK:
+        return Dialect(note=DEMO_NOTE, prepare=_prepare_embedded)
+    if host == "api.openai.com" or host.endswith(".azure.com"):
+        return Dialect(prepare=_prepare_openai)
+    return Dialect()
+
+
+def host_of(url: str) -> str:
+    """Return an address's host, in lower case; empty where there is none."""
+    return (urlsplit(url).hostname or "").lower()
+
+
+def is_loopback(url: str) -> bool:
+    """Whether the address is this machine's own."""
+    return host_of(url) in _LOOPBACK
+
+
+def _prepare_openai(body: dict[str, Any]) -> tuple[dict[str, Any], Rewrite | None]:
+    messages = [{k: v for k, v in message.items() if k not in _OPENROUTER_FIELDS} for message in body["messages"]]
+    body = {**body, "messages": messages}
+    _ask_for_usage(body)
+    return body, None
+
+
+def _ask_for_usage(body: dict[str, Any]) -> None:
+    """Ask for the usage of a stream, which OpenRouter sends unasked."""
+    if body.get("stream"):
+        body.setdefault("stream_options", {"include_usage": True})
+
+
+def _prepare_embedded(body: dict[str, Any]) -> tuple[dict[str, Any], Rewrite | None]:
+    """Rewrite a request that must call one tool as one for JSON: so small a model does not call tools by itself.
+
+    Several tools, or a free choice, are beyond it: then it answers in words.
+    """
+    body = {**body}
+    if not body.keys() & {"max_tokens", "max_completion_tokens"}:
+        body["max_tokens"] = _MOST_TOKENS
+    _ask_for_usage(body)
+    tools, choice = body.pop("tools", None) or [], body.pop("tool_choice", "auto")
+    # One message per turn is all that its template knows.
+    body["messages"] = [_plain_message(message) for message in body["messages"]]
+    functions = {tool["function"]["name"]: tool["function"] for tool in tools if isinstance(tool.get("function"), dict)}
+    name = ""
+    if isinstance(choice, dict):
+        name = str((choice.get("function") or {}).get("name"))
+    elif choice == "required" and len(functions) == 1:
+        name = next(iter(functions))
+    if name not in functions:
+        return body, None
+    function = functions[name]
+    parameters = function.get("parameters") or {"type": "object", "properties": {}}
+    names = ", ".join(parameters.get("properties") or ())
+    hint = (
+        f"Call the function {name}({names}): {function.get('description') or name}. "
+        "Reply with its arguments as JSON, taken from the user message."
+    )
+    body["messages"] = [{"role": "system", "content": hint}, *body["messages"]]
+    body["response_format"] = {"type": "json_schema", "json_schema": {"name": name, "schema": _bounded(parameters)}}
+    return body, _as_call(name)
+
+
+def _plain_message(message: dict[str, Any]) -> dict[str, Any]:
+    content = message.get("content")
+    if isinstance(content, list) and (other := {part.get("type") for part in content} - {"text"}):
+        raise ConfigurationError(
+            f"The embedded model reads text only, not {', '.join(sorted(map(str, other)))}.", hint="Ask another model."
+        )
+    if message.get("role") == "tool":
+        return {"role": "user", "content": f"The tool answered: {message.get('content')}"}
+    if calls := message.get("tool_calls"):
+        said = "; ".join(f"{call['function']['name']}({call['function']['arguments']})" for call in calls)
+        return {"role": "assistant", "content": f"I call {said}."}
+    return message
+
+
+def _bounded(schema: Any) -> Any:
+    """Give every string of a schema a length, or the model may never end one."""
+    if isinstance(schema, list):
+        return [_bounded(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    bounded = {key: _bounded(value) for key, value in schema.items()}
+    if schema.get("type") == "string" and not schema.keys() & {"enum", "const", "maxLength", "format"}:
+        bounded["maxLength"] = 120
+    return bounded
+
+
+def _as_call(name: str) -> Rewrite:
+    """Make a function that turns the answer's text, whole or in deltas, into the call of tool `name`."""
+    started = False
+
+    def rewrite(event: dict[str, Any]) -> dict[str, Any]:
+        nonlocal started
+        for choice in event.get("choices") or ():
+            message = choice.get("delta") or choice.get("message") or {}
+            if text := message.pop("content", None):
+                function = {"arguments": text} if started else {"name": name, "arguments": text}
+                message["tool_calls"] = [{"index": 0, "type": "function", "function": function}]
+                started = True
+            if choice.get("finish_reason") == "stop":
+                choice["finish_reason"] = "tool_calls"
+        return event
+
+    return rewrite
+
+
+def canonical_json(body: Mapping[str, Any]) -> bytes:
+    """Write a body as bytes: compact, in its own order, the same each time, so that caches upstream can hit.
+
+    Raises
+    ------
+    TypeError
+        It holds something that is no JSON.
+    ValueError
+        It holds NaN or an infinity.
+    """
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8", "replace")

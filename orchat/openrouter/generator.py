@@ -1,0 +1,445 @@
+"""`OpenRouterChatGenerator`: messages in, replies out, whole or as a stream of chunks.
+
+The signature, the wire body and the dictionaries are those of the class that Haystack users know. The work is done
+elsewhere (`wire`, `dialect`, `transport`); here a call is put together, and driven, once for threads and once for event
+loops.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from orchat.errors import ConfigurationError, SerializationError
+from orchat.messages import ChatMessage
+from orchat.openrouter.dialect import canonical_json, dialect_of
+from orchat.openrouter.exchange import AsyncChunkStream, ChunkStream, Plan
+from orchat.openrouter.wire.request import chat_body
+from orchat.openrouter.wire.structured import read_response_format, response_format_to_dict
+from orchat.secret import Secret
+from orchat.streaming import ComponentInfo, StreamingCallback
+from orchat.tools import Tool, Toolset
+from orchat.tools.callables import path_of, resolve
+from orchat.tools.toolset import flatten, tools_from_dict, tools_to_dict
+
+if TYPE_CHECKING:
+    from orchat.openrouter.transport import Transport
+
+Messages = str | Sequence[ChatMessage]
+Tools = Sequence[Tool | Toolset] | Toolset
+
+DEFAULT_MODEL = "openai/gpt-4o-mini"
+DEFAULT_BASE_URL = "https://openrouter.ai/api/v1"
+_TYPE = "orchat.openrouter.generator.OpenRouterChatGenerator"
+_HAYSTACK_TYPE = "haystack_integrations.components.generators.openrouter.chat.chat_generator.OpenRouterChatGenerator"
+_COMPONENT = ComponentInfo(_TYPE)
+_PARAMETERS = (
+    "model",
+    "streaming_callback",
+    "api_base_url",
+    "generation_kwargs",
+    "api_key",
+    "tools",
+    "extra_headers",
+    "timeout",
+    "max_retries",
+    "http_client_kwargs",
+)
+
+
+class OpenRouterChatGenerator:
+    """Talks to a model through OpenRouter or any host with the same API.
+
+    Parameters
+    ----------
+    api_key
+        The key; resolved when a request is made, and sent to the host of ``api_base_url`` only.
+    model
+        ``vendor/model`` with or without a variant such as ``:free`` (API section 8).
+    streaming_callback
+        A function, sync or async, that takes each `StreamingChunk`; with one, replies are streamed.
+    api_base_url
+        Where the API is; ``/chat/completions`` is appended.
+    generation_kwargs
+        Anything that goes into the request's body: ``temperature``, ``max_tokens``, ``reasoning``, ``provider`` ...
+        (API section 2.1); ``response_format`` takes a dictionary or a pydantic class, ``extra_headers`` become headers.
+    tools
+        What the model may call: a list of Tools and Toolsets, or one Toolset.
+    timeout
+        Seconds to connect, to the first token, and for each gap between tokens. Default: ``OPENAI_TIMEOUT``, else 30 s
+        to connect and 300 s for the rest.
+    extra_headers
+        Sent with every request; values are texts or Secrets.
+    max_retries
+        How many times a request that did not start is sent again. Default: ``OPENAI_MAX_RETRIES``, else 5.
+    http_client_kwargs
+        Arguments of the httpx clients (``proxy``, ``verify``, ``limits`` ...).
+
+    Raises
+    ------
+    ConfigurationError
+        Two tools have one name, or a value makes no sense (a ValueError).
+    TypeError
+        A value is of the wrong type.
+
+    Examples
+    --------
+    >>> generator = OpenRouterChatGenerator(model="vendor/m", generation_kwargs={"temperature": 0})
+    >>> generator.to_dict()["init_parameters"]["api_key"]["env_vars"]
+    ['OPENROUTER_API_KEY']
+    """
+
+    def __init__(
+        self,
+        *,
+        api_key: Secret | None = Secret.from_env_var("OPENROUTER_API_KEY"),  # noqa: B008 - immutable
+        model: str = DEFAULT_MODEL,
+        streaming_callback: StreamingCallback | None = None,
+        api_base_url: str | None = DEFAULT_BASE_URL,
+        generation_kwargs: dict[str, Any] | None = None,
+        tools: Tools | None = None,
+        timeout: float | None = None,
+        extra_headers: dict[str, Any] | None = None,
+        max_retries: int | None = None,
+        http_client_kwargs: dict[str, Any] | None = None,
+    ) -> None:
+        if api_key is not None and not isinstance(api_key, Secret):
+            raise TypeError("api_key must be a Secret: Secret.from_env_var('NAME') or Secret.from_token(...).")
+        if http_client_kwargs is not None and not isinstance(http_client_kwargs, dict):
+            raise TypeError(f"http_client_kwargs must be a dict, not {type(http_client_kwargs).__name__}.")
+        self.api_key = api_key
+        self.model = model
+        self.streaming_callback = streaming_callback
+        self.api_base_url = api_base_url
+        self.generation_kwargs = generation_kwargs if generation_kwargs is not None else {}
+        self.tools = tools
+        self.timeout = timeout
+        self.extra_headers = extra_headers
+        self.max_retries = max_retries
+        self.http_client_kwargs = http_client_kwargs
+        self.tools_strict = False
+        self._transport: Transport | None = None
+        flatten(self.tools)
+
+    def __repr__(self) -> str:
+        return f"OpenRouterChatGenerator(model={self.model!r}, api_base_url={self.api_base_url!r})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Connections belong to one process; a copy opens its own.
+        return {**self.__dict__, "_transport": None}
+
+    # -- asking -------------------------------------------------------------------------------------------------
+
+    def run(
+        self,
+        messages: Messages,
+        streaming_callback: StreamingCallback | None = None,
+        generation_kwargs: dict[str, Any] | None = None,
+        *,
+        tools: Tools | None = None,
+        tools_strict: bool | None = None,
+    ) -> dict[str, list[ChatMessage]]:
+        """Ask the model and return its replies.
+
+        Parameters
+        ----------
+        messages
+            The conversation, or a text for a single user message.
+        streaming_callback
+            Used for this call instead of the constructor's.
+        generation_kwargs
+            Laid over the constructor's, key by key.
+        tools
+            Used for this call instead of the constructor's; ``[]`` means none.
+        tools_strict
+            Whether the model must keep to the tools' schemas, at every level.
+
+        Returns
+        -------
+        dict
+            ``{"replies": [...]}``, one ChatMessage of each choice.
+
+        Raises
+        ------
+        APIError
+            The endpoint refused or failed; what had arrived is its ``partial``.
+        ConfigurationError, TypeError
+            The request makes no sense; nothing was sent.
+        """
+        callback = self._callback(streaming_callback)
+        if callback is not None and (_is_async(callback) or _is_async(self.streaming_callback)):
+            raise ConfigurationError("An async streaming_callback needs run_async.")
+        plan = self._plan(messages, generation_kwargs, tools, tools_strict, stream=callback is not None)
+        if plan is None:
+            return {"replies": []}
+        if not plan.streams:
+            with self._warm().open(plan.call) as body:
+                text = "".join(body.iter_text())
+            return {"replies": plan.finish(plan.read(body, text))}
+        with ChunkStream(plan, self._warm()) as stream:
+            for chunk in stream:
+                if callback is not None:
+                    callback(chunk)
+        return {"replies": [stream.message]}
+
+    async def run_async(
+        self,
+        messages: Messages,
+        streaming_callback: StreamingCallback | None = None,
+        generation_kwargs: dict[str, Any] | None = None,
+        *,
+        tools: Tools | None = None,
+        tools_strict: bool | None = None,
+    ) -> dict[str, list[ChatMessage]]:
+        """Like `run`, on the running event loop; the callback may be async or not. Cancelling closes the connection."""
+        callback = self._callback(streaming_callback)
+        plan = self._plan(messages, generation_kwargs, tools, tools_strict, stream=callback is not None)
+        if plan is None:
+            return {"replies": []}
+        if not plan.streams:
+            async with self._warm().open_async(plan.call) as body:
+                text = "".join([text async for text in body.aiter_text()])
+            return {"replies": plan.finish(plan.read(body, text))}
+        async with AsyncChunkStream(plan, self._warm()) as stream:
+            async for chunk in stream:
+                if callback is not None and inspect.isawaitable(waiting := callback(chunk)):
+                    await waiting
+        return {"replies": [stream.message]}
+
+    def stream(
+        self,
+        messages: Messages,
+        generation_kwargs: dict[str, Any] | None = None,
+        *,
+        tools: Tools | None = None,
+        tools_strict: bool | None = None,
+    ) -> ChunkStream:
+        """Ask the model and iterate over its reply as it arrives; parameters as in `run`.
+
+        Returns
+        -------
+        ChunkStream
+            An iterator of StreamingChunk and a context manager; its ``message`` is the reply.
+        """
+        return ChunkStream(self._stream_plan(messages, generation_kwargs, tools, tools_strict), self._warm())
+
+    def stream_async(
+        self,
+        messages: Messages,
+        generation_kwargs: dict[str, Any] | None = None,
+        *,
+        tools: Tools | None = None,
+        tools_strict: bool | None = None,
+    ) -> AsyncChunkStream:
+        """Like `stream`, for ``async for`` and ``async with``."""
+        return AsyncChunkStream(self._stream_plan(messages, generation_kwargs, tools, tools_strict), self._warm())
+
+    # -- life cycle ---------------------------------------------------------------------------------------------
+
+    def warm_up(self) -> None:
+        """Resolve the key and make the HTTP client, so that what is wrong with them shows now.
+
+        Raises
+        ------
+        MissingKeyError
+            No key is set (a ValueError).
+        """
+        self._key()
+        self._max_retries()
+        self._warm().client()
+
+    async def warm_up_async(self) -> None:
+        """Like `warm_up`, for the running event loop."""
+        self._key()
+        self._max_retries()
+        self._warm().async_client()
+
+    def close(self) -> None:
+        """Close the connections of sync calls; a later call opens new ones."""
+        if self._transport is not None:
+            self._transport.close()
+
+    async def close_async(self) -> None:
+        """Close the connections of the running event loop."""
+        if self._transport is not None:
+            await self._transport.aclose()
+
+    def _warm(self) -> Transport:
+        if self._transport is None:
+            from orchat.openrouter.transport import Transport
+
+            self._transport = Transport(self._timeout(), self.http_client_kwargs)
+        return self._transport
+
+    # -- as data ------------------------------------------------------------------------------------------------
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the generator as data: ten parameters, the key by its variable's name.
+
+        Raises
+        ------
+        ConfigurationError, SerializationError
+            The key is a token, or a callback or tool has no path (ValueErrors).
+        """
+        kwargs = self.generation_kwargs
+        if "response_format" in kwargs:
+            kwargs = {**kwargs, "response_format": response_format_to_dict(kwargs["response_format"])}
+        headers = self.extra_headers
+        values: dict[str, Any] = {
+            "model": self.model,
+            "streaming_callback": path_of(self.streaming_callback) if self.streaming_callback else None,
+            "api_base_url": self.api_base_url,
+            "generation_kwargs": {k: _headers_to_dict(v) if k == "extra_headers" else v for k, v in kwargs.items()},
+            "api_key": self.api_key.to_dict() if self.api_key is not None else None,
+            "tools": tools_to_dict(self.tools),
+            "extra_headers": _headers_to_dict(headers),
+            "timeout": self.timeout,
+            "max_retries": self.max_retries,
+            "http_client_kwargs": self.http_client_kwargs,
+        }
+        return {"type": _TYPE, "init_parameters": values}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> OpenRouterChatGenerator:
+        """Make a generator of `to_dict`'s form, or of what Haystack wrote; the dictionary stays as it is.
+
+        Callables are imported from ``__main__`` and from modules allowed by `orchat.tools.allow_modules` only.
+
+        Raises
+        ------
+        SerializationError
+            It describes something else, or a callable that may not be imported (a ValueError).
+        """
+        parameters = dict(data["init_parameters"])
+        if data.get("type") not in {_TYPE, _HAYSTACK_TYPE, "orchat.OpenRouterChatGenerator"}:
+            raise SerializationError(
+                f"The type {data.get('type')!r} is no OpenRouterChatGenerator.", hint=f"Its type is {_TYPE!r}."
+            )
+        if unknown := parameters.keys() - set(_PARAMETERS):
+            raise TypeError(f"OpenRouterChatGenerator has no parameter {', '.join(sorted(unknown))}.")
+        if parameters.get("tools") is not None:
+            parameters["tools"] = tools_from_dict(parameters["tools"])
+        if isinstance(path := parameters.get("streaming_callback"), str):
+            parameters["streaming_callback"] = resolve(path)
+        for name, value in parameters.items():
+            parameters[name] = _secrets_from_dict(value)
+        return cls(**parameters)
+
+    # -- putting a call together --------------------------------------------------------------------------------
+
+    def _callback(self, given: StreamingCallback | None) -> StreamingCallback | None:
+        return given if given is not None else self.streaming_callback
+
+    def _stream_plan(
+        self, messages: Messages, kwargs: dict[str, Any] | None, tools: Tools | None, strict: bool | None
+    ) -> Plan:
+        plan = self._plan(messages, {**(kwargs or {}), "stream": True}, tools, strict, stream=True)
+        if plan is None:
+            raise ConfigurationError("There are no messages to answer.", hint="Give a text or a list of ChatMessages.")
+        return plan
+
+    def _plan(
+        self,
+        messages: Messages,
+        generation_kwargs: dict[str, Any] | None,
+        tools: Tools | None,
+        tools_strict: bool | None,
+        *,
+        stream: bool,
+    ) -> Plan | None:
+        """Put a call together; None where there is nothing to ask."""
+        from orchat.openrouter.transport import Call, check_base_url, check_header
+
+        conversation = _conversation(messages)
+        key = self._key()
+        if not conversation:
+            return None
+        kwargs = {**self.generation_kwargs, **(generation_kwargs or {})}
+        n = kwargs.pop("n", None)
+        if stream and (n or 1) > 1:
+            raise ConfigurationError("Cannot stream multiple responses.", hint="Leave n out, or do not stream.")
+        output = read_response_format(kwargs.pop("response_format", None))
+        given_headers = {**(self.extra_headers or {}), **(kwargs.pop("extra_headers", None) or {})}
+        base_url = check_base_url(self.api_base_url or DEFAULT_BASE_URL)
+        dialect = dialect_of(base_url, self.model)
+        body, rewrite = dialect.prepare(
+            chat_body(
+                model=self.model,
+                messages=conversation,
+                tools=flatten(self.tools if tools is None else tools),
+                tools_strict=self.tools_strict if tools_strict is None else tools_strict,
+                response_format=output.wire if output else None,
+                stream=stream,
+                n=1 if n is None else n,
+                generation_kwargs=kwargs,
+            )
+        )
+        headers = {name: check_header(name, _resolved(value)) for name, value in given_headers.items()}
+        accept = {"Accept": "text/event-stream, application/json" if body.get("stream") else "application/json"}
+        names = {name.lower() for name in headers}
+        automatic = {k: v for k, v in {**accept, **dialect.headers}.items() if k.lower() not in names}
+        call = Call(
+            url=f"{base_url}/chat/completions",
+            content=canonical_json(body),
+            headers={**automatic, **headers},
+            key=None if key is None else check_header("the API key", key),
+            max_retries=self._max_retries(),
+        )
+        return Plan(call, output, rewrite, dialect, bool(body.get("stream")), _COMPONENT)
+
+    def _key(self) -> str | None:
+        return self.api_key.resolve_value() if self.api_key is not None else None
+
+    def _timeout(self) -> float | None:
+        return self.timeout if self.timeout is not None else _environment_number("OPENAI_TIMEOUT", float)
+
+    def _max_retries(self) -> int:
+        retries = self.max_retries if self.max_retries is not None else _environment_number("OPENAI_MAX_RETRIES", int)
+        retries = 5 if retries is None else retries
+        if not isinstance(retries, int) or retries < 0:
+            raise ConfigurationError(f"max_retries must be a whole number from 0 on, not {retries!r}.")
+        return retries
+
+
+def _conversation(messages: Any) -> list[ChatMessage]:
+    if isinstance(messages, str):
+        return [ChatMessage.from_user(messages)]
+    if not isinstance(messages, list | tuple):
+        raise TypeError(f"messages must be a str or a list of ChatMessages, not {type(messages).__name__}.")
+    return [ChatMessage.adopt(message) for message in messages]
+
+
+def _is_async(callback: Any) -> bool:
+    # An object may also be async by its class's `__call__`.
+    return any(map(inspect.iscoroutinefunction, (callback, type(callback).__call__)))
+
+
+def _resolved(value: Any) -> Any:
+    return value.resolve_value() if isinstance(value, Secret) else value
+
+
+def _headers_to_dict(headers: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if headers is None:
+        return None
+    return {name: value.to_dict() if isinstance(value, Secret) else value for name, value in headers.items()}
+
+
+def _secrets_from_dict(value: Any) -> Any:
+    """Read Secrets wherever they stand; the rest is copied, so that the given dictionary stays as it is."""
+    if isinstance(value, dict):
+        if value.get("type") == "env_var" and "env_vars" in value:
+            return Secret.from_dict(value)
+        return {key: _secrets_from_dict(item) for key, item in value.items()}
+    return value
+
+
+def _environment_number(name: str, kind: type[float] | type[int]) -> Any:
+    text = os.environ.get(name)
+    if text is None:
+        return None
+    try:
+        return kind(text)
+    except ValueError:
+        raise ConfigurationError(f"The environment variable {name} must be a number, not {text!r}.") from None

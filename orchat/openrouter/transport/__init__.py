@@ -1,0 +1,13 @@
+"""HTTP: clients, keys, retries, deadlines, and bytes to text. The only room that knows httpx.
+
+From low to high: `call` (what is sent), `failure` (what a broken connection means), `body` (what comes back),
+`client` (sending). Promises, each with its test: a key goes to the configured host only and appears in no exception; a
+request is sent again only if it did not start; comments that keep a connection open do not keep a dead upstream alive;
+leaving a stream closes its connection.
+"""
+
+from orchat.openrouter.transport.body import DRAIN_TIMEOUT, USAGE_TIMEOUT, Body
+from orchat.openrouter.transport.call import Call, check_base_url, check_header
+from orchat.openrouter.transport.client import Transport
+
+__all__ = ["DRAIN_TIMEOUT", "USAGE_TIMEOUT", "Body", "Call", "Transport", "check_base_url", "check_header"]

@@ -1,0 +1,333 @@
+"""What the endpoint says when something fails, as errors: statuses, and error objects inside a 200 (API section 5)."""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from orchat.errors import (
+    APIError,
+    AuthenticationError,
+    BadRequestError,
+    InsufficientCreditsError,
+    LimitExceededError,
+    ModerationError,
+    NotFoundError,
+    PermissionDeniedError,
+    ProviderError,
+    RateLimitError,
+    redact,
+    redact_json,
+)
+
+_BY_STATUS: dict[int, type[APIError]] = {
+    400: BadRequestError,
+    401: AuthenticationError,
+    402: InsufficientCreditsError,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+    410: NotFoundError,
+    413: BadRequestError,
+    422: BadRequestError,
+    429: RateLimitError,
+}
+# Where an error inside a 200 gives no number, its type still tells the class (API section 5.3).
+_BY_TYPE: dict[str, type[APIError]] = {
+    "authentication": AuthenticationError,
+    "payment_required": InsufficientCreditsError,
+    "permission_denied": PermissionDeniedError,
+    "content_policy_violation": ModerationError,
+    "not_found": NotFoundError,
+    "rate_limit_exceeded": RateLimitError,
+    "context_length_exceeded": BadRequestError,
+    "invalid_request": BadRequestError,
+}
+_RETRYABLE_STATUSES = frozenset({408, 409, 429, 524, 529, *range(500, 505)})
+_LONGEST = 600
+
+
+def error_from_response(status: int, headers: Mapping[str, str], text: str, *secrets: str) -> APIError:
+    """Make the error of a reply whose status is no success.
+
+    Parameters
+    ----------
+    status
+        The HTTP status.
+    headers
+        The reply's headers, looked up without regard to case.
+    text
+        The body: JSON, HTML, plain text or nothing.
+    *secrets
+        Values to hide wherever the upstream repeats them.
+
+    Examples
+    --------
+    >>> error = error_from_response(502, {}, "<html><title>Bad gateway</title></html>")
+    >>> type(error).__name__, error.message
+    ('ProviderError', 'HTTP 502: Bad gateway.')
+    """
+    headers = {key.lower(): value for key, value in headers.items()}
+    try:
+        body = json.loads(text)
+    except (ValueError, RecursionError):
+        body = None
+    found = error_object(body)
+    if found is None:
+        found = {"message": _plain(text), **({"metadata": {"raw": text[:_LONGEST]}} if text.strip() else {})}
+    return _error(found, status, headers, secrets, body if isinstance(body, dict) else {})
+
+
+def error_from_object(found: Any, event: Mapping[str, Any], *secrets: str) -> APIError:
+    """Make the error of an error object inside a 200 reply or a stream event.
+
+    Parameters
+    ----------
+    found
+        The error object, or whatever stood in its place.
+    event
+        The reply or event around it: it may name generation and provider.
+    *secrets
+        Values to hide.
+
+    Examples
+    --------
+    >>> error_from_object({"code": 429, "message": "Slow down"}, {"id": "gen-1"}).generation_id
+    'gen-1'
+    """
+    found = found if isinstance(found, dict) else {"message": str(found)}
+    code = found.get("code")
+    status = code if isinstance(code, int) and not isinstance(code, bool) and 400 <= code < 600 else None
+    return _error(found, status, {}, secrets, event)
+
+
+def error_object(body: Any) -> dict[str, Any] | None:
+    """Find the error object in a reply of any of the known shapes (API section 5.1); None where there is none.
+
+    Examples
+    --------
+    >>> error_object({"success": False, "error": {"name": "ZodError", "message": "[...]"}})
+    {'name': 'ZodError', 'message': '[...]'}
+    """
+    if not isinstance(body, dict):
+        return None
+    found = body.get("error")
+    if isinstance(found, str) and found:
+        return {"message": found}
+    if isinstance(found, dict) and found:
+        return found
+    for key in ("message", "detail"):
+        if isinstance(body.get(key), str) and "choices" not in body:
+            return {"message": body[key]}
+    return None
+
+
+def _error(
+    found: Mapping[str, Any],
+    status: int | None,
+    headers: Mapping[str, str],
+    secrets: tuple[str, ...],
+    around: Mapping[str, Any],
+) -> APIError:
+    # Everything is redacted once, here, before any text is made of it.
+    found = redact_json(found, *secrets)
+    metadata = found.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    code = found.get("code")
+    error_type = metadata.get("error_type") or found.get("error_type") or found.get("type")
+    error_type = error_type if isinstance(error_type, str) else None
+    provider = metadata.get("provider_name") or around.get("provider")
+    delay = _delay(headers, metadata, found)
+    kind = _class_of(status, error_type, metadata, found)
+    message = _text(found, metadata, status, provider)
+    hint = _hint(kind, status, error_type, metadata, message, delay)
+    generation = headers.get("x-generation-id") or around.get("id")
+    return kind(
+        message,
+        status_code=status,
+        code=code if isinstance(code, int | str) else None,
+        error_type=error_type,
+        metadata=metadata,
+        provider_name=provider if isinstance(provider, str) else None,
+        generation_id=generation if isinstance(generation, str) else None,
+        retry_after=delay,
+        hint=hint,
+        body=found,
+        retryable=_retryable(kind, status, metadata, message, delay),
+    )
+
+
+def _class_of(
+    status: int | None, error_type: str | None, metadata: Mapping[str, Any], found: Mapping[str, Any]
+) -> type[APIError]:
+    kind = _BY_STATUS.get(status or 0) or (None if status else _BY_TYPE.get(error_type or ""))
+    if kind is None:
+        # Without a number of its own an error inside a 200 is the upstream's.
+        return ProviderError if status is None or status >= 500 or status == 408 else APIError
+    if kind is PermissionDeniedError:
+        if "reasons" in metadata or "flagged_input" in metadata or "patterns" in metadata:
+            return ModerationError
+        text = str(found.get("message", "")).lower()
+        if (
+            metadata.get("limit_usd") is not None
+            or "limit" in str(metadata.get("limit_source", ""))
+            or ("budget" in str(metadata.get("limit_source", "")) or "limit exceeded" in text)
+        ):
+            return LimitExceededError
+    return kind
+
+
+def _text(found: Mapping[str, Any], metadata: Mapping[str, Any], status: int | None, provider: Any) -> str:
+    """Say what happened in the upstream's own words: OpenRouter's message, then what stands behind it."""
+    message = str(found.get("message") or "").strip() or "no reason given"
+    parts = [message.rstrip(".")]
+    raw = _raw(metadata.get("raw"))
+    if raw and raw not in message:
+        parts.append(raw.rstrip("."))
+    if isinstance(reasons := metadata.get("reasons"), list) and reasons:
+        parts.append(f"reasons: {', '.join(map(str, reasons))}")
+    if isinstance(flagged := metadata.get("flagged_input"), str):
+        parts.append(f"flagged: {flagged!r}")
+    if metadata.get("limit_usd") is not None:
+        parts.append(f"spent ${metadata.get('spend_usd')} of ${metadata['limit_usd']}")
+    lead = f"HTTP {status}" if status else "The endpoint reported an error"
+    if isinstance(provider, str) and provider:
+        lead += f" from {provider}"
+    return _shorten(f"{lead}: {'; '.join(parts)}") + "."
+
+
+def _raw(raw: Any) -> str:
+    """Find the words in an upstream's own error: a string, a JSON string, or an object."""
+    if isinstance(raw, str):
+        try:
+            raw = json.loads(raw)
+        except (ValueError, RecursionError):
+            return _plain(raw) if raw.strip() else ""
+    if isinstance(raw, dict):
+        inner = error_object(raw)
+        words = inner.get("message") if inner else None
+        raw = words if isinstance(words, str) else raw
+    return "" if raw is None else _shorten(raw if isinstance(raw, str) else json.dumps(raw, ensure_ascii=False))
+
+
+def _plain(text: str) -> str:
+    """Make one readable line of an HTML page or a plain text."""
+    if title := re.search(r"<title[^>]*>([^<]*)", text, re.IGNORECASE):
+        return title[1].strip()
+    text = re.sub(r"<[^>]*>", " ", text) if "<" in text else text
+    return _shorten(" ".join(text.split())) or "an empty reply"
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 4] + " ..."
+
+
+def _number(value: Any) -> float | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if 0 <= number < float("inf") else None
+
+
+def _delay(headers: Mapping[str, str], metadata: Mapping[str, Any], found: Mapping[str, Any]) -> float | None:
+    """Return how many seconds to wait, from the first place that tells (API section 5.4)."""
+    availability = found.get("availability")
+    sent = metadata.get("headers")
+    sent = {str(k).lower(): v for k, v in sent.items()} if isinstance(sent, dict) else {}
+    milliseconds = _number(headers.get("retry-after-ms"))
+    for value in (
+        None if milliseconds is None else milliseconds / 1000,
+        headers.get("retry-after"),
+        metadata.get("retry_after_seconds"),
+        availability.get("retry_after") if isinstance(availability, dict) else None,
+        sent.get("retry-after"),
+    ):
+        if value is None:
+            continue
+        if (seconds := _number(value)) is not None:
+            return seconds
+        if isinstance(value, str) and (date := email.utils.parsedate_tz(value)):
+            return max(0.0, email.utils.mktime_tz(date) - time.time())
+    # `Reset` is a moment in epoch milliseconds.
+    reset = _number(headers.get("x-ratelimit-reset") or sent.get("x-ratelimit-reset"))
+    return None if reset is None else max(0.0, reset / 1000 - time.time())
+
+
+def _is_daily(metadata: Mapping[str, Any], message: str) -> bool:
+    return "daily" in str(metadata.get("limit_source", "")) or "per-day" in message
+
+
+def _retryable(
+    kind: type[APIError], status: int | None, metadata: Mapping[str, Any], message: str, delay: float | None
+) -> bool:
+    if kind is InsufficientCreditsError:
+        return "in_flight" in str(metadata.get("limit_source", "")) and delay is not None
+    return status in _RETRYABLE_STATUSES and not (kind is RateLimitError and _is_daily(metadata, message))
+
+
+def _hint(
+    kind: type[APIError],
+    status: int | None,
+    error_type: str | None,
+    metadata: Mapping[str, Any],
+    message: str,
+    delay: float | None,
+) -> str:
+    """Say what to do next."""
+    source = str(metadata.get("limit_source", ""))
+    lower = message.lower()
+    if isinstance(remedy := metadata.get("remedy_hint"), str):
+        return remedy
+    if error_type == "context_length_exceeded" or "context length" in lower or "context size" in lower:
+        return "Shorten the conversation or choose a model with a longer context."
+    if "not a valid model" in lower:
+        return "Check the model's name: vendor/model, as on openrouter.ai/models."
+    if kind is AuthenticationError:
+        return "Check the key: set OPENROUTER_API_KEY, or make a new one at openrouter.ai/settings/keys."
+    if kind is InsufficientCreditsError:
+        if "in_flight" in source:
+            return "Too many requests at once have reserved your credit: wait a moment and try again."
+        if "max_tokens" in lower or "afford" in lower or "weight" in lower or "key_limit" in source:
+            return "Lower max_tokens (without it the model's maximum is reserved), or add credits."
+        return "Add credits at openrouter.ai/settings/credits; a negative balance stops free models as well."
+    if kind is ModerationError:
+        return "Rephrase the prompt, or choose a model without this moderation."
+    if kind is LimitExceededError:
+        resets = metadata.get("resets_at")
+        return f"The limit resets at {resets}." if resets else "Raise the limit of the key, or use another key."
+    if kind is PermissionDeniedError:
+        return "This key, region or policy does not allow the request; see the message."
+    if kind is NotFoundError:
+        return (
+            "No endpoint of this model fits the request: loosen provider, tools or privacy settings, or check its name."
+        )
+    if kind is RateLimitError:
+        if _is_daily(metadata, message):
+            return "The free requests of this day are used up: they return at 00:00 UTC, or use a paid model."
+        if "shared_pool" in source:
+            return "This provider is full: another model or provider helps at once."
+        return "Wait" + (f" {delay:.0f} s" if delay else " a moment") + " and try again."
+    if kind is BadRequestError:
+        return "Change the request as the message says."
+    if kind is ProviderError:
+        return "The provider is in trouble: try again, or choose another model or provider."
+    return f"Status {status} is not one this API documents; is the base URL right?"
+
+
+def redirect_error(status: int, host: str, target: str) -> APIError:
+    """Make the error of a reply that points elsewhere: a key never follows it.
+
+    Examples
+    --------
+    >>> print(redirect_error(308, "a.example", "https://b.example/v1/chat/completions").hint)
+    If you trust it, set api_base_url to the new address.
+    """
+    return APIError(
+        f"{host} answered HTTP {status} and points to {redact(target)}; a key is never sent to another host.",
+        status_code=status,
+        hint="If you trust it, set api_base_url to the new address.",
+    )

@@ -1,0 +1,179 @@
+"""Whole replies: the JSON of ``POST /chat/completions`` as messages (API section 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchat.errors import APIError, ProviderError
+from orchat.messages import ChatMessage, ReasoningContent
+from orchat.openrouter.wire.failures import error_from_object, error_object
+from orchat.streaming import build_message
+
+_KNOWN = frozenset(
+    {"role", "content", "reasoning", "reasoning_content", "reasoning_details", "tool_calls", "function_call"}
+)
+
+
+@dataclass
+class Pieces:
+    """What a message, or a delta of one, holds.
+
+    ``details`` is None where the endpoint sent none; an empty list is something else, and kept.
+    """
+
+    text: str | None = None
+    thought: str = ""
+    details: list[Any] | None = None
+    calls: list[Any] = field(default_factory=list)
+    extras: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def reasoning(self) -> ReasoningContent | None:
+        """The reasoning as a content part."""
+        if not self.thought and not self.details:
+            return None
+        return ReasoningContent(self.thought, {} if self.details is None else {"reasoning_details": self.details})
+
+
+def read_pieces(message: Mapping[str, Any]) -> Pieces:
+    """Take a message or delta apart; what we do not know lands in ``extras``, so that nothing is lost.
+
+    Examples
+    --------
+    >>> read_pieces({"role": "assistant", "content": "Hi", "reasoning_content": "Greet."}).thought
+    'Greet.'
+    """
+    pieces = Pieces(extras={k: v for k, v in message.items() if k not in _KNOWN and v is not None})
+    content = message.get("content")
+    if isinstance(content, list):
+        _read_content_parts(content, pieces)
+    elif content is not None:
+        pieces.text = content if isinstance(content, str) else str(content)
+    thought = message.get("reasoning") or message.get("reasoning_content")
+    if isinstance(thought, str):
+        pieces.thought += thought
+    details = message.get("reasoning_details")
+    if isinstance(details, list):
+        pieces.details = details
+        if not pieces.thought:
+            pieces.thought = "".join(map(_thought_of, details))
+    calls = message.get("tool_calls")
+    if isinstance(calls, list):
+        pieces.calls = [call for call in calls if isinstance(call, dict)]
+    elif isinstance(old := message.get("function_call"), dict):
+        pieces.calls = [{"function": old}]
+    return pieces
+
+
+def _read_content_parts(content: list[Any], pieces: Pieces) -> None:
+    """Read content that came as a list of parts, as some upstreams send it."""
+    for part in content:
+        kind = part.get("type") if isinstance(part, dict) else None
+        if isinstance(part, str):
+            pieces.text = (pieces.text or "") + part
+        elif kind == "text" and isinstance(part.get("text"), str):
+            pieces.text = (pieces.text or "") + part["text"]
+        elif kind == "thinking":
+            inner = part.get("thinking")
+            inner = inner if isinstance(inner, list) else [inner]
+            pieces.thought += "".join(map(_thought_of, inner))
+        elif kind == "image_url":
+            pieces.extras.setdefault("images", []).append(part)
+        elif kind == "refusal" and isinstance(part.get("refusal"), str):
+            pieces.extras["refusal"] = part["refusal"]
+        else:
+            pieces.extras.setdefault("content_parts", []).append(part)
+
+
+def _thought_of(detail: Any) -> str:
+    if isinstance(detail, dict):
+        detail = detail.get("text") or detail.get("summary") or detail.get("thinking")
+    return detail if isinstance(detail, str) else ""
+
+
+def read_replies(payload: Any, *secrets: str) -> list[ChatMessage]:
+    """Make messages of a whole reply, one of each choice.
+
+    Raises
+    ------
+    APIError
+        The reply is an error, as a whole or in a choice; then what it did hold is the error's ``partial``.
+
+    Examples
+    --------
+    >>> [reply] = read_replies({"model": "v/m", "choices": [{"message": {"content": "Hi"}, "finish_reason": "stop"}]})
+    >>> reply.text, reply.meta["finish_reason"]
+    ('Hi', 'stop')
+    """
+    if not isinstance(payload, dict):
+        raise ProviderError(f"The reply is no JSON object but {payload!r:.100}.", hint="Is the base URL right?")
+    choices = payload.get("choices")
+    if (found := error_object(payload)) is not None and not choices:
+        raise error_from_object(found, payload, *secrets)
+    if not isinstance(choices, list) or not choices or not all(isinstance(choice, dict) for choice in choices):
+        raise ProviderError(
+            f"The reply holds no choices; it has the keys {', '.join(payload) or '(none)'}.",
+            generation_id=payload.get("id") if isinstance(payload.get("id"), str) else None,
+            hint="Is the base URL that of a chat completions API? Otherwise try again, or choose another provider.",
+        )
+    try:
+        replies = [_read_choice(choice, number, payload) for number, choice in enumerate(choices)]
+    except (TypeError, AttributeError, KeyError, ValueError):
+        # A reply of any shape may come; whatever it breaks above is the reply's fault.
+        raise ProviderError(
+            f"The reply is no chat completion: {payload!r:.200}.", hint="Is the base URL right?"
+        ) from None
+    for choice, reply in zip(choices, replies, strict=True):
+        if (error := choice_error(choice, found, payload, *secrets)) is not None:
+            error.partial = reply
+            raise error
+    return replies
+
+
+def _read_choice(choice: Mapping[str, Any], number: int, payload: Mapping[str, Any]) -> ChatMessage:
+    message = choice.get("message")
+    pieces = read_pieces(message if isinstance(message, dict) else {})
+    facts = {k: v for k, v in payload.items() if k not in {"choices", "object", "error", "usage"} and v is not None}
+    index = choice.get("index")
+    meta = {
+        "model": facts.pop("model", None),
+        "index": index if isinstance(index, int) else number,
+        "finish_reason": choice.get("finish_reason"),
+        "usage": payload.get("usage"),
+        **facts,
+        **{
+            k: v for k, v in choice.items() if k not in {"message", "index", "finish_reason", "error"} and v is not None
+        },
+    }
+    return build_message(
+        text=pieces.text,
+        reasoning=pieces.reasoning,
+        calls=[read_call(call) for call in pieces.calls if call.get("type") in {None, "", "function"}],
+        extras=pieces.extras,
+        meta=meta,
+    )
+
+
+def read_call(call: Mapping[str, Any]) -> tuple[str | None, str, Any]:
+    """Return id, name and raw arguments of a tool call or a fragment of one, whatever is missing."""
+    function = call.get("function")
+    function = function if isinstance(function, dict) else {}
+    call_id, name = call.get("id"), function.get("name")
+    return (
+        call_id if isinstance(call_id, str) and call_id else None,
+        name if isinstance(name, str) else "",
+        function.get("arguments"),
+    )
+
+
+def choice_error(choice: Mapping[str, Any], found: Any, around: Mapping[str, Any], *secrets: str) -> APIError | None:
+    """Return the error of a choice that failed: its own, the one beside it, or that it says so without a reason."""
+    found = choice.get("error") or found
+    if found:
+        return error_from_object(found, around, *secrets)
+    if choice.get("finish_reason") == "error":
+        native = choice.get("native_finish_reason")
+        return error_from_object({"message": f"the upstream failed ({native or 'no reason given'})"}, around, *secrets)
+    return None

@@ -1,0 +1,13 @@
+"""Tools: what a model may ask to be called.
+
+`tool` turns a typed function into a `Tool`, a `Toolset` groups tools, `allow_modules` says from where saved tools may
+be loaded. This floor must not know messages, models or notebooks; pydantic and jsonschema-rs are imported when the
+first tool is made.
+"""
+
+from orchat.tools.callables import allow_modules
+from orchat.tools.decorator import create_tool_from_function, tool
+from orchat.tools.definition import Tool
+from orchat.tools.toolset import Toolset
+
+__all__ = ["Tool", "Toolset", "allow_modules", "create_tool_from_function", "tool"]

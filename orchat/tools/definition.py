@@ -1,0 +1,298 @@
+"""`Tool`: what a model is told about a function, and the function.
+
+The module is not called after its class because ``orchat.tools.tool`` is the decorator.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import inspect
+import operator
+import pkgutil
+import sys
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from orchat.errors import ConfigurationError, SerializationError, ToolInvocationError, redact
+from orchat.tools import outputs
+from orchat.tools.callables import path_of, resolve
+from orchat.tools.validation import check_schema, problems
+
+_FUNCTION_FIELDS = ("function", "async_function")
+
+
+@dataclass
+class Tool:
+    """A function that a model may ask to be called.
+
+    Parameters
+    ----------
+    name
+        What the model calls it.
+    description
+        What it does; the model decides by this when to use it.
+    parameters
+        JSON Schema (2020-12) of the arguments.
+    function
+        The function to run; arguments are passed by name, as the JSON values they are.
+    outputs_to_string
+        How the result becomes text: ``{"source"?, "handler"?, "raw_result"?}``, or several
+        ``{key: {"source", "handler"?}}``.
+    inputs_from_state
+        State keys to parameters that are filled from them.
+    outputs_to_state
+        State keys to ``{"source"?, "handler"?}``.
+    async_function
+        The same as a coroutine function. One of the two is needed; with both, `invoke` uses ``function`` and
+        `invoke_async` uses ``async_function``.
+
+    Raises
+    ------
+    ConfigurationError
+        There is no function or one of the wrong kind, the parameters are no JSON Schema, or a configuration is wrong.
+    TypeError
+        A value has the wrong type.
+
+    Examples
+    --------
+    >>> schema = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
+    >>> length = Tool("length", "Count characters.", schema, lambda text: len(text))
+    >>> length.invoke(text="four")
+    4
+    >>> length.validate_arguments({"text": 4})
+    ['text: 4 is not of type "string"']
+    """
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+    function: Callable[..., Any] | None = None
+    outputs_to_string: dict[str, Any] | None = None
+    inputs_from_state: dict[str, str] | None = None
+    outputs_to_state: dict[str, dict[str, Any]] | None = None
+    async_function: Callable[..., Any] | None = None
+
+    def __post_init__(self) -> None:
+        for attribute in ("name", "description"):
+            if not isinstance(getattr(self, attribute), str):
+                raise TypeError(f"A tool's {attribute} must be a text, not {getattr(self, attribute)!r}.")
+        if self.function is None and self.async_function is None:
+            raise ConfigurationError(f"The tool `{self.name}` needs a `function` or an `async_function`.")
+        if self.function is not None and not callable(self.function):
+            raise TypeError(f"The `function` of the tool `{self.name}` is not callable.")
+        if inspect.iscoroutinefunction(self.function):
+            raise ConfigurationError(
+                f"The `function` of the tool `{self.name}` is a coroutine function.",
+                hint="Give it as `async_function`.",
+            )
+        if self.async_function is not None and not inspect.iscoroutinefunction(self.async_function):
+            raise ConfigurationError(
+                f"The `async_function` of the tool `{self.name}` is no coroutine function.",
+                hint="Define it with `async def`, or give it as `function`.",
+            )
+        check_schema(self.parameters, what=f"The `parameters` dictionary of the tool `{self.name}`")
+        if self.outputs_to_state is not None:
+            outputs.check_outputs_to_state(self.outputs_to_state)
+        if self.outputs_to_string is not None:
+            outputs.check_outputs_to_string(self.outputs_to_string)
+        if self.inputs_from_state is not None:
+            outputs.check_inputs_from_state(self.inputs_from_state, self._parameter_names())
+
+    def _parameter_names(self) -> set[str] | None:
+        """Name what the function takes and the schema offers; None when the function takes any name."""
+        names = set(self.parameters.get("properties", {}))
+        try:
+            parameters = inspect.signature(self._function).parameters
+        except (ValueError, TypeError):  # some builtins have no signature
+            return names
+        if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+            return None
+        return names | set(parameters)
+
+    @property
+    def _function(self) -> Callable[..., Any]:
+        function = self.function or self.async_function
+        assert function is not None
+        return function
+
+    @property
+    def tool_spec(self) -> dict[str, Any]:
+        """What the model is told: name, description and parameters."""
+        return {"name": self.name, "description": self.description, "parameters": self.parameters}
+
+    def validate_arguments(self, arguments: object) -> list[str]:
+        """List what is wrong with the arguments, each entry naming the place; an empty list means they fit.
+
+        The arguments of a tool call come from a model: check them before `invoke`, which does not.
+        """
+        if not isinstance(arguments, dict):
+            return [f"the arguments must be a JSON object, not a {type(arguments).__name__}"]
+        return problems(self.parameters, arguments)
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Call the function as if it had not been decorated: positional arguments, its own exceptions, a coroutine."""
+        return self._function(*args, **kwargs)
+
+    def invoke(self, /, **kwargs: Any) -> Any:
+        """Run the tool and return its result, in this thread.
+
+        Raises
+        ------
+        ToolInvocationError
+            The function raised, or it is asynchronous and an event loop is running here.
+        """
+        try:
+            if (warm_up := getattr(self, "warm_up", None)) is not None:
+                warm_up()
+            result = self._function(**kwargs)
+            return self._run(result) if inspect.iscoroutine(result) else result
+        except Exception as error:
+            raise self._failure(kwargs, error) from error
+
+    async def invoke_async(self, /, **kwargs: Any) -> Any:
+        """Run the tool and return its result; a synchronous function runs in a thread of its own.
+
+        Raises
+        ------
+        ToolInvocationError
+            The function raised.
+        """
+        if self.async_function is None:
+            return await asyncio.to_thread(self.invoke, **kwargs)
+        try:
+            if (warm_up_async := getattr(self, "warm_up_async", None)) is not None:
+                await warm_up_async()
+            elif (warm_up := getattr(self, "warm_up", None)) is not None:
+                warm_up()
+            return await self.async_function(**kwargs)
+        except Exception as error:
+            raise self._failure(kwargs, error) from error
+
+    def _run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return asyncio.run(coroutine)
+        coroutine.close()
+        raise ToolInvocationError(
+            f"The tool `{self.name}` is asynchronous, and an event loop is already running here.",
+            tool_name=self.name,
+            hint="Use `await tool.invoke_async(...)`.",
+        )
+
+    def _failure(self, arguments: Mapping[str, Any], error: Exception) -> ToolInvocationError:
+        if isinstance(error, ToolInvocationError) and error.tool_name == self.name:
+            return error
+        shown = _short(repr(dict(arguments)), 500)
+        cause = _short(f"{type(error).__name__}: {error}", 2000)
+        text = f"The tool `{self.name}` failed when called with {shown}: {cause}"
+        return ToolInvocationError(redact(text), tool_name=self.name)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return Haystack's dictionary form with our type; functions become paths.
+
+        Raises
+        ------
+        SerializationError
+            A function or handler has no path (`orchat.tools.callables`).
+        """
+        data = {field.name: getattr(self, field.name) for field in fields(Tool)}
+        for name in _FUNCTION_FIELDS:
+            data[name] = None if data[name] is None else path_of(data[name])
+        for name in ("outputs_to_string", "outputs_to_state"):
+            if data[name] is not None:
+                data[name] = outputs.convert_handlers(data[name], path_of, several=name == "outputs_to_state")
+        cls = type(self)
+        type_name = "orchat.tools.Tool" if cls is Tool else f"{cls.__module__}.{cls.__qualname__}"
+        return {"type": type_name, "data": copy.deepcopy(data)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Tool:
+        """Read `to_dict`'s form, ours or Haystack's, old ones included; ``data`` stays as it is.
+
+        Raises
+        ------
+        SerializationError
+            A path may not be loaded (`orchat.tools.allow_modules`), or there is no ``data`` dictionary.
+        TypeError, ConfigurationError
+            As of the constructor.
+        """
+        if not isinstance(inner := data.get("data"), Mapping):
+            raise SerializationError("The dictionary of a tool needs a dictionary under `data`.")
+        values = copy.deepcopy(dict(inner))
+        for name in _FUNCTION_FIELDS:
+            if values.get(name) is not None:
+                values[name] = resolve(values[name])
+        for name in ("outputs_to_string", "outputs_to_state"):
+            if isinstance(config := values.get(name), Mapping):
+                values[name] = outputs.convert_handlers(config, resolve, several=name == "outputs_to_state")
+        return cls(**values)
+
+    @staticmethod
+    def adopt(other: object) -> Tool:
+        """Return a `Tool` for anything that has the shape of one, Haystack's tools included; a Tool is itself.
+
+        Raises
+        ------
+        TypeError
+            It has not: a name, a description, a parameters dictionary and a function.
+        """
+        if isinstance(other, Tool):
+            return other
+        function, async_function = (getattr(other, name, None) for name in _FUNCTION_FIELDS)
+        has_text = all(isinstance(getattr(other, name, None), str) for name in ("name", "description"))
+        parameters = getattr(other, "parameters", None)
+        if (
+            isinstance(other, type)
+            or not has_text
+            or not isinstance(parameters, dict)
+            or not (function or async_function)
+        ):
+            raise TypeError(f"A Tool is needed, not {type(other).__name__}.")
+        if inspect.iscoroutinefunction(function):  # so Haystack before 3
+            function, async_function = None, function
+        if _warms_up(other):  # only its own methods know when
+            function = function and getattr(other, "invoke", function)
+            async_function = async_function and getattr(other, "invoke_async", async_function)
+        state = {
+            name: getattr(other, name, None) for name in ("outputs_to_string", "inputs_from_state", "outputs_to_state")
+        }
+        return Tool(
+            other.name,  # type: ignore[attr-defined]
+            other.description,  # type: ignore[attr-defined]
+            parameters,
+            function=function,
+            async_function=async_function,
+            **state,
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Let a decorated function be pickled: its module holds the tool under its name, which pickle would refuse."""
+        state = dict(self.__dict__)
+        for name in _FUNCTION_FIELDS:
+            function = state[name]
+            try:
+                found = operator.attrgetter(function.__qualname__)(sys.modules[function.__module__])
+            except (AttributeError, KeyError):
+                continue
+            if isinstance(found, Tool) and getattr(found, name) is function:
+                state[name] = f"{function.__module__}:{function.__qualname__}.{name}"
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name in _FUNCTION_FIELDS:
+            if isinstance(state[name], str):
+                state = {**state, name: pkgutil.resolve_name(state[name])}
+        self.__dict__.update(state)
+
+
+def _warms_up(other: object) -> bool:
+    """Whether it has a warm-up of its own; that of Haystack's plain Tool, where there is one, does nothing."""
+    methods = (getattr(other, name, None) for name in ("warm_up", "warm_up_async"))
+    return any(getattr(method, "__qualname__", "Tool.").partition(".")[0] != "Tool" for method in methods)
+
+
+def _short(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 4] + " ..."

@@ -1,0 +1,26 @@
+"""Fixtures for every test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.local_model import local_server, weights
+from tests.openrouter_server import ScriptedOpenRouter
+
+__all__ = ["local_server", "openrouter", "weights"]
+
+
+# A busy machine is no failure: what is too slow is for the benchmarks to say.
+settings.register_profile("orchat", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("orchat")
+
+
+@pytest.fixture
+def openrouter() -> Iterator[ScriptedOpenRouter]:
+    """A scripted OpenRouter; the test fails if it was sent a request that the real one would refuse."""
+    with ScriptedOpenRouter() as server:
+        yield server
+    server.check()

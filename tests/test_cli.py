@@ -1,0 +1,211 @@
+"""The command line as a shell sees it: what goes to stdout, what to stderr, and the exit code."""
+
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from orchat import cli
+from orchat._version import __version__
+from tests.openrouter_server import ScriptedOpenRouter, done, error, error_event, event, finish, hold, stream, text
+
+KEY = "sk-or-v1-0123456789abcdef"
+ROOT = Path(__file__).parents[1]
+posix = pytest.mark.skipif(os.name != "posix", reason="signals, pipes and terminals are those of POSIX here")
+ORCHAT = [sys.executable, "-m", "orchat.cli"]
+
+
+@pytest.fixture(autouse=True)
+def settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what a test sets counts."""
+    for name in ("OPENROUTER_API_KEY", "OPENROUTER_BASE_URL", "ORCHAT_MODEL", "ORCHAT_LOCAL_URL", "ORCHAT_LOCAL_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)  # for the processes that a test starts
+
+
+@pytest.fixture
+def service(openrouter: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch) -> ScriptedOpenRouter:
+    """A scripted OpenRouter that the environment names."""
+    monkeypatch.setenv("OPENROUTER_API_KEY", KEY)
+    monkeypatch.setenv("OPENROUTER_BASE_URL", openrouter.base_url)
+    return openrouter
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"orchat {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "proposed"),
+    [
+        (["dmeo"], "no command is called `dmeo`. Did you mean `orchat demo`?"),
+        (["local", "donwload"], "no command is called `donwload`. Did you mean `orchat local download`?"),
+        (["zzz"], "no command is called `zzz`."),
+        ([], "the following arguments are required: COMMAND"),
+    ],
+)
+def test_a_wrong_command(typed: list[str], proposed: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(typed)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.rstrip().endswith(proposed)
+
+
+def test_ask_streams_to_stdout(service: ScriptedOpenRouter, capsys: pytest.CaptureFixture[str]) -> None:
+    service.answers(text("Two rivers:\nHull and Humber."))
+    assert cli.main(["ask", "Name two.", "-m", "vendor/model", "-s", "Be brief.", "-t", "0.5"]) == 0
+    assert capsys.readouterr() == ("Two rivers:\nHull and Humber.\n", "")
+    sent = service.request.json
+    assert [(message["role"], message["content"]) for message in sent["messages"]] == [
+        ("system", "Be brief."),
+        ("user", "Name two."),
+    ]
+    assert (sent["model"], sent["temperature"], sent["stream"]) == ("vendor/model", 0.5, True)
+
+
+def test_ask_shows_the_answer_while_it_comes(service: ScriptedOpenRouter) -> None:
+    gate = threading.Event()
+    service.answers(stream(event("Hull"), hold(gate), event(" and Humber"), finish("stop"), done()))
+    with subprocess.Popen([*ORCHAT, "ask", "Two rivers?"], stdout=subprocess.PIPE) as asking:
+        assert asking.stdout is not None
+        assert asking.stdout.read(4) == b"Hull"
+        gate.set()
+        assert asking.stdout.read().decode() == f" and Humber{os.linesep}"
+    assert asking.returncode == 0
+
+
+@pytest.mark.parametrize("arguments", [["ask"], ["ask", "-"]])
+def test_ask_reads_a_pipe(arguments: list[str], service: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("Which river\nflows past Hull?\n"))
+    assert cli.main(arguments) == 0
+    assert service.request.json["messages"][-1]["content"] == "Which river\nflows past Hull?\n"
+
+
+def test_an_empty_pipe_asks_nothing(
+    service: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\n"))
+    assert cli.main(["ask"]) == 1
+    assert capsys.readouterr() == ("", "orchat: The question is empty.\n")
+    assert service.requests == []
+
+
+def test_no_key_names_the_ways_on(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["ask", "Hi"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert "OPENROUTER_API_KEY" in err
+    assert "local/smollm2-135m-instruct" in err
+
+
+def test_an_error_is_one_line(service: ScriptedOpenRouter, capsys: pytest.CaptureFixture[str]) -> None:
+    service.answers(error(401, f"No auth\ncredentials \x1b[2Jfor {KEY}"))
+    assert cli.main(["ask", "Hi"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("orchat: ")
+    assert err.count("\n") == 1
+    assert KEY not in err
+    assert "\x1b" not in err
+
+
+def test_what_came_before_an_error_stays(service: ScriptedOpenRouter, capsys: pytest.CaptureFixture[str]) -> None:
+    service.answers(stream(event("Half an"), error_event("Upstream fell over.", 502)))
+    assert cli.main(["ask", "Hi"]) == 1
+    out, err = capsys.readouterr()
+    assert out == "Half an\n"
+    assert "Upstream fell over." in err
+
+
+@posix
+def test_ctrl_c_keeps_what_came(service: ScriptedOpenRouter) -> None:
+    service.answers(stream(event("Half an"), hold(threading.Event())))
+    with subprocess.Popen([*ORCHAT, "ask", "Hi"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as asking:
+        assert asking.stdout is not None
+        assert asking.stdout.read(7) == b"Half an"
+        asking.send_signal(signal.SIGINT)
+        assert asking.communicate(timeout=10) == (b"\n", b"")
+    assert asking.returncode == 130
+
+
+@posix
+def test_a_reader_that_leaves_is_no_error(service: ScriptedOpenRouter) -> None:
+    gate = threading.Event()
+    service.answers(stream(event("one\n"), hold(gate), event("two\n"), finish("stop"), done()))
+    with subprocess.Popen([*ORCHAT, "ask", "Hi"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as asking:
+        assert asking.stdout is not None
+        assert asking.stderr is not None
+        assert asking.stdout.read(4) == b"one\n"
+        asking.stdout.close()
+        gate.set()
+        assert asking.stderr.read() == b""
+    assert asking.returncode == 141
+
+
+@posix
+def test_an_answer_cannot_steer_the_terminal(service: ScriptedOpenRouter) -> None:
+    service.always(text("\x1b]0;owned\x07ok \x9b2J\u20ac\n"))
+    import pty
+
+    ours, theirs = pty.openpty()
+    with subprocess.Popen([*ORCHAT, "ask", "Hi"], stdout=theirs) as asking:
+        os.close(theirs)
+        assert asking.wait(30) == 0
+    assert os.read(ours, 1000).decode() == "]0;ownedok 2J\u20ac\r\n"
+    os.close(ours)
+    piped = subprocess.run([*ORCHAT, "ask", "Hi"], stdout=subprocess.PIPE, check=True)
+    assert piped.stdout.decode() == "\x1b]0;owned\x07ok \x9b2J\u20ac\n"  # a file gets the answer as it is
+
+
+def test_an_answer_that_the_output_cannot_encode(service: ScriptedOpenRouter) -> None:
+    service.answers(text("5 \u20ac"))
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    piped = subprocess.run([*ORCHAT, "ask", "Hi"], stdout=subprocess.PIPE, env=environment, check=True)
+    assert piped.stdout == b"5 \\u20ac\n"
+
+
+@pytest.mark.slow
+def test_the_embedded_model_answers_with_a_stamp(weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["ask", "Say hello.", "-m", "local/smollm2-135m-instruct", "-t", "0"]) == 0
+    out, err = capsys.readouterr()
+    assert re.search(r"\w", out)
+    assert re.fullmatch(r"\[.*demo model, often wrong.*\]\n", err)
+
+
+@posix
+@pytest.mark.slow
+def test_an_interrupted_answer_of_the_embedded_model_has_its_stamp_too(weights: Path) -> None:
+    command = [*ORCHAT, "ask", "Count to a thousand.", "-m", "local/smollm2-135m-instruct"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as asking:
+        assert asking.stdout is not None
+        assert asking.stdout.read(1)
+        asking.send_signal(signal.SIGINT)
+        _, err = asking.communicate(timeout=10)
+    assert (asking.returncode, err) == (130, b"[demo model, often wrong]\n")
+
+
+def test_local_status(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    model = tmp_path / "mine.gguf"
+    model.write_bytes(b"GGUF")
+    monkeypatch.setenv("ORCHAT_LOCAL_MODEL", str(model))
+    assert cli.main(["local", "status"]) == 0
+    assert capsys.readouterr().out == f"runtime: installed\nweights: {model}\n"
+    monkeypatch.setitem(sys.modules, "xllamacpp", None)
+    assert cli.main(["local", "status"]) == 1
+    assert 'missing (`pip install "orchat-jupyter[local]"`)' in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_local_download_says_where_the_weights_are(weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["local", "download"]) == 0
+    assert Path(capsys.readouterr().out.strip()).read_bytes()[:4] == b"GGUF"

@@ -1,0 +1,28 @@
+"""Every notebook runs from top to bottom, under nbmake, with the embedded model."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from orchat.local import LocalServer
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.slow
+def test_the_notebooks_run(local_server: LocalServer, tmp_path: Path) -> None:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("OPENROUTER_", "ORCHAT_", "COV"))}
+    environment |= {
+        "ORCHAT_LOCAL_URL": local_server.base_url,
+        "ORCHAT_LOCAL_KEY": local_server.api_key.resolve_value() or "",
+        "ORCHAT_MODEL": "local/smollm2-135m-instruct",
+        "JUPYTER_PLATFORM_DIRS": "1",
+        "IPYTHONDIR": str(tmp_path),
+    }
+    command = [sys.executable, "-m", "pytest", "--nbmake", "--nbmake-timeout=90", "-p", "no:cacheprovider", "notebooks"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=110, check=False)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+    assert f"{len(list((ROOT / 'notebooks').glob('*.ipynb')))} passed" in done.stdout
