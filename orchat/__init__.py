@@ -6,6 +6,7 @@ notebook. Errors are in `orchat.errors`, all message parts in `orchat.messages`,
 
 from __future__ import annotations
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +54,9 @@ __all__ = [
     "print_streaming_chunk",
     "tool",
 ]
+
+# What we log is for those who ask for it: a notebook's cells are no place for it by default.
+logging.getLogger("orchat").addHandler(logging.NullHandler())
 
 # Loaded when first asked for, so that `%load_ext orchat` costs next to nothing.
 _LAZY = {

@@ -117,6 +117,6 @@ def test_the_two_commands_are_one_line_each_and_ci_runs_the_second() -> None:
     first, second = [line for block in blocks("sh") for line in block.splitlines() if "-m venv" in line]
     assert first.endswith('pip install ".[demo]" && .venv/bin/orchat demo')
     assert second.endswith('pip install -e ".[test]" && .venv/bin/pytest')
-    assert (
-        "grep -m 1 -F '.venv/bin/pytest' README.md" in (ROOT / ".ci" / "run").read_text()
-    ), "CI takes its test command from the README"
+    assert "grep -m 1 -F '.venv/bin/pytest' README.md" in (ROOT / ".ci" / "run").read_text(), (
+        "CI takes its test command from the README"
+    )

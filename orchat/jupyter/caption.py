@@ -23,17 +23,18 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 NO_KEY = """\
 **No API key yet.** Three ways on:
 
-1. **Your own key**, made at <https://openrouter.ai/keys>. Run this in a cell, and the cell above again:
-
-   ```python
-   import getpass, os
-   os.environ["OPENROUTER_API_KEY"] = getpass.getpass("OpenRouter key: ")
-   ```
-
+1. **Your own key**, made at <https://openrouter.ai/settings/keys>: run the lines below in a new cell, then this cell
+   again.
 2. **No account**: `%%openrouter local/smollm2-135m-instruct` asks a small model on this machine. It is often wrong, and
    shows how everything works (`orchat local download` puts it in place).
 3. **Another host** that speaks the same language: set `OPENROUTER_BASE_URL`, and its key as `OPENROUTER_API_KEY`.
-"""
+
+```python
+import getpass, os
+os.environ["OPENROUTER_API_KEY"] = getpass.getpass("OpenRouter key: ")
+```"""
+
+_CUT = {"length": "cut at its token limit", "content_filter": "cut by a content filter"}
 
 
 def footer(reply: Reply, seconds: float, *, ending: str | None = None) -> str:
@@ -60,7 +61,7 @@ def footer(reply: Reply, seconds: float, *, ending: str | None = None) -> str:
     openai/gpt-5-mini · OpenAI · 1.2k in / 340 out · $0.00123 · 2.1 s
     """
     meta, usage = reply.message.meta, reply.usage
-    parts = [ending, meta.get("model"), meta.get("note"), meta.get("provider")]
+    parts = [ending or _CUT.get(reply.finish_reason or ""), meta.get("model"), meta.get("note"), meta.get("provider")]
     counts = [
         f"{_short(usage[key])} {label}"
         for key, label in (("prompt_tokens", "in"), ("completion_tokens", "out"))
@@ -111,11 +112,9 @@ def error_card(error: OrchatError) -> str:
     >>> from orchat.errors import RateLimitError
     >>> error = RateLimitError("Slow down.", status_code=429, provider_name="OpenAI", hint="Wait a minute.")
     >>> print(error_card(error))
-    **RateLimitError · 429 · OpenAI**
-    <BLANKLINE>
-    Slow down.
-    <BLANKLINE>
-    → Wait a minute.
+    > **RateLimitError · 429 · OpenAI**\
+    > Slow down.\
+    > → Wait a minute.
     """
     if isinstance(error, MissingKeyError):
         return NO_KEY
@@ -125,7 +124,7 @@ def error_card(error: OrchatError) -> str:
     lines = ["**" + escape_markdown(_line(" · ".join(title))) + "**"]
     lines += [escape_markdown(_line(error.message, _MESSAGE_SHOWN))] if error.message else []
     lines += ["→ " + escape_markdown(_line(error.hint, _HINT_SHOWN))] if error.hint else []
-    return "\n\n".join(lines)
+    return "> " + "\\\n> ".join(lines)
 
 
 def error_line(error: BaseException) -> str:

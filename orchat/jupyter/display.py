@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 MIME_TYPE = "application/vnd.orchat.v1+json"
 
-_BYTES_PER_SECOND = 13_000  # what the paints of a live answer may cost
+_BYTES_PER_SECOND = 12_000  # what the paints of a live answer may cost
 _MESSAGE_BYTES = 900  # what a message weighs beside its text
 _SHORTEST, _LONGEST = 0.05, 2.0  # seconds between two paints
 _REASONING_KEPT = 2_000  # characters of its end, of which the live line shows some
@@ -41,7 +41,7 @@ def period(characters: int) -> float:
     Examples
     --------
     >>> [round(period(n), 2) for n in (0, 1_000, 5_000, 100_000)]
-    [0.07, 0.15, 0.45, 2.0]
+    [0.07, 0.16, 0.49, 2.0]
     """
     return min(max((_MESSAGE_BYTES + characters) / _BYTES_PER_SECOND, _SHORTEST), _LONGEST)
 

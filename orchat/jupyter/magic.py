@@ -22,6 +22,7 @@ from IPython.core.magic import Magics, cell_magic, magics_class, no_var_expand
 from orchat.errors import OrchatError
 from orchat.jupyter.caption import error_line
 from orchat.jupyter.display import LiveDisplay, TerminalDisplay, display_for
+from orchat.jupyter.markdown import safe_markdown
 from orchat.jupyter.running import CellError, await_cells, in_thread, run_in_private_loop, ticking
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ Ask a language model: the prompt is the cell below this line, the answer streams
 The key is the environment variable OPENROUTER_API_KEY. Stop a long answer with the kernel's interrupt: what arrived
 stays, in the cell and in the variable. The model local/smollm2-135m-instruct needs no key."""
 
+_REPLY = ("orchat.chat.reply", "Reply")  # shown as Markdown, but named here so that loading need not import it
 _CLOSING = 0.15  # seconds that an interrupted cell gives a connection to close
 
 
@@ -228,6 +230,7 @@ class Answer:
         return Reply(message)
 
     def _connect(self) -> OpenRouterChatGenerator:
+        import orchat.openrouter.transport  # noqa: F401 - a tenth of a second that the loop need not stand still for
         from orchat.connect import connect
 
         return connect(self._request.model, generation_kwargs=self._request.generation_kwargs)
@@ -238,6 +241,7 @@ def register(shell: InteractiveShell) -> None:
     unregister(shell)
     shell.register_magics(OpenRouterMagics)
     shell.input_transformers_post.append(await_cells(shell, MAGIC))
+    _markdown(shell).for_type_by_name(*_REPLY, lambda reply: safe_markdown(reply.text))
 
 
 def unregister(shell: InteractiveShell) -> None:
@@ -247,6 +251,12 @@ def unregister(shell: InteractiveShell) -> None:
         return
     shell.configurables.remove(magics)
     del shell.magics_manager.magics["cell"][MAGIC]
+    _markdown(shell).pop(".".join(_REPLY))
     shell.input_transformers_post[:] = [
         step for step in shell.input_transformers_post if not isinstance(step, await_cells)
     ]
+
+
+def _markdown(shell: InteractiveShell) -> Any:
+    assert shell.display_formatter is not None
+    return shell.display_formatter.formatters["text/markdown"]

@@ -150,10 +150,11 @@ def _fence_content(lines: list[str], at: int, opener: re.Match[str]) -> tuple[li
             break
         line = lines[at][prefix.end() :]
         at += 1
+        if indent and "\t" in line[:indent]:
+            line = line.expandtabs(4)
         if closer.match(line):
             break
         if indent:
-            line = line.expandtabs(4) if "\t" in line[:indent] else line
             line = line[min(indent, len(line) - len(line.lstrip(" "))) :]
         content.append(line)
     return content, at

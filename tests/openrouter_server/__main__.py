@@ -19,10 +19,10 @@ from tests.openrouter_server.server import ScriptedOpenRouter
 _SENTENCE = "\n\nThe river runs down to the sea, and the tide comes up to meet it again."
 
 
-def reply(tokens: int, *, rate: float | None = None) -> Answer:
+def reply(tokens: int, *, rate: float | None = None, per_chunk: int = 1) -> Answer:
     """An answer of so many content chunks, at so many a second or as fast as possible."""
     answer = text("".join(islice(cycle(words(_SENTENCE)), tokens)).lstrip())
-    return answer.flooded() if rate is None else answer.prepared().paced(1 / rate)
+    return answer.flooded(per_chunk) if rate is None else answer.prepared().paced(1 / rate)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -32,10 +32,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--tokens", type=int, default=100, help="content chunks of each reply")
     parser.add_argument("--rate", type=float, default=100.0, help="chunks per second")
     parser.add_argument("--flood", action="store_true", help="no pauses at all")
+    parser.add_argument("--per-chunk", type=int, default=1, help="events in an HTTP chunk of a flood")
     parser.add_argument("--key", help="the API key that requests must bear")
     options = parser.parse_args(arguments)
     server = ScriptedOpenRouter(validate=False, required_key=options.key, keep_requests=False)
-    server.always(reply(options.tokens, rate=None if options.flood else options.rate))
+    rate = None if options.flood else options.rate
+    server.always(reply(options.tokens, rate=rate, per_chunk=options.per_chunk))
     server.start(options.port)
     try:
         print(server.base_url, flush=True)

@@ -49,6 +49,7 @@ class Answer:
     verbatim: bool = False
     size: int | None = None
     at_once: bool = False
+    per_chunk: int = 1
 
     def cut(self, size: int) -> Answer:
         """Send the body in pieces of so many bytes (each its own HTTP chunk and its own packet)."""
@@ -100,9 +101,9 @@ class Answer:
         """Render the stream's items now, once for all requests."""
         return replace(self, items=tuple(_rendered(self.items or (), self.newline)))
 
-    def flooded(self) -> Answer:
-        """Make the bytes once and send them in one go, still one HTTP chunk per piece; waits are skipped."""
-        return replace(self.prepared(), at_once=True)
+    def flooded(self, per_chunk: int = 1) -> Answer:
+        """Make the bytes once and send them in one go, ``per_chunk`` pieces in an HTTP chunk; waits are skipped."""
+        return replace(self.prepared(), at_once=True, per_chunk=per_chunk)
 
     def headers(self, headers: Mapping[str, str | None]) -> Answer:
         """Add or replace headers; None takes one out."""
@@ -150,7 +151,9 @@ class Answer:
     @cached_property
     def flood(self) -> bytes:
         """The chunked body of a flooded stream."""
-        return b"".join(map(chunk, _bytes_of(self.steps(True)))) + chunk(b"")
+        pieces = _bytes_of(self.steps(True))
+        groups = [pieces[at : at + self.per_chunk] for at in range(0, len(pieces), self.per_chunk)]
+        return b"".join(chunk(b"".join(group)) for group in groups) + chunk(b"")
 
 
 def chunk(content: bytes) -> bytes:

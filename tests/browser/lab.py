@@ -1,0 +1,237 @@
+"""A real JupyterLab on the loopback, and a real Chromium that looks at it."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+from urllib.error import URLError
+
+import nbformat
+from playwright.sync_api import Error as BrowserError
+from playwright.sync_api import Page
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Lab:
+    """A JupyterLab server with its own folders, token and environment; it ends with the ``with`` block.
+
+    Parameters
+    ----------
+    folder
+        Everything is kept in here; the notebooks in ``folder / "work"``.
+    environment
+        What its kernels shall have in their environment.
+    """
+
+    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
+        self.work = folder / "work"
+        self.work.mkdir(parents=True)
+        self._log = folder / "server.log"
+        settings = folder / "config" / "lab" / "user-settings" / "@jupyterlab" / "apputils-extension"
+        settings.mkdir(parents=True)
+        (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
+        self._token = secrets.token_hex(16)
+        self._environment = {
+            **os.environ,
+            **{f"JUPYTER_{kind}_DIR": str(folder / kind.lower()) for kind in ("CONFIG", "DATA", "RUNTIME")},
+            "IPYTHONDIR": str(folder / "ipython"),
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
+            **(environment or {}),
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+        self._port = 0
+
+    def __enter__(self) -> Self:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self._port = probe.getsockname()[1]
+        arguments = [
+            "--no-browser",
+            "--allow-root",
+            "--ServerApp.ip=127.0.0.1",
+            f"--ServerApp.port={self._port}",
+            "--ServerApp.port_retries=0",
+            f"--ServerApp.root_dir={self.work}",
+            f"--IdentityProvider.token={self._token}",
+            "--LabApp.expose_app_in_browser=True",
+        ]
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "jupyterlab", *arguments],
+                env=self._environment,
+                stdout=log,
+                stderr=log,
+                cwd=self.work,
+            )
+        deadline = time.monotonic() + 60
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.__exit__()
+                raise RuntimeError(f"JupyterLab did not start:\n{self._log.read_text()}")
+            time.sleep(0.1)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        assert self._process is not None
+        self._process.terminate()
+        try:
+            self._process.wait(15)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _answers(self) -> bool:
+        try:
+            return bool(self.request("GET", "status"))
+        except (URLError, ConnectionError):
+            return False
+
+    def request(self, method: str, path: str) -> Any:
+        """Ask the server's REST interface."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self._port}/api/{path}",
+            method=method,
+            headers={"Authorization": f"token {self._token}"},
+        )
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as response:
+            body = response.read()
+        return json.loads(body) if body else None
+
+    def open(self, page: Page, name: str, *cells: str) -> Notebook:
+        """Write a notebook of these code cells and open it, with an idle kernel."""
+        notebook = nbformat.v4.new_notebook(
+            cells=[nbformat.v4.new_code_cell(cell) for cell in cells],
+            metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+        )
+        path = self.work / name
+        nbformat.write(notebook, path)
+        return self.show(page, path)
+
+    def show(self, page: Page, path: Path) -> Notebook:
+        """Open a notebook that is there already."""
+        address = f"http://127.0.0.1:{self._port}/lab/tree/{path.name}?reset&token={self._token}"
+        for attempt in (1, 2):  # about one page in thirty never sees its kernel become idle
+            page.goto(address)
+            try:
+                page.wait_for_function(_IDLE, timeout=30_000)
+                break
+            except BrowserError:
+                if attempt == 2:
+                    raise
+        return Notebook(page, path)
+
+    def end_sessions(self) -> None:
+        """Shut all kernels down, so that the next test gets a new one."""
+        for session in self.request("GET", "sessions"):
+            self.request("DELETE", f"sessions/{session['id']}")
+
+
+_IDLE = """() => {
+    const panel = window.jupyterapp?.shell?.currentWidget;
+    return panel?.content?.model && panel.sessionContext?.session?.kernel?.status === 'idle';
+}"""
+_PANEL = "window.jupyterapp.shell.currentWidget"
+
+
+class Notebook:
+    """A notebook that is open in the browser."""
+
+    def __init__(self, page: Page, path: Path) -> None:
+        self.page = page
+        self.path = path
+
+    def run(self, *cells: int) -> None:
+        """Queue these cells, without waiting for any of them."""
+        for cell in cells:
+            self.page.evaluate(
+                f"""(cell) => {{
+                    {_PANEL}.content.activeCellIndex = cell;
+                    {_PANEL}.content.deselectAll();
+                    void window.jupyterapp.commands.execute('notebook:run-cell');
+                }}""",
+                cell,
+            )
+
+    def interrupt(self, cell: int, words: str) -> float:
+        """Press the button; how many seconds pass until these words stand below a cell."""
+        self.page.evaluate(
+            f"""([cell, words]) => {{
+                const output = {_PANEL}.content.widgets[cell].outputArea.node;
+                window.seconds = new Promise((resolve) => document.addEventListener('click', async () => {{
+                    const started = performance.now();
+                    while (!output.innerText.includes(words)) await new Promise(requestAnimationFrame);
+                    resolve((performance.now() - started) / 1000);
+                }}, {{once: true, capture: true}}));
+            }}""",
+            [cell, words],
+        )
+        self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) [data-command='notebook:interrupt-kernel']").click()
+        return float(self.page.evaluate("() => window.seconds"))
+
+    def wait(self, cell: int, timeout: float = 30) -> None:
+        """Wait until a cell has ended."""
+        self.page.wait_for_function(
+            f"(cell) => {_PANEL}.content.widgets[cell].model.executionState === 'idle'"
+            f" && {_PANEL}.content.widgets[cell].model.executionCount !== null",
+            arg=cell,
+            timeout=timeout * 1000,
+        )
+
+    def wait_for_text(self, cell: int, words: str) -> None:
+        """Wait until these words stand below a cell."""
+        self.page.wait_for_function(
+            f"([cell, words]) => {_PANEL}.content.widgets[cell].outputArea.node.innerText.includes(words)",
+            arg=[cell, words],
+        )
+
+    def running(self, cell: int) -> bool:
+        """Whether a cell runs."""
+        return bool(
+            self.page.evaluate(f"(cell) => {_PANEL}.content.widgets[cell].model.executionState === 'running'", cell)
+        )
+
+    def outputs(self, cell: int) -> list[dict[str, Any]]:
+        """The outputs of a cell, as they would be saved."""
+        outputs = self.page.evaluate(f"(cell) => {_PANEL}.content.widgets[cell].model.outputs.toJSON()", cell)
+        return list(outputs)
+
+    def text(self, cell: int) -> str:
+        """What is to be read below a cell."""
+        return str(self.page.evaluate(f"(cell) => {_PANEL}.content.widgets[cell].outputArea.node.innerText", cell))
+
+    def save(self) -> nbformat.NotebookNode:
+        """Save it, and read what was saved."""
+        self.page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+        return nbformat.read(self.path, 4)
+
+    def render(self, markdown: list[str]) -> list[str]:
+        """Render texts as a run cell's ``text/markdown`` is, in the page itself, and return the HTML."""
+        return list(
+            self.page.evaluate(
+                f"""async (texts) => {{
+                    const mime = {_PANEL}.content.rendermime, rendered = [];
+                    for (const text of texts) {{
+                        const data = {{'text/markdown': text}};
+                        const renderer = mime.createRenderer('text/markdown');
+                        await renderer.renderModel(mime.createModel({{data, trusted: true}}));
+                        document.body.appendChild(renderer.node);
+                        await renderer.latexTypesetter?.typeset(renderer.node);
+                        rendered.push(renderer.node.innerHTML);
+                        renderer.node.remove();
+                        renderer.dispose();
+                    }}
+                    return rendered;
+                }}""",
+                markdown,
+            )
+        )

@@ -1,0 +1,79 @@
+"""``%%openrouter`` in a real JupyterLab."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.browser.lab import Lab
+from tests.openrouter_server import ScriptedOpenRouter, text
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+MIME = "application/vnd.orchat.v1+json"
+ANSWER = "The river runs down to the *sea*. " * 30
+
+
+def test_the_text_is_seen_to_grow(page: Page, lab: Lab, endpoint: ScriptedOpenRouter) -> None:
+    endpoint.answers(text(ANSWER).paced(0.02))
+    notebook = lab.open(page, "grow.ipynb", "%load_ext orchat", "%%openrouter some/model\nTell me of the river.")
+    notebook.run(0, 1)
+    lengths = []
+    deadline = time.monotonic() + 40
+    while time.monotonic() < deadline and "in / " not in (shown := notebook.text(1)):
+        if "river runs" in shown and notebook.running(1):
+            lengths.append(len(shown))
+        page.wait_for_timeout(50)
+    notebook.wait(1)
+    assert lengths == sorted(lengths)
+    assert len(set(lengths)) >= 10
+    assert notebook.text(1).startswith("The river runs down to the sea.")  # the asterisks are rendered
+
+    saved = notebook.save()
+    (output,) = saved.cells[1].outputs
+    assert output.output_type == "display_data"
+    assert set(output.data) == {"text/markdown", "text/plain", MIME}
+    assert output.data["text/plain"].startswith(ANSWER.strip())
+
+    reopened = lab.show(page, notebook.path)
+    page.wait_for_function("() => document.querySelector('.jp-OutputArea-output')")
+    assert reopened.text(1).startswith("The river runs down to the sea.")
+    assert len(reopened.outputs(1)) == 1
+
+
+@pytest.mark.parametrize("first_token", [True, False], ids=["in the middle", "before the first token"])
+def test_the_interrupt_button(page: Page, lab: Lab, endpoint: ScriptedOpenRouter, first_token: bool) -> None:
+    gate = threading.Event()
+    endpoint.answers(text(ANSWER).paced(0.05) if first_token else text(ANSWER).held(gate))
+    notebook = lab.open(
+        page,
+        f"interrupt-{first_token}.ipynb",
+        "%load_ext orchat",
+        "%%openrouter some/model -o reply\nTell me of the river.",
+        "print('it ran')",
+        "print(reply.message.meta['ending'], repr(reply.text))",
+    )
+    notebook.run(0, 1, 2)
+    notebook.wait_for_text(1, "The river" if first_token else "waiting for")
+    page.wait_for_timeout(300)
+    seconds = notebook.interrupt(1, "openrouter: interrupted; what arrived is kept")
+    gate.set()
+    assert seconds <= 0.3
+    notebook.wait(1)
+    page.wait_for_timeout(500)
+    assert notebook.outputs(2) == []  # the cell behind did not run
+    notebook.run(3)
+    notebook.wait(3)
+    shown, failed = notebook.outputs(1)
+    assert failed["output_type"] == "error"
+    assert failed["traceback"] == ["openrouter: interrupted; what arrived is kept"]
+    assert "*interrupted · " in "".join(shown["data"]["text/markdown"])
+    (printed,) = notebook.outputs(3)
+    ending, _, kept = "".join(printed["text"]).partition(" ")
+    assert ending == "interrupted"
+    assert kept.startswith("'The river" if first_token else "''")
+    assert len(kept) < len(ANSWER)
+    assert len(notebook.save().cells[1].outputs) == 2

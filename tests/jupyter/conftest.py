@@ -1,0 +1,52 @@
+"""Fixtures for tests with real kernels."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from tests.jupyter.kernel import INSTALLED, OTHERS, Kernel, ipykernel_folder
+from tests.openrouter_server import ScriptedOpenRouter
+
+KEY = "sk-or-v1-0123456789abcdef"
+
+
+@pytest.fixture(scope="session")
+def endpoint() -> Iterator[ScriptedOpenRouter]:
+    """The endpoint of all kernels; each test scripts it anew."""
+    with ScriptedOpenRouter() as server:
+        yield server
+    server.check()
+
+
+def _kernel(endpoint: ScriptedOpenRouter, ipykernel: str) -> Kernel:
+    return Kernel({"OPENROUTER_BASE_URL": endpoint.base_url, "OPENROUTER_API_KEY": KEY}, ipykernel)
+
+
+@pytest.fixture(scope="session", params=[INSTALLED, *OTHERS])
+def any_kernel(endpoint: ScriptedOpenRouter, request: pytest.FixtureRequest) -> Iterator[Kernel]:
+    """A kernel of each version, with the extension loaded."""
+    if request.param != INSTALLED:
+        try:
+            ipykernel_folder(request.param)
+        except subprocess.SubprocessError as error:
+            reason = f"ipykernel {request.param} cannot be installed: {error}"
+            if os.environ.get("CI"):
+                pytest.fail(reason)
+            pytest.skip(reason)
+    with _kernel(endpoint, request.param) as kernel:
+        (loaded,) = kernel.run("%load_ext orchat")
+        assert (loaded.status, loaded.printed) == ("ok", "")
+        assert kernel.value("__import__('ipykernel').__version__") == repr(request.param)
+        yield kernel
+
+
+@pytest.fixture(scope="session")
+def kernel(endpoint: ScriptedOpenRouter) -> Iterator[Kernel]:
+    """A kernel of the installed version, with the extension loaded."""
+    with _kernel(endpoint, INSTALLED) as kernel:
+        kernel.run("%load_ext orchat")
+        yield kernel

@@ -1,0 +1,95 @@
+"""``%%openrouter`` in IPython in a terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pexpect
+import pytest
+
+from tests.jupyter.conftest import KEY
+from tests.jupyter.kernel import ROOT
+from tests.openrouter_server import ScriptedOpenRouter, error, text
+
+pytestmark = pytest.mark.slow
+
+
+class Terminal:
+    """IPython as a person at a terminal has it."""
+
+    def __init__(self, endpoint: ScriptedOpenRouter, folder: Path) -> None:
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "IPYTHONDIR": str(folder),
+            "OPENROUTER_BASE_URL": endpoint.base_url,
+            "OPENROUTER_API_KEY": KEY,
+            "TERM": "dumb",
+        }
+        options = ["--simple-prompt", "--no-banner", "--colors=NoColor", "--no-confirm-exit"]
+        self.child = pexpect.spawn(
+            sys.executable, ["-m", "IPython", *options], env=environment, encoding="utf-8", timeout=20, echo=False
+        )
+        self.prompt()
+
+    def prompt(self) -> str:
+        """Wait for the next prompt; what was written before it."""
+        self.child.expect(r"In \[\d+\]: ")
+        return (self.child.before or "").replace("\r\n", "\n")
+
+    def start(self, *lines: str) -> None:
+        """Type a cell; an empty line ends it."""
+        for line in [*lines, "", ""] if len(lines) > 1 else lines:
+            self.child.sendline(line)
+
+    def run(self, *lines: str) -> str:
+        """Type a cell and wait for its end."""
+        self.start(*lines)
+        return self.prompt()
+
+
+@pytest.fixture
+def terminal(endpoint: ScriptedOpenRouter, tmp_path: Path) -> Iterator[Terminal]:
+    terminal = Terminal(endpoint, tmp_path)
+    assert terminal.run("%load_ext orchat").strip() == ""
+    yield terminal
+    terminal.child.close(force=True)
+
+
+def test_deltas_are_written_as_they_come(terminal: Terminal, endpoint: ScriptedOpenRouter) -> None:
+    endpoint.answers(text("one two three four five six seven \x1b]0;title\x07eight").paced(0.15))
+    terminal.start("%%openrouter -o reply", "Count.")
+    terminal.child.expect("one")
+    first = time.monotonic()
+    terminal.child.expect("eight")
+    assert time.monotonic() - first > 0.5
+    rest = terminal.prompt()
+    assert "in / " in rest
+    assert "\x07" not in (terminal.child.before or "")
+    assert "eight" in terminal.run("print(reply.text[-5:])")
+
+
+def test_ctrl_c_keeps_what_arrived(terminal: Terminal, endpoint: ScriptedOpenRouter) -> None:
+    endpoint.answers(text("one two three " * 50).paced(0.05))
+    terminal.start("%%openrouter -o reply", "Count.")
+    terminal.child.expect("three")
+    started = time.monotonic()
+    terminal.child.sendintr()
+    shown = terminal.prompt()
+    assert time.monotonic() - started < 0.5
+    assert "openrouter: interrupted; what arrived is kept" in shown
+    assert "Traceback" not in shown
+    assert "interrupted True" in terminal.run("print(reply.message.meta['ending'], 'one two' in reply.text)")
+
+
+def test_an_error_is_short(terminal: Terminal, endpoint: ScriptedOpenRouter) -> None:
+    endpoint.answers(error(402, "Insufficient credits"))
+    shown = terminal.run("%%openrouter", "Hi")
+    assert "Insufficient credits" in shown
+    assert "openrouter: InsufficientCreditsError" in shown
+    assert "Traceback" not in shown
+    assert len(shown) < 1_000

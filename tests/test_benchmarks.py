@@ -1,0 +1,60 @@
+"""The benchmarks in miniature: that they run, and print what they promise. No time is asserted."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.benchmarks import startup, stream
+
+
+def lines_of(module: str, *options: str) -> list[str]:
+    command = [sys.executable, "-m", f"tests.benchmarks.{module}", *options]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=100)
+    return done.stdout.splitlines()
+
+
+def test_stream_measures_everyone_that_is_installed() -> None:
+    lines = lines_of("stream", "--tokens", "40", "--rounds", "1")
+    for name in (stream.FLOOR, stream.SYNC, stream.ASYNC, stream.OPENAI, stream.HAYSTACK_SYNC, stream.HAYSTACK_ASYNC):
+        figures_of = [line for line in lines if re.fullmatch(rf"{re.escape(name)} +\d+\.\d\d +\d+\.\d\d", line)]
+        assert len(figures_of) == len(stream.PER_CHUNK), name
+    assert (
+        len([line for line in lines if re.search(r"gate [\d.]+\): (goal reached|gate passed|GATE MISSED)$", line)]) == 6
+    )
+
+
+def test_startup_measures_each_step_in_a_fresh_process() -> None:
+    lines = lines_of("startup", "--rounds", "1")
+    for name in startup.STEPS:
+        assert any(re.match(rf"{re.escape(name)} +\d+\.\d{{3}} +-?\d+\.\d{{3}}  ", line) for line in lines), name
+    assert any(line.startswith(f"{startup.EXTENSION} adds ") for line in lines)
+    assert f"{startup.IMPORT} loads no heavy module: gate passed" in lines
+
+
+def figures(**changed: float) -> dict[str, float]:
+    good = {"raw": 4.0, "sync": 9.0, "async_": 13.0, "haystack_sync": 120.0, "haystack_async": 150.0} | changed
+    names = (stream.FLOOR, stream.SYNC, stream.ASYNC, stream.HAYSTACK_SYNC, stream.HAYSTACK_ASYNC)
+    return dict(zip(names, good.values(), strict=True))
+
+
+def test_the_verdict_names_goal_and_gate(capsys: pytest.CaptureFixture[str]) -> None:
+    assert stream.report(figures())
+    printed = capsys.readouterr().out
+    assert f"{stream.SYNC}: 2.25 x raw (goal 2.5, gate 3.5): goal reached" in printed
+    assert f"{stream.ASYNC}: 3.25 x raw (goal 2.5, gate 3.5): gate passed" in printed
+    assert f"{stream.HAYSTACK_ASYNC}: 11.5 x ours (gate 10): gate passed" in printed
+
+
+@pytest.mark.parametrize("missed", [{"sync": 15.0, "haystack_sync": 200.0}, {"async_": 14.1}, {"haystack_sync": 80.0}])
+def test_a_missed_gate_is_not_passed(missed: dict[str, float], capsys: pytest.CaptureFixture[str]) -> None:
+    assert not stream.report(figures(**missed))
+    assert capsys.readouterr().out.count("GATE MISSED") == 1
+
+
+def test_a_contender_that_loses_text_is_found_out() -> None:
+    with pytest.raises(SystemExit, match="lossy read 3 characters"):
+        stream.measure({"whole": lambda: "text", "lossy": lambda: "tex"}, 1, 1)
