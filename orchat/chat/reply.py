@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from orchat.messages import ChatMessage, ImageContent, ToolCall
 
@@ -63,9 +63,11 @@ class Reply:
         details = self.usage.get("cost_details")
         upstream = details.get("upstream_inference_cost") if isinstance(details, dict) else None
         cost = self.usage.get("cost")
-        if self.usage.get("is_byok") and isinstance(upstream, int | float):
-            cost = (cost or 0) + upstream
-        return cost if isinstance(cost, int | float) else None
+        if cost is not None and not _is_number(cost):
+            return None
+        if self.usage.get("is_byok") and _is_number(upstream):
+            return float((cost or 0) + upstream)
+        return None if cost is None else float(cost)
 
     @property
     def finish_reason(self) -> str | None:
@@ -78,3 +80,7 @@ class Reply:
     def __repr__(self) -> str:
         text = self.text if len(self.text) <= 60 else self.text[:57] + "..."
         return f"Reply({text!r}, model={self.message.meta.get('model')!r}, finish_reason={self.finish_reason!r})"
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -213,7 +213,7 @@ def part_to_dict(part: Part) -> dict[str, Any]:
     return {key: part.to_dict()}
 
 
-def part_from_dict(data: Mapping[str, Any]) -> Part:
+def part_from_dict(data: Any) -> Part:
     """Read `part_to_dict`'s form, or a part written flat.
 
     Raises
@@ -226,14 +226,15 @@ def part_from_dict(data: Mapping[str, Any]) -> Part:
     >>> part_from_dict({"text": "Hello"})
     TextContent(text='Hello', cache_control=None)
     """
-    if "text" in data:
-        return TextContent.from_dict(data)
-    for key, kind in _WRAPPED.items():
-        if key in data:
-            return kind.from_dict(data[key])
-    for keys, kind in _FLAT:
-        if keys <= data.keys():
-            return kind.from_dict(dict(data))
+    if isinstance(data, Mapping):
+        if "text" in data:
+            return TextContent.from_dict(data)
+        for key, kind in _WRAPPED.items():
+            if key in data:
+                return kind.from_dict(data[key])
+        for keys, kind in _FLAT:
+            if keys <= data.keys():
+                return kind.from_dict(dict(data))
     raise ConfigurationError(
         f"{data!r:.200} is no content part that can be loaded.",
         hint=f"A part has one of the keys text, {', '.join(_WRAPPED)}.",

@@ -124,15 +124,18 @@ def _prepare_embedded(body: dict[str, Any]) -> tuple[dict[str, Any], Rewrite | N
 
 def _plain_message(message: dict[str, Any]) -> dict[str, Any]:
     content = message.get("content")
-    if isinstance(content, list) and (other := {part.get("type") for part in content} - {"text"}):
-        raise ConfigurationError(
-            f"The embedded model reads text only, not {', '.join(sorted(map(str, other)))}.", hint="Ask another model."
-        )
+    if isinstance(content, list):
+        if other := {part.get("type") for part in content} - {"text"}:
+            other_kinds = ", ".join(sorted(map(str, other)))
+            raise ConfigurationError(
+                f"The embedded model reads text only, not {other_kinds}.", hint="Ask another model."
+            )
+        content = "\n".join(part["text"] for part in content)
     if message.get("role") == "tool":
-        return {"role": "user", "content": f"The tool answered: {message.get('content')}"}
+        return {"role": "user", "content": f"The tool answered: {content}"}
     if calls := message.get("tool_calls"):
         said = "; ".join(f"{call['function']['name']}({call['function']['arguments']})" for call in calls)
-        return {"role": "assistant", "content": f"I call {said}."}
+        return {"role": "assistant", "content": f"{content or ''}\nI call {said}.".strip()}
     return message
 
 
@@ -154,13 +157,14 @@ def _as_call(name: str) -> Rewrite:
 
     def rewrite(event: dict[str, Any]) -> dict[str, Any]:
         nonlocal started
-        for choice in event.get("choices") or ():
-            message = choice.get("delta") or choice.get("message") or {}
-            if text := message.pop("content", None):
+        choices = event.get("choices")
+        for choice in choices if isinstance(choices, list) else ():
+            message = (choice.get("delta") or choice.get("message")) if isinstance(choice, dict) else None
+            if isinstance(message, dict) and (text := message.pop("content", None)):
                 function = {"arguments": text} if started else {"name": name, "arguments": text}
                 message["tool_calls"] = [{"index": 0, "type": "function", "function": function}]
                 started = True
-            if choice.get("finish_reason") == "stop":
+            if isinstance(choice, dict) and choice.get("finish_reason") == "stop":
                 choice["finish_reason"] = "tool_calls"
         return event
 

@@ -5,13 +5,14 @@ What the sync and async ways share is in `Plan` and `_Stream`; the two `_pump`s 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from orchat.errors import APIError
+from orchat.errors import APIConnectionError, APIError
 from orchat.messages import ChatMessage
 from orchat.openrouter.dialect import Dialect, Rewrite
 from orchat.openrouter.wire.response import read_replies
@@ -42,10 +43,16 @@ class Plan:
 
     def read(self, body: Body, text: str) -> list[ChatMessage]:
         """Read a whole answer."""
-        payload = _json(body, text)
-        if self.rewrite is not None and isinstance(payload, dict):
-            payload = self.rewrite(payload)
-        return read_replies(payload, *self.call.secrets)
+        payload = None
+        try:
+            payload = _json(body, text)
+            if self.rewrite is not None and isinstance(payload, dict):
+                payload = self.rewrite(payload)
+            return read_replies(payload, *self.call.secrets)
+        except APIError as error:
+            text = payload = ""  # it may repeat a key, and a verbose traceback shows what frames hold
+            error.generation_id = error.generation_id or body.generation_id
+            raise _bare(error) from None
 
     def stamp(self, message: ChatMessage) -> ChatMessage:
         """Mark a reply of the embedded model as such."""
@@ -91,7 +98,7 @@ class _Stream:
     def _failed(self, error: APIError, body: Body | None) -> bool:
         """Complete an error with what is known; False where the answer was whole and only its ending is missing."""
         error.generation_id = error.generation_id or (body.generation_id if body is not None else None)
-        if self._reader.finished and error.partial is None:
+        if self._reader.finished and isinstance(error, APIConnectionError):
             return False
         error.partial = error.partial or self._reader.partial()
         if error.partial is not None:
@@ -99,7 +106,6 @@ class _Stream:
         return True
 
     def _finish(self) -> None:
-        self._reader.end()
         [self._final] = self._plan.finish([self.message])
 
 
@@ -120,9 +126,11 @@ class ChunkStream(_Stream):
                 events = body.events() if body.is_stream else _whole(body, "".join(body.iter_text()))
                 for data in events:
                     yield from self._read(body, data)
+            self._reader.end()
         except APIError as error:
+            data = ""  # see Plan.read
             if self._failed(error, body):
-                raise
+                raise _bare(error) from None
         self._finish()
 
     def __iter__(self) -> Iterator[StreamingChunk]:
@@ -163,9 +171,11 @@ class AsyncChunkStream(_Stream):
                             yield chunk
                 finally:
                     await cast(Any, events).aclose()
+            self._reader.end()
         except APIError as error:
+            data = ""  # see Plan.read
             if self._failed(error, body):
-                raise
+                raise _bare(error) from None
         self._finish()
 
     def __aiter__(self) -> AsyncIterator[StreamingChunk]:
@@ -186,10 +196,15 @@ class AsyncChunkStream(_Stream):
 
 
 def _json(body: Body, text: str) -> Any:
-    try:
+    with contextlib.suppress(ValueError, RecursionError):
         return json.loads(text)
-    except (ValueError, RecursionError):
-        raise body.not_json(text.strip()) from None
+    raise body.not_json(text.strip())
+
+
+def _bare(error: APIError) -> APIError:
+    """Take off what may repeat a key: frames with raw text below, and exceptions on the way that quote it."""
+    error.__context__ = None
+    return error.with_traceback(None)
 
 
 def _whole(body: Body, text: str) -> Iterator[str]:

@@ -8,14 +8,15 @@ loops.
 from __future__ import annotations
 
 import inspect
-import os
+import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from orchat.errors import ConfigurationError, SerializationError
+from orchat.errors import ConfigurationError, MissingKeyError, SerializationError
 from orchat.messages import ChatMessage
 from orchat.openrouter.dialect import canonical_json, dialect_of
 from orchat.openrouter.exchange import AsyncChunkStream, ChunkStream, Plan
+from orchat.openrouter.settings import headers_to_dict, retries_setting, secrets_from_dict, timeout_setting
 from orchat.openrouter.wire.request import chat_body
 from orchat.openrouter.wire.structured import read_response_format, response_format_to_dict
 from orchat.secret import Secret
@@ -27,6 +28,8 @@ from orchat.tools.toolset import flatten, tools_from_dict, tools_to_dict
 if TYPE_CHECKING:
     from orchat.openrouter.transport import Transport
 
+_log = logging.getLogger(__name__)
+
 Messages = str | Sequence[ChatMessage]
 Tools = Sequence[Tool | Toolset] | Toolset
 
@@ -35,18 +38,6 @@ DEFAULT_BASE_URL = "https://openrouter.ai/api/v1"
 _TYPE = "orchat.openrouter.generator.OpenRouterChatGenerator"
 _HAYSTACK_TYPE = "haystack_integrations.components.generators.openrouter.chat.chat_generator.OpenRouterChatGenerator"
 _COMPONENT = ComponentInfo(_TYPE)
-_PARAMETERS = (
-    "model",
-    "streaming_callback",
-    "api_base_url",
-    "generation_kwargs",
-    "api_key",
-    "tools",
-    "extra_headers",
-    "timeout",
-    "max_retries",
-    "http_client_kwargs",
-)
 
 
 class OpenRouterChatGenerator:
@@ -176,8 +167,8 @@ class OpenRouterChatGenerator:
             return {"replies": []}
         if not plan.streams:
             with self._warm().open(plan.call) as body:
-                text = "".join(body.iter_text())
-            return {"replies": plan.finish(plan.read(body, text))}
+                replies = plan.read(body, "".join(body.iter_text()))
+            return {"replies": plan.finish(replies)}
         with ChunkStream(plan, self._warm()) as stream:
             for chunk in stream:
                 if callback is not None:
@@ -195,13 +186,15 @@ class OpenRouterChatGenerator:
     ) -> dict[str, list[ChatMessage]]:
         """Like `run`, on the running event loop; the callback may be async or not. Cancelling closes the connection."""
         callback = self._callback(streaming_callback)
+        if callback is not None and not _is_async(callback):
+            _log.warning("The streaming_callback is not async: it runs on the event loop, and may hold it up.")
         plan = self._plan(messages, generation_kwargs, tools, tools_strict, stream=callback is not None)
         if plan is None:
             return {"replies": []}
         if not plan.streams:
             async with self._warm().open_async(plan.call) as body:
-                text = "".join([text async for text in body.aiter_text()])
-            return {"replies": plan.finish(plan.read(body, text))}
+                replies = plan.read(body, "".join([text async for text in body.aiter_text()]))
+            return {"replies": plan.finish(replies)}
         async with AsyncChunkStream(plan, self._warm()) as stream:
             async for chunk in stream:
                 if callback is not None and inspect.isawaitable(waiting := callback(chunk)):
@@ -247,14 +240,14 @@ class OpenRouterChatGenerator:
             No key is set (a ValueError).
         """
         self._key()
-        self._max_retries()
+        retries_setting(self.max_retries)
         self._warm().client()
 
     async def warm_up_async(self) -> None:
         """Like `warm_up`, for the running event loop."""
         self._key()
-        self._max_retries()
-        self._warm().async_client()
+        retries_setting(self.max_retries)
+        await self._warm().async_client()
 
     def close(self) -> None:
         """Close the connections of sync calls; a later call opens new ones."""
@@ -270,7 +263,7 @@ class OpenRouterChatGenerator:
         if self._transport is None:
             from orchat.openrouter.transport import Transport
 
-            self._transport = Transport(self._timeout(), self.http_client_kwargs)
+            self._transport = Transport(timeout_setting(self.timeout), self.http_client_kwargs)
         return self._transport
 
     # -- as data ------------------------------------------------------------------------------------------------
@@ -291,10 +284,10 @@ class OpenRouterChatGenerator:
             "model": self.model,
             "streaming_callback": path_of(self.streaming_callback) if self.streaming_callback else None,
             "api_base_url": self.api_base_url,
-            "generation_kwargs": {k: _headers_to_dict(v) if k == "extra_headers" else v for k, v in kwargs.items()},
+            "generation_kwargs": {k: headers_to_dict(v) if k == "extra_headers" else v for k, v in kwargs.items()},
             "api_key": self.api_key.to_dict() if self.api_key is not None else None,
             "tools": tools_to_dict(self.tools),
-            "extra_headers": _headers_to_dict(headers),
+            "extra_headers": headers_to_dict(headers),
             "timeout": self.timeout,
             "max_retries": self.max_retries,
             "http_client_kwargs": self.http_client_kwargs,
@@ -317,14 +310,14 @@ class OpenRouterChatGenerator:
             raise SerializationError(
                 f"The type {data.get('type')!r} is no OpenRouterChatGenerator.", hint=f"Its type is {_TYPE!r}."
             )
-        if unknown := parameters.keys() - set(_PARAMETERS):
+        if unknown := parameters.keys() - inspect.signature(cls).parameters.keys():
             raise TypeError(f"OpenRouterChatGenerator has no parameter {', '.join(sorted(unknown))}.")
         if parameters.get("tools") is not None:
             parameters["tools"] = tools_from_dict(parameters["tools"])
         if isinstance(path := parameters.get("streaming_callback"), str):
             parameters["streaming_callback"] = resolve(path)
         for name, value in parameters.items():
-            parameters[name] = _secrets_from_dict(value)
+            parameters[name] = secrets_from_dict(value)
         return cls(**parameters)
 
     # -- putting a call together --------------------------------------------------------------------------------
@@ -350,7 +343,7 @@ class OpenRouterChatGenerator:
         stream: bool,
     ) -> Plan | None:
         """Put a call together; None where there is nothing to ask."""
-        from orchat.openrouter.transport import Call, check_base_url, check_header
+        from orchat.openrouter.transport import Call, check_base_url, merge_headers
 
         conversation = _conversation(messages)
         key = self._key()
@@ -361,9 +354,9 @@ class OpenRouterChatGenerator:
         if stream and (n or 1) > 1:
             raise ConfigurationError("Cannot stream multiple responses.", hint="Leave n out, or do not stream.")
         output = read_response_format(kwargs.pop("response_format", None))
-        given_headers = {**(self.extra_headers or {}), **(kwargs.pop("extra_headers", None) or {})}
+        given_headers = kwargs.pop("extra_headers", None)
         base_url = check_base_url(self.api_base_url or DEFAULT_BASE_URL)
-        dialect = dialect_of(base_url, self.model)
+        dialect = dialect_of(base_url, str(kwargs.get("model", self.model)))
         body, rewrite = dialect.prepare(
             chat_body(
                 model=self.model,
@@ -376,31 +369,23 @@ class OpenRouterChatGenerator:
                 generation_kwargs=kwargs,
             )
         )
-        headers = {name: check_header(name, _resolved(value)) for name, value in given_headers.items()}
         accept = {"Accept": "text/event-stream, application/json" if body.get("stream") else "application/json"}
-        names = {name.lower() for name in headers}
-        automatic = {k: v for k, v in {**accept, **dialect.headers}.items() if k.lower() not in names}
         call = Call(
             url=f"{base_url}/chat/completions",
             content=canonical_json(body),
-            headers={**automatic, **headers},
-            key=None if key is None else check_header("the API key", key),
-            max_retries=self._max_retries(),
+            headers=merge_headers(accept, dialect.headers, self.extra_headers, given_headers),
+            key=key,
+            max_retries=retries_setting(self.max_retries),
         )
         return Plan(call, output, rewrite, dialect, bool(body.get("stream")), _COMPONENT)
 
     def _key(self) -> str | None:
-        return self.api_key.resolve_value() if self.api_key is not None else None
+        from orchat.openrouter.transport import header_value
 
-    def _timeout(self) -> float | None:
-        return self.timeout if self.timeout is not None else _environment_number("OPENAI_TIMEOUT", float)
-
-    def _max_retries(self) -> int:
-        retries = self.max_retries if self.max_retries is not None else _environment_number("OPENAI_MAX_RETRIES", int)
-        retries = 5 if retries is None else retries
-        if not isinstance(retries, int) or retries < 0:
-            raise ConfigurationError(f"max_retries must be a whole number from 0 on, not {retries!r}.")
-        return retries
+        key = None if self.api_key is None else header_value("the API key", self.api_key)
+        if key == "":
+            raise MissingKeyError(f"The API key is empty: {self.api_key!r}.", hint="Set it, or give api_key=None.")
+        return key
 
 
 def _conversation(messages: Any) -> list[ChatMessage]:
@@ -414,32 +399,3 @@ def _conversation(messages: Any) -> list[ChatMessage]:
 def _is_async(callback: Any) -> bool:
     # An object may also be async by its class's `__call__`.
     return any(map(inspect.iscoroutinefunction, (callback, type(callback).__call__)))
-
-
-def _resolved(value: Any) -> Any:
-    return value.resolve_value() if isinstance(value, Secret) else value
-
-
-def _headers_to_dict(headers: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    if headers is None:
-        return None
-    return {name: value.to_dict() if isinstance(value, Secret) else value for name, value in headers.items()}
-
-
-def _secrets_from_dict(value: Any) -> Any:
-    """Read Secrets wherever they stand; the rest is copied, so that the given dictionary stays as it is."""
-    if isinstance(value, dict):
-        if value.get("type") == "env_var" and "env_vars" in value:
-            return Secret.from_dict(value)
-        return {key: _secrets_from_dict(item) for key, item in value.items()}
-    return value
-
-
-def _environment_number(name: str, kind: type[float] | type[int]) -> Any:
-    text = os.environ.get(name)
-    if text is None:
-        return None
-    try:
-        return kind(text)
-    except ValueError:
-        raise ConfigurationError(f"The environment variable {name} must be a number, not {text!r}.") from None

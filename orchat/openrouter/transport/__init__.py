@@ -7,7 +7,16 @@ leaving a stream closes its connection.
 """
 
 from orchat.openrouter.transport.body import DRAIN_TIMEOUT, USAGE_TIMEOUT, Body
-from orchat.openrouter.transport.call import Call, check_base_url, check_header
+from orchat.openrouter.transport.call import Call, check_base_url, header_value, merge_headers
 from orchat.openrouter.transport.client import Transport
 
-__all__ = ["DRAIN_TIMEOUT", "USAGE_TIMEOUT", "Body", "Call", "Transport", "check_base_url", "check_header"]
+__all__ = [
+    "DRAIN_TIMEOUT",
+    "USAGE_TIMEOUT",
+    "Body",
+    "Call",
+    "Transport",
+    "check_base_url",
+    "header_value",
+    "merge_headers",
+]

@@ -7,15 +7,16 @@ import codecs
 import contextlib
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from datetime import UTC, datetime
-from time import monotonic
-from typing import Any, cast
+from time import monotonic, time
+from types import SimpleNamespace
+from typing import Any, TypeVar, cast
 
 import httpx
 from httpx_sse import EventSource
 
-from orchat.errors import APIError, APITimeoutError, ProviderError, redact
+from orchat.errors import APIConnectionError, APIError, APITimeoutError, ProviderError, redact
 from orchat.openrouter.dialect import host_of
 from orchat.openrouter.transport.call import Call
 from orchat.openrouter.transport.failure import connection_failure, timeout_error
@@ -25,13 +26,16 @@ from orchat.openrouter.wire.failures import error_from_response, redirect_error
 USAGE_TIMEOUT, DRAIN_TIMEOUT = 10.0, 0.2
 # Comments are shorter: a block of this many bytes is progress even where no event ends in it.
 _LONG_BLOCK = 1024
+_EVENT_STREAM = "text/event-stream"
+
+
+Failure = TypeVar("Failure", bound=APIError)
 
 
 class Body:
     """The body of an answer as text: whole, or the events of a stream.
 
-    It is what `httpx_sse.EventSource` needs of a response (``headers`` and ``iter_text``), and sees each block on its
-    way: that is how it knows comments from progress.
+    It hands each block of text to `httpx_sse.EventSource` itself: that is how it knows comments from progress.
     """
 
     def __init__(self, response: httpx.Response, call: Call, started: float, patience: float) -> None:
@@ -40,9 +44,10 @@ class Body:
         self.progressed = False
         self._response = response
         self._call = call
+        self._stamped = 0.0
         self._renews = False
         self._patience = patience
-        self._read_timeout = patience
+        self._read_timeout: float | None = response.request.extensions["timeout"]["read"]
         self._deadline = started + patience
         self._decoder = codecs.getincrementaldecoder("utf-8-sig")("replace")
         self._timer: threading.Timer | None = None
@@ -51,7 +56,8 @@ class Body:
     @property
     def is_stream(self) -> bool:
         """Whether it is a stream of events."""
-        return "text/event-stream" in self.headers.get("content-type", "")
+        kind = str(self.headers.get("content-type", ""))
+        return kind.partition(";")[0].strip().lower() == _EVENT_STREAM
 
     @property
     def status(self) -> int:
@@ -66,21 +72,25 @@ class Body:
 
     def events(self) -> Iterator[str]:
         """Iterate over the data of the events; each event renews the deadline."""
-        self._renews = True
-        for event in EventSource(cast(Any, self)).iter_sse():  # headers and iter_text are all it needs
+        for event in self._event_source().iter_sse():
             self.progressed = True
             yield event.data
 
     async def aevents(self) -> AsyncIterator[str]:
         """Like `events`, on the event loop."""
-        self._renews = True
-        events = EventSource(cast(Any, self)).aiter_sse()
+        events = self._event_source().aiter_sse()
         try:
             async for event in events:
                 self.progressed = True
                 yield event.data
         finally:
             await events.aclose()
+
+    def _event_source(self) -> EventSource:
+        self._renews = True
+        # All that it needs of a response, in the spelling that it knows.
+        parts = {"iter_text": self.iter_text, "aiter_text": self.aiter_text}
+        return EventSource(cast(Any, SimpleNamespace(headers={"content-type": _EVENT_STREAM}, **parts)))
 
     def hurry(self, seconds: float) -> None:
         """Wait no longer than that from now on: what matters has come."""
@@ -90,73 +100,90 @@ class Body:
 
     def iter_text(self) -> Iterator[str]:
         """Iterate over the text as it arrives, ended by an empty line, so that a last event without one counts."""
-        blocks = self._response.iter_bytes()
+        failure: APIError | None = None
         try:
-            while (block := self._next(blocks)) is not None:
+            if (left := self._judge(0)) is not None:
+                self._arm(left)
+            blocks = self._response.iter_bytes() if self._is_packed else cast(Iterable[bytes], self._response.stream)
+            for block in blocks:
+                if self._timer is not None:
+                    self._disarm()
+                    if self._cut:
+                        break
                 yield self._decoded(block)
-                self._judge(len(block))
-        finally:
-            self._disarm()
-        yield self._decoder.decode(b"", final=True) + "\n\n"
-
-    def _next(self, blocks: Iterator[bytes]) -> bytes | None:
-        failure: APIError
-        try:
-            self._arm()
-            block = next(blocks, None)
-            if not self._cut:
-                return block
-            failure = self._timed_out()
+                if (left := self._judge(len(block))) is not None:
+                    self._arm(left)
         except httpx.HTTPError as error:
-            failure = self._timed_out() if self._cut else connection_failure(error, self._call, began=True)
+            failure = self._broken(error)
         finally:
             self._disarm()
-        raise failure
+        # Outside of `except`, so that httpx's frames, whose variables hold headers, are not in the traceback.
+        if self._cut:
+            raise self._timed_out()
+        if failure is not None:
+            raise failure
+        yield self._decoder.decode(b"", final=True) + "\n\n"
 
     async def aiter_text(self) -> AsyncIterator[str]:
         """Like `iter_text`, on the event loop."""
-        blocks = self._response.aiter_bytes()
-        while (block := await self._anext(blocks)) is not None:
-            yield self._decoded(block)
-            self._judge(len(block))
-        yield self._decoder.decode(b"", final=True) + "\n\n"
-
-    async def _anext(self, blocks: AsyncIterator[bytes]) -> bytes | None:
-        failure: APIError
+        failure: APIError | None = None
         try:
-            async with asyncio.timeout(self._deadline - monotonic()):
-                return await anext(blocks, None)
+            left = self._judge(0)
+            stream = cast(AsyncIterable[bytes], self._response.stream)
+            blocks = aiter(self._response.aiter_bytes() if self._is_packed else stream)
+            while True:
+                if left is None:
+                    block = await anext(blocks)
+                else:
+                    async with asyncio.timeout(left):
+                        block = await anext(blocks)
+                yield self._decoded(block)
+                left = self._judge(len(block))
+        except StopAsyncIteration:
+            pass
         except TimeoutError:
             failure = self._timed_out()
         except httpx.HTTPError as error:
-            failure = connection_failure(error, self._call, began=True)
-        raise failure
+            failure = self._broken(error)
+        if failure is not None:
+            raise failure
+        yield self._decoder.decode(b"", final=True) + "\n\n"
+
+    @property
+    def _is_packed(self) -> bool:
+        # Where it is not, going past httpx's decompression saves a twentieth of all.
+        return "content-encoding" in self.headers
 
     def _decoded(self, block: bytes) -> str:
-        self.received_at = datetime.now(UTC).isoformat()
+        now = time()
+        if now - self._stamped >= 0.001:  # what comes at once shares a stamp: making one costs as much as reading JSON
+            self._stamped = now
+            self.received_at = datetime.fromtimestamp(now, UTC).isoformat()
         return self._decoder.decode(block)
 
-    def _judge(self, size: int) -> None:
-        """Renew the deadline if the last block brought something, or see whether it has passed."""
+    def _judge(self, size: int) -> float | None:
+        """Renew the deadline if the last block brought something, or see whether it has passed.
+
+        Gives the seconds that are left, or None where the timeout of the read itself will do: that one is fixed when
+        the request goes out, and each block starts it anew, even a comment.
+        """
         now = monotonic()
         if self._renews and (self.progressed or size >= _LONG_BLOCK):
             self._deadline = now + self._patience
             self.progressed = False
         elif now >= self._deadline:
             raise self._timed_out()
+        left = self._deadline - now
+        return left if self._read_timeout is None or left < self._read_timeout * 0.99 else None
 
-    # A blocking read obeys a timeout that is fixed when the body begins, and that each comment starts anew. Where the
-    # deadline comes sooner, a timer shuts the socket down.
+    # A blocking read cannot be given another timeout. Where the deadline comes sooner, a timer shuts the socket down.
 
-    def _arm(self) -> None:
-        left = self._deadline - monotonic()
-        if left >= self._read_timeout * 0.99:
-            return
+    def _arm(self, left: float) -> None:
         stream = self._response.extensions.get("network_stream")
         sock = stream.get_extra_info("socket") if stream is not None else None
         if sock is None or self._response.http_version == "HTTP/2":  # there a socket is shared
             return
-        self._timer = threading.Timer(max(left, 0), self._shut_down, [sock])
+        self._timer = threading.Timer(left, self._shut_down, [sock])
         self._timer.daemon = True
         self._timer.start()
 
@@ -172,14 +199,42 @@ class Body:
 
     def _timed_out(self) -> APITimeoutError:
         what = "sent nothing new" if self._renews else "did not finish its reply"
-        return timeout_error(self._call, f"{what} for {self._patience:g} s")
+        return self._told(timeout_error(self._call, f"{what} for {self._patience:g} s"))
 
-    def refuse(self, text: str) -> Body:
-        """Raise the error of an answer that is no success."""
+    def _broken(self, error: httpx.HTTPError) -> APIError:
+        return self._told(connection_failure(error, self._call, began=True))
+
+    def _told(self, failure: Failure) -> Failure:
+        failure.generation_id = self.generation_id
+        return failure
+
+    # What an answer that is no success says is waited for a moment only, and read as far as it came. Errors are made
+    # below and raised by those who hold no text: it may repeat a key, and a verbose traceback shows what frames hold.
+
+    def refusal(self) -> APIError:
+        """Make the error of an answer that is no success."""
+        self.hurry(USAGE_TIMEOUT)
+        texts = []
+        with contextlib.closing(self), contextlib.suppress(APIConnectionError):
+            for text in self.iter_text():
+                texts.append(text)  # noqa: PERF402 - a list() would lose what came before a failure
+        return self._refusal("".join(texts))
+
+    async def arefusal(self) -> APIError:
+        """Like `refusal`, on the event loop."""
+        self.hurry(USAGE_TIMEOUT)
+        texts = []
+        async with contextlib.aclosing(self):
+            with contextlib.suppress(APIConnectionError):
+                async for text in self.aiter_text():
+                    texts.append(text)  # noqa: PERF401
+        return self._refusal("".join(texts))
+
+    def _refusal(self, text: str) -> APIError:
         target = self.headers.get("location")
         if self._response.is_redirect and target:
-            raise redirect_error(self.status, host_of(self._call.url), str(self._response.url.join(target)))
-        raise error_from_response(self.status, self.headers, text.strip(), *self._call.secrets)
+            return redirect_error(self.status, host_of(self._call.url), str(self._response.url.join(target)))
+        return error_from_response(self.status, self.headers, text.strip(), *self._call.secrets)
 
     def not_json(self, text: str) -> ProviderError:
         """Make the error of a success whose body is not what the API promises."""

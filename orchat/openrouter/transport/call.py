@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import httpx
 
 from orchat.errors import ConfigurationError
+from orchat.secret import Secret
+
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_SENSITIVE = re.compile(r"auth|cookie|key|secret|token", re.IGNORECASE)
+
+
+class Hidden(str):
+    """A text whose repr hides it: a key on its way through frames that a verbose traceback may show.
+
+    Examples
+    --------
+    >>> [Hidden("sk-or-v1-0123456789abcdef")]
+    [<hidden>]
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "<hidden>"
 
 
 @dataclass(repr=False)
@@ -34,12 +53,14 @@ class Call:
     headers: Mapping[str, str]
     key: str | None
     max_retries: int
-    fresh: bool = field(default=False, init=False)
+    # Whether its connection was opened for it; a custom transport does not tell, then nothing is taken for granted.
+    fresh: bool = field(default=True, init=False)
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What must not be shown: the key, and header values that may be one."""
-        return tuple(value for value in (self.key, *self.headers.values()) if value and len(value) > 7)
+        """What must not be shown: the key, and header values that may be one, without a word such as Bearer."""
+        hidden = [value for value in (self.key, *self.headers.values()) if isinstance(value, Hidden)]
+        return tuple(Hidden(word) for value in hidden for word in value.split()[-1:] if len(word) > 7)
 
 
 class BearerAuth(httpx.Auth):
@@ -78,21 +99,64 @@ def check_base_url(url: str) -> str:
     return url.rstrip("/")
 
 
-def check_header(name: str, value: object) -> str:
-    """Return a header's value, white space around it stripped.
+def merge_headers(*layers: Mapping[str, object] | None) -> dict[str, str]:
+    """Lay headers over each other, whatever the case of their names.
 
     Raises
     ------
     TypeError
-        It is no str.
+        A value is neither a str nor a Secret.
+    ConfigurationError
+        A name or value holds what no header can carry, or a Secret is missing.
+
+    Examples
+    --------
+    >>> merge_headers({"Accept": "text/html", "X-Title": "tides"}, {"accept": "application/json"}, None)
+    {'accept': 'application/json', 'X-Title': 'tides'}
+    """
+    merged: dict[str, tuple[str, object]] = {}
+    for layer in layers:
+        merged |= {name.lower(): (name, value) for name, value in (layer or {}).items()}
+    for name, _ in merged.values():
+        if not _HEADER_NAME.fullmatch(name):
+            raise ConfigurationError(f"{name!r} is no header's name.", hint="Letters, digits and hyphens make one.")
+    values = ((name, header_value(name, value)) for name, value in merged.values())
+    return {name: value for name, value in values if value is not None}
+
+
+def header_value(name: str, value: object) -> str | None:
+    """Return what is sent, white space around it stripped; hidden if it is a Secret's or its name speaks of a key.
+
+    None comes of a Secret that may be missing and is.
+
+    Raises
+    ------
+    TypeError
+        It is neither a str nor a Secret.
     ConfigurationError
         It holds what no header can carry; the value is not shown, for it may be a key.
+
+    Examples
+    --------
+    >>> header_value("X-Title", " tides "), header_value("X-Api-Key", "0123456789")
+    ('tides', <hidden>)
     """
-    if not isinstance(value, str):
+    if isinstance(value, Secret):
+        text: str | None = _resolved(value)
+        if text is None:
+            return None
+    elif isinstance(value, str):
+        text = Hidden(value.strip()) if _SENSITIVE.search(name) else value.strip()
+    else:
         raise TypeError(f"The header {name} must be a str or a Secret, not {type(value).__name__}.")
-    value = value.strip()
-    if not (value.isascii() and value.isprintable()):
+    if not (text.isascii() and text.isprintable()):
         raise ConfigurationError(
             f"The value for {name} holds a character that no header can carry.", hint="Was something else pasted?"
         )
-    return value
+    return text
+
+
+def _resolved(secret: Secret) -> Hidden | None:
+    # A frame of its own, so that the bare value is in none that may raise.
+    value = secret.resolve_value()
+    return None if value is None else Hidden(value.strip())

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import ssl
 import threading
 import weakref
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from time import monotonic
 from typing import Any
@@ -27,6 +28,7 @@ CONNECT_TIMEOUT, PATIENT_TIMEOUT = 30.0, 300.0
 # Seconds; a server that asks for more is not waited for.
 LONGEST_RETRY_AFTER = 120.0
 _MOST_REDIRECTS = 3
+_LONGEST_TIMEOUT = 86_400.0  # sockets cannot wait for ever
 _LOOPBACK_MOUNTS = {"all://localhost": None, "all://127.0.0.1": None, "all://[::1]": None}
 
 
@@ -42,6 +44,7 @@ class Transport:
     """
 
     def __init__(self, timeout: float | None, client_kwargs: Mapping[str, Any] | None) -> None:
+        timeout = None if timeout is None else min(timeout, _LONGEST_TIMEOUT)
         self.patience = PATIENT_TIMEOUT if timeout is None else timeout
         kwargs = dict(client_kwargs or {})
         # Redirects are followed here, on the same host only.
@@ -50,49 +53,59 @@ class Transport:
             kwargs["limits"] = httpx.Limits(**limits)
         kwargs.setdefault("timeout", httpx.Timeout(self.patience, connect=timeout or CONNECT_TIMEOUT))
         kwargs["mounts"] = {**_LOOPBACK_MOUNTS, **(kwargs.get("mounts") or {})}
+        headers = httpx.Headers({"User-Agent": f"orchat/{__version__}", "Content-Type": "application/json"})
+        headers.update(kwargs.get("headers"))
+        kwargs["headers"] = headers
         self._kwargs = kwargs
         self._lock = threading.Lock()
-        self._forget()
-
-    def _forget(self) -> None:
-        self._pid = os.getpid()
-        self._client: httpx.Client | None = None
-        self._async_clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = (
-            weakref.WeakKeyDictionary()
-        )
+        # Each with what closes it. Process ids are in the keys because a parent's connections are not a fork's to use.
+        self._clients: dict[int, tuple[httpx.Client, Callable[[], object]]] = {}
+        self._async_clients: dict[
+            tuple[int, asyncio.AbstractEventLoop], tuple[httpx.AsyncClient, AsyncGenerator[None, None]]
+        ] = {}
 
     def client(self) -> httpx.Client:
         """Return the client that all threads share, made when first needed."""
         with self._lock:
-            if self._pid != os.getpid():
-                self._forget()  # after a fork the parent's connections are not ours to use
-            if self._client is None:
-                self._client = httpx.Client(**self._kwargs)
-            return self._client
+            if (kept := self._clients.get(os.getpid())) is None:
+                client = httpx.Client(**self._arguments())
+                kept = self._clients[os.getpid()] = client, weakref.finalize(self, client.close)
+            return kept[0]
 
-    def async_client(self) -> httpx.AsyncClient:
+    async def async_client(self) -> httpx.AsyncClient:
         """Return the running event loop's client: connections cannot leave the loop that opened them."""
-        loop = asyncio.get_running_loop()
+        key = os.getpid(), asyncio.get_running_loop()
         with self._lock:
-            if self._pid != os.getpid():
-                self._forget()
-            if (client := self._async_clients.get(loop)) is None:
-                client = self._async_clients[loop] = httpx.AsyncClient(**self._kwargs)
-            return client
+            if (kept := self._async_clients.get(key)) is not None:
+                return kept[0]
+            client = httpx.AsyncClient(**self._arguments())
+            for old in [old for old in self._async_clients if old[1].is_closed()]:
+                del self._async_clients[old]
+            closer = _closed_with_its_loop(client)
+            self._async_clients[key] = client, closer
+        await anext(closer)
+        return client
+
+    def _arguments(self) -> dict[str, Any]:
+        # Reading the machine's certificates takes longer than the rest of making a client: once is enough.
+        if not isinstance(verify := self._kwargs.get("verify", True), ssl.SSLContext):
+            cert, trust_env = self._kwargs.pop("cert", None), self._kwargs.get("trust_env", True)
+            self._kwargs["verify"] = httpx.create_ssl_context(verify, cert, trust_env)
+        return self._kwargs
 
     def close(self) -> None:
         """Close the threads' client; the next call makes a new one."""
         with self._lock:
-            client, self._client = self._client, None
-        if client is not None:
-            client.close()
+            kept = self._clients.pop(os.getpid(), None)
+        if kept is not None:
+            kept[1]()
 
     async def aclose(self) -> None:
         """Close the running loop's client."""
         with self._lock:
-            client = self._async_clients.pop(asyncio.get_running_loop(), None)
-        if client is not None:
-            await client.aclose()
+            kept = self._async_clients.pop((os.getpid(), asyncio.get_running_loop()), None)
+        if kept is not None:
+            await kept[1].aclose()
 
     # -- sending: two thin drivers over the same rules ------------------------------------------------------------
 
@@ -109,23 +122,23 @@ class Transport:
 
     def _send(self, call: Call) -> Body:
         failure, started = None, monotonic()
-        call.fresh = False
+        client = self.client()
         try:
-            client = self.client()
             response = client.send(_request(client, call, _trace(call)), stream=True, auth=BearerAuth(call))
             for _ in range(_MOST_REDIRECTS):
                 if (follow := _redirected(response)) is None:
                     break
                 response.close()
                 response = client.send(follow, stream=True, auth=BearerAuth(call))
-            body = Body(response, call, started, self.patience)
-            if response.is_success:
-                return body
-            return body.refuse("".join(body.iter_text()))
         except httpx.HTTPError as error:
             failure = connection_failure(error, call)
-        # Outside of `except`, so that httpx's frames, whose variables hold headers, are not in the traceback.
-        raise failure
+        if failure is not None:
+            # Outside of `except`, so that httpx's frames, whose variables hold headers, are not in the traceback.
+            raise failure
+        body = Body(response, call, started, self.patience)
+        if not response.is_success:
+            raise body.refusal()
+        return body
 
     @asynccontextmanager
     async def open_async(self, call: Call) -> AsyncIterator[Body]:
@@ -140,35 +153,48 @@ class Transport:
 
     async def _send_async(self, call: Call) -> Body:
         failure, started = None, monotonic()
-        call.fresh = False
+        client = await self.async_client()
         try:
-            client = self.async_client()
             response = await client.send(_request(client, call, _async_trace(call)), stream=True, auth=BearerAuth(call))
             for _ in range(_MOST_REDIRECTS):
                 if (follow := _redirected(response)) is None:
                     break
                 await response.aclose()
                 response = await client.send(follow, stream=True, auth=BearerAuth(call))
-            body = Body(response, call, started, self.patience)
-            if response.is_success:
-                return body
-            return body.refuse("".join([text async for text in body.aiter_text()]))
         except httpx.HTTPError as error:
             failure = connection_failure(error, call)
-        raise failure
+        if failure is not None:
+            raise failure
+        body = Body(response, call, started, self.patience)
+        if not response.is_success:
+            raise await body.arefusal()
+        return body
+
+
+async def _closed_with_its_loop(client: httpx.AsyncClient) -> AsyncGenerator[None, None]:
+    """Close a client when its event loop ends: `asyncio.run` closes the generators that are still open first."""
+    try:
+        yield
+    finally:
+        await client.aclose()
 
 
 def _request(client: httpx.Client | httpx.AsyncClient, call: Call, trace: Any) -> httpx.Request:
-    headers = {"User-Agent": f"orchat/{__version__}", "Content-Type": "application/json", **call.headers}
-    return client.build_request("POST", call.url, content=call.content, headers=headers, extensions={"trace": trace})
+    extensions = {"trace": trace}
+    return client.build_request("POST", call.url, content=call.content, headers=call.headers, extensions=extensions)
 
 
 def _trace(call: Call) -> Any:
     """Make the callback that learns whether a request opened a connection or took one from the pool."""
+    opened, call.fresh = False, True
 
     def trace(name: str, info: Mapping[str, Any]) -> None:
-        if name.startswith("connection.connect"):
-            call.fresh = True
+        nonlocal opened
+        what = name.partition(".")[2]
+        if what.startswith("connect_"):
+            opened = True
+        elif what == "send_request_headers.started":
+            call.fresh = opened
 
     return trace
 

@@ -12,18 +12,22 @@ from orchat.openrouter.transport.call import Call
 def connection_failure(error: httpx.HTTPError, call: Call, *, began: bool = False) -> APIError:
     """Say what a failed request means, and whether it may be sent again."""
     host = host_of(call.url) or call.url
-    words = redact(str(error), *call.secrets) or type(error).__name__
+    words = redact(str(error), *call.secrets).rstrip(".") or type(error).__name__
     if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):
         return timeout_error(call, "could not be reached in time", retryable=True)
     if isinstance(error, httpx.TimeoutException):
         return timeout_error(call, "sent nothing in time")
     if isinstance(error, httpx.ConnectError | httpx.ProxyError):
-        return APIConnectionError(f"No connection to {host}: {words}.", hint=_connect_hint(words), retryable=True)
+        # A certificate is not trusted more the second time.
+        retryable = "certificate" not in words.lower()
+        return APIConnectionError(f"No connection to {host}: {words}.", hint=_connect_hint(words), retryable=retryable)
     if began:
         return APIConnectionError(
             f"The connection to {host} broke in the middle of the answer: {words}.",
             hint="What came is in `.partial`; try again.",
         )
+    if isinstance(error, httpx.ProtocolError) and "disconnected" not in words:
+        return APIConnectionError(f"{host} answered what is no HTTP: {words}.", hint="Is the base URL right?")
     # A pooled connection that the server closed meanwhile never saw the request. A fresh one may have, and there is no
     # idempotency key: sending it again could be paid for twice.
     return APIConnectionError(

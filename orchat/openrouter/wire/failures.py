@@ -46,7 +46,7 @@ _BY_TYPE: dict[str, type[APIError]] = {
     "context_length_exceeded": BadRequestError,
     "invalid_request": BadRequestError,
 }
-_RETRYABLE_STATUSES = frozenset({408, 409, 429, 524, 529, *range(500, 505)})
+_RETRYABLE_STATUSES = frozenset({408, 409, 429, *range(500, 600)})
 _LONGEST = 600
 
 
@@ -122,7 +122,7 @@ def error_object(body: Any) -> dict[str, Any] | None:
     for key in ("message", "detail"):
         if isinstance(body.get(key), str) and "choices" not in body:
             return {"message": body[key]}
-    return None
+    return {"metadata": {"raw": found}} if found else None
 
 
 def _error(
@@ -133,18 +133,21 @@ def _error(
     around: Mapping[str, Any],
 ) -> APIError:
     # Everything is redacted once, here, before any text is made of it.
-    found = redact_json(found, *secrets)
+    try:
+        found = redact_json(found, *secrets)
+    except RecursionError:
+        found = {"code": found.get("code"), "message": redact(str(found.get("message", ""))[:_LONGEST], *secrets)}
     metadata = found.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
     code = found.get("code")
     error_type = metadata.get("error_type") or found.get("error_type") or found.get("type")
     error_type = error_type if isinstance(error_type, str) else None
-    provider = metadata.get("provider_name") or around.get("provider")
+    provider = metadata.get("provider_name") or redact_json(around.get("provider"), *secrets)
     delay = _delay(headers, metadata, found)
     kind = _class_of(status, error_type, metadata, found)
     message = _text(found, metadata, status, provider)
     hint = _hint(kind, status, error_type, metadata, message, delay)
-    generation = headers.get("x-generation-id") or around.get("id")
+    generation = redact_json(headers.get("x-generation-id") or around.get("id"), *secrets)
     return kind(
         message,
         status_code=status,
@@ -233,6 +236,14 @@ def _number(value: Any) -> float | None:
     return number if 0 <= number < float("inf") else None
 
 
+def _moment(date: str) -> float | None:
+    """Read an HTTP date as seconds since the epoch."""
+    try:
+        return email.utils.parsedate_to_datetime(date).timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+
+
 def _delay(headers: Mapping[str, str], metadata: Mapping[str, Any], found: Mapping[str, Any]) -> float | None:
     """Return how many seconds to wait, from the first place that tells (API section 5.4)."""
     availability = found.get("availability")
@@ -250,8 +261,8 @@ def _delay(headers: Mapping[str, str], metadata: Mapping[str, Any], found: Mappi
             continue
         if (seconds := _number(value)) is not None:
             return seconds
-        if isinstance(value, str) and (date := email.utils.parsedate_tz(value)):
-            return max(0.0, email.utils.mktime_tz(date) - time.time())
+        if isinstance(value, str) and (moment := _moment(value)) is not None:
+            return max(0.0, moment - time.time())
     # `Reset` is a moment in epoch milliseconds.
     reset = _number(headers.get("x-ratelimit-reset") or sent.get("x-ratelimit-reset"))
     return None if reset is None else max(0.0, reset / 1000 - time.time())
@@ -327,7 +338,8 @@ def redirect_error(status: int, host: str, target: str) -> APIError:
     If you trust it, set api_base_url to the new address.
     """
     return APIError(
-        f"{host} answered HTTP {status} and points to {redact(target)}; a key is never sent to another host.",
+        f"{host} answered HTTP {status} and points to {redact(target)}. "
+        "A key follows on the same host only, and only a 307 or 308.",
         status_code=status,
         hint="If you trust it, set api_base_url to the new address.",
     )

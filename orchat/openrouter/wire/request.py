@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from orchat.errors import ConfigurationError
+from orchat.folding import parse_arguments
 from orchat.messages import (
     AudioContent,
     ChatMessage,
@@ -20,7 +21,6 @@ from orchat.messages import (
     VideoContent,
 )
 from orchat.openrouter.wire.structured import strict_schema
-from orchat.streaming import assemble_tool_calls
 from orchat.tools import Tool
 
 _log = logging.getLogger(__name__)
@@ -110,7 +110,9 @@ def _add_assistant_parts(wire: dict[str, Any], message: ChatMessage, require_ids
     reasoning = message.reasoning
     if reasoning is not None and isinstance(details := reasoning.extra.get("reasoning_details"), list):
         wire["reasoning_details"] = details  # an empty list as well: some backends want it back
-    if files := [a for a in message.meta.get("annotations") or () if isinstance(a, dict) and a.get("type") == "file"]:
+    annotations = message.meta.get("annotations")
+    annotations = annotations if isinstance(annotations, list) else []
+    if files := [item for item in annotations if isinstance(item, dict) and item.get("type") == "file"]:
         wire["annotations"] = files
     if message.images:
         wire["images"] = [_image_to_wire(image) for image in message.images]
@@ -226,18 +228,21 @@ def _assistant_from_wire(wire: Mapping[str, Any]) -> ChatMessage:
         refusals += [part["refusal"] for part in content if isinstance(part, dict) and "refusal" in part]
         texts = [part for part in content if not (isinstance(part, dict) and "refusal" in part)]
         content = _joined(texts) if texts else None
-    calls = [
-        (call.get("id"), call["function"]["name"], call["function"].get("arguments"))
-        for call in wire.get("tool_calls") or ()
-    ]
+    try:
+        calls = [_call_from_wire(call) for call in wire.get("tool_calls") or ()]
+    except (KeyError, TypeError, AttributeError):
+        raise ConfigurationError(f"The tool calls {wire['tool_calls']!r:.200} cannot be read.") from None
     if content is None and not calls and not refusals:
         raise ConfigurationError("An assistant's message needs content, tool_calls or a refusal.")
-    # Made-up ids are for replies; a message that somebody wrote keeps what it has.
-    tool_calls = assemble_tool_calls(calls)
-    for call, (given, _, _) in zip(tool_calls, calls, strict=False):
-        call.id = given if given is None else call.id
-    meta = {"refusal": "\n".join(dict.fromkeys(refusals))} if refusals else None
-    return ChatMessage.from_assistant(content, meta, wire.get("name"), tool_calls)
+    meta = {"refusal": "\n".join(dict.fromkeys(map(str, refusals)))} if refusals else None
+    return ChatMessage.from_assistant(content, meta, wire.get("name"), calls)
+
+
+def _call_from_wire(call: Mapping[str, Any]) -> ToolCall:
+    function = call["function"]
+    arguments, malformed = parse_arguments(function.get("arguments"))
+    extra = None if malformed is None else {"malformed_arguments": malformed}
+    return ToolCall(function["name"], arguments, call.get("id"), extra)
 
 
 def _joined(content: str | list[Any]) -> str:
@@ -256,9 +261,13 @@ def _part_from_wire(part: Any) -> Any:
             case "text":
                 return TextContent(part["text"], part.get("cache_control"))
             case "image_url":
-                return ImageContent.from_url(part["image_url"]["url"], detail=part["image_url"].get("detail"))
+                image = ImageContent.from_url(part["image_url"]["url"], detail=part["image_url"].get("detail"))
+                image.cache_control = part.get("cache_control")
+                return image
             case "file":
-                return FileContent.from_url(part["file"]["file_data"], filename=part["file"].get("filename"))
+                file = FileContent.from_url(part["file"]["file_data"], filename=part["file"].get("filename"))
+                file.cache_control = part.get("cache_control")
+                return file
             case "input_audio":
                 return AudioContent(part["input_audio"]["data"], part["input_audio"]["format"])
             case "video_url":

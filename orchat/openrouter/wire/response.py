@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchat.errors import APIError, ProviderError
+from orchat.errors import APIError, ProviderError, redact, redact_json
+from orchat.folding import build_message
 from orchat.messages import ChatMessage, ReasoningContent
 from orchat.openrouter.wire.failures import error_from_object, error_object
-from orchat.streaming import build_message
 
 _KNOWN = frozenset(
     {"role", "content", "reasoning", "reasoning_content", "reasoning_details", "tool_calls", "function_call"}
@@ -108,34 +108,60 @@ def read_replies(payload: Any, *secrets: str) -> list[ChatMessage]:
     ('Hi', 'stop')
     """
     if not isinstance(payload, dict):
-        raise ProviderError(f"The reply is no JSON object but {payload!r:.100}.", hint="Is the base URL right?")
+        raise ProviderError(
+            f"The reply is no JSON object but {_shown(payload, *secrets)}.", hint="Is the base URL right?"
+        )
+    try:
+        payload = _whole_characters(payload)
+    except RecursionError:
+        raise ProviderError("The reply is nested too deep to be read.", hint="Is the base URL right?") from None
     choices = payload.get("choices")
     if (found := error_object(payload)) is not None and not choices:
         raise error_from_object(found, payload, *secrets)
     if not isinstance(choices, list) or not choices or not all(isinstance(choice, dict) for choice in choices):
         raise ProviderError(
-            f"The reply holds no choices; it has the keys {', '.join(payload) or '(none)'}.",
+            f"The reply holds no choices; it has the keys {_shown(list(payload), *secrets)}.",
             generation_id=payload.get("id") if isinstance(payload.get("id"), str) else None,
             hint="Is the base URL that of a chat completions API? Otherwise try again, or choose another provider.",
         )
     try:
         replies = [_read_choice(choice, number, payload) for number, choice in enumerate(choices)]
-    except (TypeError, AttributeError, KeyError, ValueError):
+    except (TypeError, AttributeError, KeyError, ValueError, RecursionError):
         # A reply of any shape may come; whatever it breaks above is the reply's fault.
         raise ProviderError(
-            f"The reply is no chat completion: {payload!r:.200}.", hint="Is the base URL right?"
+            f"The reply is no chat completion: {_shown(payload, *secrets)}.", hint="Is the base URL right?"
         ) from None
     for choice, reply in zip(choices, replies, strict=True):
         if (error := choice_error(choice, found, payload, *secrets)) is not None:
             error.partial = reply
+            error.retryable = False  # it had begun
             raise error
     return replies
+
+
+def _shown(value: Any, *secrets: str) -> str:
+    try:
+        return redact(repr(redact_json(value, *secrets)), *secrets)[:200]
+    except RecursionError:
+        return f"a {type(value).__name__} without end"
+
+
+def _whole_characters(value: Any) -> Any:
+    """Replace halves of characters, which JSON can escape but no file can hold."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, dict):
+        return {_whole_characters(key): _whole_characters(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_whole_characters(item) for item in value]
+    return value
 
 
 def _read_choice(choice: Mapping[str, Any], number: int, payload: Mapping[str, Any]) -> ChatMessage:
     message = choice.get("message")
     pieces = read_pieces(message if isinstance(message, dict) else {})
-    facts = {k: v for k, v in payload.items() if k not in {"choices", "object", "error", "usage"} and v is not None}
+    not_facts = {"choices", "object", "error", "usage", "user_id"}
+    facts = {k: v for k, v in payload.items() if k not in not_facts and v is not None}
     index = choice.get("index")
     meta = {
         "model": facts.pop("model", None),

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from typing import Any, cast
+from typing import Any
 
-from orchat.errors import APIError, StreamError
+from orchat.errors import APIError, StreamError, redact
+from orchat.folding import MessageFold
 from orchat.messages import ChatMessage
 from orchat.openrouter.wire.failures import error_from_object, error_object
 from orchat.openrouter.wire.response import Pieces, choice_error, read_call, read_pieces
-from orchat.streaming import ComponentInfo, FinishReason, MessageFold, StreamingChunk, ToolCallDelta
+from orchat.streaming import ComponentInfo, FinishReason, StreamingChunk, ToolCallDelta
 
 _FINISH_REASONS: dict[str, FinishReason] = {
     "stop": "stop",
@@ -22,6 +23,8 @@ _FINISH_REASONS: dict[str, FinishReason] = {
     "tool_calls": "tool_calls",
     "function_call": "tool_calls",
 }
+# All that a choice says while text arrives; one that says more takes the long way.
+_PLAIN_CHOICE = frozenset({"index", "delta", "finish_reason", "native_finish_reason", "logprobs"})
 _new_chunk = object.__new__
 
 
@@ -76,20 +79,23 @@ class ChunkReader:
             The event is an error, or no chat completion event at all; what came before it is ``partial``.
         """
         try:
-            event = self._from_json(data)
-        except ValueError:
-            if data.strip() in {"[DONE]", ""}:
-                self.done = self.done or bool(data.strip())
-                return []
-            event = self._decode_slowly(data)
-        try:
+            try:
+                event = self._from_json(data)
+            except ValueError:
+                if data.strip() in {"[DONE]", ""}:
+                    self.done = self.done or bool(data.strip())
+                    return []
+                # Perhaps valid JSON that the fast decoder refuses: half of a character, escaped.
+                event = self._surrogates.join(json.loads(data))
             chunks = self._chunks(event)
             for chunk in chunks:
                 self.fold.add(chunk)
         except APIError as error:
             error.partial = self.partial()
+            # What was answered in part had begun: sending it again may be paid for twice.
+            error.retryable = error.retryable and error.partial is None
             raise
-        except (TypeError, AttributeError, KeyError, ValueError):
+        except (TypeError, AttributeError, KeyError, ValueError, RecursionError):
             # An event of any shape may come; whatever it breaks above is the event's fault.
             raise self._malformed(data) from None
         return chunks
@@ -98,6 +104,7 @@ class ChunkReader:
         if self._rewrite is not None:
             event = self._rewrite(event)
         choices = event.pop("choices", None)
+        event.pop("user_id", None)  # comes with errors, and is nobody's business
         if "error" in event and (found := error_object(event)) is not None:
             raise error_from_object(found, event, *self._secrets)
         # The event itself becomes the chunk's meta: nothing that the endpoint said is dropped.
@@ -110,7 +117,7 @@ class ChunkReader:
         choice = choices[0]
         delta = choice.get("delta")
         event["index"] = choice.get("index", 0)
-        if choice.get("finish_reason") is None and choice.get("logprobs") is None and "error" not in choice:
+        if choice.get("finish_reason") is None and choice.get("logprobs") is None and choice.keys() <= _PLAIN_CHOICE:
             content = delta.get("content") if delta else None
             # The short way: nothing but text, with or without the role.
             if type(content) is str and content and len(delta) == 1 + ("role" in delta):
@@ -165,7 +172,10 @@ class ChunkReader:
             call_id, name, arguments = read_call(call)
             if arguments is not None and not isinstance(arguments, str):
                 arguments = json.dumps(arguments, ensure_ascii=False)
-            number = self._calls.place(call.get("index"), call_id, name, arguments, position, len(pieces.calls))
+            alone = len(pieces.calls) == 1
+            number, new_name, new_id = self._calls.place(
+                call.get("index"), call_id, name, arguments or "", None if alone else position
+            )
             meta_of_call = next(metas)
             meta_of_call["tool_calls"] = [call]
             chunk = self._chunk("", meta_of_call)
@@ -174,7 +184,7 @@ class ChunkReader:
                 self._block_of_call[number] = self._block
                 chunk.start = True
             chunk.index = self._block_of_call[number]
-            chunk.tool_calls = [ToolCallDelta(number, name or None, arguments or None, call_id)]
+            chunk.tool_calls = [ToolCallDelta(number, new_name, arguments or None, new_id)]
             yield chunk
 
     def _enter(self, kind: str) -> None:
@@ -190,17 +200,10 @@ class ChunkReader:
         chunk.component_info = self._info
         return chunk
 
-    def _decode_slowly(self, data: str) -> dict[str, Any]:
-        try:
-            event = json.loads(data)
-        except (ValueError, RecursionError):
-            raise self._malformed(data) from None
-        # Valid JSON that the fast decoder refuses: half of a character, escaped.
-        return cast(dict[str, Any], self._surrogates.join(event))
-
     def _malformed(self, data: str) -> StreamError:
+        shown = redact(data[:1000], *self._secrets)[:80]
         return StreamError(
-            f"The stream holds something that is no chat completion event: {data[:80]!r}.",
+            f"The stream holds something that is no chat completion event: {shown!r}.",
             partial=self.partial(),
             hint="Try again, or choose another provider; `.partial` has what came before.",
         )
@@ -237,7 +240,7 @@ class ChunkReader:
 
 def _metas(meta: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield the event's meta for its first chunk, and bare copies for the others, so that nothing counts twice."""
-    bare = {k: v for k, v in meta.items() if k not in {"usage", "extras", "logprobs"}}
+    bare = {k: v for k, v in meta.items() if k not in {"extras", "logprobs"}}
     yield meta
     while True:
         yield {**bare, "usage": None}
@@ -249,44 +252,54 @@ class _CallSorter:
     def __init__(self) -> None:
         self._ids: list[str | None] = []
         self._names: list[str] = []
-        self._texts: list[str] = []
-        self._at: dict[int, list[int]] = {}  # the endpoint's index -> our calls at it, the latest last
+        self._pieces: list[list[str]] = []
+        self._at: dict[int | None, list[int]] = {}  # the endpoint's index -> our calls at it, the latest last
 
-    def place(self, index: Any, call_id: str | None, name: str, text: str | None, position: int, of: int) -> int:
+    def place(
+        self, index: Any, call_id: str | None, name: str, text: str, position: int | None
+    ) -> tuple[int, str | None, str | None]:
+        """Return the call's number, and its name and id as far as they are news."""
         if not isinstance(index, int):
-            index = position if of > 1 else None
-        number = self._find(index, call_id, name)
+            index = position
+        number = self._find(index, call_id, name, text)
         if number is None:
             number = len(self._ids)
             self._ids.append(None)
             self._names.append("")
-            self._texts.append("")
-            self._at.setdefault(-1 if index is None else index, []).append(number)
+            self._pieces.append([])
+            self._at.setdefault(index, []).append(number)
+        new_id = call_id if self._ids[number] is None else None
+        new_name = name if not self._names[number] else ""
         self._ids[number] = self._ids[number] or call_id
         self._names[number] = self._names[number] or name
-        self._texts[number] += text or ""
-        return number
+        self._pieces[number].append(text)
+        return number, new_name or None, new_id
 
-    def _find(self, index: int | None, call_id: str | None, name: str) -> int | None:
+    def _find(self, index: int | None, call_id: str | None, name: str, text: str) -> int | None:
         here = range(len(self._ids)) if index is None else self._at.get(index, ())
         if not here:
             return None
-        last = here[-1]
-        if call_id:
-            if call_id == self._ids[last]:
-                return last
-            known = [number for number in here if self._ids[number] == call_id]
-            # The first id at a call that had none yet is that call's own.
-            return known[-1] if known else last if self._ids[last] is None and not self._names[last] else None
-        if name and self._names[last] and (name != self._names[last] or _is_complete(self._texts[last])):
-            return None
-        return last
+        number = here[-1]
+        if call_id and call_id != self._ids[number]:
+            if known := [other for other in here if self._ids[other] == call_id]:
+                number = known[-1]
+            elif self._ids[number] is not None:
+                return None
+            # Otherwise it is the id of a call that had none yet.
+        if name and self._names[number]:
+            # A name that comes again is the same call's, unless it is another name or that call had all it needs.
+            ended = bool(text.strip()) and _is_complete(self._pieces[number])
+            if ended or name != self._names[number]:
+                return None
+        return number
 
 
-def _is_complete(text: str) -> bool:
+def _is_complete(pieces: list[str]) -> bool:
+    if pieces[-1].rstrip()[-1:] not in {"}", ""}:  # spares most of the joining
+        return False
     try:
-        json.loads(text)
-    except ValueError:
+        json.loads("".join(pieces))
+    except (ValueError, RecursionError):
         return False
     return True
 

@@ -131,8 +131,8 @@ def _reader_of(schema: Any) -> Callable[[str], Any]:
 def strict_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return a strict copy of a JSON Schema, as OpenAI's strict mode wants it, at every level.
 
-    Each object closes (``additionalProperties: false``) and requires all its properties; null defaults go, and a
-    ``$ref`` beside other keys is inlined.
+    Each object closes (``additionalProperties: false``) and requires all its properties, mappings excepted; null
+    defaults go, and a ``$ref`` beside other keys is inlined.
 
     Examples
     --------
@@ -163,10 +163,12 @@ def _strict(node: Any, root: Mapping[str, Any], inlining: tuple[str, ...]) -> An
     for key in ("properties", "$defs", "definitions"):
         if isinstance(children := node.get(key), Mapping):
             node[key] = {name: _strict(child, root, inlining) for name, child in children.items()}
-    for key in ("items", "prefixItems", "anyOf", "oneOf", "allOf"):
+    for key in ("items", "prefixItems", "anyOf", "oneOf", "allOf", "additionalProperties"):
         if key in node:
             node[key] = _strict(node[key], root, inlining)
-    if node.get("type") == "object" or "properties" in node:
+    # An object that names no properties but says what others are like is a mapping; closed, it could hold nothing.
+    is_mapping = not node.get("properties") and "additionalProperties" in node
+    if (node.get("type") == "object" or "properties" in node) and not is_mapping:
         node["additionalProperties"] = False
         node["required"] = list(node.get("properties") or ())
     return node

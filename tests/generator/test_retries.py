@@ -1,0 +1,242 @@
+"""What is asked for again and what is not, counted by the server that was asked."""
+
+from __future__ import annotations
+
+import time
+from email.utils import formatdate
+
+import pytest
+
+from orchat import errors
+from orchat.errors import APIConnectionError, APIError, APITimeoutError, ConfigurationError, RateLimitError
+from tests.generator.ways import Way
+from tests.openrouter_server import USER_ID, Answer, done, error, event, finish, raw, reply_json, stream, text, wire
+
+SOON = {"Retry-After": "0.01"}
+KINDS = {
+    400: errors.BadRequestError,
+    401: errors.AuthenticationError,
+    402: errors.InsufficientCreditsError,
+    403: errors.PermissionDeniedError,
+    404: errors.NotFoundError,
+    408: errors.ProviderError,
+    409: errors.APIError,
+    410: errors.NotFoundError,
+    412: errors.APIError,
+    413: errors.BadRequestError,
+    422: errors.BadRequestError,
+    429: errors.RateLimitError,
+    499: errors.APIError,
+    500: errors.ProviderError,
+    502: errors.ProviderError,
+    503: errors.ProviderError,
+    504: errors.ProviderError,
+    524: errors.ProviderError,
+    529: errors.ProviderError,
+}
+RETRIED = {408, 409, 429, 500, 502, 503, 504, 524, 529}
+
+
+def attempts(openrouter, way: Way, generator, *answers: Answer) -> tuple[int, APIError]:
+    """Ask, expect a failure, and return how many requests it took and the error."""
+    openrouter.answers(*answers)
+    with pytest.raises(APIError) as caught:
+        way(generator)
+    return len(openrouter.requests), caught.value
+
+
+@pytest.mark.parametrize("status", KINDS)
+def test_a_status_has_its_class_its_words_and_its_retries(openrouter, make, driver: Way, status: int) -> None:
+    metadata = {"raw": '{"error": {"message": "the cause"}}', "provider_name": "SomeProvider"}
+    openrouter.always(error(status, metadata=metadata, headers=SOON | {"X-Generation-Id": "gen-3"}))
+    count, failure = attempts(openrouter, driver, make(max_retries=2))
+    assert count == (3 if status in RETRIED else 1)
+    assert type(failure) is KINDS[status]
+    assert (failure.status_code, failure.code, failure.generation_id) == (status, status, "gen-3")
+    for words in (f"HTTP {status}", "Provider returned error", "the cause", "SomeProvider", failure.hint):
+        assert words in str(failure)
+    assert USER_ID not in str(failure) + repr(vars(failure))
+
+
+@pytest.mark.parametrize("status", sorted(RETRIED))
+def test_a_request_that_was_refused_for_now_is_sent_again_and_succeeds(openrouter, make, driver: Way, status) -> None:
+    openrouter.answers(error(status, headers=SOON), error(status, headers=SOON), text("At last."))
+    assert driver(make(max_retries=2)).text == "At last."
+    assert len({request.body for request in openrouter.requests}) == 1
+    assert len(openrouter.requests) == 3
+    assert openrouter.connections == 1
+
+
+@pytest.mark.parametrize("retries", [0, 1, 4])
+def test_max_retries_counts_the_requests_after_the_first(openrouter, make, driver: Way, retries: int) -> None:
+    openrouter.always(error(503, headers=SOON))
+    assert attempts(openrouter, driver, make(max_retries=retries))[0] == retries + 1
+
+
+def test_max_retries_may_come_from_the_environment_and_is_five_otherwise(
+    openrouter, make, driver: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    openrouter.always(error(503, headers=SOON))
+    assert attempts(openrouter, driver, make(max_retries=None))[0] == 6
+    monkeypatch.setenv("OPENAI_MAX_RETRIES", "1")
+    assert attempts(openrouter, driver, make(max_retries=None))[0] == 6 + 2
+    assert attempts(openrouter, driver, make(max_retries=0))[0] == 6 + 2 + 1
+
+
+@pytest.mark.parametrize("value", ["many", "-1", "1.5"])
+def test_senseless_max_retries_in_the_environment_are_a_value_error(
+    make, driver: Way, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("OPENAI_MAX_RETRIES", value)
+    with pytest.raises(ConfigurationError, match="number"):
+        driver(make(max_retries=None))
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Retry-After": "0.3"},
+        {"Retry-After-Ms": "300", "Retry-After": "60"},
+        {"X-RateLimit-Reset": lambda: str(int((time.time() + 0.3) * 1000))},
+    ],
+    ids=["seconds", "milliseconds", "reset"],
+)
+def test_the_servers_own_pause_is_kept(openrouter, make, driver: Way, headers) -> None:
+    openrouter.answers(
+        lambda request: error(429, headers={k: v if isinstance(v, str) else v() for k, v in headers.items()}),
+        text("Hi."),
+    )
+    driver(make(max_retries=1))
+    first, second = openrouter.requests
+    assert 0.25 < second.arrived_at - first.arrived_at < 0.6
+
+
+def test_a_pause_may_be_a_date(openrouter, make, driver: Way) -> None:
+    openrouter.answers(error(503, headers={"Retry-After": formatdate(time.time() + 1, usegmt=True)}), text("Hi."))
+    driver(make(max_retries=1))
+    first, second = openrouter.requests
+    assert second.arrived_at - first.arrived_at < 1.1
+
+
+def test_without_a_hint_it_waits_about_half_a_second_and_then_longer(openrouter, make, driver: Way) -> None:
+    openrouter.always(error(503))
+    attempts(openrouter, driver, make(max_retries=2))
+    first, second, third = (request.arrived_at for request in openrouter.requests)
+    assert 0.37 < second - first < 0.65
+    assert 0.74 < third - second < 1.2
+
+
+@pytest.mark.parametrize("seconds", ["121", "86400"])
+def test_a_server_that_asks_for_more_than_two_minutes_is_not_waited_for(openrouter, make, driver, seconds) -> None:
+    openrouter.always(error(429, headers={"Retry-After": seconds}))
+    count, failure = attempts(openrouter, driver, make(max_retries=5))
+    assert count == 1
+    assert failure.retry_after == float(seconds)
+
+
+def test_the_daily_limit_of_free_models_is_not_run_into_again(openrouter, make, driver: Way) -> None:
+    metadata = {"limit_source": "openrouter_free_tier_daily", "headers": {"X-RateLimit-Reset": "1"}}
+    openrouter.always(error(429, "Rate limit exceeded: free-models-per-day", metadata=metadata, headers=SOON))
+    count, failure = attempts(openrouter, driver, make(max_retries=5))
+    assert count == 1
+    assert isinstance(failure, RateLimitError)
+    assert "00:00 UTC" in str(failure)
+
+
+def test_the_limit_per_minute_is_tried_again(openrouter, make, driver: Way) -> None:
+    metadata = {"limit_source": "openrouter_free_tier_per_minute"}
+    openrouter.answers(
+        error(429, "Rate limit exceeded: free-models-per-min", metadata=metadata, headers=SOON), text("x")
+    )
+    assert driver(make(max_retries=1)).text == "x"
+
+
+def test_credit_reserved_by_requests_in_flight_is_waited_for(openrouter, make, driver: Way) -> None:
+    metadata = {"limit_source": "openrouter_in_flight_budget"}
+    openrouter.answers(error(402, "Budget in flight", metadata=metadata, headers=SOON), text("x"))
+    assert driver(make(max_retries=1)).text == "x"
+
+
+@pytest.mark.parametrize("source", ["openrouter_credits", "openrouter_key_limit"])
+def test_credit_that_is_gone_is_not_asked_for_again(openrouter, make, driver: Way, source: str) -> None:
+    openrouter.always(error(402, "Insufficient credits", metadata={"limit_source": source}, headers=SOON))
+    assert attempts(openrouter, driver, make(max_retries=5))[0] == 1
+
+
+def test_a_page_of_the_edge_is_an_error_with_its_title_and_tried_again(openrouter, make, way: Way) -> None:
+    page = raw(b"<html><head><title>502 Bad gateway</title></head></html>", status=502, content_type="text/html")
+    openrouter.always(page.headers(SOON))
+    count, failure = attempts(openrouter, way, make(max_retries=1))
+    assert count == 2
+    assert "502 Bad gateway" in str(failure)
+
+
+def test_a_refusal_without_a_word_is_still_an_error(openrouter, generator, way: Way) -> None:
+    _, failure = attempts(openrouter, way, generator, raw(b"", status=500))
+    assert "an empty reply" in str(failure)
+
+
+@pytest.mark.parametrize("ending", ["eof", "reset"])
+def test_a_refusal_that_breaks_off_keeps_its_status(openrouter, make, way: Way, ending) -> None:
+    broken = error(429, "Slow down.").first(30).ending(ending)
+    openrouter.answers(broken.headers(SOON), text("Hi."))
+    assert way(make(max_retries=1)).text == "Hi."
+    assert len(openrouter.requests) == 2
+
+
+def test_a_timeout_after_sending_is_not_tried_again(openrouter, make, driver: Way) -> None:
+    openrouter.always(text("late").delayed(3))
+    count, failure = attempts(openrouter, driver, make(timeout=0.2, max_retries=5))
+    assert count == 1
+    assert isinstance(failure, APITimeoutError)
+
+
+@pytest.mark.parametrize("how", ["hangs up", "resets"])
+def test_a_pooled_connection_that_the_server_dropped_is_retried(openrouter, make, driver: Way, how) -> None:
+    gone = wire() if how == "hangs up" else wire(ending="reset")
+    openrouter.answers(text("One."), gone, text("Two."))
+    generator = make(max_retries=1)
+    assert [driver(generator).text, driver(generator).text] == ["One.", "Two."]
+    assert [request.reused for request in openrouter.requests] == [False, True, False]
+
+
+def test_a_connection_closed_while_idle_is_noticed_before_asking(openrouter, make, way: Way) -> None:
+    openrouter.answers(text("One.").ending("drop"), text("Two."))
+    generator = make(max_retries=0)
+    assert way(generator).text == "One."
+    time.sleep(0.05)  # for the server's FIN to arrive
+    assert way(generator).text == "Two."
+    assert [request.reused for request in openrouter.requests] == [False, False]
+
+
+@pytest.mark.parametrize("how", ["hangs up", "resets"])
+def test_a_fresh_connection_dropped_without_an_answer_is_not_retried(openrouter, make, way: Way, how) -> None:
+    openrouter.always(wire() if how == "hangs up" else wire(ending="reset"))
+    count, failure = attempts(openrouter, way, make(max_retries=5))
+    assert count == 1
+    assert isinstance(failure, APIConnectionError)
+    assert "without an answer" in str(failure)
+
+
+def test_what_is_no_http_is_an_error_and_not_tried_again(openrouter, make, way: Way) -> None:
+    openrouter.always(wire(b"SSH-2.0-OpenSSH_9.9\r\n\r\n"))
+    count, failure = attempts(openrouter, way, make(max_retries=5))
+    assert count == 1
+    assert "no HTTP" in str(failure)
+
+
+def test_a_stream_that_began_is_not_asked_for_again(openrouter, make, streaming: Way) -> None:
+    openrouter.always(stream(event("Hel")).ending("reset"))
+    count, _ = attempts(openrouter, streaming, make(max_retries=5))
+    assert count == 1
+
+
+def test_a_reply_of_another_status_than_200_is_a_reply(openrouter, generator, way: Way) -> None:
+    openrouter.answers(stream(event("Hi."), finish(), done(), status=201) if way.streams else _created())
+    assert way(generator).text == "Hi."
+
+
+def _created() -> Answer:
+    from tests.openrouter_server import completion
+
+    return reply_json(completion("Hi."), status=201)

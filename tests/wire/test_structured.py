@@ -1,0 +1,219 @@
+"""Structured output: what is sent, what is accepted, and the strict schema of a class (OpenAI's own, compared)."""
+
+from __future__ import annotations
+
+import copy
+import enum
+import json
+from typing import Annotated, Any, Literal
+
+import pytest
+from openai.lib._pydantic import to_strict_json_schema
+from pydantic import BaseModel, Field
+
+from orchat.errors import ConfigurationError, OutputValidationError
+from orchat.messages import ChatMessage, ToolCall
+from orchat.openrouter.wire.structured import read_response_format, response_format_to_dict, strict_schema
+
+
+class Unit(enum.Enum):
+    METRE = "m"
+    FOOT = "ft"
+
+
+class Port(BaseModel):
+    """A place with water."""
+
+    name: str
+    depth: float | None = None
+
+
+class Tide(BaseModel):
+    port: Port
+    other: Port = Field(description="Another one")
+    heights: list[float] = Field(default_factory=list)
+    unit: Unit = Unit.METRE
+    kind: Literal["spring", "neap"] = "neap"
+    note: str | None = None
+    either: Port | int | None = None
+    by_name: dict[str, Port] = Field(default_factory=dict)
+    pair: tuple[int, str] = (1, "a")
+    aged: Annotated[int, Field(ge=0, description="Years")] = 0
+
+
+class Tree(BaseModel):
+    value: int
+    children: list[Tree] = []
+    parent: Tree | None = Field(None, description="Above")
+
+
+class Circle(BaseModel):
+    kind: Literal["circle"]
+    radius: float
+
+
+class Square(BaseModel):
+    kind: Literal["square"]
+    side: float
+
+
+class Shape(BaseModel):
+    shape: Annotated[Circle | Square, Field(discriminator="kind")]
+    shapes: list[Circle | Square]
+
+
+class Empty(BaseModel):
+    pass
+
+
+@pytest.mark.parametrize("model", [Port, Tide, Tree, Circle, Empty])
+def test_the_strict_schema_of_a_class_is_openais(model: type[BaseModel]) -> None:
+    assert strict_schema(model.model_json_schema()) == to_strict_json_schema(model)
+
+
+def test_branches_of_one_of_are_strict_as_well() -> None:
+    schema = strict_schema(Shape.model_json_schema())
+    assert all(schema["$defs"][name]["additionalProperties"] is False for name in ("Circle", "Square"))
+
+
+def test_a_strict_schema_is_a_copy() -> None:
+    schema = Tide.model_json_schema()
+    before = copy.deepcopy(schema)
+    strict_schema(schema)
+    assert schema == before
+
+
+@pytest.mark.parametrize(
+    "ref", ["#/$defs/none", "#/$defs/a/b", "#/$defs/a/b/c", "elsewhere.json", "#/$defs/loop", "#/$defs/list"]
+)
+def test_a_reference_that_leads_nowhere_or_in_a_circle_is_left_as_it_is(ref: str) -> None:
+    schema = {
+        "properties": {"x": {"$ref": ref, "description": "d"}},
+        "$defs": {"a": {"b": 1}, "loop": {"$ref": "#/$defs/loop", "title": "t"}, "list": []},
+    }
+    strict = strict_schema(schema)
+    assert strict["properties"]["x"]["$ref"] == ref
+    assert strict["required"] == ["x"]
+
+
+def test_escaped_references_are_followed() -> None:
+    schema = {
+        "properties": {"x": {"$ref": "#/$defs/a~1b~0", "description": "d"}},
+        "$defs": {"a/b~": {"type": "string"}},
+    }
+    assert strict_schema(schema)["properties"]["x"] == {"type": "string", "description": "d"}
+
+
+def test_a_lone_all_of_is_inlined_and_several_are_strict() -> None:
+    one = strict_schema({"allOf": [{"type": "object", "properties": {}}], "title": "t"})
+    assert one == {"title": "t", "type": "object", "properties": {}, "additionalProperties": False, "required": []}
+    two = strict_schema({"allOf": [{"type": "object"}, {"properties": {"a": True}}]})
+    assert all(part["additionalProperties"] is False for part in two["allOf"])
+
+
+@pytest.mark.parametrize("nothing", [None, {}, ""])
+def test_no_format_is_none(nothing: Any) -> None:
+    assert read_response_format(nothing) is None
+
+
+@pytest.mark.parametrize("odd", ["json", 5, [1], Port(name="a")])
+def test_what_is_no_format_is_a_type_error(odd: Any) -> None:
+    with pytest.raises(TypeError, match="response_format"):
+        read_response_format(odd)
+
+
+def test_a_schema_that_is_none_is_refused_before_it_is_sent() -> None:
+    with pytest.raises(ConfigurationError, match="JSON Schema"):
+        read_response_format({"type": "json_schema", "json_schema": {"schema": {"type": "nonsense"}}})
+
+
+def parse(value: Any, text: str | None, **meta: Any) -> Any:
+    """What a format makes of a text."""
+    output = read_response_format(value)
+    assert output is not None
+    message = ChatMessage.from_assistant(text, meta)
+    output.parse(message)
+    return message.parsed
+
+
+SCHEMA = {"type": "object", "properties": {"age": {"type": "integer"}}, "required": ["age"], "title": "Age of a man!"}
+FULL = {"type": "json_schema", "json_schema": {"name": "age", "schema": SCHEMA}}
+
+
+def test_a_class_is_sent_as_a_strict_schema_and_gives_an_object() -> None:
+    output = read_response_format(Port)
+    assert output is not None
+    assert output.wire == {
+        "type": "json_schema",
+        "json_schema": {"name": "Port", "strict": True, "schema": to_strict_json_schema(Port)},
+    }
+    assert parse(Port, '{"name": "Hull"}') == Port(name="Hull")
+    assert response_format_to_dict(Port) == output.wire
+    json.dumps(response_format_to_dict(Port))
+
+
+def test_a_dictionary_is_sent_and_saved_as_it_is() -> None:
+    output = read_response_format(FULL)
+    assert output is not None
+    assert output.wire == FULL
+    assert response_format_to_dict(FULL) is FULL
+    assert parse(FULL, '{"age": 3}') == {"age": 3}
+
+
+def test_a_bare_schema_is_sent_inside_a_format_with_a_name_that_the_api_takes() -> None:
+    output = read_response_format(SCHEMA)
+    assert output is not None
+    assert output.wire == {"type": "json_schema", "json_schema": {"name": "Age_of_a_man_", "schema": SCHEMA}}
+    assert parse({"properties": {}}, "{}") == {}
+
+
+def test_a_schema_that_nobody_gave_takes_any_json() -> None:
+    assert parse({"type": "json_schema"}, "[1]") == [1]
+
+
+@pytest.mark.parametrize("kind", ["text", "grammar", "python"])
+def test_formats_that_are_no_json_take_any_text(kind: str) -> None:
+    assert parse({"type": kind}, "not json") is None
+
+
+def test_json_in_a_fence_is_read() -> None:
+    assert parse(FULL, '\n```json\n{"age": 3}\n```\n') == {"age": 3}
+    assert parse({"type": "json_object"}, '```\n{"a": 3}\n```') == {"a": 3}
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "why"),
+    [
+        (FULL, '{"age": "old"}', "age"),
+        (FULL, "{}", "required"),
+        (FULL, "no json", "Expecting value"),
+        (FULL, "", "Expecting value"),
+        (FULL, None, "Expecting value"),
+        (FULL, "[" * 100_000, "recursion"),
+        (Port, "{}", "Port"),
+        (Port, '{"name": ', "JSON"),
+        ({"type": "json_object"}, "[1]", "a list, not an object"),
+    ],
+)
+def test_an_answer_that_does_not_fit_raises_and_is_kept(value: Any, text: str | None, why: str) -> None:
+    with pytest.raises(OutputValidationError, match=why) as caught:
+        parse(value, text, id="gen-1", provider="P", finish_reason="stop")
+    error = caught.value
+    assert isinstance(error, ValueError)
+    assert error.partial is not None
+    assert error.partial.text == text
+    assert (error.generation_id, error.provider_name) == ("gen-1", "P")
+
+
+@pytest.mark.parametrize(("reason", "hint"), [("length", "raise max_tokens"), ("content_filter", "filter")])
+def test_an_answer_that_was_cut_says_so(reason: str, hint: str) -> None:
+    with pytest.raises(OutputValidationError) as caught:
+        parse(FULL, '{"age": ', finish_reason=reason)
+    assert hint in (caught.value.hint or "")
+
+
+def test_a_reply_that_calls_tools_or_refuses_is_not_held_against_the_format() -> None:
+    output = read_response_format(FULL)
+    assert output is not None
+    output.parse(ChatMessage.from_assistant(tool_calls=[ToolCall("t", {}, "a")]))
+    output.parse(ChatMessage.from_assistant("I cannot", {"refusal": "I cannot"}))
