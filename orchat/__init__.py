@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from orchat.chat.reply import Reply
     from orchat.openrouter.generator import OpenRouterChatGenerator
-    from orchat.streaming import StreamingChunk, ToolCallDelta, print_streaming_chunk
+    from orchat.streaming import FinishReason, StreamingChunk, ToolCallDelta, print_streaming_chunk
     from orchat.tools import Tool, Toolset, create_tool_from_function, tool
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "ChatMessage",
     "ChatRole",
     "FileContent",
+    "FinishReason",
     "ImageContent",
     "OpenRouterChatGenerator",
     "OrchatError",
@@ -60,6 +61,7 @@ logging.getLogger("orchat").addHandler(logging.NullHandler())
 
 # Loaded when first asked for, so that `%load_ext orchat` costs next to nothing.
 _LAZY = {
+    "FinishReason": "orchat.streaming",
     "OpenRouterChatGenerator": "orchat.openrouter.generator",
     "Reply": "orchat.chat.reply",
     "StreamingChunk": "orchat.streaming",

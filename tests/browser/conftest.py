@@ -17,7 +17,7 @@ KEY = "sk-or-v1-0123456789abcdef"
 _CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> str:
     """Where the distribution's browser is."""
     found = next(filter(None, map(shutil.which, _CHROMIUM)), None)
@@ -29,9 +29,9 @@ def chromium() -> str:
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
-    """One browser for all tests."""
+    """One browser for all tests here; no longer, for while it runs the thread has an event loop that runs."""
     with sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(
             tmp_path_factory.mktemp("chromium"),
@@ -43,7 +43,7 @@ def browser(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         context.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def endpoint() -> Iterator[ScriptedOpenRouter]:
     """The endpoint of all kernels of `lab`; each test scripts it anew."""
     with ScriptedOpenRouter() as server:
@@ -51,7 +51,7 @@ def endpoint() -> Iterator[ScriptedOpenRouter]:
     server.check()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def lab(endpoint: ScriptedOpenRouter, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """One JupyterLab for all tests, whose kernels have a key and the scripted endpoint."""
     folder: Path = tmp_path_factory.mktemp("lab")
