@@ -16,7 +16,13 @@ from orchat.errors import ConfigurationError, MissingKeyError, SerializationErro
 from orchat.messages import ChatMessage
 from orchat.openrouter.dialect import canonical_json, dialect_of
 from orchat.openrouter.exchange import AsyncChunkStream, ChunkStream, Plan
-from orchat.openrouter.settings import headers_to_dict, retries_setting, secrets_from_dict, timeout_setting
+from orchat.openrouter.settings import (
+    client_kwargs_to_dict,
+    headers_to_dict,
+    retries_setting,
+    secrets_from_dict,
+    timeout_setting,
+)
 from orchat.openrouter.wire.request import chat_body
 from orchat.openrouter.wire.structured import read_response_format, response_format_to_dict
 from orchat.secret import Secret
@@ -274,7 +280,7 @@ class OpenRouterChatGenerator:
         Raises
         ------
         ConfigurationError, SerializationError
-            The key is a token, or a callback or tool has no path (ValueErrors).
+            The key is a token or a header's text, or a callback or tool has no path (ValueErrors).
         """
         kwargs = self.generation_kwargs
         if "response_format" in kwargs:
@@ -290,7 +296,7 @@ class OpenRouterChatGenerator:
             "extra_headers": headers_to_dict(headers),
             "timeout": self.timeout,
             "max_retries": self.max_retries,
-            "http_client_kwargs": self.http_client_kwargs,
+            "http_client_kwargs": client_kwargs_to_dict(self.http_client_kwargs),
         }
         return {"type": _TYPE, "init_parameters": values}
 

@@ -6,8 +6,8 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from orchat.errors import ConfigurationError
-from orchat.secret import Secret
+from orchat.errors import ConfigurationError, redact
+from orchat.secret import Secret, names_a_secret
 
 DEFAULT_RETRIES = 5
 
@@ -58,10 +58,33 @@ def retries_setting(given: Any) -> int:
 
 
 def headers_to_dict(headers: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Return headers as they are saved: Secrets by name."""
+    """Return headers as they are saved: Secrets by name, plain texts as they are unless they may be keys.
+
+    Raises
+    ------
+    ConfigurationError
+        A header is a key given as text, or a Secret that is a token.
+
+    Examples
+    --------
+    >>> headers_to_dict({"X-Title": "tides", "X-Api-Key": Secret.from_env_var("HUB_KEY")})["X-Api-Key"]["env_vars"]
+    ['HUB_KEY']
+    """
     if headers is None:
         return None
+    for name, value in headers.items():
+        if isinstance(value, str) and (names_a_secret(name) or redact(value) != value):
+            raise ConfigurationError(
+                f"The header {name} may hold a key, which is never saved.", hint="Give it as Secret.from_env_var(...)."
+            )
     return {name: value.to_dict() if isinstance(value, Secret) else value for name, value in headers.items()}
+
+
+def client_kwargs_to_dict(kwargs: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return the HTTP client's arguments as they are saved: as they are, unless their headers hold a key."""
+    if kwargs is not None and isinstance(kwargs.get("headers"), Mapping):
+        headers_to_dict(kwargs["headers"])
+    return None if kwargs is None else dict(kwargs)
 
 
 def secrets_from_dict(value: Any) -> Any:

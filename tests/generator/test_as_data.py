@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+from typing import Any
 
 import pytest
 
@@ -278,3 +279,18 @@ def test_what_haystack_2_19_wrote_is_read() -> None:
     generator = OpenRouterChatGenerator.from_dict(old)
     assert generator.tools[0].invoke(port="Hull") == "Hull: 14:10"
     assert generator.streaming_callback is print_streaming_chunk
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"extra_headers": {"X-Api-Key": "a hub's key"}},
+        {"extra_headers": {"X-Note": "sk-or-v1-0123456789abcdef"}},
+        {"generation_kwargs": {"extra_headers": {"Authorization": "Bearer 0123456789"}}},
+        {"http_client_kwargs": {"headers": {"Cookie": "session=0123456789"}}},
+    ],
+)
+def test_a_key_that_stands_in_a_header_as_text_is_not_saved(parameters: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match="never saved") as caught:
+        OpenRouterChatGenerator(**parameters).to_dict()
+    assert "0123456789" not in str(caught.value)

@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 import httpx
 
 from orchat.errors import ConfigurationError
-from orchat.secret import Secret
+from orchat.secret import Secret, names_a_secret
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_SENSITIVE = re.compile(r"auth|cookie|key|secret|token", re.IGNORECASE)
 
 
 class Hidden(str):
@@ -146,7 +145,7 @@ def header_value(name: str, value: object) -> str | None:
         if text is None:
             return None
     elif isinstance(value, str):
-        text = Hidden(value.strip()) if _SENSITIVE.search(name) else value.strip()
+        text = Hidden(value.strip()) if names_a_secret(name) else value.strip()
     else:
         raise TypeError(f"The header {name} must be a str or a Secret, not {type(value).__name__}.")
     if not (text.isascii() and text.isprintable()):
