@@ -65,7 +65,9 @@ class Demo:
         return process
 
     def family(self) -> list[psutil.Process]:
-        return psutil.Process(self.process.pid).children(recursive=True)
+        """Return all that it started and that still runs."""
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        return [child for child in children if _is_alive(child)]
 
     def close(self) -> None:
         if self.process.poll() is None:
@@ -73,6 +75,13 @@ class Demo:
         self.process.wait(30)
         assert self.process.stdout is not None
         self.process.stdout.close()
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    try:
+        return bool(process.cmdline())
+    except psutil.NoSuchProcess:  # a zombie, too: it has ended, and nobody has asked how
+        return False
 
 
 @pytest.fixture
