@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import json
 import os
 import secrets
 import signal
@@ -69,6 +70,8 @@ def run(folder: Path, *, port: int | None = None, browser: bool = True) -> None:
         if not os.environ.get("OPENROUTER_API_KEY"):
             environment |= _start_embedded_model(started)
         notebook = _copy_quickstart(folder)
+        config = Path(started.enter_context(tempfile.TemporaryDirectory(prefix="orchat-demo-")))
+        environment |= _without_news(config, environment)
         token = secrets.token_urlsafe(24)
         log = started.enter_context(tempfile.TemporaryFile())
         jupyter = _start_jupyter(notebook, port, token, environment, log, browser=browser)
@@ -120,6 +123,15 @@ def _start_embedded_model(started: contextlib.ExitStack) -> dict[str, str]:
     return {"ORCHAT_LOCAL_URL": endpoint.base_url, "ORCHAT_LOCAL_KEY": key, "ORCHAT_MODEL": MODEL}
 
 
+def _without_news(config: Path, environment: dict[str, str]) -> dict[str, str]:
+    """Spare a newcomer JupyterLab's question about news, and its look for updates: the demo talks to nobody."""
+    (config / "labconfig").mkdir()
+    disabled = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
+    (config / "labconfig" / "page_config.json").write_text(json.dumps(disabled))
+    paths = [str(config), environment.get("JUPYTER_CONFIG_PATH", "")]
+    return {"JUPYTER_CONFIG_PATH": os.pathsep.join(filter(None, paths))}
+
+
 def _copy_quickstart(folder: Path) -> Path:
     """Put the quickstart notebook into ``folder`` unless one is there, and return it."""
     package = Path(__file__).parent
@@ -157,8 +169,6 @@ def _start_jupyter(
 ) -> subprocess.Popen[bytes]:
     options = [f"--ServerApp.root_dir={notebook.parent}", "--ServerApp.ip=127.0.0.1", "--ServerApp.base_url=/"]
     options += [f"--ServerApp.port={port}", "--ServerApp.port_retries=0", "--allow-root"]
-    # No question about news, and no look for updates: the demo talks to nobody by itself.
-    options += ["--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
     if not browser:
         options.append("--no-browser")
     return subprocess.Popen(

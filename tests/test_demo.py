@@ -107,6 +107,12 @@ def test_the_notebook_opens_with_the_embedded_model(running: Demo, tmp_path: Pat
 
 
 @pytest.mark.slow
+def test_nobody_is_asked_about_news(running: Demo) -> None:
+    page = running.ask("GET", running.page).text
+    assert '"@jupyterlab/apputils-extension:announcements"' in page[page.index("disabledExtensions") :][:2000]
+
+
+@pytest.mark.slow
 def test_nobody_gets_in_without_the_token(running: Demo) -> None:
     assert httpx.get(running.origin + "/api/contents").status_code == 403
     assert httpx.get(running.origin + running.page).status_code == 302  # to the login page
