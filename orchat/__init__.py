@@ -1,7 +1,8 @@
 """orchat: work with language models inside a notebook.
 
-`OpenRouterChatGenerator` asks a model and streams its answer; ``%load_ext orchat`` brings ``%%openrouter`` into a
-notebook. Errors are in `orchat.errors`, all message parts in `orchat.messages`, more on tools in `orchat.tools`.
+`Chat` is a conversation with a model, `ask` puts one question, ``%load_ext orchat`` brings ``%%openrouter`` into a
+notebook, and `OpenRouterChatGenerator` is what they stand on. Errors are in `orchat.errors`, all message parts in
+`orchat.messages`, more on tools in `orchat.tools`, decisions about their calls in `orchat.chat`.
 """
 
 from __future__ import annotations
@@ -27,13 +28,14 @@ from orchat.secret import Secret
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from orchat.chat.reply import Reply
+    from orchat.chat import Chat, Reply, ask
     from orchat.openrouter.generator import OpenRouterChatGenerator
     from orchat.streaming import FinishReason, StreamingChunk, ToolCallDelta, print_streaming_chunk
     from orchat.tools import Tool, Toolset, create_tool_from_function, tool
 
 __all__ = [
     "APIError",
+    "Chat",
     "ChatMessage",
     "ChatRole",
     "FileContent",
@@ -51,6 +53,7 @@ __all__ = [
     "ToolCallDelta",
     "ToolCallResult",
     "Toolset",
+    "ask",
     "create_tool_from_function",
     "print_streaming_chunk",
     "tool",
@@ -61,6 +64,7 @@ logging.getLogger("orchat").addHandler(logging.NullHandler())
 
 # Loaded when first asked for, so that `%load_ext orchat` costs next to nothing.
 _LAZY = {
+    "Chat": "orchat.connect",  # where a model's name is enough
     "FinishReason": "orchat.streaming",
     "OpenRouterChatGenerator": "orchat.openrouter.generator",
     "Reply": "orchat.chat.reply",
@@ -68,6 +72,7 @@ _LAZY = {
     "Tool": "orchat.tools",
     "ToolCallDelta": "orchat.streaming",
     "Toolset": "orchat.tools",
+    "ask": "orchat.connect",
     "create_tool_from_function": "orchat.tools",
     "print_streaming_chunk": "orchat.streaming",
     "tool": "orchat.tools",

@@ -1,7 +1,8 @@
-"""The command line: ``orchat demo``, ``orchat ask`` and ``orchat local``.
+"""The command line: ``orchat demo``, ``orchat ask``, ``orchat models`` and ``orchat local``.
 
 ``demo`` opens the quickstart notebook in JupyterLab (`orchat.demo`), ``ask`` streams one answer into the terminal,
-``local`` fetches the embedded model's weights. Each command imports what it needs when it runs.
+``models`` lists models and their prices, ``local`` fetches the embedded model's weights. Each command imports what it
+needs when it runs.
 """
 
 from __future__ import annotations
@@ -15,10 +16,15 @@ from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from orchat._version import __version__
 from orchat.errors import ConfigurationError, OrchatError
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from orchat.openrouter.models import Model
 
 INTERRUPTED = 130  # what a shell expects of a program that Ctrl-C ended
 BROKEN_PIPE = 141
@@ -68,6 +74,11 @@ def parser() -> argparse.ArgumentParser:
     ask.add_argument("-s", "--system", help="a system message")
     ask.add_argument("-t", "--temperature", type=float)
     ask.set_defaults(command=_ask)
+
+    models = commands.add_parser("models", help="list models and their prices")
+    models.add_argument("query", nargs="*", metavar="QUERY", help="words that the id or the name must hold")
+    models.add_argument("--free", action="store_true", help="only the free ones")
+    models.set_defaults(command=_models)
 
     local = commands.add_parser("local", help="the embedded model, which needs no account")
     actions = local.add_commands()
@@ -140,6 +151,53 @@ def _show(text: str) -> None:
     encoding = sys.stdout.encoding or "utf-8"
     sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
     sys.stdout.flush()
+
+
+def _models(arguments: argparse.Namespace) -> int:
+    from orchat.connect import endpoint
+    from orchat.openrouter.catalog import load_catalog
+
+    catalog = load_catalog(endpoint())
+    if catalog.failure is not None:
+        print(f"orchat: This list is {catalog.age_text}: {_one_line(catalog.failure.message)}", file=sys.stderr)
+    query = " ".join(arguments.query)
+    found = catalog.matching(query, free=arguments.free)
+    if not found:
+        what = f"{'free ' if arguments.free else ''}model{f' matches `{query}`' if query else ''}"
+        near = catalog.near(query) if query else []
+        hint = f"Near are {', '.join(f'`{name}`' for name in near)}." if near else None
+        raise ConfigurationError(f"No {what}." if query else f"There is no {what}.", hint=hint)
+    _show(_table([_HEADINGS, *map(_row, found)]))
+    return 0
+
+
+_HEADINGS = ("model", "context", "$/M in", "$/M out", "modalities")
+
+
+def _row(model: Model) -> tuple[str, ...]:
+    return (
+        _one_line(model.id),
+        f"{model.context_length:,}" if model.context_length else "?",
+        _per_million(model.prices.get("prompt")),
+        _per_million(model.prices.get("completion")),
+        _one_line(f"{','.join(model.input_modalities) or '?'} -> {','.join(model.output_modalities) or '?'}"),
+    )
+
+
+def _per_million(price: Decimal | None) -> str:
+    """Write a price per token as one per million tokens; `?` where it varies."""
+    if price is None:
+        return "?"
+    dollars = price * 1_000_000
+    return f"{dollars:,.2f}" if dollars >= 0.01 or not dollars else f"{float(dollars):.2g}"
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> str:
+    """Lay out rows in columns; between the first and the last one, numbers stand under each other's end."""
+    first, *numbers, _ = (max(map(len, column)) for column in zip(*rows, strict=True))
+    return "".join(
+        "  ".join([row[0].ljust(first), *map(str.rjust, row[1:-1], numbers), row[-1]]).rstrip() + "\n" for row in rows
+    )
 
 
 def _demo(arguments: argparse.Namespace) -> int:

@@ -6,12 +6,18 @@ A generator made by hand knows nothing of this. The embedded model answers only 
 from __future__ import annotations
 
 import os
+from decimal import Decimal
 from typing import Any
 
-from orchat.errors import ConfigurationError, MissingKeyError
+from orchat.chat import Chat, ask
+from orchat.chat.hooks import connect_with, price_with
+from orchat.errors import APIError, ConfigurationError, MissingKeyError
 from orchat.openrouter.dialect import DEMO_NOTE, LOCAL_MODEL, LOCAL_PREFIX
+from orchat.openrouter.endpoint import Endpoint
 from orchat.openrouter.generator import DEFAULT_BASE_URL, DEFAULT_MODEL, OpenRouterChatGenerator
 from orchat.secret import Secret
+
+__all__ = ["Chat", "ask", "connect", "endpoint", "list_price"]
 
 KEY_VARIABLE = "OPENROUTER_API_KEY"
 BASE_URL_VARIABLE = "OPENROUTER_BASE_URL"
@@ -62,6 +68,18 @@ def connect(
     return OpenRouterChatGenerator(api_key=api_key, model=model, api_base_url=api_base_url, **parameters)
 
 
+def endpoint() -> Endpoint:
+    """Make the endpoint that is asked for facts, such as the models and their prices; it needs no key.
+
+    Examples
+    --------
+    >>> endpoint().api_base_url.startswith("http")
+    True
+    """
+    api_base_url = os.environ.get(BASE_URL_VARIABLE) or DEFAULT_BASE_URL
+    return Endpoint(api_base_url, Secret.from_env_var(KEY_VARIABLE, strict=False))
+
+
 def _key_for(api_base_url: str) -> Secret:
     # An empty variable is how people switch one off.
     if os.environ.get(KEY_VARIABLE):
@@ -79,3 +97,28 @@ def _connect_local(model: str, parameters: dict[str, Any]) -> OpenRouterChatGene
         raise ConfigurationError(f"There is no embedded model {model!r}.", hint=f"There is `{LOCAL_MODEL}`.")
     server = local.shared_server()
     return OpenRouterChatGenerator(api_key=server.api_key, model=model, api_base_url=server.base_url, **parameters)
+
+
+def list_price(model: str, prompt_tokens: int, completion_tokens: int) -> Decimal | None:
+    """Estimate in USD what a request costs, by the endpoint's list (kept on disk); None where nobody knows.
+
+    The embedded model costs nothing.
+
+    Examples
+    --------
+    >>> list_price(LOCAL_MODEL, 1_000, 1_000)
+    Decimal('0')
+    """
+    from orchat.openrouter.catalog import load_catalog
+
+    if model.startswith(LOCAL_PREFIX):
+        return Decimal(0)
+    try:
+        return load_catalog(endpoint()).price(model, prompt_tokens, completion_tokens)
+    except APIError:  # no list: a budget then refuses, unless it was told not to
+        return None
+
+
+# Whoever takes `Chat` from here, as the front door does, may name a model, and set a budget.
+connect_with(connect)
+price_with(list_price)

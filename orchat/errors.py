@@ -24,6 +24,7 @@
     │   ├── ToolInvocationError                a tool raised
     │   └── SchemaGenerationError              a signature has no JSON Schema
     ├── StateError                             saved state that cannot be used
+    ├── TurnInProgressError                    the chat is busy with another turn
     └── BudgetExceededError                    the next request may cost more than was allowed
 
 Every error pickles, carries a ``hint`` (what to do next), and never contains a key: text that came from outside goes
@@ -277,6 +278,10 @@ class SchemaGenerationError(ToolError):
 
 class StateError(OrchatError):
     """Saved state that cannot be used."""
+
+
+class TurnInProgressError(OrchatError):
+    """The chat is busy with another turn."""
 
 
 class BudgetExceededError(OrchatError):

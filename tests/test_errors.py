@@ -35,6 +35,7 @@ TREE = {
     "ToolInvocationError": ("ToolError",),
     "SchemaGenerationError": ("ToolError",),
     "StateError": ("OrchatError",),
+    "TurnInProgressError": ("OrchatError",),
     "BudgetExceededError": ("OrchatError",),
     "OrchatError": ("Exception",),
 }

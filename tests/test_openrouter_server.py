@@ -16,9 +16,12 @@ from typing import Any
 import httpx
 import pytest
 from httpx_sse import EventSource
+from openrouter.components import Model
 
 from tests.openrouter_server import (
     DEFAULT_TEXT,
+    KEY_STATUS,
+    MODELS,
     ScriptedOpenRouter,
     done,
     event,
@@ -59,12 +62,24 @@ def test_an_unknown_path_is_openrouters_404(openrouter: ScriptedOpenRouter) -> N
 
 def test_other_routes_are_scripted_by_method_and_path(openrouter: ScriptedOpenRouter) -> None:
     openrouter.on("GET", "/models").always(reply_json({"data": [{"id": "a/b"}]}))
-    openrouter.on("get", "/key").answers(lambda request: reply_json({"data": dict(request.query)}))
+    openrouter.on("get", "/credits").answers(lambda request: reply_json({"data": dict(request.query)}))
     with client(openrouter) as http:
         assert http.get("/models").json() == http.get("/models").json() == {"data": [{"id": "a/b"}]}
-        assert http.get("/key?label=x%20y").json() == {"data": {"label": "x y"}}
-        assert http.get("/key").status_code == 404
+        assert http.get("/credits?label=x%20y").json() == {"data": {"label": "x y"}}
+        assert http.get("/credits").status_code == 404
         assert http.post("/models").status_code == 404
+
+
+def test_models_and_a_key_are_known_without_a_script(openrouter: ScriptedOpenRouter) -> None:
+    with client(openrouter) as http:
+        writers, every = http.get("/models").json(), http.get("/models?output_modalities=all").json()
+        assert http.get("/key").json() == {"data": KEY_STATUS}
+        assert http.post("/key").status_code == 404
+    assert every["data"] == MODELS
+    assert 0 < writers["total_count"] == len(writers["data"]) < len(MODELS)
+    for entry in MODELS:
+        if len(entry) > 1:  # the other one lacks on purpose what the official types insist on
+            Model.model_validate(entry)
 
 
 def test_the_queue_comes_before_the_standing_answer(openrouter: ScriptedOpenRouter) -> None:

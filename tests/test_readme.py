@@ -38,8 +38,11 @@ def answer(request: Request) -> Answer:
 
 
 @pytest.fixture
-def endpoint(openrouter: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedOpenRouter]:
+def endpoint(
+    openrouter: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[ScriptedOpenRouter]:
     """OpenRouter's own address, led to the scripted server at the wire."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))  # where the list of models is kept
     openrouter.always(answer)
     monkeypatch.setenv("OPENROUTER_API_KEY", "sk-or-v1-0123456789abcdef")
     for name in ("OPENROUTER_BASE_URL", "ORCHAT_MODEL"):
@@ -48,14 +51,15 @@ def endpoint(openrouter: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch) ->
     def forward(request: httpx.Request) -> httpx.Response:
         headers = {k: v for k, v in request.headers.items() if k not in {"host", "content-length"}}
         with httpx.Client() as client:
-            reply = client.post(f"{openrouter.base_url}/chat/completions", content=request.content, headers=headers)
+            path = request.url.raw_path.decode().removeprefix("/api/v1")
+            reply = client.request(request.method, openrouter.base_url + path, content=request.content, headers=headers)
         return httpx.Response(
             reply.status_code, content=reply.content, headers={"content-type": reply.headers["content-type"]}
         )
 
     with respx.mock(assert_all_called=False) as router:
         router.route(host="127.0.0.1").pass_through()
-        router.post("https://openrouter.ai/api/v1/chat/completions").mock(side_effect=forward)
+        router.route(host="openrouter.ai").mock(side_effect=forward)
         yield openrouter
 
 
@@ -84,7 +88,9 @@ def test_the_notebook_cells_run_in_order(endpoint: ScriptedOpenRouter, capsys: p
         InteractiveShell.clear_instance()
     assert reply.text == "The Humber."
     assert reply.cost == pytest.approx(4e-05)
-    assert endpoint.request.json["messages"][0] == {"role": "system", "content": "You are a patient teacher."}
+    first, second = [request.json["messages"] for request in endpoint.requests]
+    assert first[0] == {"role": "system", "content": "You are a patient teacher."}
+    assert second == [{"role": "user", "content": "Why is the sky blue?"}]
     assert "The Humber." in capsys.readouterr().out
 
 

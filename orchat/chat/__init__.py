@@ -1,5 +1,32 @@
-"""Conversations. So far: the reply that a user holds in hand."""
+"""Conversations: a chat, its turns, tools and money, as plain data.
 
-from orchat.chat.reply import Reply
+From low to high: `money`, `reply`, `approval`, `calling` and `history` are pure; `turn` is the machine; `hooks` is what
+the floors above lend; `loops` runs coroutines where nobody can await; `driving` and `streams` move a turn; `state` and
+`markdown` write it down; `conversation`, `chat` and `once` are what users hold.
+"""
 
-__all__ = ["Reply"]
+from orchat.chat.approval import Answer, Approve, Decision, Policy, Reject
+from orchat.chat.chat import Chat
+from orchat.chat.hooks import Sink
+from orchat.chat.money import Budget, Cost, Price
+from orchat.chat.once import ask
+from orchat.chat.reply import Citation, Reply
+from orchat.chat.streams import AsyncChatStream, ChatStream
+
+__all__ = [
+    "Answer",
+    "Approve",
+    "AsyncChatStream",
+    "Budget",
+    "Chat",
+    "ChatStream",
+    "Citation",
+    "Cost",
+    "Decision",
+    "Policy",
+    "Price",
+    "Reject",
+    "Reply",
+    "Sink",
+    "ask",
+]

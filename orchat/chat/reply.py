@@ -1,11 +1,32 @@
-"""`Reply`: what a question was answered with, for people to look at."""
+"""`Reply`: what a turn was answered with, for people to look at."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import Any, Literal
 
-from orchat.messages import ChatMessage, ImageContent, ToolCall
+from orchat.chat.money import Cost
+from orchat.messages import ChatMessage, ChatRole, ImageContent, ToolCall
+
+Ending = Literal["finished", "parked", "max_rounds", "stopped", "interrupted", "failed"]
+
+
+@dataclass(frozen=True)
+class Citation:
+    """A source that the model names for what it says; all of it comes from outside.
+
+    Examples
+    --------
+    >>> Citation("https://example.org/tides", "Tides").title
+    'Tides'
+    """
+
+    url: str
+    title: str | None = None
+    content: str | None = None
+    start_index: int | None = None
+    end_index: int | None = None
 
 
 @dataclass(frozen=True)
@@ -15,7 +36,14 @@ class Reply:
     Parameters
     ----------
     message
-        The whole message, with everything the endpoint said.
+        The last message, with everything the endpoint said.
+    messages
+        All of the turn: the question, each response, each tool's result. Left out: `message` alone.
+    pending
+        Tool calls that wait for a person's decision (`orchat.chat.Chat.resume`).
+    ending
+        How the turn ended: ``finished``; ``parked``, with calls pending; ``max_rounds``, when tools were called once
+        too often; ``stopped``, ``interrupted`` or ``failed``, with what had arrived.
 
     Examples
     --------
@@ -25,6 +53,14 @@ class Reply:
     """
 
     message: ChatMessage
+    messages: tuple[ChatMessage, ...] = ()
+    pending: tuple[ToolCall, ...] = ()
+    ending: Ending = "finished"
+
+    @property
+    def _responses(self) -> list[ChatMessage]:
+        responses = [message for message in self.messages if message.is_from(ChatRole.ASSISTANT)]
+        return responses or [self.message]
 
     @property
     def text(self) -> str:
@@ -39,48 +75,87 @@ class Reply:
     @property
     def reasoning(self) -> str:
         """What the model thought before it answered; empty where it did not say."""
-        return self.message.reasoning.reasoning_text if self.message.reasoning else ""
+        thoughts = [message.reasoning.reasoning_text for message in self._responses if message.reasoning]
+        return "\n\n".join(filter(None, thoughts))
 
     @property
     def tool_calls(self) -> list[ToolCall]:
-        """The tools that the model wants to call."""
-        return self.message.tool_calls
+        """The tools that the model called, or wants to call."""
+        return [call for message in self._responses for call in message.tool_calls]
 
     @property
     def images(self) -> list[ImageContent]:
         """The pictures that the model made."""
-        return self.message.images
+        return [image for message in self._responses for image in message.images]
+
+    @property
+    def citations(self) -> list[Citation]:
+        """The sources that the model names (API section 3.3)."""
+        return [citation for message in self._responses for citation in _citations(message)]
 
     @property
     def usage(self) -> dict[str, Any]:
-        """Tokens and cost as the endpoint counted them; empty where it did not (API section 3.5)."""
-        usage = self.message.meta.get("usage")
-        return usage if isinstance(usage, dict) else {}
+        """Tokens and cost as the endpoint counted them, summed over the turn; empty where it did not."""
+        total: dict[str, Any] = {}
+        for message in self._responses:
+            if isinstance(usage := message.meta.get("usage"), dict):
+                total = _added(total, usage) if total else usage
+        return total
+
+    @property
+    def spent(self) -> Cost:
+        """What the turn was charged, and for how many responses nobody said."""
+        return sum((Cost.of(message.meta.get("usage")) for message in self._responses), Cost())
 
     @property
     def cost(self) -> float | None:
-        """What was charged, in USD, own provider keys included; None where nobody said."""
-        details = self.usage.get("cost_details")
-        upstream = details.get("upstream_inference_cost") if isinstance(details, dict) else None
-        cost = self.usage.get("cost")
-        if cost is not None and not _is_number(cost):
-            return None
-        if self.usage.get("is_byok") and _is_number(upstream):
-            return float((cost or 0) + upstream)
-        return None if cost is None else float(cost)
+        """What the turn was charged, in USD, own provider keys included; None where nobody said."""
+        return self.spent.total
 
     @property
     def finish_reason(self) -> str | None:
         """Why the answer ended: ``stop``, ``length``, ``tool_calls`` ...; None where it was cut."""
         return self.message.meta.get("finish_reason")
 
+    @property
+    def raw(self) -> dict[str, Any]:
+        """The message as data, with all that the endpoint said in its ``meta``."""
+        return self.message.to_dict()
+
     def __str__(self) -> str:
         return self.text
 
     def __repr__(self) -> str:
         text = self.text if len(self.text) <= 60 else self.text[:57] + "..."
-        return f"Reply({text!r}, model={self.message.meta.get('model')!r}, finish_reason={self.finish_reason!r})"
+        ending = "" if self.ending == "finished" else f", ending={self.ending!r}"
+        model, reason = self.message.meta.get("model"), self.finish_reason
+        return f"Reply({text!r}, model={model!r}, finish_reason={reason!r}{ending})"
 
 
-def _is_number(value: Any) -> TypeGuard[float]:
+def _citations(message: ChatMessage) -> Iterator[Citation]:
+    annotations = message.meta.get("annotations")
+    for item in annotations if isinstance(annotations, list) else ():
+        source = item.get("url_citation") if isinstance(item, dict) and item.get("type") == "url_citation" else None
+        if not isinstance(source, dict) or not isinstance(source.get("url"), str):
+            continue
+        title, content = (text if isinstance(text := source.get(name), str) else None for name in ("title", "content"))
+        start, end = (at if isinstance(at := source.get(name), int) else None for name in ("start_index", "end_index"))
+        yield Citation(source["url"], title, content, start, end)
+
+
+def _added(total: dict[str, Any], usage: dict[str, Any]) -> dict[str, Any]:
+    """Add up two usages, number by number; what is no number is the later one's."""
+    result = dict(total)
+    for key, value in usage.items():
+        old = result.get(key)
+        if isinstance(old, dict) and isinstance(value, dict):
+            result[key] = _added(old, value)
+        elif _is_number(old) and _is_number(value):
+            result[key] = old + value
+        elif value is not None:
+            result[key] = value
+    return result
+
+
+def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)

@@ -13,6 +13,8 @@ from orchat.errors import APIError, MissingKeyError, OrchatError
 from orchat.jupyter.markdown import escape_markdown
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from orchat.chat.reply import Reply
 
 _REASONING_SHOWN = 160
@@ -37,8 +39,8 @@ os.environ["OPENROUTER_API_KEY"] = getpass.getpass("OpenRouter key: ")
 _CUT = {"length": "cut at its token limit", "content_filter": "cut by a content filter"}
 
 
-def footer(reply: Reply, seconds: float, *, ending: str | None = None) -> str:
-    """Return the line below an answer: who answered, how much it was, what it cost.
+def footer(reply: Reply, seconds: float, *, ending: str | None = None, sent: Iterable[object] = ()) -> str:
+    """Return the line below an answer: who answered, how much it was, what it cost, what went along.
 
     What nobody reported is left out; an unknown cost is never $0.
 
@@ -50,6 +52,8 @@ def footer(reply: Reply, seconds: float, *, ending: str | None = None) -> str:
         How long it took.
     ending
         ``interrupted`` or ``failed`` when it is not whole.
+    sent
+        The values and files that went along with the prompt.
 
     Examples
     --------
@@ -71,6 +75,8 @@ def footer(reply: Reply, seconds: float, *, ending: str | None = None) -> str:
     if reply.cost is not None:
         parts.append(_dollars(reply.cost))
     parts.append(f"{seconds:.1f} s")
+    if along := ", ".join(map(str, sent)):
+        parts.append(f"with {along}")
     return " · ".join(_line(str(part)) for part in parts if part)
 
 

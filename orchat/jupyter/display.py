@@ -15,10 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from orchat.errors import OrchatError
 from orchat.jupyter.caption import error_card, error_text, footer, printable, reasoning_line, waiting_line
-from orchat.jupyter.markdown import escape_markdown, safe_markdown
+from orchat.jupyter.formats import shown_as
+from orchat.jupyter.markdown import escape_markdown
 from orchat.jupyter.running import in_kernel
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from IPython.core.interactiveshell import InteractiveShell
 
     from orchat.chat.reply import Reply
@@ -55,10 +58,13 @@ class LiveDisplay:
     ----------
     shell
         The running IPython.
+    form
+        How the text is shown, one of `orchat.jupyter.formats.FORMATS`.
     """
 
-    def __init__(self, shell: InteractiveShell) -> None:
+    def __init__(self, shell: InteractiveShell, form: str = "markdown") -> None:
         self._shell = shell
+        self._form = form
         self._id = f"orchat-{uuid.uuid4().hex}"
         self._shown = False
         self._text: list[str] = []
@@ -86,7 +92,14 @@ class LiveDisplay:
             self._timer = asyncio.get_running_loop().call_later(max(wait, 0.0), self._paint)
 
     def end(
-        self, reply: Reply, seconds: float, *, model: str, ending: str | None = None, error: OrchatError | None = None
+        self,
+        reply: Reply,
+        seconds: float,
+        *,
+        model: str,
+        ending: str | None = None,
+        error: OrchatError | None = None,
+        sent: Sequence[object] = (),
     ) -> None:
         """Replace the live output by the static one.
 
@@ -102,11 +115,13 @@ class LiveDisplay:
             ``interrupted`` or ``failed`` when the answer is not whole.
         error
             What went wrong, shown as a card below the partial answer.
+        sent
+            The values and files that went along with the prompt.
         """
         self._stop_timer()
-        line = footer(reply, seconds, ending=ending)
+        line = footer(reply, seconds, ending=ending, sent=sent)
         text = reply.text
-        markdown = [reasoning_line(reply.reasoning), safe_markdown(text)]
+        markdown = [reasoning_line(reply.reasoning), shown_as(self._form, text)]
         plain = [printable(text)]
         if error is not None:
             markdown.append(error_card(error))
@@ -133,7 +148,7 @@ class LiveDisplay:
         if self._text:
             text = "".join(self._text)
             self._text = [text]
-            shown = safe_markdown(text)
+            shown = shown_as(self._form, text)
         elif self._reasoning:
             shown = reasoning_line(self._reasoning, live=True)
         else:
@@ -171,7 +186,14 @@ class TerminalDisplay:
             self._write(printable(chunk.content))
 
     def end(
-        self, reply: Reply, seconds: float, *, model: str, ending: str | None = None, error: OrchatError | None = None
+        self,
+        reply: Reply,
+        seconds: float,
+        *,
+        model: str,
+        ending: str | None = None,
+        error: OrchatError | None = None,
+        sent: Sequence[object] = (),
     ) -> None:
         """Write what went wrong and the line below the answer; see `LiveDisplay.end`."""
         if self._begun:
@@ -181,16 +203,16 @@ class TerminalDisplay:
         elif not self._begun and ending is None:
             self._write(_EMPTY + "\n")
         if error is None or self._begun:
-            self._write(f"[{footer(reply, seconds, ending=ending)}]\n")
+            self._write(f"[{footer(reply, seconds, ending=ending, sent=sent)}]\n")
 
     def _write(self, text: str) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
 
 
-def display_for(shell: InteractiveShell) -> LiveDisplay | TerminalDisplay:
+def display_for(shell: InteractiveShell, form: str = "markdown") -> LiveDisplay | TerminalDisplay:
     """Return the display that fits where IPython runs."""
-    return LiveDisplay(shell) if in_kernel(shell) else TerminalDisplay()
+    return LiveDisplay(shell, form) if in_kernel(shell) else TerminalDisplay()
 
 
 def extras(reply: Reply, seconds: float, *, model: str, ending: str | None = None) -> dict[str, Any]:

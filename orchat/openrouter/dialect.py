@@ -57,9 +57,9 @@ def dialect_of(base_url: str, model: str) -> Dialect:
     >>> dialect_of("http://127.0.0.1:8000/api/v1", "local/smollm2-135m-instruct").note
     'demo model, often wrong'
     """
-    host = host_of(base_url)
-    if host == "openrouter.ai" or host.endswith(".openrouter.ai"):
+    if is_openrouter(base_url):
         return Dialect(headers={"X-OpenRouter-Title": "orchat"})
+    host = host_of(base_url)
     if model.startswith(LOCAL_PREFIX) and host in _LOOPBACK:
         return Dialect(note=DEMO_NOTE, prepare=_prepare_embedded)
     if host == "api.openai.com" or host.endswith(".azure.com"):
@@ -70,6 +70,12 @@ def dialect_of(base_url: str, model: str) -> Dialect:
 def host_of(url: str) -> str:
     """Return an address's host, in lower case; empty where there is none."""
     return (urlsplit(url).hostname or "").lower()
+
+
+def is_openrouter(url: str) -> bool:
+    """Whether the address is OpenRouter's own."""
+    host = host_of(url)
+    return host == "openrouter.ai" or host.endswith(".openrouter.ai")
 
 
 def is_loopback(url: str) -> bool:

@@ -71,6 +71,24 @@ class Plan:
         return replies
 
 
+def read_whole(plan: Plan, transport: Transport) -> list[ChatMessage]:
+    """Send a call whose answer comes whole, and read it."""
+    try:
+        with transport.open(plan.call) as body:
+            return plan.read(body, "".join(body.iter_text()))
+    except APIError as error:
+        raise _bare(error) from None
+
+
+async def read_whole_async(plan: Plan, transport: Transport) -> list[ChatMessage]:
+    """Like `read_whole`, on the event loop."""
+    try:
+        async with transport.open_async(plan.call) as body:
+            return plan.read(body, "".join([text async for text in body.aiter_text()]))
+    except APIError as error:
+        raise _bare(error) from None
+
+
 class _Stream:
     """What the two kinds of stream share."""
 
@@ -117,12 +135,17 @@ class ChunkStream(_Stream):
 
     def __init__(self, plan: Plan, transport: Transport) -> None:
         super().__init__(plan, transport)
+        self._body: Body | None = None
+        self._aborted = False
         self._chunks = self._pump()
 
     def _pump(self) -> Iterator[StreamingChunk]:
         body: Body | None = None
         try:
             with self._transport.open(self._plan.call) as body:
+                self._body = body
+                if self._aborted:
+                    body.cut()
                 events = body.events() if body.is_stream else _whole(body, "".join(body.iter_text()))
                 for data in events:
                     yield from self._read(body, data)
@@ -142,6 +165,12 @@ class ChunkStream(_Stream):
     def close(self) -> None:
         """Close the connection; `message` keeps what arrived."""
         cast(Any, self._chunks).close()
+
+    def abort(self) -> None:
+        """Cut the connection, from any thread: whoever iterates meets an error, and `message` keeps what arrived."""
+        self._aborted = True
+        if self._body is not None:
+            self._body.cut()
 
     def __enter__(self) -> ChunkStream:
         return self

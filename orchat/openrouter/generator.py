@@ -2,20 +2,21 @@
 
 The signature, the wire body and the dictionaries are those of the class that Haystack users know. The work is done
 elsewhere (`wire`, `dialect`, `transport`); here a call is put together, and driven, once for threads and once for event
-loops.
+loops. The module is longer than others because each way of asking is documented where users look for it.
 """
 
 from __future__ import annotations
 
 import inspect
+import json
 import logging
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from orchat.errors import ConfigurationError, MissingKeyError, SerializationError
 from orchat.messages import ChatMessage
 from orchat.openrouter.dialect import canonical_json, dialect_of
-from orchat.openrouter.exchange import AsyncChunkStream, ChunkStream, Plan
+from orchat.openrouter.exchange import AsyncChunkStream, ChunkStream, Plan, read_whole, read_whole_async
 from orchat.openrouter.settings import (
     client_kwargs_to_dict,
     headers_to_dict,
@@ -172,9 +173,7 @@ class OpenRouterChatGenerator:
         if plan is None:
             return {"replies": []}
         if not plan.streams:
-            with self._warm().open(plan.call) as body:
-                replies = plan.read(body, "".join(body.iter_text()))
-            return {"replies": plan.finish(replies)}
+            return {"replies": plan.finish(read_whole(plan, self._warm()))}
         with ChunkStream(plan, self._warm()) as stream:
             for chunk in stream:
                 if callback is not None:
@@ -198,9 +197,7 @@ class OpenRouterChatGenerator:
         if plan is None:
             return {"replies": []}
         if not plan.streams:
-            async with self._warm().open_async(plan.call) as body:
-                replies = plan.read(body, "".join([text async for text in body.aiter_text()]))
-            return {"replies": plan.finish(replies)}
+            return {"replies": plan.finish(await read_whole_async(plan, self._warm()))}
         async with AsyncChunkStream(plan, self._warm()) as stream:
             async for chunk in stream:
                 if callback is not None and inspect.isawaitable(waiting := callback(chunk)):
@@ -234,6 +231,27 @@ class OpenRouterChatGenerator:
     ) -> AsyncChunkStream:
         """Like `stream`, for ``async for`` and ``async with``."""
         return AsyncChunkStream(self._stream_plan(messages, generation_kwargs, tools, tools_strict), self._warm())
+
+    def request_body(
+        self,
+        messages: Messages,
+        generation_kwargs: dict[str, Any] | None = None,
+        *,
+        tools: Tools | None = None,
+        tools_strict: bool | None = None,
+        stream: bool = False,
+    ) -> dict[str, Any]:
+        """Return the JSON body that `run` or `stream` would send, and send nothing.
+
+        Examples
+        --------
+        >>> generator = OpenRouterChatGenerator(model="vendor/m", api_key=None)
+        >>> generator.request_body("Name a river.")["messages"]
+        [{'role': 'user', 'content': 'Name a river.'}]
+        """
+        kwargs = {**(generation_kwargs or {}), "stream": stream}
+        plan = self._plan(messages, kwargs, tools, tools_strict, stream=stream)
+        return {} if plan is None else cast("dict[str, Any]", json.loads(plan.call.content))
 
     # -- life cycle ---------------------------------------------------------------------------------------------
 

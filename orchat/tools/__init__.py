@@ -8,6 +8,7 @@ first tool is made.
 from orchat.tools.callables import allow_modules
 from orchat.tools.decorator import create_tool_from_function, tool
 from orchat.tools.definition import Tool
+from orchat.tools.rejected import ToolRejected
 from orchat.tools.toolset import Toolset
 
-__all__ = ["Tool", "Toolset", "allow_modules", "create_tool_from_function", "tool"]
+__all__ = ["Tool", "ToolRejected", "Toolset", "allow_modules", "create_tool_from_function", "tool"]

@@ -239,10 +239,10 @@ def test_the_manual(kernel: Kernel) -> None:
 def test_braces_and_dollars_in_the_line_mean_nothing(kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
     endpoint.answers(text("Hi."))
     kernel.run("name = 'expanded'")
-    kernel.run('%%openrouter -s "{name} $name {{x}}"\n{name} $name')
+    kernel.run('%%openrouter -s "{name} $name {{x}}"\n$name {{name}}')
     assert [message["content"] for message in endpoint.request.json["messages"]] == [
         "{name} $name {{x}}",
-        "{name} $name",
+        "$name {{name}}",
     ]
 
 
@@ -255,7 +255,8 @@ def test_a_reply_as_the_last_line_shows_itself(kernel: Kernel, endpoint: Scripte
 
 def test_unloading_leaves_nothing(kernel: Kernel) -> None:
     seen = (
-        "(len(ip.input_transformers_post), len(ip.configurables), sorted(ip.magics_manager.magics['cell']),"
+        "(len(ip.input_transformers_post), len(ip.input_transformers_cleanup), len(ip.configurables),"
+        " sorted(ip.magics_manager.magics['cell']), sorted(ip.magics_manager.magics['line']),"
         " sorted(ip.magics_manager.registry), [len(f.type_printers) + len(f.deferred_printers)"
         " for f in ip.display_formatter.formatters.values()])"
     )

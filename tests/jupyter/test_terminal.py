@@ -93,3 +93,20 @@ def test_an_error_is_short(terminal: Terminal, endpoint: ScriptedOpenRouter) -> 
     assert "openrouter: InsufficientCreditsError" in shown
     assert "Traceback" not in shown
     assert len(shown) < 1_000
+
+
+def test_a_line_is_a_prompt(terminal: Terminal, endpoint: ScriptedOpenRouter) -> None:
+    endpoint.answers(text("It scatters."), text("Hull."))
+    shown = terminal.run("%openrouter -- why is the sky blue?")
+    assert endpoint.request.json["messages"][0]["content"] == "why is the sky blue?"
+    assert shown.count("It scatters.") == 1
+    terminal.run("port = 'Hull'")
+    assert "Hull. 7" in terminal.run("reply = %openrouter -- Where is {port}?") + terminal.run("print(reply.text, 7)")
+    assert endpoint.request.json["messages"][0]["content"] == "Where is Hull?"
+
+
+def test_a_prompt_is_sent_as_it_was_typed(terminal: Terminal, endpoint: ScriptedOpenRouter) -> None:
+    endpoint.answers(text("A doctest."))
+    shown = terminal.run("%%openrouter -f text", ">>> {1: 'a'}", "What is this?")
+    assert "A doctest." in shown
+    assert endpoint.request.json["messages"][0]["content"] == ">>> {1: 'a'}\nWhat is this?"

@@ -10,7 +10,8 @@ In a test (the fixture ``openrouter`` is in ``tests/conftest.py``)::
         assert openrouter.request.json["model"] == "openai/gpt-4o-mini"
 
 From low to high: `events` and `replies` build the JSON, `sse` writes it as bytes, `answers` says how they travel,
-`connection` sends them, `server` records the requests, which `validation` checks against the official request models.
+`facts` tells of models and a key, `connection` sends answers, `server` records the requests, which `validation` checks
+against the official request models.
 ``python -m tests.openrouter_server`` serves a browser or a benchmark.
 """
 
@@ -42,6 +43,7 @@ from tests.openrouter_server.events import (
     usage,
     usage_object,
 )
+from tests.openrouter_server.facts import KEY_STATUS, MODELS, model
 from tests.openrouter_server.replies import call, completion, events_of, words
 from tests.openrouter_server.request import Headers, Request
 from tests.openrouter_server.server import DEFAULT_TEXT, Route, ScriptedOpenRouter
@@ -51,7 +53,9 @@ __all__ = [
     "DEFAULT_TEXT",
     "ERROR_SHAPES",
     "GENERATION_ID",
+    "KEY_STATUS",
     "MODEL",
+    "MODELS",
     "PNG",
     "PROVIDER",
     "USAGE_SHAPES",
@@ -80,6 +84,7 @@ __all__ = [
     "fragment",
     "hold",
     "image",
+    "model",
     "pause",
     "raw",
     "reasoning",

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 from tests.openrouter_server.answers import Answer, error, text
 from tests.openrouter_server.connection import ClientLeftError, Connection
+from tests.openrouter_server.facts import key_answer, models_answer
 from tests.openrouter_server.request import BadRequestError, Request, RequestReader
 
 BASE_PATH: Final = "/api/v1"
@@ -21,6 +22,12 @@ CHAT: Final = ("POST", "/chat/completions")
 DEFAULT_TEXT: Final = "The Humber flows past Hull into the North Sea."
 
 Script = Answer | Callable[[Request], Answer]
+
+DEFAULTS: Final[dict[tuple[str, str], Script]] = {
+    CHAT: text(DEFAULT_TEXT),
+    ("GET", "/models"): models_answer,
+    ("GET", "/key"): key_answer,
+}
 
 
 class Route:
@@ -46,8 +53,8 @@ class Route:
 class ScriptedOpenRouter:
     """A loopback OpenRouter; a context manager that starts and stops it.
 
-    Without a script a chat request gets `DEFAULT_TEXT`, streamed or whole as it asks, and every other path the 404 of
-    OpenRouter.
+    Without a script a chat request gets `DEFAULT_TEXT`, streamed or whole as it asks, ``GET /models`` and ``GET /key``
+    what `facts` holds, and every other path the 404 of OpenRouter.
 
     Attributes
     ----------
@@ -236,9 +243,7 @@ class ScriptedOpenRouter:
         with self._changed:
             script = route.next() if route else None
         if script is None:
-            script = (
-                text(DEFAULT_TEXT) if (request.method, request.path) == CHAT else error(404, "Not Found", user_id=None)
-            )
+            script = DEFAULTS.get((request.method, request.path)) or error(404, "Not Found", user_id=None)
         return script if isinstance(script, Answer) else script(request)
 
     def _refusal(self, request: Request) -> Answer | None:

@@ -179,13 +179,22 @@ class Body:
     # A blocking read cannot be given another timeout. Where the deadline comes sooner, a timer shuts the socket down.
 
     def _arm(self, left: float) -> None:
-        stream = self._response.extensions.get("network_stream")
-        sock = stream.get_extra_info("socket") if stream is not None else None
-        if sock is None or self._response.http_version == "HTTP/2":  # there a socket is shared
+        if (sock := self._socket()) is None:
             return
         self._timer = threading.Timer(left, self._shut_down, [sock])
         self._timer.daemon = True
         self._timer.start()
+
+    def _socket(self) -> socket.socket | None:
+        """Return the connection's socket, if it is this answer's alone (HTTP/2 shares it)."""
+        stream = self._response.extensions.get("network_stream")
+        sock = stream.get_extra_info("socket") if stream is not None else None
+        return None if self._response.http_version == "HTTP/2" else sock
+
+    def cut(self) -> None:
+        """End the answer now, from any thread: whoever reads it meets an error."""
+        if (sock := self._socket()) is not None:
+            self._shut_down(sock)
 
     def _disarm(self) -> None:
         if self._timer is not None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import httpx
 
 from orchat.errors import ConfigurationError
+from orchat.openrouter.dialect import host_of
 from orchat.secret import Secret, names_a_secret
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -45,6 +46,10 @@ class Call:
         The key, or None to send none.
     max_retries
         How many times to send it again.
+    method
+        POST, or GET for what is only read.
+    transient
+        Further statuses that are worth another try: 404 for what is not there yet.
     """
 
     url: str
@@ -52,6 +57,8 @@ class Call:
     headers: Mapping[str, str]
     key: str | None
     max_retries: int
+    method: str = "POST"
+    transient: frozenset[int] = frozenset()
     # Whether its connection was opened for it; a custom transport does not tell, then nothing is taken for granted.
     fresh: bool = field(default=True, init=False)
 
@@ -90,8 +97,8 @@ def check_base_url(url: str) -> str:
     """
     try:
         parsed = httpx.URL(url)
-        right = parsed.scheme in {"http", "https"} and bool(parsed.host)
-    except (httpx.InvalidURL, TypeError):
+        right = parsed.scheme in {"http", "https"} and bool(parsed.host) and bool(host_of(url))
+    except (httpx.InvalidURL, TypeError, ValueError):
         right = False
     if not right:
         raise ConfigurationError(f"{url!r} is no base URL.", hint="It looks like https://openrouter.ai/api/v1.")

@@ -181,7 +181,9 @@ async def _closed_with_its_loop(client: httpx.AsyncClient) -> AsyncGenerator[Non
 
 def _request(client: httpx.Client | httpx.AsyncClient, call: Call, trace: Any) -> httpx.Request:
     extensions = {"trace": trace}
-    return client.build_request("POST", call.url, content=call.content, headers=call.headers, extensions=extensions)
+    return client.build_request(
+        call.method, call.url, content=call.content, headers=call.headers, extensions=extensions
+    )
 
 
 def _trace(call: Call) -> Any:
@@ -223,13 +225,15 @@ def _retry_rules(call: Call) -> dict[str, Any]:
     return {
         "stop": stop_after_attempt(call.max_retries + 1),
         "wait": _wait,
-        "retry": retry_if_exception(_may_retry),
+        "retry": retry_if_exception(lambda error: _may_retry(error, call)),
         "reraise": True,
     }
 
 
-def _may_retry(error: BaseException) -> bool:
-    return isinstance(error, APIError) and error.retryable and (error.retry_after or 0) <= LONGEST_RETRY_AFTER
+def _may_retry(error: BaseException, call: Call) -> bool:
+    if not isinstance(error, APIError) or (error.retry_after or 0) > LONGEST_RETRY_AFTER:
+        return False
+    return error.retryable or error.status_code in call.transient
 
 
 def _wait(state: RetryCallState) -> float:

@@ -1,0 +1,158 @@
+"""Who lets a tool run: decisions, and the policy that makes them where no person is needed.
+
+A policy fails closed: only `True`, ``"always"`` and `Approve` let a call run, everything that is not understood is an
+error, and what nobody decides waits. Pure.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, cast
+
+from orchat.errors import ConfigurationError
+from orchat.messages import ToolCall
+
+
+@dataclass(frozen=True)
+class Approve:
+    """Let a call run.
+
+    Parameters
+    ----------
+    arguments
+        Run it with these in the place of the model's; they are checked again, and the model is told.
+
+    Examples
+    --------
+    >>> Approve(arguments={"port": "Hull"}).arguments
+    {'port': 'Hull'}
+    """
+
+    arguments: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Reject:
+    """Do not let a call run; the model is told the reason.
+
+    Examples
+    --------
+    >>> Reject("Not on a Sunday.").reason
+    'Not on a Sunday.'
+    """
+
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Answer in the tool's place, which does not run; the value reaches the model as a tool's result does.
+
+    Examples
+    --------
+    >>> Answer("14:10").value
+    '14:10'
+    """
+
+    value: Any
+
+
+Decision: TypeAlias = Approve | Reject | Answer
+Mode: TypeAlias = Literal["ask", "always", "never"]
+Verdict: TypeAlias = Decision | bool | Mode | None
+Approver: TypeAlias = Callable[[ToolCall], Verdict | Awaitable[Verdict]]
+Policy: TypeAlias = Mode | Approver | Mapping[str, Mode | Approver]
+
+_NEVER = Reject("This tool may not be used.")
+
+
+def check_policy(policy: object) -> Policy:
+    """Return a policy that makes sense.
+
+    Raises
+    ------
+    ConfigurationError
+        It is none (a ValueError).
+
+    Examples
+    --------
+    >>> check_policy("sometimes")
+    Traceback (most recent call last):
+    ...
+    orchat.errors.ConfigurationError: approve='sometimes' makes no sense. It is "ask", "always", "never", a function \
+of a ToolCall, or a dict of these by tool name.
+    """
+    for each in policy.values() if isinstance(policy, Mapping) else (policy,):
+        if not callable(each) and each not in ("ask", "always", "never"):
+            raise ConfigurationError(
+                f"approve={each!r} makes no sense.",
+                hint='It is "ask", "always", "never", a function of a ToolCall, or a dict of these by tool name.',
+            )
+    return cast(Policy, policy)
+
+
+def consult(policy: Policy, call: ToolCall) -> Decision | Awaitable[Verdict] | None:
+    """Ask a policy about a call.
+
+    Returns
+    -------
+    Decision, None or awaitable
+        None: a person must be asked. What is awaited goes through `as_decision`.
+
+    Examples
+    --------
+    >>> consult({"tide": "always", "*": "never"}, ToolCall("tide", {}))
+    Approve(arguments=None)
+    >>> consult({"tide": "always"}, ToolCall("launch", {})) is None
+    True
+    """
+    if isinstance(policy, Mapping):
+        policy = policy.get(call.tool_name, policy.get("*", "ask"))
+    if not callable(policy):
+        return as_decision(policy)
+    verdict = policy(call)
+    return verdict if inspect.isawaitable(verdict) else as_decision(verdict)
+
+
+def as_decision(verdict: object) -> Decision | None:
+    """Return what a function or a person said as a decision; None where a person must still be asked.
+
+    Raises
+    ------
+    ConfigurationError
+        It is none of those that are known: nothing may run by mistake (a ValueError).
+
+    Examples
+    --------
+    >>> as_decision(True), as_decision("never"), as_decision(None)
+    (Approve(arguments=None), Reject(reason='This tool may not be used.'), None)
+    """
+    if isinstance(verdict, Approve | Reject | Answer):
+        return verdict
+    if verdict is True or verdict == "always":
+        return Approve()
+    if verdict is False:
+        return Reject()
+    if verdict == "never":
+        return _NEVER
+    if verdict is None or verdict == "ask":
+        return None
+    raise ConfigurationError(
+        f"{verdict!r:.100} is no decision.", hint="Say Approve(), Reject(reason), Answer(value), or True or False."
+    )
+
+
+def all_decided(said: Mapping[str, object]) -> dict[str, Decision]:
+    """Return what was said about several calls as decisions.
+
+    Raises
+    ------
+    ConfigurationError
+        Nothing was said, or something is no decision (a ValueError).
+    """
+    decisions = {call_id: decision for call_id, each in said.items() if (decision := as_decision(each)) is not None}
+    if not said or len(decisions) < len(said):
+        raise ConfigurationError("There is no decision to go on with.", hint="Give {call_id: Approve()}, and the like.")
+    return decisions

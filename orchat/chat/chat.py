@@ -1,0 +1,296 @@
+"""`Chat`: a conversation with a model, its tools and its money.
+
+It keeps the messages, starts turns, and hands them to a driver (`orchat.chat.driving`), for threads and for event loops
+alike. Who answers and who shows is lent by the floors above (`orchat.chat.hooks`).
+"""
+
+from __future__ import annotations
+
+import copy
+import threading
+import uuid
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from decimal import Decimal
+from typing import Any, Unpack
+
+from orchat.chat import state
+from orchat.chat.approval import Decision, Policy, all_decided, check_policy
+from orchat.chat.conversation import Conversation, Question
+from orchat.chat.driving import AsyncDriver, Driver, Means
+from orchat.chat.hooks import Sink, connected, sink_for, usual_price
+from orchat.chat.money import Budget, Cost, Price
+from orchat.chat.reply import Reply
+from orchat.chat.streams import AsyncChatStream, ChatStream, Options
+from orchat.chat.turn import Turn
+from orchat.errors import ConfigurationError
+from orchat.messages import ChatMessage
+from orchat.openrouter.dialect import is_openrouter
+from orchat.openrouter.generator import DEFAULT_BASE_URL, OpenRouterChatGenerator, Tools
+from orchat.tools.toolset import flatten
+
+
+class Chat(Conversation):
+    """A conversation: it remembers, calls tools after asking, counts what it costs, and can be saved.
+
+    Parameters
+    ----------
+    generator_or_model
+        Who answers: a generator, a model's name, or None for the usual model (both need ``from orchat import Chat``).
+    system
+        What the model should be and do.
+    tools
+        What it may call. Default: the generator's.
+    approve
+        Who decides about tool calls: ``"ask"`` a person, ``"always"``, ``"never"``, a function of a `ToolCall` that
+        returns a decision (`Approve`, `Reject`, `Answer`, True, False, or None to ask), or a dict of these by tool name
+        (``"*"`` for the others). Where nobody can be asked the turn parks: see `resume`.
+    max_cost
+        In USD: a limit on what the chat may spend, or a `Budget` that it shares. A guard that works with estimates.
+    name
+        For people to tell chats apart.
+    max_rounds
+        How many responses a turn may take, tool rounds included.
+    generation_kwargs
+        Laid over the generator's: ``temperature``, ``max_tokens`` ...
+    price
+        Model, prompt tokens and completion tokens -> USD or None: what `max_cost` estimates with.
+
+    Raises
+    ------
+    ConfigurationError
+        A value makes no sense (a ValueError).
+    TypeError
+        The first argument is neither a generator nor a name.
+
+    Examples
+    --------
+    >>> chat = Chat("vendor/m", system="Be brief.")
+    >>> [message.text for message in chat.messages]
+    ['Be brief.']
+    """
+
+    def __init__(
+        self,
+        generator_or_model: OpenRouterChatGenerator | str | None = None,
+        system: str | None = None,
+        tools: Tools | None = None,
+        approve: Policy = "ask",
+        max_cost: float | Decimal | Budget | None = None,
+        name: str | None = None,
+        max_rounds: int = 25,
+        *,
+        generation_kwargs: dict[str, Any] | None = None,
+        price: Price | None = None,
+    ) -> None:
+        super().__init__([ChatMessage.from_system(system)] if system else (), name)
+        given = generator_or_model
+        if given is not None and not isinstance(given, str) and not hasattr(given, "stream_async"):
+            raise TypeError(f"A chat takes a generator or a model's name, not {type(given).__name__}.")
+        if max_rounds < 1:
+            raise ConfigurationError(f"max_rounds={max_rounds!r} makes no sense.", hint="It is at least 1.")
+        self._model = given if isinstance(given, str) else None
+        self._generator = None if given is None or isinstance(given, str) else given
+        self._connects = self._generator is None
+        self.tools = tools
+        self.approve = check_policy(approve)
+        self.max_rounds = max_rounds
+        self.generation_kwargs = dict(generation_kwargs or {})
+        self.price = price
+        self.budget = Budget.of(max_cost)
+        self.cost = Cost()
+        self._session = uuid.uuid4().hex
+        self._driver: Driver | AsyncDriver | None = None
+        self._unknown: dict[str, Any] = {}
+        flatten(tools)
+
+    def __repr__(self) -> str:
+        name = f"{self.name!r}, " if self.name else ""
+        return f"Chat({name}model={self.model!r}, messages={len(self.messages)}, cost={self.cost!s})"
+
+    # -- asking -------------------------------------------------------------------------------------------------
+
+    def __call__(self, question: Question, **options: Unpack[Options]) -> Reply:
+        """Ask, call tools as often as the model wants, and return the answer.
+
+        Parameters
+        ----------
+        question
+            A text, a part or a list of them (texts, images, files ...), or a user's ChatMessage.
+        **options
+            ``generation_kwargs``, ``max_cost`` and ``park``, for this turn only (`Options`).
+
+        Raises
+        ------
+        APIError
+            The endpoint refused or failed; what had arrived is kept.
+        BudgetExceededError
+            The next request may cost more than was allowed.
+        TurnInProgressError
+            The chat is busy.
+        """
+        stream = ChatStream(self, question, options, sink_for(self))
+        return stream.drain()
+
+    async def ask(self, question: Question, **options: Unpack[Options]) -> Reply:
+        """Like calling the chat, on the running event loop; parallel tool calls run at once."""
+        stream = AsyncChatStream(self, question, options, sink_for(self))
+        return await stream.drain()
+
+    def stream(self, question: Question, **options: Unpack[Options]) -> ChatStream:
+        """Ask, and iterate over the answer as it arrives, results of tools included; ``reply`` is the whole.
+
+        Leaving the loop and closing the iterator stops the turn.
+        """
+        return ChatStream(self, question, options)
+
+    def stream_async(self, question: Question, **options: Unpack[Options]) -> AsyncChatStream:
+        """Like `stream`, for ``async for`` and ``async with``."""
+        return AsyncChatStream(self, question, options)
+
+    def resume(self, decisions: Mapping[str, Decision | bool]) -> Reply:
+        """Go on with a parked turn.
+
+        Parameters
+        ----------
+        decisions
+            By call id (`pending`): ``Approve()``, ``Approve(arguments=...)``, ``Reject(reason)`` or ``Answer(value)``.
+            Calls that are left out go on waiting.
+
+        Raises
+        ------
+        ConfigurationError
+            No such call waits, or arguments do not fit; nothing has run then (a ValueError).
+        """
+        return ChatStream(self, all_decided(decisions), {}, sink_for(self)).drain()
+
+    async def resume_async(self, decisions: Mapping[str, Decision | bool]) -> Reply:
+        """Like `resume`, on the running event loop."""
+        return await AsyncChatStream(self, all_decided(decisions), {}, sink_for(self)).drain()
+
+    def stop(self) -> None:
+        """End the running turn, from any thread or task: its connection is closed, what arrived is kept.
+
+        A sync turn waits for the tool that runs; an async one does not, and a thread goes on to its end unheard.
+        """
+        if (driver := self._driver) is not None:
+            driver.stop()
+
+    # -- who answers ----------------------------------------------------------------------------------------------
+
+    @property
+    def model(self) -> str | None:
+        """Who is asked; None for the usual model of a chat that has not been asked yet."""
+        if "model" in self.generation_kwargs:
+            return str(self.generation_kwargs["model"])
+        return self._model or (self._generator.model if self._generator is not None else None)
+
+    @model.setter
+    def model(self, model: str | None) -> None:
+        with self._claimed():
+            self.generation_kwargs.pop("model", None)
+            self._model = model
+            if self._connects:  # another model may be answered elsewhere
+                self._generator = None
+
+    @property
+    def generator(self) -> OpenRouterChatGenerator:
+        """Who answers; connected when first asked for."""
+        if self._generator is None:
+            self._generator = connected(self._model)
+        return self._generator
+
+    def fork(self, name: str | None = None) -> Chat:
+        """Return a chat that goes on from here by itself: its cost begins at nothing, its budget is the same."""
+        twin = copy.copy(self)
+        twin._messages = self._copied()
+        twin.generation_kwargs = copy.deepcopy(self.generation_kwargs)
+        twin.name, twin.cost, twin._session = name, Cost(), uuid.uuid4().hex
+        twin._lock, twin._turn, twin._driver = threading.Lock(), None, None
+        twin._unknown = copy.deepcopy(self._unknown)
+        return twin
+
+    # -- as data ------------------------------------------------------------------------------------------------
+
+    def to_dict(self, max_bytes: int | None = None) -> dict[str, Any]:
+        """Return the chat as JSON data without secrets (`orchat.chat.state`).
+
+        Parameters
+        ----------
+        max_bytes
+            The largest size as JSON text: beyond it media are left out, then the oldest turns; ``left_out`` says so.
+
+        Raises
+        ------
+        StateError
+            Not even the last turn fits.
+        """
+        inherited = self._generator.generation_kwargs if self._generator is not None else {}
+        parameters = {**inherited, **self.generation_kwargs}
+        saved = state.Saved(self.messages, self.name, self.model, parameters, self.cost, self._unknown)
+        return state.to_dict(saved, secrets=state.secrets_of(self._generator), max_bytes=max_bytes)
+
+    @classmethod
+    def from_dict(
+        cls,
+        data: Mapping[str, Any],
+        generator: OpenRouterChatGenerator | str | None = None,
+        tools: Tools | None = None,
+        approve: Policy = "ask",
+        max_cost: float | Decimal | Budget | None = None,
+        max_rounds: int = 25,
+        *,
+        price: Price | None = None,
+    ) -> Chat:
+        """Make a chat of `to_dict`'s form. The data sets what was said, the model and sampling parameters, no more.
+
+        Everything else comes from the arguments, as in the constructor.
+
+        Raises
+        ------
+        StateError
+            The data is of a newer version, or damaged; it stays as it is.
+        """
+        saved = state.from_dict(data)
+        chat = cls(generator, None, tools, approve, None, saved.name, max_rounds, price=price)
+        chat._model = chat._model or saved.model
+        chat._messages = list(saved.messages)
+        chat.generation_kwargs = saved.parameters
+        chat.cost = saved.cost
+        chat.budget = Budget.of(max_cost, saved.cost)
+        chat._unknown = saved.unknown
+        return chat
+
+    # -- for the streams ----------------------------------------------------------------------------------------
+
+    def _begun(self, question: Question | dict[str, Decision]) -> AbstractContextManager[Turn]:
+        # Connected first: a missing key must not cost a decision.
+        tools = flatten(self.generator.tools if self.tools is None else self.tools)
+        return self._turning(question, {tool.name: tool for tool in tools}, self.max_rounds)
+
+    def _means(self, options: Options, sink: Sink | None) -> Means:
+        """Put together what a turn is driven with."""
+        generator = self.generator
+        kwargs = {**self.generation_kwargs, **(options.get("generation_kwargs") or {})}
+        if self._model is not None and self._model != generator.model:
+            kwargs.setdefault("model", self._model)
+        model = kwargs.get("model", generator.generation_kwargs.get("model", generator.model))
+        if is_openrouter(generator.api_base_url or DEFAULT_BASE_URL):
+            # Keeps the rounds of a tool loop on one provider, which signed its reasoning (API section 3.4).
+            kwargs.setdefault("session_id", self._session)
+        return Means(
+            generator=generator,
+            model=str(model),
+            generation_kwargs=kwargs,
+            history=self._messages,
+            tools=self._turn.tools if self._turn is not None else {},
+            policy=self.approve,
+            sink=sink,
+            budgets=[budget for budget in (self.budget, Budget.of(options.get("max_cost"))) if budget is not None],
+            price=self.price or usual_price(),
+            parks=options.get("park", True),
+            charge=self._charge,
+        )
+
+    def _charge(self, cost: Cost) -> None:
+        self.cost += cost

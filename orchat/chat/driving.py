@@ -1,0 +1,300 @@
+"""The two drivers of a turn: they do what `Turn.step` says, one for threads, one for event loops.
+
+What they share is in `_Driver`: what a request costs, how a turn ends, how it is stopped from elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from orchat.chat.approval import Decision, Policy, Reject, as_decision, consult
+from orchat.chat.calling import cancelled, invoke, invoke_async
+from orchat.chat.history import outgoing
+from orchat.chat.hooks import Sink
+from orchat.chat.loops import Loop
+from orchat.chat.money import Budget, Cost, Price, estimate_request
+from orchat.chat.reply import Ending
+from orchat.chat.turn import Decide, Ended, Request, Run, Turn
+from orchat.errors import APIError
+from orchat.messages import ChatMessage, ToolCall
+from orchat.openrouter.exchange import AsyncChunkStream, ChunkStream
+from orchat.openrouter.generator import OpenRouterChatGenerator
+from orchat.streaming import StreamingChunk
+from orchat.tools import Tool
+
+
+@dataclass
+class Means:
+    """What a turn is driven with."""
+
+    generator: OpenRouterChatGenerator
+    model: str
+    generation_kwargs: dict[str, Any]
+    history: Sequence[ChatMessage]
+    tools: dict[str, Tool]
+    policy: Policy
+    sink: Sink | None = None
+    budgets: Sequence[Budget] = ()
+    price: Price | None = None
+    parks: bool = True
+    charge: Callable[[Cost], None] = field(default=lambda cost: None)
+
+
+class _Driver:
+    """What the two drivers share."""
+
+    def __init__(self, turn: Turn, means: Means) -> None:
+        self.turn = turn
+        self.means = means
+        # What went wrong at whoever takes the pieces, who can only close us.
+        self.reason: BaseException | None = None
+        self._stopping = False
+        self._open = False
+        self._stream: ChunkStream | AsyncChunkStream | None = None
+        self._estimate: Decimal | None = None
+
+    # -- a request ----------------------------------------------------------------------------------------------
+
+    def _asked(self) -> tuple[list[ChatMessage], dict[str, Any], list[Tool]]:
+        """Reserve what the next request may cost, and give its arguments."""
+        means = self.means
+        messages = outgoing([*means.history, *self.turn.messages], means.model)
+        tools = list(means.tools.values())
+        estimate = None
+        if means.budgets:
+            estimate = estimate_request(means.price, means.model, messages, tools, means.generation_kwargs)
+        with contextlib.ExitStack() as undo:
+            for budget in means.budgets:
+                budget.reserve(estimate, means.model)
+                undo.callback(budget.settle, estimate, Cost())
+            undo.pop_all()
+        self._estimate, self._open = estimate, True
+        return messages, means.generation_kwargs, tools
+
+    def _settle(self, cost: Cost) -> None:
+        for budget in self.means.budgets:
+            budget.settle(self._estimate, cost)
+        self.means.charge(cost)
+        self._open, self._stream = False, None
+
+    def _take(self, message: ChatMessage) -> None:
+        self._settle(Cost.of(message.meta.get("usage")))
+        message.meta["requested_model"] = self.means.model
+        self.turn.responded(message)
+
+    # -- the end ------------------------------------------------------------------------------------------------
+
+    def _end(self, error: BaseException) -> bool:
+        """Cut the turn; True where the one who asked wanted that, and need not hear of it."""
+        cause = self.reason or error
+        partial = self._stream.message if self._stream is not None else None
+        if partial is not None:
+            partial.meta["requested_model"] = self.means.model
+        if self._open:
+            self._settle(_cost_of_cut(partial, cause))
+        ending: Ending = "failed"
+        if self._stopping or isinstance(cause, GeneratorExit):
+            ending = "stopped"
+        elif not isinstance(cause, Exception):
+            ending = "interrupted"
+        self.turn.cut(ending, partial)
+        return self._stopping and error is cause
+
+    # -- tools --------------------------------------------------------------------------------------------------
+
+    def _askers(self) -> list[Callable[[ToolCall], Any]]:
+        """Who is asked about a call, one after the other: the policy, then whoever can ask a person."""
+        sink, tools = self.means.sink, self.means.tools
+        askers: list[Callable[[ToolCall], Any]] = [lambda call: consult(self.means.policy, call)]
+        if sink is not None:
+            askers.append(lambda call: sink.ask(call, tools[call.tool_name]))
+        return askers
+
+    @property
+    def _undecided(self) -> Decision | None:
+        """What becomes of a call that nobody decided about."""
+        return None if self.means.parks else Reject("Nobody can be asked about it here.")
+
+    def _chunk(self, message: ChatMessage, number: int) -> StreamingChunk:
+        result = message.tool_call_result
+        assert result is not None
+        meta = {"tool_result": result.result, "tool_call": result.origin}
+        return StreamingChunk("", meta, index=number, tool_call_result=result, start=True)
+
+
+def _cost_of_cut(partial: ChatMessage | None, error: BaseException) -> Cost:
+    """Tell the cost of a request that ended badly: nothing if it was refused, else what was said, or unknown."""
+    if partial is None:
+        return Cost()
+    usage = partial.meta.get("usage")
+    refused = isinstance(error, APIError) and (error.status_code is not None or error.retryable)
+    return Cost() if usage is None and refused and not partial.parts else Cost.of(usage)
+
+
+_RESULTS_END = StreamingChunk("", {"finish_reason": "tool_call_results"}, finish_reason="tool_call_results")
+
+
+class Stopped(Exception):  # noqa: N818 - a signal, not an error
+    """Ends a turn that was stopped from elsewhere."""
+
+
+class Driver(_Driver):
+    """Drives a turn in this thread."""
+
+    def chunks(self) -> Iterator[StreamingChunk]:
+        """Go on with the turn to its end, and give each piece on the way."""
+        try:
+            with Loop() as loop:
+                while not isinstance(step := self.turn.step(), Ended):
+                    self._check()
+                    if isinstance(step, Request):
+                        yield from self._respond()
+                    elif isinstance(step, Decide):
+                        self.turn.decided({str(call.id): self._decision(call, loop) for call in step.calls})
+                    else:
+                        yield from self._call(step.runs, loop)
+        except BaseException as error:
+            if not self._end(error):
+                raise
+
+    def _respond(self) -> Iterator[StreamingChunk]:
+        messages, kwargs, tools = self._asked()
+        with self.means.generator.stream(messages, kwargs, tools=tools) as self._stream:
+            for chunk in self._stream:
+                yield chunk
+                self._check()
+            self._take(self._stream.message)
+
+    def _decision(self, call: ToolCall, loop: Loop) -> Decision | None:
+        for ask in self._askers():
+            verdict = ask(call)
+            decision = as_decision(loop.run(verdict) if inspect.isawaitable(verdict) else verdict)
+            if decision is not None:
+                return decision
+        return self._undecided
+
+    def _call(self, runs: Sequence[Run], loop: Loop) -> Iterator[StreamingChunk]:
+        for number, run in enumerate(runs):
+            self._check()
+            self.turn.started(run.call)
+            outcome = invoke(run.tool, run.arguments, loop.run)
+            yield self._chunk(self.turn.returned(run.call, outcome), number)
+        yield _RESULTS_END
+
+    def _check(self) -> None:
+        if self._stopping:
+            raise Stopped
+
+    def stop(self) -> None:
+        """End the turn soon, from any thread: a stream at once, a tool when it returns."""
+        self._stopping = True
+        if isinstance(stream := self._stream, ChunkStream):
+            stream.abort()
+
+
+class AsyncDriver(_Driver):
+    """Drives a turn on the running event loop."""
+
+    def __init__(self, turn: Turn, means: Means) -> None:
+        super().__init__(turn, means)
+        self._loop = asyncio.get_running_loop()
+        # The task that waits for us, while it does: only then may a stop cancel it.
+        self._waiting: asyncio.Task[Any] | None = None
+        self._cancelled: asyncio.Task[Any] | None = None
+
+    async def chunks(self) -> AsyncIterator[StreamingChunk]:
+        """Like `Driver.chunks`."""
+        try:
+            while not isinstance(step := self.turn.step(), Ended):
+                self._check()
+                if isinstance(step, Request):
+                    pieces = self._respond()
+                elif isinstance(step, Decide):
+                    self.turn.decided(await self._decide(step.calls))
+                    continue
+                else:
+                    pieces = self._call(step.runs)
+                async with contextlib.aclosing(pieces):  # type: ignore[type-var]
+                    async for chunk in pieces:
+                        self._waiting = None
+                        yield chunk
+                        self._check()
+        except BaseException as error:
+            if not self._end(error) or self._cancelled_by_others(error):
+                raise
+        finally:
+            self._waiting = None
+
+    async def _respond(self) -> AsyncIterator[StreamingChunk]:
+        messages, kwargs, tools = self._asked()
+        async with self.means.generator.stream_async(messages, kwargs, tools=tools) as self._stream:
+            async for chunk in self._stream:
+                yield chunk
+            self._take(self._stream.message)
+
+    async def _decide(self, calls: Sequence[ToolCall]) -> dict[str, Decision | None]:
+        """Ask about all calls at once, as forms side by side do; where one fails, the others are taken back."""
+        asking = [asyncio.ensure_future(self._decision(call)) for call in calls]
+        try:
+            decisions = await asyncio.gather(*asking)
+        finally:
+            for task in asking:
+                task.cancel()
+        return {str(call.id): decision for call, decision in zip(calls, decisions, strict=True)}
+
+    async def _decision(self, call: ToolCall) -> Decision | None:
+        for ask in self._askers():
+            verdict = ask(call)
+            decision = as_decision(await verdict if inspect.isawaitable(verdict) else verdict)
+            if decision is not None:
+                return decision
+        return self._undecided
+
+    async def _call(self, runs: Sequence[Run]) -> AsyncIterator[StreamingChunk]:
+        tasks = {}
+        for run in runs:
+            self.turn.started(run.call)
+            tasks[asyncio.ensure_future(invoke_async(run.tool, run.arguments))] = run
+        try:
+            number = 0
+            waiting = set(tasks)
+            while waiting:
+                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                for task in [task for task in tasks if task in done]:
+                    run = tasks[task]
+                    outcome = cancelled(run.tool) if task.cancelled() else task.result()
+                    yield self._chunk(self.turn.returned(run.call, outcome), number)
+                    number += 1
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        yield _RESULTS_END
+
+    def _check(self) -> None:
+        if self._stopping:
+            raise Stopped
+        self._waiting = asyncio.current_task()
+
+    def stop(self) -> None:
+        """End the turn at once, from any task or thread."""
+        self._stopping = True
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the turn has ended
+            self._loop.call_soon_threadsafe(self._cancel)
+
+    def _cancel(self) -> None:
+        if self._waiting is not None and self._cancelled is None:
+            self._cancelled = self._waiting
+            self._cancelled.cancel()
+
+    def _cancelled_by_others(self, error: BaseException) -> bool:
+        """Take our own cancellation back, and say whether there is another."""
+        if self._cancelled is not None:
+            return self._cancelled.uncancel() > 0
+        return isinstance(error, asyncio.CancelledError)

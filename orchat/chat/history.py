@@ -1,0 +1,84 @@
+"""A conversation as a list of messages: which calls wait in it, and what of it is sent. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from orchat.messages import ChatMessage, ChatRole, ReasoningContent, ToolCall
+from orchat.messages.parts import Part
+
+_PASSED_OVER = "This call did not run: nobody decided about it."
+
+
+def pending_places(messages: Sequence[ChatMessage]) -> list[int]:
+    """Tell where calls wait for a decision: among the results that end a conversation, and nowhere else."""
+    places = []
+    for at in reversed(range(len(messages))):
+        if not messages[at].is_from(ChatRole.TOOL):
+            break
+        if messages[at].meta.get("pending") is True and messages[at].tool_call_result is not None:
+            places.append(at)
+    return places[::-1]
+
+
+def pending_calls(messages: Sequence[ChatMessage]) -> list[ToolCall]:
+    """List the calls that wait for a decision.
+
+    Examples
+    --------
+    >>> pending_calls([ChatMessage.from_tool("", ToolCall("tide", {}, "call_1"), meta={"pending": True})])[0].id
+    'call_1'
+    """
+    return [result.origin for at in pending_places(messages) for result in messages[at].tool_call_results]
+
+
+def passed_over(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
+    """Return a conversation that goes on without a decision about the calls that waited for one."""
+    result = list(messages)
+    for at in pending_places(messages):
+        [waiting] = messages[at].tool_call_results
+        result[at] = ChatMessage.from_tool(_PASSED_OVER, waiting.origin, error=True)
+    return result
+
+
+def outgoing(messages: Iterable[ChatMessage], model: str) -> list[ChatMessage]:
+    """Return what is sent of a conversation: all but empty answers, and reasoning details of this model only.
+
+    Details that another model signed make a request fail (API section 3.4); nobody accepts an empty answer.
+
+    Examples
+    --------
+    >>> nothing = ChatMessage.from_assistant(None, {"ending": "failed"})
+    >>> [message.text for message in outgoing([ChatMessage.from_user("Hi"), nothing], "vendor/m")]
+    ['Hi']
+    """
+    sent = []
+    for message in messages:
+        if not message.is_from(ChatRole.ASSISTANT):
+            sent.append(message)
+        elif _says_something(message):
+            models = [message.meta[name] for name in ("requested_model", "model") if message.meta.get(name)]
+            sent.append(without_details(message) if models and model not in models else message)
+    return sent
+
+
+def _says_something(message: ChatMessage) -> bool:
+    said = any(not isinstance(part, ReasoningContent) for part in message.parts) and message.text != ""
+    return said or bool(message.tool_calls or message.images or message.audio or message.meta.get("refusal"))
+
+
+def without_details(message: ChatMessage) -> ChatMessage:
+    """Return a message whose reasoning is words only."""
+    if message.reasoning is None or not message.reasoning.extra:
+        return message
+    parts: list[Part] = [
+        ReasoningContent(part.reasoning_text) if isinstance(part, ReasoningContent) else part for part in message.parts
+    ]
+    return ChatMessage(message.role, parts, message.name, message.meta)
+
+
+def shortened(partial: ChatMessage) -> ChatMessage:
+    """Take off what is of no use in pieces: calls without all their arguments, details without their signature."""
+    kept = without_details(partial)
+    parts = [part for part in kept.parts if not isinstance(part, ToolCall)]
+    return ChatMessage(kept.role, parts, kept.name, kept.meta)

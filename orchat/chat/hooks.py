@@ -1,0 +1,91 @@
+"""What the floors above lend to this one: who answers, who shows, and what it costs.
+
+A chat stands below the rooms that know environment, notebooks and catalogues. They leave here what it may ask; code
+that brings its own generator needs none of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Protocol
+
+from orchat.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from orchat.chat.approval import Verdict
+    from orchat.chat.chat import Chat
+    from orchat.chat.money import Price
+    from orchat.chat.reply import Reply
+    from orchat.messages import ChatMessage, ToolCall
+    from orchat.openrouter.generator import OpenRouterChatGenerator
+    from orchat.streaming import StreamingChunk
+    from orchat.tools import Tool
+
+
+class Sink(Protocol):
+    """Shows a turn while it goes on, and may ask a person about tool calls."""
+
+    def start(self, question: ChatMessage | None) -> None:
+        """Begin a turn; there is no question where a parked one goes on."""
+
+    def add(self, chunk: StreamingChunk) -> None:
+        """Show a piece of an answer, or a tool's result (`tool_call_result`)."""
+
+    def ask(self, call: ToolCall, tool: Tool) -> Verdict | Awaitable[Verdict]:
+        """Ask a person about a call; None where nobody can be asked, and the turn parks."""
+
+    def end(self, reply: Reply, error: BaseException | None) -> None:
+        """Show how the turn ended."""
+
+
+Connector = Callable[[str | None], "OpenRouterChatGenerator"]
+
+
+class _Hooks:
+    connect: Connector | None = None
+    show: Callable[[Chat], Sink | None] | None = None
+    price: Price | None = None
+
+
+_hooks = _Hooks()
+
+
+def connect_with(connector: Connector | None) -> None:
+    """Set what makes a generator of a model's name, or of None for the usual one."""
+    _hooks.connect = connector
+
+
+def show_with(viewer: Callable[[Chat], Sink | None] | None) -> None:
+    """Set what gives each turn its sink; None where it is not to be shown."""
+    _hooks.show = viewer
+
+
+def price_with(price: Price | None) -> None:
+    """Set where prices come from."""
+    _hooks.price = price
+
+
+def connected(model: str | None) -> OpenRouterChatGenerator:
+    """Make the generator for a model's name.
+
+    Raises
+    ------
+    ConfigurationError
+        Nobody has told how (a ValueError).
+    """
+    if _hooks.connect is None:
+        raise ConfigurationError(
+            "A chat needs a generator here.",
+            hint="Give it one, or import Chat from orchat, which knows how to connect.",
+        )
+    return _hooks.connect(model)
+
+
+def sink_for(chat: Chat) -> Sink | None:
+    """Return what shows the next turn of a chat."""
+    return None if _hooks.show is None else _hooks.show(chat)
+
+
+def usual_price() -> Price | None:
+    """Return where prices come from."""
+    return _hooks.price

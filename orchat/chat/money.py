@@ -1,0 +1,266 @@
+"""Money: what was charged, and a guard before more is.
+
+What a reply cost is what the endpoint says, never own arithmetic: list prices know nothing of caches, discounts and
+tools. Prices serve for one thing, to estimate the *next* request, which a `Budget` may then refuse. Pure, but for the
+lock that lets several chats share a budget.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from math import ceil
+from typing import Any, TypeAlias
+
+from orchat.errors import BudgetExceededError, ConfigurationError
+from orchat.messages import ChatMessage, TextContent, ToolCall, ToolCallResult
+from orchat.tools import Tool
+
+Price: TypeAlias = Callable[[str, int, int], Decimal | None]
+"""Model, prompt tokens and completion tokens -> USD, or None where the price is not known."""
+
+# Where no cap is sent, an answer is taken to be this long: longer than nearly all.
+_COMPLETION_TOKENS = 4096
+# An image or a file costs about as much as a page or two.
+_MEDIA_TOKENS = 1500
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What was charged, in USD, and for how many responses nobody said.
+
+    Parameters
+    ----------
+    known
+        The sum of what the endpoint told.
+    unknown
+        How many responses it told nothing about: another host, or an answer that was cut.
+
+    Examples
+    --------
+    >>> print(Cost(Decimal("0.00034")) + Cost(unknown=1))
+    $0.00034 + 1 unknown
+    >>> print(Cost(unknown=2), Cost(), sep=", ")
+    unknown, $0
+    """
+
+    known: Decimal = Decimal(0)
+    unknown: int = 0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.known + other.known, self.unknown + other.unknown)
+
+    def __str__(self) -> str:
+        if not self.unknown:
+            return _dollars(self.known)
+        return f"{_dollars(self.known)} + {self.unknown} unknown" if self.known else "unknown"
+
+    @property
+    def total(self) -> float | None:
+        """The sum as a number; None where a part of it is not known."""
+        return None if self.unknown else float(self.known)
+
+    @classmethod
+    def of(cls, usage: object) -> Cost:
+        """Read the cost from an endpoint's ``usage`` (API section 3.5), own provider keys included.
+
+        Examples
+        --------
+        >>> Cost.of({"cost": 0, "is_byok": True, "cost_details": {"upstream_inference_cost": 0.25}}).total
+        0.25
+        """
+        if not isinstance(usage, Mapping):
+            return cls(unknown=1)
+        details = usage.get("cost_details")
+        cost = usage.get("cost")
+        upstream = details.get("upstream_inference_cost") if isinstance(details, Mapping) else None
+        charged = amount(cost)
+        if cost is not None and charged is None:
+            return cls(unknown=1)
+        if usage.get("is_byok") and (extra := amount(upstream)) is not None:
+            return cls((charged or Decimal(0)) + extra)
+        return cls(unknown=1) if charged is None else cls(charged)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form; the sum is a text, so that it stays exact."""
+        return {"known": str(self.known), "unknown": self.unknown}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Cost:
+        """Read `to_dict`'s form.
+
+        Raises
+        ------
+        ConfigurationError
+            It holds no amount, or a negative one (a ValueError).
+        """
+        try:
+            known = Decimal(str(data["known"]))
+        except (KeyError, TypeError, InvalidOperation):
+            known = Decimal(-1)
+        unknown = data.get("unknown", 0) if isinstance(data, Mapping) else 0
+        if not known.is_finite() or known < 0 or not isinstance(unknown, int) or unknown < 0:
+            raise ConfigurationError(f"{data!r:.100} is no cost.")
+        return cls(known, int(unknown))
+
+
+def amount(value: object) -> Decimal | None:
+    """Return a JSON number as an exact amount; None for anything else, and for what is no amount of money.
+
+    Examples
+    --------
+    >>> amount(0.00034), amount("0.5"), amount(True)
+    (Decimal('0.00034'), None, None)
+    """
+    if not isinstance(value, int | float | Decimal) or isinstance(value, bool):
+        return None
+    exact = Decimal(str(value))
+    return exact if exact.is_finite() and exact >= 0 else None
+
+
+def _dollars(value: Decimal) -> str:
+    return f"${value.normalize():f}"
+
+
+class Budget:
+    """A limit that requests are held against before they go out; chats may share one.
+
+    It is a guard, not an account limit: it works with an estimate, and an answer may cost more. Set a limit at the
+    endpoint for what must never happen.
+
+    Parameters
+    ----------
+    limit
+        In USD.
+    spent
+        What counts against it already; where a cost was not told, the estimate counts.
+    allow_unknown
+        Whether to let requests pass whose price nobody knows, and to go on when a response's cost was not told.
+
+    Raises
+    ------
+    ConfigurationError
+        The limit is no amount of money (a ValueError).
+
+    Examples
+    --------
+    >>> budget = Budget(0.01)
+    >>> budget.reserve(Decimal("0.004"), "vendor/m")
+    >>> budget.settle(Decimal("0.004"), Cost(Decimal("0.003")))
+    >>> budget.left
+    Decimal('0.007')
+    >>> budget.reserve(Decimal("0.02"), "vendor/m")
+    Traceback (most recent call last):
+    ...
+    orchat.errors.BudgetExceededError: The next request to `vendor/m` may cost $0.02, and $0.007 of $0.01 is left. \
+Raise max_cost, lower max_tokens, or ask a cheaper model.
+    """
+
+    def __init__(self, limit: float | Decimal, *, spent: Cost | None = None, allow_unknown: bool = False) -> None:
+        if (exact := amount(limit)) is None:
+            raise ConfigurationError(f"{limit!r} is no limit.", hint="max_cost is a number of USD, such as 0.05.")
+        self.limit = exact
+        self.spent = spent or Cost()
+        self.allow_unknown = allow_unknown
+        self._reserved = Decimal(0)
+        self._lock = threading.Lock()
+
+    @classmethod
+    def of(cls, limit: float | Decimal | Budget | None, spent: Cost | None = None) -> Budget | None:
+        """Return a limit as a budget; a budget is itself, and None is none."""
+        return limit if limit is None or isinstance(limit, Budget) else cls(limit, spent=spent)
+
+    def __repr__(self) -> str:
+        return f"Budget({_dollars(self.limit)}, spent={self.spent!s})"
+
+    def __deepcopy__(self, memo: object) -> Budget:
+        return self  # a copy of a chat spends from the same purse
+
+    @property
+    def left(self) -> Decimal:
+        """What is neither spent nor reserved."""
+        return self.limit - self.spent.known - self._reserved
+
+    def reserve(self, estimate: Decimal | None, model: str) -> None:
+        """Set an estimate aside for a request that is about to go out.
+
+        Raises
+        ------
+        BudgetExceededError
+            It does not fit any more, or what it would cost is not known.
+        """
+        with self._lock:
+            if not self.allow_unknown and (estimate is None or self.spent.unknown):
+                what = (
+                    f"What `{model}` costs is not known" if estimate is None else "What was spent is not wholly known"
+                )
+                raise BudgetExceededError(
+                    f"{what}, so that {_dollars(self.limit)} cannot be kept.",
+                    hint="Give max_cost=Budget(limit, allow_unknown=True) to go on without.",
+                )
+            estimate = estimate or Decimal(0)
+            if estimate > self.left or self.left <= 0 < self.spent.known:
+                raise BudgetExceededError(
+                    f"The next request to `{model}` may cost {_dollars(estimate)}, and "
+                    f"{_dollars(max(self.left, Decimal(0)))} of {_dollars(self.limit)} is left.",
+                    hint="Raise max_cost, lower max_tokens, or ask a cheaper model.",
+                )
+            self._reserved += estimate
+
+    def settle(self, estimate: Decimal | None, cost: Cost) -> None:
+        """Put what a request really cost in the place of its estimate, which stays where nobody says."""
+        if cost.unknown and estimate is not None:
+            cost = Cost(cost.known + estimate)
+        with self._lock:
+            self._reserved -= estimate or Decimal(0)
+            self.spent += cost
+
+
+def estimate_request(
+    price: Price | None,
+    model: str,
+    messages: Iterable[ChatMessage],
+    tools: Sequence[Tool] = (),
+    generation_kwargs: Mapping[str, Any] | None = None,
+) -> Decimal | None:
+    """Estimate from above what a request will cost; None where nobody knows the price.
+
+    Examples
+    --------
+    >>> per_token = lambda model, prompt, completion: Decimal(prompt + completion) / 1_000_000
+    >>> estimate_request(per_token, "vendor/m", [ChatMessage.from_user("Hi")], generation_kwargs={"max_tokens": 95})
+    Decimal('0.0001')
+    """
+    if price is None:
+        return None
+    kwargs = generation_kwargs or {}
+    caps = [kwargs.get(name) for name in ("max_tokens", "max_completion_tokens")]
+    completion = max((cap for cap in caps if isinstance(cap, int)), default=_COMPLETION_TOKENS)
+    prompt = sum(map(_message_tokens, messages)) + sum(_tokens(str(tool.tool_spec)) for tool in tools)
+    return price(model, prompt, completion)
+
+
+def _message_tokens(message: ChatMessage) -> int:
+    tokens = 4  # what frames it
+    for part in message.parts:
+        if isinstance(part, TextContent):
+            tokens += _tokens(part.text)
+        elif isinstance(part, ToolCall):
+            tokens += _tokens(f"{part.tool_name}{part.arguments}")
+        elif isinstance(part, ToolCallResult) and isinstance(part.result, str):
+            tokens += _tokens(part.result)
+        elif isinstance(part, ToolCallResult):
+            tokens += sum(_tokens(p.text) if isinstance(p, TextContent) else _MEDIA_TOKENS for p in part.result)
+        elif (reasoning := getattr(part, "reasoning_text", None)) is not None:
+            tokens += _tokens(reasoning)
+        else:
+            tokens += _MEDIA_TOKENS
+    return tokens
+
+
+def _tokens(text: str) -> int:
+    """Guess from above: four letters of English make a token, anything else may be one by itself."""
+    plain = sum(map(str.isascii, text))
+    return ceil(plain / 4) + len(text) - plain

@@ -1,0 +1,31 @@
+"""`ask`: one question without a conversation."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from orchat.chat.approval import Policy
+from orchat.chat.chat import Chat
+from orchat.chat.conversation import Question
+from orchat.chat.money import Budget
+from orchat.chat.reply import Reply
+from orchat.openrouter.generator import OpenRouterChatGenerator, Tools
+
+
+def ask(
+    question: Question,
+    model: OpenRouterChatGenerator | str | None = None,
+    *,
+    system: str | None = None,
+    tools: Tools | None = None,
+    approve: Policy = "ask",
+    max_cost: float | Decimal | Budget | None = None,
+    generation_kwargs: dict[str, Any] | None = None,
+) -> Reply:
+    """Ask one question that nobody remembers; parameters as of `Chat`.
+
+    Nothing can be resumed here, so that tool calls which nobody decides about are rejected.
+    """
+    chat = Chat(model, system, tools, approve, max_cost, generation_kwargs=generation_kwargs)
+    return chat(question, park=False)

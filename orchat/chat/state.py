@@ -1,0 +1,249 @@
+"""A chat <-> versioned JSON data. Restored state is data, never authority.
+
+It may set what was said, the model, sampling parameters and which calls wait. Host, key, headers, callbacks, the code
+of tools, the policy of approval and budgets come from code only: nothing of them is written, and nothing of them read.
+Loading runs nothing and imports nothing. Keys of the top level that are not known survive a round trip.
+
+::
+
+    {"format": "orchat", "version": 1, "name": ..., "model": ..., "parameters": {...}, "messages": [...],
+     "pending": [...], "cost": {"known": "0.00034", "unknown": 0}, "left_out": {"media": 0, "turns": 0}}
+
+Messages are Haystack's JSON. ``pending`` repeats for readers what the messages say.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchat.chat.history import pending_calls, pending_places
+from orchat.chat.money import Cost
+from orchat.errors import ConfigurationError, OrchatError, StateError, redact
+from orchat.messages import ChatMessage, ChatRole, ReasoningContent, TextContent, ToolCall, ToolCallResult
+from orchat.messages.parts import Part
+from orchat.openrouter.generator import OpenRouterChatGenerator
+from orchat.secret import Secret
+
+FORMAT = "orchat"
+VERSION = 1
+
+# What a saved chat may set: how a model draws its words, and nothing about where they come from or who pays.
+SAMPLING = frozenset(
+    {"temperature", "top_p", "top_k", "top_a", "min_p", "seed", "stop", "max_tokens", "max_completion_tokens"}
+    | {"frequency_penalty", "presence_penalty", "repetition_penalty", "logit_bias", "logprobs", "top_logprobs"}
+    | {"reasoning", "verbosity"}
+)
+_KNOWN = frozenset(
+    {"format", "version", "name", "model", "parameters", "messages", "pending", "cost", "left_out", "system"}
+)
+_INLINE = ("base64_image", "base64_data", "base64_audio", "base64_video")
+_MEDIA = {"image": "an image", "file": "a file", "audio": "a sound", "video": "a video"}
+
+
+@dataclass
+class Saved:
+    """What is saved of a chat."""
+
+    messages: list[ChatMessage]
+    name: str | None = None
+    model: str | None = None
+    parameters: dict[str, Any] = field(default_factory=dict)
+    cost: Cost = field(default_factory=Cost)
+    unknown: dict[str, Any] = field(default_factory=dict)
+
+
+def to_dict(saved: Saved, *, secrets: Iterable[str] = (), max_bytes: int | None = None) -> dict[str, Any]:
+    """Return a chat as data; texts that look like keys are redacted.
+
+    Raises
+    ------
+    StateError
+        It is larger than ``max_bytes``, even without media and old turns; or a part of it is no JSON.
+
+    Examples
+    --------
+    >>> data = to_dict(Saved([ChatMessage.from_user("My key is sk-or-v1-0123456789abcdef.")], model="vendor/m"))
+    >>> data["version"], data["messages"][0]["content"]
+    (1, [{'text': 'My key is [redacted].'}])
+    """
+    data: dict[str, Any] = {
+        **saved.unknown,
+        "format": FORMAT,
+        "version": VERSION,
+        "name": saved.name,
+        "model": saved.model,
+        "parameters": {key: value for key, value in saved.parameters.items() if _may_be_set(key, value)},
+        "messages": [message.to_dict() for message in saved.messages],
+        "pending": [call.to_dict() for call in pending_calls(saved.messages)],
+        "cost": saved.cost.to_dict(),
+        "left_out": {"media": 0, "turns": 0},
+    }
+    data = _redacted(data, tuple(secrets))
+    if max_bytes is not None and _size(data) > max_bytes:
+        _shorten(data, max_bytes)
+    return data
+
+
+def from_dict(data: Mapping[str, Any]) -> Saved:
+    """Read `to_dict`'s form; the data stays as it is.
+
+    Raises
+    ------
+    StateError
+        It is of a newer version, of another format, or damaged.
+
+    Examples
+    --------
+    >>> from_dict({"format": "orchat", "version": 2})
+    Traceback (most recent call last):
+    ...
+    orchat.errors.StateError: The chat was saved by a newer orchat (version 2, this one reads 1). Update orchat; the \
+data is untouched.
+    """
+    if not isinstance(data, Mapping) or data.get("format") != FORMAT:
+        raise StateError("This is no saved chat.", hint='It would have {"format": "orchat", "version": 1}.')
+    version = data.get("version")
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise StateError(f"The saved chat has no version that makes sense: {version!r:.50}.")
+    if version > VERSION:
+        raise StateError(
+            f"The chat was saved by a newer orchat (version {version}, this one reads {VERSION}).",
+            hint="Update orchat; the data is untouched.",
+        )
+    data = copy.deepcopy(dict(data))
+    try:
+        messages = [ChatMessage.from_dict(message) for message in data.get("messages") or ()]
+        _check(messages)
+        cost = Cost.from_dict(data["cost"]) if data.get("cost") is not None else Cost()
+    except (OrchatError, TypeError, KeyError, AttributeError, ValueError, RecursionError) as error:
+        raise StateError(f"The saved chat is damaged: {error!s:.200}", hint="The data is untouched.") from None
+    parameters = data.get("parameters")
+    return Saved(
+        messages,
+        name=data.get("name") if isinstance(data.get("name"), str) else None,
+        model=data.get("model") if isinstance(data.get("model"), str) and data["model"] else None,
+        parameters={k: v for k, v in parameters.items() if _may_be_set(k, v)} if isinstance(parameters, dict) else {},
+        cost=cost,
+        unknown={key: value for key, value in data.items() if key not in _KNOWN},
+    )
+
+
+def secrets_of(generator: OpenRouterChatGenerator | None) -> list[str]:
+    """List the values of a generator's secrets, so that they can be hidden whatever they look like."""
+    headers = getattr(generator, "extra_headers", None) or {}
+    values = []
+    for secret in (getattr(generator, "api_key", None), *headers.values()):
+        if isinstance(secret, Secret):
+            with contextlib.suppress(ConfigurationError):  # it is not set: nothing to hide
+                values.append(secret.resolve_value() or "")
+    return [value for value in values if len(value) > 7]
+
+
+def _may_be_set(key: str, value: Any) -> bool:
+    if key not in SAMPLING:
+        return False
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
+
+
+def _check(messages: list[ChatMessage]) -> None:
+    """Refuse a conversation that could not be sent, or shows a person another call than the model made."""
+    made: dict[str, ToolCall] = {}  # by the model's last answer
+    open_ids: set[str] = set()
+    waiting = pending_places(messages)
+    for at, message in enumerate(messages):
+        json.dumps([message.to_dict(), message.to_openai_dict_format()], allow_nan=False)
+        if not isinstance(message.meta, dict) or not all(map(_is_whole, message.parts)):
+            raise ConfigurationError(f"message {at} holds something of a wrong type.")
+        if at not in waiting:
+            message.meta.pop("pending", None)
+        if message.is_from(ChatRole.TOOL):
+            [result] = message.tool_call_results
+            if result.origin.id not in open_ids:
+                raise ConfigurationError(f"message {at} answers no tool call.")
+            if at in waiting and result.origin != made[result.origin.id]:
+                raise ConfigurationError(f"the tool call that waits in message {at} is not the one that was made.")
+            open_ids.remove(result.origin.id)
+            continue
+        made = {str(call.id): call for call in message.tool_calls}
+        if open_ids or message.tool_call_results or len(made) < len(message.tool_calls):
+            raise ConfigurationError(f"the tool calls before message {at} do not match their results.")
+        open_ids = set(made)
+    if open_ids:
+        raise ConfigurationError("the last tool call has no result.")
+
+
+def _is_whole(part: Part) -> bool:
+    """Whether a part's fields are of the types that everybody counts on."""
+    if isinstance(part, ToolCallResult):
+        return isinstance(part.error, bool) and _is_whole(part.origin)
+    if isinstance(part, ToolCall):
+        types = isinstance(part.tool_name, str) and isinstance(part.arguments, dict) and isinstance(part.id, str)
+        return types and isinstance(part.extra, dict | None)
+    if isinstance(part, ReasoningContent):
+        return isinstance(part.reasoning_text, str) and isinstance(part.extra, dict)
+    return not isinstance(part, TextContent) or isinstance(part.text, str)
+
+
+def _redacted(value: Any, secrets: tuple[str, ...], inside: str = "") -> Any:
+    if isinstance(value, str):
+        return redact(value, *secrets)
+    if isinstance(value, Mapping):
+        # A changed letter would break what is opaque, and no key stands in it: media, and what a provider signed.
+        opaque: tuple[str, ...] = _INLINE if inside in _MEDIA else ()
+        if str(value.get("type")).startswith("reasoning."):
+            opaque = ("data", "signature")
+        return {
+            redact(str(k), *secrets): v if k in opaque and isinstance(v, str) else _redacted(v, secrets, str(k))
+            for k, v in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_redacted(item, secrets) for item in value]
+    return value
+
+
+def _size(data: Any) -> int:
+    try:
+        return len(json.dumps(data, ensure_ascii=False, allow_nan=False).encode(errors="replace"))
+    except (TypeError, ValueError) as error:
+        raise StateError(f"The chat holds something that is no JSON: {error}") from None
+
+
+def _shorten(data: dict[str, Any], max_bytes: int) -> None:
+    left_out = data["left_out"]
+    messages: list[dict[str, Any]] = data["messages"]
+    for message in messages:
+        left_out["media"] += _without_media(message["content"])
+        if _size(data) <= max_bytes:
+            return
+    system = [message for message in messages[:1] if message["role"] == "system"]
+    turns = [at for at, message in enumerate(messages) if message["role"] == "user"]
+    for number, at in enumerate(turns[1:], 1):
+        data["messages"] = [*system, *messages[at:]]
+        left_out["turns"] = number
+        if _size(data) <= max_bytes:
+            return
+    raise StateError(f"The last turn alone takes more than {max_bytes} bytes.", hint="Raise max_bytes.")
+
+
+def _without_media(parts: list[Any]) -> int:
+    """Replace inline media by words, also inside of tools' results, and count them."""
+    count = 0
+    for at, part in enumerate(parts):
+        if isinstance(part, dict) and isinstance(result := part.get("tool_call_result"), dict):
+            count += _without_media(result["result"]) if isinstance(result["result"], list) else 0
+            continue
+        for kind, words in _MEDIA.items():
+            inline = part.get(kind) if isinstance(part, dict) else None
+            if isinstance(inline, dict) and any(inline.get(name) for name in _INLINE):
+                parts[at] = {"text": f"[{words} was left out to save space]"}
+                count += 1
+    return count

@@ -1,0 +1,114 @@
+"""Files and addresses that go along with a prompt (``-a``), each as the content part of its type."""
+
+from __future__ import annotations
+
+import difflib
+import mimetypes
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from orchat.errors import ConfigurationError
+from orchat.messages import AudioContent, FileContent, ImageContent, TextContent, VideoContent
+
+UserPart = TextContent | ImageContent | FileContent | AudioContent | VideoContent
+
+MOST_BYTES = 20_000_000
+MOST_TEXT = 400_000  # about a hundred thousand tokens
+
+
+def attachment(where: str) -> UserPart:
+    """Return what is sent for a file or an address.
+
+    An address is never fetched from here: the model's provider does that.
+
+    Parameters
+    ----------
+    where
+        A path, or an http(s) address.
+
+    Raises
+    ------
+    ConfigurationError
+        There is no such file, it is too large, or no model could read it.
+
+    Examples
+    --------
+    >>> attachment("https://example.org/tides.pdf").url
+    'https://example.org/tides.pdf'
+    """
+    if where.startswith(("http://", "https://")):
+        return _by_address(where)
+    path = Path(where).expanduser()
+    if not path.is_file():
+        raise ConfigurationError(f"There is no file {where}.", hint=_near(path))
+    if (size := path.stat().st_size) > MOST_BYTES:
+        raise ConfigurationError(f"{where} has {size:,} bytes.", hint=f"At most {MOST_BYTES:,} can be sent along.")
+    try:
+        return _file(path)
+    except OSError as error:
+        raise ConfigurationError(f"{where} cannot be read: {error.strerror or type(error).__name__}.") from None
+
+
+def label(where: str, part: UserPart) -> str:
+    """Say what was sent, in a few words.
+
+    Examples
+    --------
+    >>> label("plots/tides.png", ImageContent.from_url("https://example.org/tides.png"))
+    'tides.png (image)'
+    """
+    name = Path(urlsplit(where).path).name or where
+    return f"{name} ({type(part).__name__.removesuffix('Content').lower()})"
+
+
+def _kind(name: str) -> tuple[str, str]:
+    mime_type = mimetypes.guess_type(name)[0] or ""
+    return mime_type, mime_type.partition("/")[0]
+
+
+def _by_address(url: str) -> UserPart:
+    mime_type, kind = _kind(urlsplit(url).path)
+    if kind == "image":
+        return ImageContent.from_url(url)
+    if kind == "video":
+        return VideoContent.from_url(url)
+    if kind == "audio":
+        raise ConfigurationError("Sound cannot be sent by its address.", hint="Save it, and attach the file.")
+    if mime_type in {"text/html", "application/json"} or (kind == "text"):
+        raise ConfigurationError(f"A page such as {url} cannot be attached.", hint="With --web the model can read it.")
+    return FileContent.from_url(url)  # what has no ending is most often a PDF
+
+
+def _file(path: Path) -> UserPart:
+    mime_type, kind = _kind(path.name)
+    if kind == "image" and mime_type != "image/svg+xml":
+        return ImageContent.from_file_path(path)
+    if kind == "audio":
+        return AudioContent.from_file_path(path)
+    if kind == "video" and path.suffix != ".ts":  # which is TypeScript here
+        return VideoContent.from_file_path(path)
+    data = path.read_bytes()
+    if data.startswith(b"%PDF-"):
+        return FileContent.from_file_path(path)
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        raise ConfigurationError(
+            f"{path.name} is neither text, image, PDF, sound nor video, so no model could read it."
+        )
+    if len(text) > MOST_TEXT:
+        raise ConfigurationError(
+            f"{path.name} has {len(text):,} characters.", hint=f"At most {MOST_TEXT:,} can be sent along: send a part."
+        )
+    return TextContent(f"The file {path.name}:\n\n{text}\n\n(The end of {path.name}.)\n\n")
+
+
+def _near(path: Path) -> str:
+    try:
+        names = [entry.name for entry in path.parent.iterdir()]
+    except OSError:
+        return f"There is no folder {path.parent} either."
+    near = difflib.get_close_matches(path.name, names, n=1)
+    return f"Did you mean {path.parent / near[0]}?" if near else f"Paths begin at {Path.cwd()}."

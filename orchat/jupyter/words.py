@@ -1,0 +1,73 @@
+"""The words of a magic's line: split as a shell does, but JSON needs no quotes. It knows no option."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterator
+
+from IPython.core.error import UsageError
+
+_WORD = re.compile(r"(?:[^\s'\"\\]|\\.|'[^']*'|\"(?:[^\"\\]|\\.)*\")+")
+_JSON_AHEAD = re.compile(r"(?:--?)?(?:[\w.-]+=)?(?=[\[{])")
+
+
+def words(line: str) -> list[str]:
+    r"""Split a line as a shell does, but keep JSON that is not in quotes.
+
+    Raises
+    ------
+    UsageError
+        A quotation does not end.
+
+    Examples
+    --------
+    >>> words('-s "Be brief." -p stop=["a b", "c"] --provider {"sort": "price"}')
+    ['-s', 'Be brief.', '-p', 'stop=["a b", "c"]', '--provider', '{"sort": "price"}']
+    """
+    return [word for word, _ in _words(line)]
+
+
+def split_prompt(line: str) -> tuple[str, str | None]:
+    """Part a line at its first ``--``; the prompt is None where there is none.
+
+    Examples
+    --------
+    >>> split_prompt('some/model -s "a -- b" -- why is the sky blue?')
+    ('some/model -s "a -- b" ', 'why is the sky blue?')
+    """
+    for word, start in _words(line):
+        if word == "--":
+            return line[:start], line[start + 2 :].strip()
+    return line, None
+
+
+def _words(line: str) -> Iterator[tuple[str, int]]:
+    at = 0
+    while at < len(line):
+        if line[at].isspace():
+            at += 1
+            continue
+        start, end = at, _json_end(line, at)
+        if end is not None:
+            yield line[start:end], start
+            at = end
+            continue
+        match = _WORD.match(line, at)
+        at = match.end() if match else at
+        if match is None or (at < len(line) and not line[at].isspace()):
+            raise UsageError(f"No closing quotation in: {line.strip()}")
+        yield "".join(shlex.split(match[0])), start
+
+
+def _json_end(line: str, start: int) -> int | None:
+    """Return where a word ends that holds a JSON object or list; None where it holds none."""
+    ahead = _JSON_AHEAD.match(line, start)
+    if ahead is None:
+        return None
+    try:
+        _, end = json.JSONDecoder().raw_decode(line, ahead.end())
+    except (ValueError, RecursionError):
+        return None
+    return end if end == len(line) or line[end].isspace() else None

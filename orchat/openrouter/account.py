@@ -1,0 +1,270 @@
+"""The account: what a key may still spend, the credits, and the figures of a call (API section 7.2).
+
+Sums are exact decimals in USD. What is not said, or in a form unknown here, is None; ``raw`` holds all that came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from orchat.errors import ConfigurationError, ProviderError
+from orchat.openrouter.endpoint import Endpoint, Query
+from orchat.openrouter.prices import amount
+
+__all__ = [
+    "Credits",
+    "Generation",
+    "KeyStatus",
+    "credits",
+    "credits_async",
+    "generation",
+    "generation_async",
+    "key_status",
+    "key_status_async",
+]
+
+# A call's figures come with delay: half a second, doubled each time, makes about 15 s.
+_GENERATION_RETRIES = 5
+_KEY = Query("/key", absent="This host keeps no account of its keys.", needs_key=True)
+_CREDITS = Query("/credits", absent="This host keeps no account of credits.", needs_key=True)
+
+
+@dataclass(frozen=True)
+class KeyStatus:
+    """What a key may do and has spent.
+
+    Parameters
+    ----------
+    label
+        How the account's pages name the key.
+    limit
+        What it may spend. None means that this key has no limit of its own, not that there is credit.
+    limit_remaining
+        What is left of the limit; None without one.
+    resets
+        How often the limit starts anew: ``daily``, ``weekly``, ``monthly``, or None for never.
+    usage
+        What it has spent in all.
+    is_free_tier
+        Whether the account never bought credits: then free models have 50 requests a day, not 1000.
+    expires_at
+        When it ends.
+    raw
+        All that the endpoint said.
+    """
+
+    label: str | None = None
+    limit: Decimal | None = None
+    limit_remaining: Decimal | None = None
+    resets: str | None = None
+    usage: Decimal | None = None
+    is_free_tier: bool | None = None
+    expires_at: datetime | None = None
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def next_reset(self, now: datetime | None = None) -> datetime | None:
+        """Return when the limit starts anew: at midnight UTC, weeks on Monday; None if never.
+
+        Examples
+        --------
+        >>> KeyStatus(resets="weekly").next_reset(datetime(2026, 8, 20, 9, tzinfo=UTC)).isoformat()
+        '2026-08-24T00:00:00+00:00'
+        """
+        midnight = (now or datetime.now(UTC)).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        match self.resets:
+            case "daily":
+                return midnight + timedelta(days=1)
+            case "weekly":
+                return midnight + timedelta(days=7 - midnight.weekday())
+            case "monthly":
+                return (midnight.replace(day=1) + timedelta(days=32)).replace(day=1)
+        return None
+
+
+@dataclass(frozen=True)
+class Credits:
+    """What an account bought and used.
+
+    Examples
+    --------
+    >>> Credits(Decimal("10"), Decimal("2.5")).balance
+    Decimal('7.5')
+    """
+
+    total_credits: Decimal | None = None
+    total_usage: Decimal | None = None
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def balance(self) -> Decimal | None:
+        """What is left; less than nothing stops free models as well."""
+        if self.total_credits is None or self.total_usage is None:
+            return None
+        return self.total_credits - self.total_usage
+
+
+@dataclass(frozen=True)
+class Generation:
+    """The figures of one call, as the endpoint billed it.
+
+    Parameters
+    ----------
+    id
+        The call's id: a reply's ``meta["id"]`` or an error's ``generation_id``.
+    model, provider
+        Who answered.
+    cost
+        What it cost.
+    prompt_tokens, completion_tokens
+        The tokens in and out by the model's own count, where that is told.
+    finish_reason
+        Why it ended.
+    cancelled
+        Whether the client left before it ended.
+    created_at
+        When it began.
+    raw
+        All that the endpoint said.
+    """
+
+    id: str | None = None
+    model: str | None = None
+    provider: str | None = None
+    cost: Decimal | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    finish_reason: str | None = None
+    cancelled: bool | None = None
+    created_at: datetime | None = None
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+def key_status(endpoint: Endpoint) -> KeyStatus:
+    """Ask what the endpoint's key may still spend.
+
+    Raises
+    ------
+    MissingKeyError
+        There is no key (a ValueError); nothing was sent.
+    APIError
+        The endpoint refused, failed, or could not be reached.
+    """
+    return _read_key(endpoint.get(_KEY))
+
+
+async def key_status_async(endpoint: Endpoint) -> KeyStatus:
+    """Like `key_status`, on the running event loop."""
+    return _read_key(await endpoint.get_async(_KEY))
+
+
+def credits(endpoint: Endpoint) -> Credits:  # noqa: A001 - the API's word
+    """Ask what credits the account has; an ordinary key may be refused. Raises as `key_status`."""
+    return _read_credits(endpoint.get(_CREDITS))
+
+
+async def credits_async(endpoint: Endpoint) -> Credits:
+    """Like `credits`, on the running event loop."""
+    return _read_credits(await endpoint.get_async(_CREDITS))
+
+
+def generation(endpoint: Endpoint, id: str, *, max_retries: int = _GENERATION_RETRIES) -> Generation:  # noqa: A002
+    """Ask for the figures of a call; as they come with delay, a 404 is tried again.
+
+    Parameters
+    ----------
+    endpoint
+        Where the call was made.
+    id
+        Its id.
+    max_retries
+        How often to ask again; the default takes about 15 s.
+
+    Raises
+    ------
+    NotFoundError
+        They have not come yet, or never will.
+    MissingKeyError, APIError
+        As `key_status`.
+    """
+    return _read_generation(endpoint.get(_generation_query(id, max_retries)))
+
+
+async def generation_async(endpoint: Endpoint, id: str, *, max_retries: int = _GENERATION_RETRIES) -> Generation:  # noqa: A002
+    """Like `generation`, on the running event loop."""
+    return _read_generation(await endpoint.get_async(_generation_query(id, max_retries)))
+
+
+def _generation_query(id: str, max_retries: int) -> Query:  # noqa: A002
+    if not isinstance(id, str) or not id.strip():
+        raise ConfigurationError(f"{id!r} is no generation's id.", hint="It looks like gen-1772000000-abc.")
+    absent = "The figures of a call come with delay, those of free models sometimes never: try again in a minute."
+    parameters = {"id": id.strip()}
+    return Query("/generation", parameters, absent, True, max_retries=max_retries, transient=frozenset({404}))
+
+
+def _read_key(data: Any) -> KeyStatus:
+    data = _object(data, "/key")
+    return KeyStatus(
+        label=_text(data, "label"),
+        limit=amount(data.get("limit")),
+        limit_remaining=amount(data.get("limit_remaining")),
+        resets=_text(data, "limit_reset"),
+        usage=amount(data.get("usage")),
+        is_free_tier=_flag(data, "is_free_tier"),
+        expires_at=_moment(data, "expires_at"),
+        raw=data,
+    )
+
+
+def _read_credits(data: Any) -> Credits:
+    data = _object(data, "/credits")
+    return Credits(amount(data.get("total_credits")), amount(data.get("total_usage")), data)
+
+
+def _read_generation(data: Any) -> Generation:
+    data = _object(data, "/generation")
+    return Generation(
+        id=_text(data, "id"),
+        model=_text(data, "model"),
+        provider=_text(data, "provider_name"),
+        cost=amount(data.get("total_cost")),
+        prompt_tokens=_count(data, "native_tokens_prompt", "tokens_prompt"),
+        completion_tokens=_count(data, "native_tokens_completion", "tokens_completion"),
+        finish_reason=_text(data, "finish_reason"),
+        cancelled=_flag(data, "cancelled"),
+        created_at=_moment(data, "created_at"),
+        raw=data,
+    )
+
+
+def _object(data: Any, path: str) -> dict[str, Any]:
+    if not isinstance(data, dict):
+        raise ProviderError(f"The reply to {path} holds no figures.", hint="Is the base URL right?")
+    return data
+
+
+def _text(data: Mapping[str, Any], name: str) -> str | None:
+    value = data.get(name)
+    return value if isinstance(value, str) else None
+
+
+def _flag(data: Mapping[str, Any], name: str) -> bool | None:
+    value = data.get(name)
+    return value if isinstance(value, bool) else None
+
+
+def _count(data: Mapping[str, Any], *names: str) -> int | None:
+    values = (data.get(name) for name in names)
+    return next((value for value in values if isinstance(value, int) and not isinstance(value, bool)), None)
+
+
+def _moment(data: Mapping[str, Any], name: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(_text(data, name) or "")
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,327 @@
+"""A chat remembers, streams, and says clearly what it will not do."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchat.chat import Chat, ask
+from orchat.chat.hooks import connect_with
+from orchat.errors import ConfigurationError, MissingKeyError, ProviderError, TurnInProgressError
+from orchat.messages import ChatMessage, ImageContent
+from orchat.openrouter.generator import OpenRouterChatGenerator
+from tests.chat.conftest import Make
+from tests.chat.ways import KEY, Way
+from tests.openrouter_server import PNG, ScriptedOpenRouter, error, text, url_citation
+
+
+def sent(openrouter: ScriptedOpenRouter) -> list[tuple[str, Any]]:
+    """Who said what in the latest request."""
+    return [(message["role"], message["content"]) for message in openrouter.request.json["messages"]]
+
+
+def test_it_remembers(make: Make, way: Way, openrouter: ScriptedOpenRouter) -> None:
+    chat = make(system="Be brief.")
+    openrouter.answers(text("The Humber."), text("62 km."))
+    assert way.ask(chat, "Name a river.").text == "The Humber."
+    reply = way.ask(chat, "How long?")
+    assert sent(openrouter) == [
+        ("system", "Be brief."),
+        ("user", "Name a river."),
+        ("assistant", "The Humber."),
+        ("user", "How long?"),
+    ]
+    assert (reply.text, reply.ending, [m.text for m in reply.messages]) == (
+        "62 km.",
+        "finished",
+        ["How long?", "62 km."],
+    )
+    assert [message.text for message in chat.messages][-1] == "62 km."
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        ["What is this?", ImageContent.from_url(PNG)],
+        ChatMessage.from_user(content_parts=["What is this?", ImageContent.from_url(PNG)]),
+    ],
+    ids=["parts", "message"],
+)
+def test_a_question_may_have_parts(chat: Chat, way: Way, openrouter: ScriptedOpenRouter, question: Any) -> None:
+    way.ask(chat, question)
+    [(role, content)] = sent(openrouter)
+    assert (role, [part["type"] for part in content]) == ("user", ["text", "image_url"])
+
+
+def test_a_question_may_be_one_part(chat: Chat, way: Way, openrouter: ScriptedOpenRouter) -> None:
+    way.ask(chat, ImageContent.from_url(PNG))
+    assert [part["type"] for part in sent(openrouter)[0][1]] == ["image_url"]
+
+
+def test_a_turn_begins_with_a_user(chat: Chat, way: Way) -> None:
+    with pytest.raises(ConfigurationError, match="begins with a user's message, not one of role assistant"):
+        way.ask(chat, ChatMessage.from_assistant("Hi"))
+    with pytest.raises(TypeError, match="int"):
+        way.ask(chat, 42)
+
+
+def test_it_streams(chat: Chat, way: Way, openrouter: ScriptedOpenRouter) -> None:
+    openrouter.answers(text("The Humber flows."))
+    chunks, reply = way.stream(chat)
+    assert "".join(chunk.content for chunk in chunks) == reply.text == "The Humber flows."
+    assert chat.messages[-1] is reply.message
+
+
+def test_the_iterators_work_without_with(chat: Chat, openrouter: ScriptedOpenRouter) -> None:
+    openrouter.answers(text("One two"), text("Three four"))
+    assert [chunk.content for chunk in chat.stream("Hi") if chunk.content] == ["One", " two"]
+    stream = chat.stream("Hi")
+    assert stream.reply.text == ""
+    assert next(stream).content == "Three"
+    stream.close()
+    assert (stream.reply.text, stream.reply.ending) == ("Three", "stopped")
+
+
+async def anext_of(chat: Chat) -> tuple[str, str]:
+    """Take one chunk and leave."""
+    stream = chat.stream_async("Hi")
+    chunk = await anext(stream)
+    await stream.aclose()
+    return chunk.content, stream.reply.ending
+
+
+def test_the_async_iterator_works_by_hand(chat: Chat, way: Way, openrouter: ScriptedOpenRouter) -> None:
+    openrouter.answers(text("Three four"))
+    assert way.runner.run(anext_of(chat)) == ("Three", "stopped")
+
+
+def test_options_hold_for_one_turn(make: Make, way: Way, openrouter: ScriptedOpenRouter) -> None:
+    chat = make(generation_kwargs={"temperature": 0, "seed": 7})
+    way.ask(chat, generation_kwargs={"temperature": 1})
+    assert (openrouter.request.json["temperature"], openrouter.request.json["seed"]) == (1, 7)
+    way.ask(chat)
+    assert openrouter.request.json["temperature"] == 0
+
+
+def test_the_model_may_change(chat: Chat, way: Way, openrouter: ScriptedOpenRouter) -> None:
+    assert chat.model == "vendor/m"
+    chat.model = "vendor/other"
+    way.ask(chat)
+    assert (openrouter.request.json["model"], chat.model) == ("vendor/other", "vendor/other")
+    chat.generation_kwargs["model"] = "vendor/third"
+    assert chat.model == "vendor/third"
+    chat.model = None
+    assert chat.model == "vendor/m"
+
+
+def test_reasoning_details_go_back_to_the_model_that_wrote_them_only(
+    chat: Chat, way: Way, openrouter: ScriptedOpenRouter
+) -> None:
+    openrouter.answers(text("Yes.", reasoning="Hm.", signature="abc"))
+    way.ask(chat)
+    way.ask(chat)
+    assert openrouter.request.json["messages"][1]["reasoning_details"][0]["signature"] == "abc"
+    chat.model = "vendor/other"
+    way.ask(chat)
+    assert "reasoning_details" not in openrouter.request.json["messages"][1]
+    assert chat.messages[1].reasoning.extra["reasoning_details"]  # type: ignore[union-attr]
+
+
+def test_a_reply_tells_all(chat: Chat, way: Way, openrouter: ScriptedOpenRouter) -> None:
+    odd = [{"type": "url_citation"}, {"type": "url_citation", "url_citation": {"url": 7}}, "odd"]
+    source = url_citation("https://example.org/tides", title="Tides")
+    openrouter.answers(text("Yes.", reasoning="Hm.", images=[PNG], annotations=[source]))
+    reply = way.ask(chat)
+    assert [(each.url, each.title) for each in reply.citations] == [("https://example.org/tides", "Tides")]
+    assert (reply.reasoning, len(reply.images), reply.raw["role"]) == ("Hm.", 1, "assistant")
+    reply.message.meta["annotations"] = odd
+    assert reply.citations == []
+    reply.message.meta["annotations"] = "odd"
+    assert reply.citations == []
+
+
+# -- one turn at a time ---------------------------------------------------------------------------------------------
+
+
+def test_a_busy_chat_says_so(chat: Chat, way: Way, openrouter: ScriptedOpenRouter) -> None:
+    gate = threading.Event()
+    openrouter.answers(text("Slow.").held(gate))
+    asking = threading.Thread(target=chat, args=("Hi",))
+    asking.start()
+    openrouter.wait_for_requests(1)
+    refused = []
+
+    def ask_as_well() -> None:
+        with pytest.raises(TurnInProgressError):
+            chat("Me too")
+        refused.append(True)
+
+    threads = [threading.Thread(target=ask_as_well) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with pytest.raises(TurnInProgressError):
+        way.ask(chat)
+    for change in (chat.reset, chat.undo):
+        with pytest.raises(TurnInProgressError, match="busy with another turn"):
+            change()
+    with pytest.raises(TurnInProgressError):
+        chat.messages = []
+    assert [message.text for message in chat.messages] == ["Hi"]
+    gate.set()
+    asking.join()
+    assert (len(refused), len(chat.messages)) == (8, 2)
+
+
+def test_a_stream_that_nobody_asks_holds_nothing(chat: Chat, way: Way) -> None:
+    chat.stream("never asked")
+    assert way.ask(chat).text
+
+
+# -- failures -------------------------------------------------------------------------------------------------------
+
+
+def test_a_question_that_nothing_came_of_can_be_asked_again(
+    chat: Chat, way: Way, openrouter: ScriptedOpenRouter
+) -> None:
+    openrouter.answers(error(503), text("Now."))
+    with pytest.raises(ProviderError):
+        way.ask(chat)
+    assert chat.messages == []
+    assert chat.cost.total == 0
+    assert way.ask(chat).text == "Now."
+    assert sent(openrouter) == [("user", "Hi")]
+
+
+def test_connections_that_fail_cost_nothing(way: Way) -> None:
+    chat = Chat(OpenRouterChatGenerator(api_key=None, api_base_url="http://127.0.0.1:9", max_retries=0))
+    with pytest.raises(Exception, match=r"127\.0\.0\.1"):
+        way.ask(chat)
+    assert (chat.messages, chat.cost.total) == ([], 0)
+
+
+def test_what_makes_no_sense_is_refused() -> None:
+    with pytest.raises(TypeError, match="a generator or a model's name, not int"):
+        Chat(7)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="max_rounds=0"):
+        Chat("vendor/m", max_rounds=0)
+    with pytest.raises(ConfigurationError, match="approve='sometimes'"):
+        Chat("vendor/m", approve="sometimes")  # type: ignore[arg-type]
+
+
+# -- what was said --------------------------------------------------------------------------------------------------
+
+
+def test_undo_reset_and_fork(make: Make, way: Way, openrouter: ScriptedOpenRouter) -> None:
+    chat = make(system="Be brief.", name="tides")
+    openrouter.answers(text("One."), text("Two."), text("Three."))
+    way.ask(chat, "1")
+    way.ask(chat, "2")
+    twin = chat.fork("twin")
+    assert [message.text for message in chat.undo()] == ["2", "Two."]
+    assert [message.text for message in chat.messages] == ["Be brief.", "1", "One."]
+    way.ask(twin, "3")
+    assert [message.text for message in twin.messages][-3:] == ["Two.", "3", "Three."]
+    assert (twin.name, len(chat.messages)) == ("twin", 3)
+    assert twin.cost.total == 0.00004
+    twin.messages[0].meta["x"] = 1
+    assert "x" not in chat.messages[0].meta
+    chat.reset()
+    assert [message.text for message in chat.messages] == ["Be brief."]
+    assert chat.undo() == []
+    assert repr(chat) == "Chat('tides', model='vendor/m', messages=1, cost=$0.00008)"
+
+
+def test_messages_may_be_set(chat: Chat, way: Way, openrouter: ScriptedOpenRouter) -> None:
+    mine = [ChatMessage.from_user("1"), ChatMessage.from_assistant("One.")]
+    chat.messages = mine
+    way.ask(chat, "2")
+    assert [content for _, content in sent(openrouter)] == ["1", "One.", "2"]
+    assert mine[1] is not chat.messages[1]
+    with pytest.raises(TypeError):
+        chat.messages = ["Hi"]  # type: ignore[list-item]
+
+
+# -- who answers ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def _environment(openrouter: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENROUTER_API_KEY", KEY)
+    monkeypatch.setenv("OPENROUTER_BASE_URL", openrouter.base_url)
+    monkeypatch.delenv("ORCHAT_MODEL", raising=False)
+
+
+@pytest.mark.usefixtures("_environment")
+def test_a_models_name_is_enough(way: Way, openrouter: ScriptedOpenRouter) -> None:
+    from orchat import Chat as FrontDoorChat
+
+    chat = FrontDoorChat("vendor/m")
+    assert way.ask(chat).text
+    assert openrouter.request.json["model"] == "vendor/m"
+    chat.model = "vendor/other"
+    way.ask(chat)
+    assert openrouter.request.json["model"] == "vendor/other"
+    usual = FrontDoorChat()
+    assert usual.model is None
+    way.ask(usual)
+    assert usual.model == "openai/gpt-4o-mini"
+
+
+@pytest.mark.usefixtures("_environment")
+def test_in_a_fresh_script(openrouter: ScriptedOpenRouter) -> None:
+    code = "from orchat import Chat, ask; print(Chat('vendor/m')('hi'), ask('hi').cost)"
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, cwd=root, check=True
+    )
+    assert (done.stdout, done.stderr) == ("The Humber flows past Hull into the North Sea. 4e-05\n", "")
+
+
+def test_without_a_key_the_hint_names_the_ways_on(monkeypatch: pytest.MonkeyPatch, way: Way) -> None:
+    from orchat import Chat as FrontDoorChat
+
+    for name in ("OPENROUTER_API_KEY", "OPENROUTER_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(MissingKeyError, match="embedded model"):
+        way.ask(FrontDoorChat())
+
+
+def test_without_a_connector_a_generator_is_needed(way: Way) -> None:
+    from orchat.connect import connect
+
+    connect_with(None)
+    try:
+        with pytest.raises(ConfigurationError, match="needs a generator here"):
+            way.ask(Chat("vendor/m"))
+    finally:
+        connect_with(connect)
+
+
+def test_ask_remembers_nothing(generator: OpenRouterChatGenerator, openrouter: ScriptedOpenRouter) -> None:
+    assert ask("Hi", generator, system="Be brief.", generation_kwargs={"seed": 7}).text
+    assert sent(openrouter) == [("system", "Be brief."), ("user", "Hi")]
+    assert openrouter.request.json["seed"] == 7
+
+
+@pytest.mark.parametrize(
+    ("host", "told"),
+    [
+        ("https://openrouter.ai/api/v1", True),
+        ("https://eu.openrouter.ai/api/v1", True),
+        (None, True),
+        ("https://example.org", False),
+    ],
+)
+def test_the_session_is_told_to_openrouter_only(host: str | None, told: bool) -> None:
+    chat = Chat(OpenRouterChatGenerator(api_key=None, api_base_url=host))
+    first, second = (chat._means({}, None).generation_kwargs.get("session_id") for _ in range(2))
+    assert first == second
+    assert (first is not None) == told
+    assert chat.fork()._session != chat._session

@@ -1,0 +1,223 @@
+"""The cost is the endpoint's own, unknown is not nothing, and a budget refuses before anything is sent."""
+
+from __future__ import annotations
+
+import copy
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from orchat.chat import Budget, Cost
+from orchat.chat.hooks import price_with, usual_price
+from orchat.chat.money import amount, estimate_request
+from orchat.errors import APIConnectionError, BudgetExceededError, ConfigurationError, ProviderError
+from orchat.messages import AudioContent, ChatMessage, ImageContent, TextContent, ToolCall
+from tests.chat.conftest import Make
+from tests.chat.test_tools import HULL
+from tests.chat.tools import Log
+from tests.chat.ways import Way
+from tests.openrouter_server import (
+    PNG,
+    ScriptedOpenRouter,
+    calls,
+    done,
+    error,
+    event,
+    finish,
+    stream,
+    text,
+    usage_object,
+)
+
+
+def per_token(model: str, prompt: int, completion: int) -> Decimal | None:
+    """A dollar for a thousand tokens; nobody knows what the model `vendor/odd` costs."""
+    return None if model == "vendor/odd" else Decimal(prompt + completion) / 1000
+
+
+@pytest.mark.parametrize(
+    ("cost", "written"),
+    [
+        (Cost(), "$0"),
+        (Cost(Decimal("0.00034")), "$0.00034"),
+        (Cost(Decimal(10)), "$10"),
+        (Cost(unknown=3), "unknown"),
+        (Cost(Decimal("0.5"), 1), "$0.5 + 1 unknown"),
+    ],
+)
+def test_a_cost_in_words(cost: Cost, written: str) -> None:
+    assert str(cost) == written
+    assert Cost.from_dict(cost.to_dict()) == cost
+    assert (cost.total is None) == bool(cost.unknown)
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        {},
+        {"known": "-1"},
+        {"known": "NaN"},
+        {"known": "1", "unknown": -1},
+        {"known": "1", "unknown": "x"},
+        {"known": []},
+    ],
+)
+def test_a_damaged_cost_is_refused(damaged: Any) -> None:
+    with pytest.raises(ConfigurationError, match="is no cost"):
+        Cost.from_dict(damaged)
+
+
+@pytest.mark.parametrize("value", [None, "1", True, float("nan"), float("inf"), -1, -0.5])
+def test_what_is_no_amount(value: Any) -> None:
+    assert amount(value) is None
+
+
+def test_sums_are_exact() -> None:
+    assert str(sum((Cost.of({"cost": 0.1}) for _ in range(10)), Cost())) == "$1"
+
+
+def test_an_unknown_cost_is_never_nothing(make: Make, way: Way, openrouter: ScriptedOpenRouter) -> None:
+    chat = make()
+    openrouter.answers(text("One.", usage=usage_object(cost=None)), stream(event("Two."), finish("stop"), done()))
+    first = way.ask(chat)
+    assert (first.cost, str(first.spent)) == (None, "unknown")
+    way.ask(chat)
+    way.ask(chat)
+    assert (str(chat.cost), chat.cost.total) == ("$0.00004 + 2 unknown", None)
+
+
+def test_own_provider_keys_count(make: Make, way: Way, openrouter: ScriptedOpenRouter) -> None:
+    chat = make()
+    openrouter.answers(text("One.", usage=usage_object(cost=0.5, is_byok=True, upstream_cost=0.25)))
+    assert way.ask(chat).cost == chat.cost.total == 0.75
+
+
+# -- budgets --------------------------------------------------------------------------------------------------------
+
+
+def test_a_request_that_may_cost_too_much_is_not_sent(make: Make, way: Way, openrouter: ScriptedOpenRouter) -> None:
+    chat = make(max_cost=0.1, price=per_token)
+    with pytest.raises(BudgetExceededError, match=r"`vendor/m` may cost \$4\..*, and \$0\.1 of \$0\.1 is left"):
+        way.ask(chat)
+    assert (openrouter.requests, chat.messages, chat.cost) == ([], [], Cost())
+    assert way.ask(chat, generation_kwargs={"max_tokens": 50}).text
+    assert chat.budget.left == Decimal("0.09996")  # type: ignore[union-attr]
+
+
+def test_a_limit_for_one_turn(make: Make, way: Way, openrouter: ScriptedOpenRouter) -> None:
+    chat = make(price=per_token)
+    with pytest.raises(BudgetExceededError):
+        way.ask(chat, max_cost=0.1)
+    assert way.ask(chat).text
+    chat = make(price=per_token, max_cost=Budget(100))
+    with pytest.raises(BudgetExceededError):
+        way.ask(chat, max_cost=0.1)
+    assert chat.budget.left == 100  # type: ignore[union-attr]  # what was reserved is free again
+
+
+def test_a_tool_loop_ends_where_the_money_does(make: Make, way: Way, openrouter: ScriptedOpenRouter) -> None:
+    spent = usage_object(cost=0.06)
+    openrouter.always(calls(HULL, usage=spent))
+    log = Log()
+    chat = make(tools=[log.tide()], approve="always", price=per_token, generation_kwargs={"max_tokens": 1})
+    with pytest.raises(BudgetExceededError):
+        way.ask(chat, max_cost=0.2)
+    assert 1 <= len(openrouter.requests) <= 3
+    assert chat.cost.known == Decimal("0.06") * len(openrouter.requests)
+    assert chat.messages[-1].tool_call_result.result == "Hull: 14:10"  # type: ignore[union-attr]
+    openrouter.always(text("There."))
+    assert way.ask(chat, "Go on.").text == "There."
+
+
+def test_an_unknown_price_is_refused_unless_allowed(make: Make, way: Way, openrouter: ScriptedOpenRouter) -> None:
+    for chat in (make(max_cost=1, price=per_token, generation_kwargs={"model": "vendor/odd"}), make(max_cost=1)):
+        with pytest.raises(BudgetExceededError, match="costs is not known, so that"):
+            way.ask(chat)
+    assert openrouter.requests == []
+    assert way.ask(make(max_cost=Budget(1, allow_unknown=True))).text
+
+
+def test_where_nobody_tells_the_cost_the_estimate_counts(make: Make, way: Way, openrouter: ScriptedOpenRouter) -> None:
+    chat = make(max_cost=1, price=per_token, generation_kwargs={"max_tokens": 395})
+    openrouter.answers(text("One.", usage=usage_object(cost=None)), stream(event("Two.")).ending("reset"))
+    way.ask(chat)
+    assert chat.budget.left == Decimal("0.6")  # type: ignore[union-attr]
+    with pytest.raises(APIConnectionError):
+        way.ask(chat)
+    assert Decimal("0.1") < chat.budget.left < Decimal("0.2")  # type: ignore[union-attr]
+    assert str(chat.cost) == "unknown"
+
+
+def test_what_was_spent_before_and_is_not_known_is_refused(make: Make, way: Way) -> None:
+    with pytest.raises(BudgetExceededError, match="What was spent is not wholly known"):
+        way.ask(make(max_cost=Budget(100, spent=Cost(unknown=1)), price=per_token))
+
+
+def test_what_is_used_up_is_used_up(make: Make, way: Way, openrouter: ScriptedOpenRouter) -> None:
+    budget = Budget(0.01)
+    free = make(max_cost=budget, price=lambda *_: Decimal(0))
+    openrouter.answers(text("One.", usage=usage_object(cost=0.02)), text("Two."))
+    way.ask(free)
+    assert budget.left == Decimal("-0.01")
+    with pytest.raises(BudgetExceededError, match=r"may cost \$0, and \$0 of \$0.01 is left"):
+        way.ask(free)
+
+
+def test_chats_share_a_budget_and_parallel_requests_reserve(make: Make, way: Way) -> None:
+    budget = Budget(10)
+    first, second = make(max_cost=budget, price=per_token), make(max_cost=budget, price=per_token)
+    with first.stream("Hi") as one:
+        next(one)
+        assert budget.left < 6
+        with second.stream("Hi") as two:
+            next(two)
+            with pytest.raises(BudgetExceededError):
+                way.ask(first.fork())
+    assert Decimal(1) < budget.left < Decimal(2)  # both were left before their usage came
+    assert copy.deepcopy(budget) is budget
+    assert repr(budget) == f"Budget($10, spent={budget.spent})"
+
+
+def test_a_refused_request_gives_its_reserve_back(make: Make, way: Way, openrouter: ScriptedOpenRouter) -> None:
+    chat = make(max_cost=10, price=per_token)
+    openrouter.answers(error(503))
+    with pytest.raises(ProviderError):
+        way.ask(chat)
+    with pytest.raises(ConfigurationError):
+        way.ask(chat, generation_kwargs={"n": 2})
+    assert (chat.budget.left, chat.cost) == (10, Cost())  # type: ignore[union-attr]
+
+
+def test_prices_may_come_from_above(make: Make, way: Way) -> None:
+    before = usual_price()
+    price_with(per_token)
+    try:
+        assert way.ask(make(max_cost=10)).text
+    finally:
+        price_with(before)
+
+
+@pytest.mark.parametrize("limit", [-1, float("nan"), "1", True])
+def test_a_limit_is_an_amount(make: Make, limit: Any) -> None:
+    with pytest.raises(ConfigurationError, match="is no limit"):
+        make(max_cost=limit)
+
+
+def test_the_estimate_counts_all_that_is_sent() -> None:
+    def prompt(*messages: ChatMessage, tools: Any = ()) -> Decimal:
+        estimate = estimate_request(lambda _, tokens, __: Decimal(tokens), "vendor/m", messages, tools)
+        assert estimate is not None
+        return estimate
+
+    one = prompt(ChatMessage.from_user("a" * 400))
+    assert one == 104
+    assert prompt(ChatMessage.from_user("水" * 400)) == 404
+    assert prompt(ChatMessage.from_user(content_parts=["a", ImageContent.from_url(PNG)])) > 1000
+    origin = ToolCall("tide", {"port": "Hull" * 100}, "call_1")
+    assert prompt(ChatMessage.from_assistant(None, tool_calls=[origin], reasoning="hm" * 100)) > 100
+    assert prompt(ChatMessage.from_tool("x" * 400, origin)) == 104
+    assert prompt(ChatMessage.from_tool([TextContent("x" * 400), ImageContent.from_url(PNG)], origin)) > 1000
+    assert prompt(ChatMessage.from_assistant(audio=AudioContent("UklGRg=="))) > 1000
+    assert prompt(tools=[Log().tide()]) > 10
+    assert estimate_request(None, "vendor/m", []) is None

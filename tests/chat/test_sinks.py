@@ -1,0 +1,165 @@
+"""Someone who shows a turn, and asks a person about its tool calls."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from orchat.chat import Approve
+from orchat.chat.hooks import show_with
+from orchat.errors import OrchatError
+from orchat.messages import ToolCall
+from tests.chat.conftest import Make
+from tests.chat.test_approval import OSLO, later
+from tests.chat.test_tools import HULL
+from tests.chat.tools import Log
+from tests.chat.ways import Way
+from tests.openrouter_server import ScriptedOpenRouter, calls, text
+
+
+@pytest.fixture
+def log() -> Log:
+    """What ran."""
+    return Log()
+
+
+class Watching:
+    """A sink that keeps what it saw, and decides as told."""
+
+    def __init__(self, verdict: Any) -> None:
+        self.seen: list[Any] = []
+        self.verdict = verdict
+
+    def start(self, question: Any) -> None:
+        self.seen.append(question.text if question else None)
+
+    def add(self, chunk: Any) -> None:
+        self.seen.append(chunk.content or chunk.tool_call_result)
+
+    def ask(self, call: ToolCall, tool: Any) -> Any:
+        self.seen.append((call.id, tool.name))
+        if isinstance(self.verdict, BaseException):
+            raise self.verdict
+        return self.verdict() if callable(self.verdict) else self.verdict
+
+    def end(self, reply: Any, error: Any) -> None:
+        self.seen.append((reply.ending, type(error)))
+
+
+@pytest.mark.parametrize("verdict", [True, lambda: later(Approve())])
+def test_a_sink_sees_the_turn_and_asks(
+    make: Make, way: Way, openrouter: ScriptedOpenRouter, log: Log, verdict: Any
+) -> None:
+    sink = Watching(verdict)
+    chat = make(tools=[log.tide()])
+    show_with(lambda asked: sink if asked is chat else None)
+    try:
+        openrouter.answers(calls(HULL), text("At 14:10."))
+        way.ask(chat, "When?")
+        way.stream(chat)  # shown by whoever iterates
+    finally:
+        show_with(None)
+    assert sink.seen[0] == "When?"
+    assert ("call_1", "tide") in sink.seen
+    assert [getattr(each, "result", None) for each in sink.seen].count("Hull: 14:10") == 1
+    assert sink.seen[-1] == ("finished", type(None))
+    assert log.calls == [("Hull", 0)]
+
+
+@pytest.mark.parametrize("policy", [lambda call: None, lambda call: later(None), lambda call: later("ask")])
+def test_a_policy_may_leave_it_to_the_sink(
+    make: Make, way: Way, openrouter: ScriptedOpenRouter, log: Log, policy: Any
+) -> None:
+    sink = Watching(True)
+    show_with(lambda asked: sink)
+    try:
+        openrouter.answers(calls(HULL), text("At 14:10."))
+        assert way.ask(make(tools=[log.tide()], approve=policy)).text == "At 14:10."
+    finally:
+        show_with(None)
+    assert ("call_1", "tide") in sink.seen
+
+
+def test_a_sink_that_cannot_ask_parks_and_sees_the_turn_go_on(
+    make: Make, way: Way, openrouter: ScriptedOpenRouter, log: Log
+) -> None:
+    sink = Watching(None)
+    chat = make(tools=[log.tide()])
+    show_with(lambda asked: sink)
+    try:
+        openrouter.answers(calls(HULL), text("At 14:10."))
+        assert way.ask(chat).ending == "parked"
+        way.resume(chat, {"call_1": True})
+    finally:
+        show_with(None)
+    assert ("parked", type(None)) in sink.seen
+    assert None in sink.seen  # a turn without a question
+    assert sink.seen[-1] == ("finished", type(None))
+
+
+def test_a_sink_that_fails_ends_the_turn(make: Make, way: Way, openrouter: ScriptedOpenRouter, log: Log) -> None:
+    chat = make(tools=[log.tide()])
+    show_with(lambda asked: Watching(OrchatError("The form is gone.")))
+    try:
+        openrouter.answers(calls(HULL))
+        with pytest.raises(OrchatError, match="The form is gone"):
+            way.ask(chat)
+    finally:
+        show_with(None)
+    assert (log.calls, chat.messages[1].meta["ending"]) == ([], "failed")
+
+
+def test_forms_are_open_side_by_side_and_close_with_the_turn(
+    make: Make, openrouter: ScriptedOpenRouter, log: Log
+) -> None:
+    both, opened, closed = asyncio.Event(), [], []
+
+    class Forms(Watching):
+        async def ask(self, call: ToolCall, tool: Any) -> Any:
+            opened.append(call.id)
+            if len(opened) == 2:
+                both.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                closed.append(call.id)
+
+    async def main() -> str:
+        asking = asyncio.ensure_future(chat.ask("When?"))
+        await both.wait()
+        chat.stop()
+        return (await asking).ending
+
+    chat = make(tools=[log.tide()])
+    show_with(lambda asked: Forms(None))
+    try:
+        openrouter.answers(calls(HULL, OSLO))
+        assert asyncio.run(main()) == "stopped"
+    finally:
+        show_with(None)
+    assert (closed, log.calls, chat.pending) == (["call_1", "call_2"], [], [])
+
+
+def test_a_form_that_fails_closes_the_others(make: Make, openrouter: ScriptedOpenRouter, log: Log) -> None:
+    closed = []
+
+    async def decide(call: ToolCall) -> Any:
+        if call.id == "call_1":
+            raise OrchatError("The form is gone.")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            closed.append(call.id)
+
+    chat = make(tools=[log.tide()], approve=decide)
+    openrouter.answers(calls(HULL, OSLO))
+
+    async def main() -> None:
+        with pytest.raises(OrchatError, match="The form is gone"):
+            await chat.ask("When?")
+        await asyncio.sleep(0)
+
+    asyncio.run(main())
+    assert (closed, log.calls) == (["call_2"], [])

@@ -1,0 +1,224 @@
+"""Tools run when they may, and whatever happens the model can read what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+
+from orchat.messages import ImageContent
+from orchat.tools import Tool, Toolset, tool
+from tests.chat.conftest import Make
+from tests.chat.tools import Log, broken, cancels_itself, chart, picky, thread
+from tests.chat.ways import Way
+from tests.openrouter_server import ScriptedOpenRouter, call, calls, text
+
+HULL = call("tide", {"port": "Hull"})
+
+
+@pytest.fixture
+def log() -> Log:
+    """What ran."""
+    return Log()
+
+
+def results(openrouter: ScriptedOpenRouter) -> list[Any]:
+    """The tools' results in the latest request."""
+    return [message["content"] for message in openrouter.request.json["messages"] if message["role"] == "tool"]
+
+
+@pytest.mark.parametrize("kind", ["tide", "tide_async"])
+def test_the_model_gets_what_its_call_returned(
+    make: Make, way: Way, openrouter: ScriptedOpenRouter, log: Log, kind: str
+) -> None:
+    chat = make(tools=[getattr(log, kind)()], approve="always")
+    openrouter.answers(calls(HULL, content="Let me see."), text("At 14:10."))
+    reply = way.ask(chat)
+    assert (reply.text, reply.ending, log.calls) == ("At 14:10.", "finished", [("Hull", 0)])
+    assert results(openrouter) == ["Hull: 14:10"]
+    assert [message.role.value for message in reply.messages] == ["user", "assistant", "tool", "assistant"]
+    assert reply.messages[2].meta == {"decision": "approved"}
+    assert [each.tool_name for each in reply.tool_calls] == ["tide"]
+    assert openrouter.request.json["tools"][0]["function"]["name"] == "tide"
+
+
+def test_usage_and_cost_are_those_of_all_rounds(make: Make, way: Way, openrouter: ScriptedOpenRouter, log: Log) -> None:
+    chat = make(tools=[log.tide()], approve="always")
+    openrouter.answers(calls(HULL), text("At 14:10."))
+    reply = way.ask(chat)
+    first, second = (message.meta["usage"] for message in reply.messages if message.meta.get("usage"))
+    assert reply.usage["prompt_tokens"] == first["prompt_tokens"] + second["prompt_tokens"]
+    assert reply.usage["cost"] == reply.cost == 0.00008
+    assert str(chat.cost) == "$0.00008"
+
+
+def test_results_are_streamed_as_chunks(make: Make, way: Way, openrouter: ScriptedOpenRouter, log: Log) -> None:
+    openrouter.answers(calls(HULL), text("At 14:10."))
+    chunks, _ = way.stream(make(tools=[log.tide()], approve="always"))
+    [result] = [chunk for chunk in chunks if chunk.tool_call_result]
+    assert (result.tool_call_result.result, result.index, result.start) == ("Hull: 14:10", 0, True)
+    assert result.meta["tool_call"].id == "call_1"
+    assert "tool_call_results" in [chunk.finish_reason for chunk in chunks]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        (call("tied", {}), "There is no tool `tied`. The tools are: tide."),
+        (call("tide", {}), "The arguments do not fit the tool `tide`: port: is a required property"),
+        (call("tide", {"port": 7}), 'The arguments do not fit the tool `tide`: port: 7 is not of type "string"'),
+        (call("tide", '{"port": '), 'The arguments are no JSON object: {"port":  Call the tool again, with one.'),
+    ],
+    ids=["unknown", "missing", "wrong type", "malformed"],
+)
+def test_a_call_that_cannot_run_is_explained(
+    make: Make, way: Way, openrouter: ScriptedOpenRouter, log: Log, wanted: Any, said: str
+) -> None:
+    asked: list[Any] = []
+    chat = make(tools=[log.tide()], approve=asked.append)
+    openrouter.answers(calls(wanted), text("Sorry."))
+    reply = way.ask(chat)
+    assert results(openrouter) == [said]
+    assert reply.messages[2].tool_call_result.error  # type: ignore[union-attr]
+    assert asked == log.calls == []  # nobody was bothered with it
+
+
+def test_without_tools_that_is_said(make: Make, way: Way, openrouter: ScriptedOpenRouter) -> None:
+    openrouter.answers(calls(HULL), text("Sorry."))
+    way.ask(make())
+    assert results(openrouter) == ["There is no tool `tide`. There are no tools."]
+
+
+def test_what_a_tool_raises_is_told(make: Make, way: Way, openrouter: ScriptedOpenRouter) -> None:
+    openrouter.answers(
+        calls(call("broken", {"port": "Hull"}), call("picky", {"port": "Oslo"}, id="call_2")), text("Sorry.")
+    )
+    reply = way.ask(make(tools=[broken, picky], approve="always"))
+    failed, refused = results(openrouter)
+    assert failed == "The tool `broken` failed when called with {'port': 'Hull'}: OSError: no line to Hull"
+    assert refused == "The tool `picky` refused. Oslo is abroad."
+    assert [message.tool_call_result.error for message in reply.messages[2:4]] == [True, True]  # type: ignore[union-attr]
+
+
+def test_a_tool_that_cancels_itself_ends_nothing(make: Make, way: Way, openrouter: ScriptedOpenRouter) -> None:
+    openrouter.answers(calls(call("cancels_itself")), text("Sorry."))
+    assert way.ask(make(tools=[cancels_itself], approve="always")).text == "Sorry."
+    assert results(openrouter)[0].startswith("The tool `cancels_itself` failed: CancelledError")
+
+
+def test_pictures_reach_the_model(make: Make, way: Way, openrouter: ScriptedOpenRouter) -> None:
+    openrouter.answers(calls(call("chart")), text("Nice."))
+    reply = way.ask(make(tools=[chart], approve="always"))
+    [[part]] = results(openrouter)
+    assert part["type"] == "image_url"
+    assert isinstance(reply.messages[2].tool_call_result.result[0], ImageContent)  # type: ignore[union-attr,index]
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        (None, '{"docs": ["a", "b"], "n": 2}'),
+        ({"source": "docs"}, '["a", "b"]'),
+        ({"source": "docs", "handler": "+".join}, "a+b"),
+        ({"handler": len}, "2"),
+        ({"source": "docs", "raw_result": True}, '["a", "b"]'),
+        (
+            {"found": {"source": "docs", "handler": "+".join}, "count": {"source": "n"}},
+            '{"found": "a+b", "count": "2"}',
+        ),
+        ({"handler": lambda _: 1 / 0}, "The tool `find` failed: ZeroDivisionError: division by zero"),
+    ],
+)
+def test_outputs_to_string_is_honoured(
+    make: Make, way: Way, openrouter: ScriptedOpenRouter, config: Any, said: str
+) -> None:
+    find = Tool("find", "Find.", {"type": "object"}, lambda: {"docs": ["a", "b"], "n": 2}, outputs_to_string=config)
+    openrouter.answers(calls(call("find")), text("There."))
+    way.ask(make(tools=Toolset([find]), approve="always"))
+    assert results(openrouter) == [said]
+
+
+def test_long_results_are_bounded(make: Make, way: Way, openrouter: ScriptedOpenRouter) -> None:
+    long = Tool("long", "Long.", {"type": "object"}, lambda: "word " * 100_000)
+    openrouter.answers(calls(call("long")), text("Long."))
+    way.ask(make(tools=[long], approve="always"))
+    assert len(results(openrouter)[0]) < 60_000
+
+
+def test_sync_tools_run_in_order_here_and_async_ones_at_once(
+    make: Make, way: Way, openrouter: ScriptedOpenRouter
+) -> None:
+    meeting = threading.Barrier(2)
+    order: list[str] = []
+
+    @tool
+    def meet(name: str) -> str:
+        """Meet."""
+        if way.is_async:
+            meeting.wait(5)  # passes only where both are there
+        order.append(name)
+        return name
+
+    wanted = [call("meet", {"name": "a"}, id="1"), call("meet", {"name": "b"}, id="2")]
+    openrouter.answers(calls(*wanted), text("Met."))
+    way.ask(make(tools=[meet], approve="always"))
+    assert results(openrouter) == ["a", "b"]
+    assert sorted(order) == ["a", "b"] if way.is_async else order == ["a", "b"]
+
+
+def test_where_a_sync_tool_runs(make: Make, way: Way, openrouter: ScriptedOpenRouter) -> None:
+    openrouter.answers(calls(call("thread")), text("There."))
+    way.ask(make(tools=[thread], approve="always"))
+    assert results(openrouter) == [str(not way.is_async)]
+
+
+def test_async_tools_of_a_turn_share_a_loop(make: Make, way: Way, openrouter: ScriptedOpenRouter) -> None:
+    loops = set()
+
+    @tool
+    async def loop() -> str:
+        """Remember the loop."""
+        loops.add(asyncio.get_running_loop())
+        return "ok"
+
+    openrouter.answers(calls(call("loop"), call("loop", id="2")), calls(call("loop")), text("There."))
+    way.ask(make(tools=[loop], approve="always"))
+    assert len(loops) == 1
+
+
+def test_calls_again_and_again_have_an_end(make: Make, way: Way, openrouter: ScriptedOpenRouter, log: Log) -> None:
+    openrouter.always(calls(HULL))
+    chat = make(tools=[log.tide()], approve="always", max_rounds=3)
+    reply = way.ask(chat)
+    assert (reply.ending, len(openrouter.requests), len(log.calls)) == ("max_rounds", 3, 2)
+    assert chat.messages[-1].tool_call_result.result == "This call did not run: 3 rounds are the limit."  # type: ignore[union-attr]
+    assert "max_rounds" in repr(reply)
+    openrouter.always(text("Enough."))
+    assert way.ask(chat, "Go on.").text == "Enough."
+
+
+def test_the_generators_tools_are_used_unless_others_are_given(
+    make: Make, way: Way, openrouter: ScriptedOpenRouter, log: Log
+) -> None:
+    chat = make(approve="always")
+    chat.generator.tools = [log.tide()]
+    openrouter.answers(calls(HULL), text("There."))
+    way.ask(chat)
+    assert log.calls
+    chat.tools = []
+    way.ask(chat)
+    assert "tools" not in openrouter.request.json
+
+
+def test_a_tool_cannot_ask_the_chat_that_runs_it(make: Make, way: Way, openrouter: ScriptedOpenRouter) -> None:
+    @tool
+    def again() -> str:
+        """Ask back."""
+        return chat("And you?").text
+
+    chat = make(tools=[again], approve="always")
+    openrouter.answers(calls(call("again")), text("No."))
+    way.ask(chat)
+    assert "TurnInProgressError: The chat is busy" in results(openrouter)[0]
