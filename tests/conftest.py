@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -15,6 +16,9 @@ __all__ = ["local_server", "openrouter", "weights"]
 
 
 # A busy machine is no failure: what is too slow is for the benchmarks to say.
+# What was started in the background ignores Ctrl-C from birth, and so would all that these tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 # In CI the examples are the same each time: a rare find belongs to whoever looks for it, not to the change at hand.
 settings.register_profile(
     "orchat", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize="CI" in os.environ

@@ -137,11 +137,8 @@ def test_no_log_shows_a_key_at_any_level(openrouter, make, way: Way, caplog: pyt
 def test_an_interrupt_shows_no_key_either(openrouter, make, shell) -> None:
     """A kernel's Stop arrives in the middle of httpx; its verbose traceback lists the variables there."""
     import _thread
-    import signal
     import threading
 
-    # What was started in the background ignores the signal.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     openrouter.always(stream(event("a")).ending("stall"))
     generator = make(extra_headers={"X-Gateway": Secret.from_token(HEADER)}, timeout=20)
     shell.user_ns["generator"] = generator
@@ -152,7 +149,6 @@ def test_an_interrupt_shows_no_key_either(openrouter, make, shell) -> None:
         # A socket that waits is woken by a signal only; `interrupt_main` simulates one, and a callback looks for it.
         shell.run_cell("import time\ngenerator.run('Hi', lambda chunk: [time.sleep(0.05) for _ in range(40)])")
     stop.join()
-    signal.signal(signal.SIGINT, before)
     assert "KeyboardInterrupt" in shown.getvalue()
     check(shown.getvalue())
     assert openrouter.request.client_closed.wait(1)
