@@ -44,6 +44,7 @@ _KEY_LIKE = re.compile(
     r"\b(?:sk|pk|rk|hf|gsk|xai|ghp|github_pat)[-_][A-Za-z0-9_-]{8,}"  # the prefixes services give their keys
     r"|\bAIza[A-Za-z0-9_-]{20,}"
     r"|(?i:(?<=bearer )|(?<=bearer\\n))[A-Za-z0-9._~+/=-]{8,}"
+    r"|(?<=://)[^/@\s]+(?=@)"  # who one is, and a password, in an address
     r"|\buser_[A-Za-z0-9]{3,}"  # OpenRouter's account id, sent with every error (API section 5.1)
 )
 _HIDDEN_FIELDS = frozenset({"user_id", "authorization", "api_key", "apikey", "x-api-key"})
@@ -63,8 +64,8 @@ def redact(text: str, *secrets: str) -> str:
     --------
     >>> redact("Bearer sk-or-v1-0123456789abcdef was refused for user_2abcDEF")
     'Bearer [redacted] was refused for [redacted]'
-    >>> redact("the key is hunter2", "hunter2")
-    'the key is [redacted]'
+    >>> redact("the key is hunter2, at http://me:pass@hub", "hunter2")
+    'the key is [redacted], at http://[redacted]@hub'
     """
     for secret in secrets:
         if secret:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from orchat.errors import APIError, MissingKeyError, NotFoundError, ProviderError
+from orchat.errors import APIError, MissingKeyError, NotFoundError, ProviderError, redact
 from orchat.openrouter.dialect import dialect_of
 from orchat.openrouter.settings import timeout_setting
 from orchat.openrouter.wire.failures import error_from_object, error_object
@@ -86,6 +86,9 @@ class Endpoint:
     extra_headers: Mapping[str, Any] | None = field(default=None, repr=False)
     max_retries: int | None = field(default=None, repr=False)
     http_client_kwargs: Mapping[str, Any] | None = field(default=None, repr=False)
+
+    def __repr__(self) -> str:
+        return f"Endpoint(api_base_url={redact(self.api_base_url)!r})"
 
     def get(self, query: Query) -> Any:
         """Ask, and return the answer's ``data``.

@@ -13,7 +13,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from orchat.errors import ConfigurationError, MissingKeyError, SerializationError
+from orchat.errors import ConfigurationError, MissingKeyError, SerializationError, redact
 from orchat.messages import ChatMessage
 from orchat.openrouter.dialect import canonical_json, dialect_of
 from orchat.openrouter.exchange import AsyncChunkStream, ChunkStream, Plan, read_whole, read_whole_async
@@ -122,7 +122,7 @@ class OpenRouterChatGenerator:
         flatten(self.tools)
 
     def __repr__(self) -> str:
-        return f"OpenRouterChatGenerator(model={self.model!r}, api_base_url={self.api_base_url!r})"
+        return f"OpenRouterChatGenerator(model={self.model!r}, api_base_url={redact(str(self.api_base_url))!r})"
 
     def __getstate__(self) -> dict[str, Any]:
         # Connections belong to one process; a copy opens its own.

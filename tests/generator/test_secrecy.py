@@ -165,3 +165,10 @@ def test_a_collected_generator_leaves_no_key_behind(openrouter) -> None:
     generator.close()
     del generator
     assert calls() == before
+
+
+def test_a_password_in_the_base_url_is_not_shown() -> None:
+    generator = OpenRouterChatGenerator(api_base_url="https://me:hunter22@hub.example/v1")
+    assert repr(generator) == (
+        "OpenRouterChatGenerator(model='openai/gpt-4o-mini', api_base_url='https://[redacted]@hub.example/v1')"
+    )

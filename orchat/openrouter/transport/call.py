@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from orchat.errors import ConfigurationError
+from orchat.errors import ConfigurationError, redact
 from orchat.openrouter.dialect import host_of
 from orchat.secret import Secret, names_a_secret
 
@@ -101,7 +101,9 @@ def check_base_url(url: str) -> str:
     except (httpx.InvalidURL, TypeError, ValueError):
         right = False
     if not right:
-        raise ConfigurationError(f"{url!r} is no base URL.", hint="It looks like https://openrouter.ai/api/v1.")
+        raise ConfigurationError(
+            f"{redact(repr(url))} is no base URL.", hint="It looks like https://openrouter.ai/api/v1."
+        )
     return url.rstrip("/")
 
 
