@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130  # what a shell expects of a program that Ctrl-C ended
 BROKEN_PIPE = 141
-# A model's text, or an upstream's, must not steer the terminal: all control characters but newline and tab.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -105,7 +103,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _one_line(text: str) -> str:
-    return _CONTROL.sub("", " ".join(text.split()))
+    from orchat.jupyter.caption import printable
+
+    return printable(" ".join(text.split()))
 
 
 def _ask(arguments: argparse.Namespace) -> int:
@@ -147,7 +147,9 @@ def _prompt(given: str | None) -> str:
 def _show(text: str) -> None:
     """Print a piece of the answer at once; into a file or a pipe it goes as it is."""
     if sys.stdout.isatty():
-        text = _CONTROL.sub("", text)
+        from orchat.jupyter.caption import printable
+
+        text = printable(text)
     encoding = sys.stdout.encoding or "utf-8"
     sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
     sys.stdout.flush()

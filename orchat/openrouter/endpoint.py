@@ -5,7 +5,6 @@ Retries, deadlines and the care for keys are the transport's. Connections are no
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -164,10 +163,7 @@ def _read(body: Body, text: str, call: Call) -> Any:
     # A key that the answer repeats must not get into a file that facts are kept in.
     for secret in call.secrets:
         text = text.replace(secret, "[redacted]")
-    try:
-        payload = json.loads(text)
-    except (ValueError, RecursionError):
-        raise body.not_json(text.strip()) from None
+    payload = body.json(text)
     if isinstance(payload, dict) and payload.get("data") is not None and not payload.get("error"):
         return payload["data"]
     if (found := error_object(payload)) is not None:

@@ -5,8 +5,6 @@ What the sync and async ways share is in `Plan` and `_Stream`; the two `_pump`s 
 
 from __future__ import annotations
 
-import contextlib
-import json
 import logging
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -45,7 +43,7 @@ class Plan:
         """Read a whole answer."""
         payload = None
         try:
-            payload = _json(body, text)
+            payload = body.json(text)
             if self.rewrite is not None and isinstance(payload, dict):
                 payload = self.rewrite(payload)
             return read_replies(payload, *self.call.secrets)
@@ -224,12 +222,6 @@ class AsyncChunkStream(_Stream):
         await self.aclose()
 
 
-def _json(body: Body, text: str) -> Any:
-    with contextlib.suppress(ValueError, RecursionError):
-        return json.loads(text)
-    raise body.not_json(text.strip())
-
-
 def _bare(error: APIError) -> APIError:
     """Take off what may repeat a key: frames with raw text below, and exceptions on the way that quote it."""
     error.__context__ = None
@@ -238,7 +230,7 @@ def _bare(error: APIError) -> APIError:
 
 def _whole(body: Body, text: str) -> Iterator[str]:
     """Give a reply that came whole, though a stream was asked for, as its only event."""
-    _json(body, text)
+    body.json(text)
     yield text
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import codecs
 import contextlib
+import json
 import socket
 import threading
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
@@ -245,7 +246,19 @@ class Body:
             return redirect_error(self.status, host_of(self._call.url), str(self._response.url.join(target)))
         return error_from_response(self.status, self.headers, text.strip(), *self._call.secrets)
 
-    def not_json(self, text: str) -> ProviderError:
+    def json(self, text: str) -> Any:
+        """Read a whole answer.
+
+        Raises
+        ------
+        ProviderError
+            It is no JSON; the decoder's own error, which quotes the text, is left behind.
+        """
+        with contextlib.suppress(ValueError, RecursionError):
+            return json.loads(text)
+        raise self._not_json(text.strip())
+
+    def _not_json(self, text: str) -> ProviderError:
         """Make the error of a success whose body is not what the API promises."""
         error = error_from_response(self.status, self.headers, text, *self._call.secrets)
         kind = self.headers.get("content-type", "no content type")
