@@ -103,7 +103,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _one_line(text: str) -> str:
-    from orchat.jupyter.caption import printable
+    from orchat.jupyter.output.caption import printable
 
     return printable(" ".join(text.split()))
 
@@ -147,7 +147,7 @@ def _prompt(given: str | None) -> str:
 def _show(text: str) -> None:
     """Print a piece of the answer at once; into a file or a pipe it goes as it is."""
     if sys.stdout.isatty():
-        from orchat.jupyter.caption import printable
+        from orchat.jupyter.output.caption import printable
 
         text = printable(text)
     encoding = sys.stdout.encoding or "utf-8"

@@ -21,9 +21,9 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     shell
         The running IPython.
     """
-    from orchat.jupyter import magic
+    from orchat.jupyter.magic import magics
 
-    magic.register(shell)
+    magics.register(shell)
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:
@@ -34,6 +34,6 @@ def unload_ipython_extension(shell: InteractiveShell) -> None:
     shell
         The running IPython.
     """
-    from orchat.jupyter import magic
+    from orchat.jupyter.magic import magics
 
-    magic.unregister(shell)
+    magics.unregister(shell)

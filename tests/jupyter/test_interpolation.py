@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from orchat.jupyter.interpolation import Prompt, interpolate, literal
+from orchat.jupyter.prompt.interpolation import Prompt, interpolate, literal
 from orchat.messages import AudioContent, ImageContent, TextContent
 from tests.jupyter.prompts import UNHARMED, every_name
 from tests.openrouter_server import PNG

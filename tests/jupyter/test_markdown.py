@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from orchat.jupyter.markdown import escape_markdown, safe_markdown
+from orchat.jupyter.output.markdown import escape_markdown, safe_markdown
 
 PLAIN = [
     "# Title\n\nText with *emphasis*, **strong**, `code`, [a link](https://example.com/a_b?c=d) and <https://example.com>.",

@@ -14,10 +14,10 @@ from IPython.core.error import UsageError
 from pydantic import BaseModel
 
 from orchat.errors import ConfigurationError
-from orchat.jupyter.attachments import attachment, label
-from orchat.jupyter.formats import cell_code, shown_as
-from orchat.jupyter.options import generation_kwargs, manual, parse
-from orchat.jupyter.words import split_prompt, words
+from orchat.jupyter.magic.options import generation_kwargs, manual, parse
+from orchat.jupyter.magic.words import split_prompt, words
+from orchat.jupyter.output.formats import cell_code, shown_as
+from orchat.jupyter.prompt.attachments import attachment, label
 from orchat.messages import AudioContent, FileContent, ImageContent, TextContent, VideoContent
 
 

@@ -1,6 +1,6 @@
 """Put variables into a prompt: ``{name}``, ``{obj.attr}``, ``{df["col"]}``, ``{Out[3]}``. Pure: a text and a lookup.
 
-`orchat.jupyter.prose` says where the fields are; here they are looked up, and become content parts.
+`orchat.jupyter.prompt.prose` says where the fields are; here they are looked up, and become content parts.
 
 A field is a name, attributes and constant subscripts: no call, nothing that begins with two underscores. Reading an
 attribute may run a property (``{df.shape}`` is one), as it does wherever the owner of the notebook types it; a value is
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from orchat.jupyter.prose import fields
+from orchat.jupyter.prompt.prose import fields
 from orchat.messages import AudioContent, FileContent, ImageContent, TextContent, VideoContent
 from orchat.rendering import Rendered, render_value
 

@@ -14,9 +14,9 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from orchat.errors import OrchatError
-from orchat.jupyter.caption import error_card, error_text, footer, printable, reasoning_line, waiting_line
-from orchat.jupyter.formats import shown_as
-from orchat.jupyter.markdown import escape_markdown
+from orchat.jupyter.output.caption import error_card, error_text, footer, printable, reasoning_line, waiting_line
+from orchat.jupyter.output.formats import shown_as
+from orchat.jupyter.output.markdown import escape_markdown
 from orchat.jupyter.running import in_kernel
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class LiveDisplay:
     shell
         The running IPython.
     form
-        How the text is shown, one of `orchat.jupyter.formats.FORMATS`.
+        How the text is shown, one of `orchat.jupyter.output.formats.FORMATS`.
     """
 
     def __init__(self, shell: InteractiveShell, form: str = "markdown") -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 
-from orchat.jupyter.caption import printable
-from orchat.jupyter.markdown import safe_markdown
+from orchat.jupyter.output.caption import printable
+from orchat.jupyter.output.markdown import safe_markdown
 
 FORMATS = ("markdown", "text", "code", "json")
 

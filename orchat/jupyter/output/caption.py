@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from orchat.errors import APIError, MissingKeyError, OrchatError
-from orchat.jupyter.markdown import escape_markdown
+from orchat.jupyter.output.markdown import escape_markdown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

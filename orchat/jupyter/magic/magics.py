@@ -18,15 +18,15 @@ from IPython.core.error import UsageError
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, needs_local_scope, no_var_expand
 
 from orchat.errors import OrchatError
-from orchat.jupyter.asking import Answer, Request, dry_run
-from orchat.jupyter.caption import error_line
-from orchat.jupyter.display import display_for
-from orchat.jupyter.formats import cell_code
-from orchat.jupyter.markdown import safe_markdown
-from orchat.jupyter.names import Names
-from orchat.jupyter.options import MAGIC, manual, near, parse
+from orchat.jupyter.magic.asking import Answer, Request, dry_run
+from orchat.jupyter.magic.options import MAGIC, manual, near, parse
+from orchat.jupyter.magic.words import split_prompt
+from orchat.jupyter.output.caption import error_line
+from orchat.jupyter.output.display import display_for
+from orchat.jupyter.output.formats import cell_code
+from orchat.jupyter.output.markdown import safe_markdown
+from orchat.jupyter.prompt.names import Names
 from orchat.jupyter.running import CellError, await_cells, run_in_private_loop, ticking
-from orchat.jupyter.words import split_prompt
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -14,8 +14,8 @@ from typing import Any, NoReturn
 
 from IPython.core.error import UsageError
 
-from orchat.jupyter.formats import FORMATS
-from orchat.jupyter.words import words
+from orchat.jupyter.magic.words import words
+from orchat.jupyter.output.formats import FORMATS
 
 MAGIC = "openrouter"
 EFFORTS = ("max", "xhigh", "high", "medium", "low", "minimal", "none")

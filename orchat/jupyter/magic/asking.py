@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.error import UsageError
 
 from orchat.errors import ConfigurationError, OrchatError
-from orchat.jupyter.attachments import attachment, label
-from orchat.jupyter.display import LiveDisplay, TerminalDisplay
-from orchat.jupyter.formats import CODE_WANTED
-from orchat.jupyter.interpolation import Prompt, UserPart, interpolate, literal
-from orchat.jupyter.options import generation_kwargs
+from orchat.jupyter.magic.options import generation_kwargs
+from orchat.jupyter.output.display import LiveDisplay, TerminalDisplay
+from orchat.jupyter.output.formats import CODE_WANTED
+from orchat.jupyter.prompt.attachments import attachment, label
+from orchat.jupyter.prompt.interpolation import Prompt, UserPart, interpolate, literal
 from orchat.jupyter.running import in_thread
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Request:
         Parameters
         ----------
         options
-            What `orchat.jupyter.options.parse` made of the line.
+            What `orchat.jupyter.magic.options.parse` made of the line.
         text
             The prompt as it was typed.
         names

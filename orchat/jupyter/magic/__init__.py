@@ -1,0 +1,1 @@
+"""``%%openrouter`` and ``%openrouter``: a line of options, and what is done about it."""
