@@ -53,6 +53,10 @@ class Chat(Conversation):
         How many responses a turn may take, tool rounds included.
     generation_kwargs
         Laid over the generator's: ``temperature``, ``max_tokens`` ...
+    session
+        Requests of one session stay with one provider (API section 3.4). Default: one of its own.
+    show
+        Whether a notebook shows its turns as they go on.
     price
         Model, prompt tokens and completion tokens -> USD or None: what `max_cost` estimates with.
 
@@ -81,6 +85,8 @@ class Chat(Conversation):
         max_rounds: int = 25,
         *,
         generation_kwargs: dict[str, Any] | None = None,
+        session: str | None = None,
+        show: bool = True,
         price: Price | None = None,
     ) -> None:
         super().__init__([ChatMessage.from_system(system)] if system else (), name)
@@ -99,7 +105,8 @@ class Chat(Conversation):
         self.price = price
         self.budget = Budget.of(max_cost)
         self.cost = Cost()
-        self._session = uuid.uuid4().hex
+        self.show = show
+        self._session = session or uuid.uuid4().hex
         self._driver: Driver | AsyncDriver | None = None
         self._unknown: dict[str, Any] = {}
         flatten(tools)
@@ -118,7 +125,7 @@ class Chat(Conversation):
         question
             A text, a part or a list of them (texts, images, files ...), or a user's ChatMessage.
         **options
-            ``generation_kwargs``, ``max_cost`` and ``park``, for this turn only (`Options`).
+            ``generation_kwargs``, ``max_cost``, ``park`` and ``whole``, for this turn only (`Options`).
 
         Raises
         ------
@@ -289,6 +296,7 @@ class Chat(Conversation):
             budgets=[budget for budget in (self.budget, Budget.of(options.get("max_cost"))) if budget is not None],
             price=self.price or usual_price(),
             parks=options.get("park", True),
+            whole=options.get("whole", False),
             charge=self._charge,
         )
 

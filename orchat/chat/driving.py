@@ -43,6 +43,7 @@ class Means:
     budgets: Sequence[Budget] = ()
     price: Price | None = None
     parks: bool = True
+    whole: bool = False
     charge: Callable[[Cost], None] = field(default=lambda cost: None)
 
 
@@ -93,7 +94,11 @@ class _Driver:
     def _end(self, error: BaseException) -> bool:
         """Cut the turn; True where the one who asked wanted that, and need not hear of it."""
         cause = self.reason or error
-        partial = self._stream.message if self._stream is not None else None
+        partial: ChatMessage | None = getattr(cause, "partial", None)
+        if self._stream is not None:
+            partial = self._stream.message
+        elif self._open and self.means.whole:
+            partial = partial or ChatMessage.from_assistant()  # nobody knows what of it was made, and charged
         if partial is not None:
             partial.meta["requested_model"] = self.means.model
         if self._open:
@@ -165,6 +170,9 @@ class Driver(_Driver):
 
     def _respond(self) -> Iterator[StreamingChunk]:
         messages, kwargs, tools = self._asked()
+        if self.means.whole:
+            self._take(self.means.generator.run(messages, None, kwargs, tools=tools)["replies"][0])
+            return
         with self.means.generator.stream(messages, kwargs, tools=tools) as self._stream:
             for chunk in self._stream:
                 yield chunk
@@ -233,6 +241,9 @@ class AsyncDriver(_Driver):
 
     async def _respond(self) -> AsyncIterator[StreamingChunk]:
         messages, kwargs, tools = self._asked()
+        if self.means.whole:
+            self._take((await self.means.generator.run_async(messages, None, kwargs, tools=tools))["replies"][0])
+            return
         async with self.means.generator.stream_async(messages, kwargs, tools=tools) as self._stream:
             async for chunk in self._stream:
                 yield chunk

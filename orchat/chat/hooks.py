@@ -83,7 +83,7 @@ def connected(model: str | None) -> OpenRouterChatGenerator:
 
 def sink_for(chat: Chat) -> Sink | None:
     """Return what shows the next turn of a chat."""
-    return None if _hooks.show is None else _hooks.show(chat)
+    return _hooks.show(chat) if _hooks.show is not None and chat.show else None
 
 
 def usual_price() -> Price | None:

@@ -32,11 +32,14 @@ class Options(TypedDict, total=False):
         A limit in USD, or a `Budget`, besides the chat's.
     park
         Whether the turn may wait for a decision that nobody can make here (default); otherwise such calls are rejected.
+    whole
+        Ask for each response in one piece, where an endpoint cannot stream.
     """
 
     generation_kwargs: dict[str, Any] | None
     max_cost: float | Decimal | Budget | None
     park: bool
+    whole: bool
 
 
 class _Stream:

@@ -130,7 +130,9 @@ class Turn:
     def reply(self) -> Reply:
         """The turn so far, as users see it."""
         responses = [message for message in self.messages if message.is_from(ChatRole.ASSISTANT)]
-        last = responses[-1] if responses else ChatMessage.from_assistant()
+        # Even an answer of which nothing arrived says how it ended.
+        nothing = ChatMessage.from_assistant(None, {"ending": self.ending} if self.ending in _CUT else {})
+        last = responses[-1] if responses else nothing
         pending = tuple(pending_calls(self.messages))
         return Reply(last, tuple(self.messages), pending, self.ending or ("parked" if pending else "interrupted"))
 

@@ -62,7 +62,8 @@ class OpenRouterChatGenerator:
         Where the API is; ``/chat/completions`` is appended.
     generation_kwargs
         Anything that goes into the request's body: ``temperature``, ``max_tokens``, ``reasoning``, ``provider`` ...
-        (API section 2.1); ``response_format`` takes a dictionary or a pydantic class, ``extra_headers`` become headers.
+        (API section 2.1); ``response_format`` takes a dictionary or a pydantic class, ``extra_headers`` become headers,
+        and ``server_tools``, which OpenRouter runs itself, stand behind ``tools``.
     tools
         What the model may call: a list of Tools and Toolsets, or one Toolset.
     timeout
@@ -379,6 +380,7 @@ class OpenRouterChatGenerator:
             raise ConfigurationError("Cannot stream multiple responses.", hint="Leave n out, or do not stream.")
         output = read_response_format(kwargs.pop("response_format", None))
         given_headers = kwargs.pop("extra_headers", None)
+        server_tools = kwargs.pop("server_tools", ())
         base_url = check_base_url(self.api_base_url or DEFAULT_BASE_URL)
         dialect = dialect_of(base_url, str(kwargs.get("model", self.model)))
         body, rewrite = dialect.prepare(
@@ -391,6 +393,7 @@ class OpenRouterChatGenerator:
                 stream=stream,
                 n=1 if n is None else n,
                 generation_kwargs=kwargs,
+                server_tools=server_tools,
             )
         )
         accept = {"Accept": "text/event-stream, application/json" if body.get("stream") else "application/json"}

@@ -1,4 +1,4 @@
-"""Fixtures for tests that look at a real JupyterLab with a real browser."""
+"""Fixtures for tests that look at a real JupyterLab or Notebook 7 with a real browser."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Page, sync_playwright
 
-from tests.browser.lab import Lab
+from tests.browser.lab import Lab, Notebook7
 from tests.openrouter_server import ScriptedOpenRouter
 
 KEY = "sk-or-v1-0123456789abcdef"
@@ -52,17 +52,46 @@ def endpoint() -> Iterator[ScriptedOpenRouter]:
 
 
 @pytest.fixture(scope="package")
-def lab(endpoint: ScriptedOpenRouter, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """One JupyterLab for all tests, whose kernels have a key and the scripted endpoint."""
-    folder: Path = tmp_path_factory.mktemp("lab")
-    with Lab(folder, {"OPENROUTER_BASE_URL": endpoint.base_url, "OPENROUTER_API_KEY": KEY}) as server:
+def servers() -> list[Lab]:
+    """The front ends that were needed so far."""
+    return []
+
+
+def _started(
+    kind: type[Lab], endpoint: ScriptedOpenRouter, folders: pytest.TempPathFactory, servers: list[Lab]
+) -> Iterator[Lab]:
+    folder: Path = folders.mktemp(kind.MODULE)
+    with kind(folder, {"OPENROUTER_BASE_URL": endpoint.base_url, "OPENROUTER_API_KEY": KEY}) as server:
+        servers.append(server)
         yield server
+        servers.remove(server)
+
+
+@pytest.fixture(scope="package")
+def lab(endpoint: ScriptedOpenRouter, tmp_path_factory: pytest.TempPathFactory, servers: list[Lab]) -> Iterator[Lab]:
+    """One JupyterLab for all tests, whose kernels have a key and the scripted endpoint."""
+    yield from _started(Lab, endpoint, tmp_path_factory, servers)
+
+
+@pytest.fixture(scope="package")
+def notebook7(
+    endpoint: ScriptedOpenRouter, tmp_path_factory: pytest.TempPathFactory, servers: list[Lab]
+) -> Iterator[Lab]:
+    """One Notebook 7 for all tests, as `lab`."""
+    yield from _started(Notebook7, endpoint, tmp_path_factory, servers)
+
+
+@pytest.fixture(params=["lab", "notebook7"])
+def front_end(request: pytest.FixtureRequest) -> Lab:
+    """Each of the two: a test that takes this instead of `lab` runs in both."""
+    return request.getfixturevalue(request.param)
 
 
 @pytest.fixture
-def page(browser: BrowserContext, lab: Lab) -> Iterator[Page]:
+def page(browser: BrowserContext, servers: list[Lab]) -> Iterator[Page]:
     """A fresh page; its kernels end with it."""
     page = browser.new_page()
     yield page
     page.close()
-    lab.end_sessions()
+    for server in servers:
+        server.end_sessions()

@@ -1,4 +1,4 @@
-"""A real JupyterLab on the loopback, and a real Chromium that looks at it."""
+"""A real JupyterLab or Notebook 7 on the loopback, and a real Chromium that looks at it."""
 
 from __future__ import annotations
 
@@ -33,6 +33,8 @@ class Lab:
         What its kernels shall have in their environment.
     """
 
+    MODULE, APP, ADDRESS = "jupyterlab", "LabApp", "lab/tree/{}?reset"
+
     def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
         self.work = folder / "work"
         self.work.mkdir(parents=True)
@@ -63,11 +65,11 @@ class Lab:
             "--ServerApp.port_retries=0",
             f"--ServerApp.root_dir={self.work}",
             f"--IdentityProvider.token={self._token}",
-            "--LabApp.expose_app_in_browser=True",
+            f"--{self.APP}.expose_app_in_browser=True",
         ]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "jupyterlab", *arguments],
+                [sys.executable, "-m", self.MODULE, *arguments],
                 env=self._environment,
                 stdout=log,
                 stderr=log,
@@ -77,7 +79,7 @@ class Lab:
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.__exit__()
-                raise RuntimeError(f"JupyterLab did not start:\n{self._log.read_text()}")
+                raise RuntimeError(f"{self.MODULE} did not start:\n{self._log.read_text()}")
             time.sleep(0.1)
         return self
 
@@ -119,7 +121,7 @@ class Lab:
 
     def show(self, page: Page, path: Path) -> Notebook:
         """Open a notebook that is there already."""
-        address = f"http://127.0.0.1:{self._port}/lab/tree/{path.name}?reset&token={self._token}"
+        address = f"http://127.0.0.1:{self._port}/{self.ADDRESS.format(path.name)}&token={self._token}"
         for attempt in (1, 2):  # about one page in thirty never sees its kernel become idle
             page.goto(address)
             try:
@@ -136,6 +138,12 @@ class Lab:
             self.request("DELETE", f"sessions/{session['id']}")
 
 
+class Notebook7(Lab):
+    """The same for Notebook 7, which shows one notebook in a page."""
+
+    MODULE, APP, ADDRESS = "notebook", "JupyterNotebookApp", "notebooks/{}?"
+
+
 _IDLE = """() => {
     const panel = window.jupyterapp?.shell?.currentWidget;
     return panel?.content?.model && panel.sessionContext?.session?.kernel?.status === 'idle';
@@ -149,6 +157,7 @@ class Notebook:
     def __init__(self, page: Page, path: Path) -> None:
         self.page = page
         self.path = path
+        self.pressed = 0.0  # when the interrupt button was pressed, in `time.monotonic`
 
     def run(self, *cells: int) -> None:
         """Queue these cells, without waiting for any of them."""
@@ -170,13 +179,15 @@ class Notebook:
                 window.seconds = new Promise((resolve) => document.addEventListener('click', async () => {{
                     const started = performance.now();
                     while (!output.innerText.includes(words)) await new Promise(requestAnimationFrame);
-                    resolve((performance.now() - started) / 1000);
+                    resolve([(performance.timeOrigin + started) / 1000, (performance.now() - started) / 1000]);
                 }}, {{once: true, capture: true}}));
             }}""",
             [cell, words],
         )
         self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) [data-command='notebook:interrupt-kernel']").click()
-        return float(self.page.evaluate("() => window.seconds"))
+        pressed, seconds = self.page.evaluate("() => window.seconds")
+        self.pressed = time.monotonic() - time.time() + pressed
+        return float(seconds)
 
     def wait(self, cell: int, timeout: float = 30) -> None:
         """Wait until a cell has ended."""

@@ -1,4 +1,4 @@
-"""``%%openrouter`` in a real JupyterLab."""
+"""``%%openrouter`` in a real JupyterLab and a real Notebook 7."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ MIME = "application/vnd.orchat.v1+json"
 ANSWER = "The river runs down to the *sea*. " * 30
 
 
-def test_the_text_is_seen_to_grow(page: Page, lab: Lab, endpoint: ScriptedOpenRouter) -> None:
+def test_the_text_is_seen_to_grow(page: Page, front_end: Lab, endpoint: ScriptedOpenRouter) -> None:
     endpoint.answers(text(ANSWER).paced(0.02))
-    notebook = lab.open(page, "grow.ipynb", "%load_ext orchat", "%%openrouter some/model\nTell me of the river.")
+    notebook = front_end.open(page, "grow.ipynb", "%load_ext orchat", "%%openrouter some/model\nTell me of the river.")
     notebook.run(0, 1)
     lengths = []
     deadline = time.monotonic() + 40
@@ -38,17 +38,17 @@ def test_the_text_is_seen_to_grow(page: Page, lab: Lab, endpoint: ScriptedOpenRo
     assert set(output.data) == {"text/markdown", "text/plain", MIME}
     assert output.data["text/plain"].startswith(ANSWER.strip())
 
-    reopened = lab.show(page, notebook.path)
+    reopened = front_end.show(page, notebook.path)
     page.wait_for_function("() => document.querySelector('.jp-OutputArea-output')")
     assert reopened.text(1).startswith("The river runs down to the sea.")
     assert len(reopened.outputs(1)) == 1
 
 
 @pytest.mark.parametrize("first_token", [True, False], ids=["in the middle", "before the first token"])
-def test_the_interrupt_button(page: Page, lab: Lab, endpoint: ScriptedOpenRouter, first_token: bool) -> None:
+def test_the_interrupt_button(page: Page, front_end: Lab, endpoint: ScriptedOpenRouter, first_token: bool) -> None:
     gate = threading.Event()
     endpoint.answers(text(ANSWER).paced(0.05) if first_token else text(ANSWER).held(gate))
-    notebook = lab.open(
+    notebook = front_end.open(
         page,
         f"interrupt-{first_token}.ipynb",
         "%load_ext orchat",
@@ -62,18 +62,21 @@ def test_the_interrupt_button(page: Page, lab: Lab, endpoint: ScriptedOpenRouter
     seconds = notebook.interrupt(1, "openrouter: interrupted; what arrived is kept")
     gate.set()
     assert seconds <= 0.3
+    assert endpoint.request.client_closed.wait(1)
+    assert (endpoint.request.client_closed_at or 0) - notebook.pressed <= 0.3
     notebook.wait(1)
     page.wait_for_timeout(500)
     assert notebook.outputs(2) == []  # the cell behind did not run
     notebook.run(3)
     notebook.wait(3)
-    shown, failed = notebook.outputs(1)
-    assert failed["output_type"] == "error"
-    assert failed["traceback"] == ["openrouter: interrupted; what arrived is kept"]
-    assert "*interrupted · " in "".join(shown["data"]["text/markdown"])
     (printed,) = notebook.outputs(3)
     ending, _, kept = "".join(printed["text"]).partition(" ")
     assert ending == "interrupted"
     assert kept.startswith("'The river" if first_token else "''")
     assert len(kept) < len(ANSWER)
-    assert len(notebook.save().cells[1].outputs) == 2
+    shown, failed = notebook.save().cells[1].outputs
+    assert failed.output_type == "error"
+    assert failed.traceback == ["openrouter: interrupted; what arrived is kept"]
+    assert shown.data["text/markdown"].startswith("The river runs down" if first_token else "*interrupted · ")
+    assert "*interrupted · " in shown.data["text/markdown"]
+    assert shown.data[MIME]["ending"] == "interrupted"

@@ -19,7 +19,7 @@ from jupyter_client.manager import KernelManager
 ROOT = Path(__file__).resolve().parents[2]
 INSTALLED = version("ipykernel")
 # Each of these delivers interrupts and messages in its own way.
-OTHERS = ("7.3.0", "6.31.0")
+OTHERS = ("7.3.0", "7.2.0", "7.1.0", "6.31.0")
 
 
 def ipykernel_folder(wanted: str) -> Path:

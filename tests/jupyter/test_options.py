@@ -37,8 +37,8 @@ class Person(BaseModel):
         ('--provider {"order": ["x", "y"], "zdr": true}', {"provider": {"order": ["x", "y"], "zdr": True}}),
         ('--provider=\'{"sort": "price"}\'', {"provider": {"sort": "price"}}),
         ("--reasoning high --fallback a/b --fallback c/d", {"reasoning": {"effort": "high"}, "models": ["a/b", "c/d"]}),
-        ("--web", {"tools": [{"type": "openrouter:web_search"}]}),
-        ("--web -p tools=[{}]", {"tools": [{}, {"type": "openrouter:web_search"}]}),
+        ("--web", {"server_tools": [{"type": "openrouter:web_search"}]}),
+        ("--web -p tools=[{}]", {"tools": [{}], "server_tools": [{"type": "openrouter:web_search"}]}),
         ("-f json", {"response_format": {"type": "json_object"}}),
         ("--schema Person", {"response_format": Person}),
         ("--schema Person -f json", {"response_format": Person}),
@@ -121,7 +121,7 @@ def test_the_prompt_of_a_line_is_what_follows_two_dashes() -> None:
 def test_the_manual_has_ten_everyday_options_first() -> None:
     everyday, more = manual().partition("everyday:")[2].split("more:")
     listed = [line.split()[0].rstrip(",") for line in everyday.splitlines() if line.startswith("  -")]
-    assert listed == ["-m", "-o", "-s", "-t", "-n", "-a", "-f", "--schema", "--web", "-h"]
+    assert listed == ["-m", "-o", "-s", "-t", "-n", "-a", "-f", "--schema", "--chat", "-T", "--web", "-h"]
     for option in ("--seed", "-p", "--reasoning", "--provider", "--fallback", "--no-stream", "--raw", "--dry-run"):
         assert f"  {option}" in more
 

@@ -208,6 +208,25 @@ def test_the_body_has_haystacks_keys_and_every_generation_kwarg_wins() -> None:
     assert body["tools"][0]["function"]["strict"] is True
 
 
+@pytest.mark.parametrize("given", [None, [{"type": "function"}]])
+def test_server_tools_stand_behind_all_others(given: list[dict[str, str]] | None) -> None:
+    search = {"type": "openrouter:web_search"}
+    body = chat_body(
+        model="v/m",
+        messages=[],
+        tools=[create_tool_from_function(tide)],
+        tools_strict=False,
+        response_format=None,
+        stream=False,
+        n=1,
+        generation_kwargs={} if given is None else {"tools": given},
+        server_tools=[search],
+    )
+    first, last = body["tools"]
+    assert (first["type"], last) == ("function", search)
+    assert ("function" in first) == (given is None)
+
+
 @pytest.mark.parametrize("model", ["v/m:nitro", "v/m:free:online", "@preset/mine", "~v/latest", "openrouter/auto"])
 def test_any_model_name_is_sent_and_only_what_was_asked_for(model: str) -> None:
     body = chat_body(

@@ -9,7 +9,9 @@ import argparse
 import difflib
 import json
 import keyword
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
 from typing import Any, NoReturn
 
 from IPython.core.error import UsageError
@@ -18,6 +20,7 @@ from orchat.jupyter.magic.words import words
 from orchat.jupyter.output.formats import FORMATS
 
 MAGIC = "openrouter"
+POLICIES = ("ask", "always", "never")
 EFFORTS = ("max", "xhigh", "high", "medium", "low", "minimal", "none")
 
 _MANUAL = """\
@@ -64,16 +67,22 @@ def _parser() -> _Parser:
     option("-t", "--temperature", type=float, metavar="NUMBER", help="0 is matter-of-fact, 1 and more is playful")
     option("-n", "--max-tokens", type=_count, metavar="N", help="end the answer after so many tokens")
     option("-a", "--attach", action="append", default=[], metavar="FILE_OR_URL", help="send a file along; repeatable")
-    option("-f", "--format", type=_one_of(FORMATS), default="markdown", metavar="FORM",
+    option("-f", "--format", type=OneOf(FORMATS), default="markdown", metavar="FORM",
            help="markdown (default); text: shown as it is; code: proposed as the next cell; json")  # fmt: skip
     option("--schema", metavar="NAME_OR_JSON", help="the answer as an object, NAME.parsed: a pydantic class or a dict")
+    option("--chat", type=_name, metavar="THREAD", help="go on in the conversation of this name")
+    option("-T", "--tool", action="append", default=[], metavar="TOOL", help="let the model call it, when you agree")
     option("--web", action="store_true", help="let the model search the web")
     option("-h", "--help", action="store_true", help="show this")
     option = parser.add_argument_group("more").add_argument
+    option("--new", action="store_true", help="begin the conversation anew with this cell")
+    option("--no-history", action="store_true", help="ask by itself: nothing goes along, nothing is remembered")
+    option("--approve", type=OneOf(POLICIES), metavar="POLICY", help="ask (default), always or never run its tools")
+    option("--max-cost", type=_usd, metavar="USD", help="refuse what may cost more, by list prices")
     option("--seed", type=int, metavar="N", help="try to give the same answer each time")
     option("-p", "--param", action="append", type=_param, default=[], metavar="NAME=JSON",
            help="any other parameter of the API, such as top_p=0.9; may be repeated")  # fmt: skip
-    option("--reasoning", type=_one_of(EFFORTS), metavar="EFFORT", help="how long to think: " + ", ".join(EFFORTS))
+    option("--reasoning", type=OneOf(EFFORTS), metavar="EFFORT", help="how long to think: " + ", ".join(EFFORTS))
     option("--provider", type=_object, metavar="JSON", help='which upstreams, such as {"sort": "price"}')
     option("--fallback", action="append", default=[], metavar="MODEL",
            help="who answers if the model cannot; may be repeated")  # fmt: skip
@@ -87,6 +96,18 @@ def _parser() -> _Parser:
 def manual() -> str:
     """Return the help text."""
     return _parser().format_help()
+
+
+@cache
+def option_table() -> Mapping[str, argparse.Action]:
+    """Return what each option takes, by every name of it; the word without a dash by its own.
+
+    Examples
+    --------
+    >>> option_table()["--fallback"].metavar, option_table()["model"].metavar
+    ('MODEL', 'MODEL')
+    """
+    return {name: action for action in _parser()._actions for name in action.option_strings or [action.dest]}
 
 
 def parse(line: str) -> argparse.Namespace:
@@ -121,8 +142,7 @@ def _unknown(unknown: list[str]) -> str:
         text = " ".join(unknown)
         return f"What does {text!r} mean? The prompt goes below the first line, and a text with spaces in quotes."
     option, _, _ = word.partition("=")
-    known = [name for action in _parser()._actions for name in action.option_strings]
-    return f"There is no option {option}. {near(option, known) or f'See %%{MAGIC} -h.'}"
+    return f"There is no option {option}. {near(option, option_table()) or f'See %%{MAGIC} -h.'}"
 
 
 def near(name: str, known: Iterable[str]) -> str:
@@ -172,7 +192,7 @@ def generation_kwargs(options: argparse.Namespace, names: Mapping[str, object]) 
     if options.fallback:
         kwargs["models"] = options.fallback
     if options.web:
-        kwargs["tools"] = [*kwargs.get("tools", ()), {"type": "openrouter:web_search"}]
+        kwargs["server_tools"] = [{"type": "openrouter:web_search"}]
     if options.schema is not None:
         kwargs["response_format"] = _schema(options.schema, names)
     elif options.format == "json":
@@ -200,13 +220,18 @@ def _schema(text: str, names: Mapping[str, object]) -> Any:
 # -- what argparse calls types: it shows their ArgumentTypeErrors -------------------------------------------------
 
 
-def _one_of(known: Iterable[str]) -> Callable[[str], str]:
-    def check(text: str) -> str:
-        if text in known:
-            return text
-        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(known)}. {near(text, known)}".rstrip())
+@dataclass(frozen=True)
+class OneOf:
+    """The words that an option takes."""
 
-    return check
+    known: tuple[str, ...]
+
+    def __call__(self, text: str) -> str:
+        """Return the word if it is one of them."""
+        if text in self.known:
+            return text
+        known = ", ".join(self.known)
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {known}. {near(text, self.known)}".rstrip())
 
 
 def _count(text: str) -> int:
@@ -229,6 +254,23 @@ def _param(text: str) -> tuple[str, Any]:
         raise argparse.ArgumentTypeError(f"{value!r} is no JSON")
     # Words need no quotes, which the line's own quoting would take away; True and None are Python's.
     return name, {"True": True, "False": False, "None": None}.get(value, value)
+
+
+def _name(text: str) -> str:
+    name = text.strip()
+    if not name or not name.isprintable() or len(name) > 60:
+        raise argparse.ArgumentTypeError(f"{text[:60]!r} is no name: give a word or a few")
+    return name
+
+
+def _usd(text: str) -> float:
+    try:
+        value = float(text.removeprefix("$"))
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no amount of USD, such as 0.05")
+    return value
 
 
 def _object(text: str) -> dict[str, Any]:

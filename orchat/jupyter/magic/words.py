@@ -26,7 +26,7 @@ def words(line: str) -> list[str]:
     >>> words('-s "Be brief." -p stop=["a b", "c"] --provider {"sort": "price"}')
     ['-s', 'Be brief.', '-p', 'stop=["a b", "c"]', '--provider', '{"sort": "price"}']
     """
-    return [word for word, _ in _words(line)]
+    return [word for word, _, _ in _words(line)]
 
 
 def split_prompt(line: str) -> tuple[str, str | None]:
@@ -37,13 +37,43 @@ def split_prompt(line: str) -> tuple[str, str | None]:
     >>> split_prompt('some/model -s "a -- b" -- why is the sky blue?')
     ('some/model -s "a -- b" ', 'why is the sky blue?')
     """
-    for word, start in _words(line):
+    for word, start, _ in _words(line):
         if word == "--":
             return line[:start], line[start + 2 :].strip()
     return line, None
 
 
-def _words(line: str) -> Iterator[tuple[str, int]]:
+def unfinished(line: str) -> tuple[list[str], str]:
+    r"""Part a line that is still being typed into its whole words and the last one, open quotation and all.
+
+    Examples
+    --------
+    >>> unfinished('-m openai/gpt -s "Be br')
+    (['-m', 'openai/gpt', '-s'], '"Be br')
+    >>> unfinished("-m ")
+    (['-m'], '')
+    """
+    done: list[tuple[str, int]] = []
+    end = 0
+    try:
+        for word, start, end in _words(line):
+            if _is_open(line[start:end]):
+                return [each for each, _ in done], line[start:]
+            done.append((word, start))
+    except UsageError:
+        return [each for each, _ in done], line[end:].lstrip()
+    if done and end == len(line):
+        return [each for each, _ in done[:-1]], line[done[-1][1] :]
+    return [each for each, _ in done], ""
+
+
+def _is_open(word: str) -> bool:
+    """Say whether a word begins JSON that does not end in it."""
+    return _JSON_AHEAD.match(word) is not None and any(word.count(a) > word.count(b) for a, b in ("{}", "[]"))
+
+
+def _words(line: str) -> Iterator[tuple[str, int, int]]:
+    """Give each word, where it begins and where it ends."""
     at = 0
     while at < len(line):
         if line[at].isspace():
@@ -51,14 +81,14 @@ def _words(line: str) -> Iterator[tuple[str, int]]:
             continue
         start, end = at, _json_end(line, at)
         if end is not None:
-            yield line[start:end], start
+            yield line[start:end], start, end
             at = end
             continue
         match = _WORD.match(line, at)
         at = match.end() if match else at
         if match is None or (at < len(line) and not line[at].isspace()):
             raise UsageError(f"No closing quotation in: {line.strip()}")
-        yield "".join(shlex.split(match[0])), start
+        yield "".join(shlex.split(match[0])), start, at
 
 
 def _json_end(line: str, start: int) -> int | None:

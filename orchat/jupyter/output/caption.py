@@ -77,7 +77,7 @@ def footer(reply: Reply, seconds: float, *, ending: str | None = None, sent: Ite
     parts.append(f"{seconds:.1f} s")
     if along := ", ".join(map(str, sent)):
         parts.append(f"with {along}")
-    return " · ".join(_line(str(part)) for part in parts if part)
+    return " · ".join(line(str(part)) for part in parts if part)
 
 
 def _short(number: int) -> str:
@@ -93,7 +93,7 @@ def _dollars(cost: float) -> str:
     return f"${cost:.2f}" if cost >= 1 else f"${Decimal(f'{cost:.3g}'):f}"
 
 
-def _line(text: str, longest: int = 200) -> str:
+def line(text: str, longest: int = 200) -> str:
     """Text from outside on one line, without control characters and not too long."""
     text = " ".join(_CONTROL.sub(" ", text).split())
     return text if len(text) <= longest else text[: longest - 1] + "…"
@@ -127,9 +127,9 @@ def error_card(error: OrchatError) -> str:
     title = [type(error).__name__]
     if isinstance(error, APIError):
         title += [str(part) for part in (error.status_code, error.provider_name) if part]
-    lines = ["**" + escape_markdown(_line(" · ".join(title))) + "**"]
-    lines += [escape_markdown(_line(error.message, _MESSAGE_SHOWN))] if error.message else []
-    lines += ["→ " + escape_markdown(_line(error.hint, _HINT_SHOWN))] if error.hint else []
+    lines = ["**" + escape_markdown(line(" · ".join(title))) + "**"]
+    lines += [escape_markdown(line(error.message, _MESSAGE_SHOWN))] if error.message else []
+    lines += ["→ " + escape_markdown(line(error.hint, _HINT_SHOWN))] if error.hint else []
     return "> " + "\\\n> ".join(lines)
 
 
@@ -143,7 +143,7 @@ def error_line(error: BaseException) -> str:
     'RateLimitError: Slow down. Please.'
     """
     message = error.message if isinstance(error, OrchatError) else str(error)
-    return f"{type(error).__name__}: {_line(message, 120)}"
+    return f"{type(error).__name__}: {line(message, 120)}"
 
 
 def error_text(error: OrchatError) -> str:
@@ -157,7 +157,7 @@ def error_text(error: OrchatError) -> str:
     """
     if isinstance(error, MissingKeyError):
         return NO_KEY.replace("**", "").replace("`", "").strip()
-    return f"{error_line(error)} {_line(error.hint or '', _HINT_SHOWN)}".strip()
+    return f"{error_line(error)} {line(error.hint or '', _HINT_SHOWN)}".strip()
 
 
 def reasoning_line(reasoning: str, *, live: bool = False) -> str:
@@ -178,8 +178,8 @@ def reasoning_line(reasoning: str, *, live: bool = False) -> str:
     if not reasoning:
         return ""
     if live:
-        return f"> *Reasoning … {escape_markdown(_line(reasoning[-_REASONING_SHOWN:]))}*"
-    return f"> *Reasoning ({len(reasoning):,} characters): {escape_markdown(_line(reasoning, _REASONING_SHOWN))}*"
+        return f"> *Reasoning … {escape_markdown(line(reasoning[-_REASONING_SHOWN:]))}*"
+    return f"> *Reasoning ({len(reasoning):,} characters): {escape_markdown(line(reasoning, _REASONING_SHOWN))}*"
 
 
 def waiting_line(label: str) -> str:
@@ -190,4 +190,4 @@ def waiting_line(label: str) -> str:
     >>> waiting_line("vendor/m")
     '*waiting for vendor/m …*'
     """
-    return f"*waiting for {escape_markdown(_line(label))} …*"
+    return f"*waiting for {escape_markdown(line(label))} …*"

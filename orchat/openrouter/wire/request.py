@@ -36,8 +36,11 @@ def chat_body(
     stream: bool,
     n: int,
     generation_kwargs: Mapping[str, Any],
+    server_tools: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Build the body of ``POST /chat/completions``; every generation kwarg goes in as it is, and wins.
+
+    Server tools, which OpenRouter runs itself, stand behind all others.
 
     Examples
     --------
@@ -56,7 +59,10 @@ def chat_body(
         body["tools"] = [tool_to_wire(tool, strict=tools_strict) for tool in tools]
     if response_format is not None:
         body["response_format"] = response_format
-    return {**body, **generation_kwargs}
+    body |= generation_kwargs
+    if server_tools:
+        body["tools"] = [*(body.get("tools") or ()), *server_tools]
+    return body
 
 
 def tool_to_wire(tool: Tool, *, strict: bool) -> dict[str, Any]:

@@ -1,0 +1,169 @@
+"""A turn as people read it: what was thought, said and called, in the order it happened. Pure.
+
+It grows chunk by chunk while a turn goes on, or is made of a reply's messages; what it shows is safe Markdown.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from orchat.jupyter.output.caption import line, printable, reasoning_line
+from orchat.jupyter.output.formats import shown_as
+from orchat.jupyter.output.markdown import escape_markdown
+from orchat.messages import ChatMessage, ChatRole, ReasoningContent, TextContent, ToolCall, ToolCallResult
+
+if TYPE_CHECKING:
+    from orchat.streaming import StreamingChunk
+
+_ARGUMENT_SHOWN = 60  # characters
+_RESULT_SHOWN = 160
+_REASONING_KEPT = 2_000  # of its end, of which the live line shows some
+
+
+@dataclass
+class _Text:
+    text: str
+
+
+@dataclass
+class _Thought:
+    text: str
+    live: bool = False
+
+
+@dataclass
+class _Result:
+    result: ToolCallResult
+    waits: bool = False
+
+
+class Transcript:
+    """What is shown of a turn.
+
+    Parameters
+    ----------
+    messages
+        The turn's messages so far; users' and system messages are not shown.
+
+    Examples
+    --------
+    >>> call = ToolCall("tide", {"port": "Hull"}, "call_1")
+    >>> turn = Transcript([ChatMessage.from_tool("4.2 m", call), ChatMessage.from_assistant("It is *high*.")])
+    >>> print(turn.markdown())
+    > **tide**(port="Hull") → 4.2 m
+    <BLANKLINE>
+    It is *high*.
+    """
+
+    def __init__(self, messages: Iterable[ChatMessage] = ()) -> None:
+        self._pieces: list[_Text | _Thought | _Result] = []
+        self._calling: list[str] = []
+        for message in messages:
+            if message.is_from(ChatRole.ASSISTANT) or message.is_from(ChatRole.TOOL):
+                self._read(message)
+
+    def __len__(self) -> int:
+        return sum(len(piece.text) for piece in self._pieces if isinstance(piece, _Text))
+
+    def __bool__(self) -> bool:
+        return bool(self._pieces or self._calling)
+
+    def add(self, chunk: StreamingChunk) -> bool:
+        """Take in what arrived; say whether that can be seen."""
+        last = self._pieces[-1] if self._pieces else None
+        if chunk.content:
+            if isinstance(last, _Thought):
+                last.live = False
+            if isinstance(last, _Text):
+                last.text += chunk.content
+            else:
+                self._pieces.append(_Text(chunk.content))
+        elif chunk.reasoning is not None:
+            if not isinstance(last, _Thought):
+                last = _Thought("", live=True)
+                self._pieces.append(last)
+            last.text += chunk.reasoning.reasoning_text
+        elif chunk.tool_calls:
+            names = [call.tool_name for call in chunk.tool_calls if call.tool_name]
+            self._calling += names
+            return bool(names)
+        elif chunk.tool_call_result is not None:
+            self._calling = []
+            self._pieces.append(_Result(chunk.tool_call_result))
+        else:
+            return False
+        return True
+
+    def markdown(self, form: str = "markdown") -> str:
+        """Return it as Markdown that is safe to show.
+
+        Parameters
+        ----------
+        form
+            How the model's words are shown, one of `orchat.jupyter.output.formats.FORMATS`.
+        """
+        blocks = [self._block(piece, form) for piece in self._pieces]
+        if self._calling:
+            blocks.append(f"> *calls {escape_markdown(line(', '.join(self._calling)))} …*")
+        return "\n\n".join(filter(None, blocks))
+
+    def plain(self) -> str:
+        """Return it as plain text: what was said and called."""
+        blocks = [
+            printable(piece.text) if isinstance(piece, _Text) else _called(piece)
+            for piece in self._pieces
+            if not isinstance(piece, _Thought)
+        ]
+        return "\n\n".join(filter(None, blocks))
+
+    def _read(self, message: ChatMessage) -> None:
+        for part in message.parts:
+            if isinstance(part, TextContent) and part.text:
+                self._pieces.append(_Text(part.text))
+            elif isinstance(part, ReasoningContent) and part.reasoning_text:
+                self._pieces.append(_Thought(part.reasoning_text))
+            elif isinstance(part, ToolCallResult):
+                self._pieces.append(_Result(part, message.meta.get("pending") is True))
+
+    def _block(self, piece: _Text | _Thought | _Result, form: str) -> str:
+        if isinstance(piece, _Text):
+            return shown_as(form, piece.text)
+        if isinstance(piece, _Thought):
+            return reasoning_line(piece.text[-_REASONING_KEPT:] if piece.live else piece.text, live=piece.live)
+        name = escape_markdown(line(piece.result.origin.tool_name))
+        return f"> **{name}**{escape_markdown(_called(piece).removeprefix(line(piece.result.origin.tool_name)))}"
+
+
+def call_text(call: ToolCall) -> str:
+    """Return a call as people write one, on one line.
+
+    Examples
+    --------
+    >>> call_text(ToolCall("tide", {"port": "Hull", "days": [1, 2]}))
+    'tide(port="Hull", days=[1, 2])'
+    """
+    if call.malformed_arguments is not None:
+        return line(f"{call.tool_name}({call.malformed_arguments})")
+    arguments = [
+        f"{name}={line(json.dumps(value, ensure_ascii=False), _ARGUMENT_SHOWN)}"
+        for name, value in call.arguments.items()
+    ]
+    return f"{line(call.tool_name)}({', '.join(arguments)})"
+
+
+def _called(piece: _Result) -> str:
+    result = piece.result.result
+    if piece.waits:
+        came = "waits for your decision"
+    elif isinstance(result, str):
+        came = result
+    else:
+        came = " ".join(part.text if isinstance(part, TextContent) else f"[{_kind(part)}]" for part in result)
+    return f"{call_text(piece.result.origin)} → {line(came, _RESULT_SHOWN) or 'nothing'}"
+
+
+def _kind(part: object) -> str:
+    return type(part).__name__.removesuffix("Content").lower()
