@@ -1,4 +1,4 @@
-"""Who answers? Arguments, then the environment: the one place that decides for the magic and the command line.
+"""Who answers? Arguments, then configuration, then the environment: the one place that decides for all of orchat.
 
 A generator made by hand knows nothing of this. The embedded model answers only when a ``local/`` model is asked for.
 """
@@ -6,22 +6,21 @@ A generator made by hand knows nothing of this. The embedded model answers only 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 from orchat.chat import Chat, ask
-from orchat.chat.hooks import connect_with, price_with
+from orchat.chat.hooks import connect_with, price_with, spend_from
+from orchat.chat.money import Budget
+from orchat.configuration import BASE_URL_VARIABLE, KEY_VARIABLE, model_named, provider_policy, setting
 from orchat.errors import APIError, ConfigurationError, MissingKeyError
-from orchat.openrouter.dialect import DEMO_NOTE, LOCAL_MODEL, LOCAL_PREFIX
+from orchat.openrouter.dialect import DEFAULT_BASE_URL, DEMO_NOTE, LOCAL_MODEL, LOCAL_PREFIX, is_openrouter
 from orchat.openrouter.endpoint import Endpoint
-from orchat.openrouter.generator import DEFAULT_BASE_URL, DEFAULT_MODEL, OpenRouterChatGenerator
+from orchat.openrouter.generator import OpenRouterChatGenerator
 from orchat.secret import Secret
 
-__all__ = ["Chat", "ask", "connect", "endpoint", "list_price"]
-
-KEY_VARIABLE = "OPENROUTER_API_KEY"
-BASE_URL_VARIABLE = "OPENROUTER_BASE_URL"
-MODEL_VARIABLE = "ORCHAT_MODEL"
+__all__ = ["Chat", "ask", "connect", "endpoint", "list_price", "look_for_keys_with", "spending"]
 
 THREE_WAYS = (
     f"Set {KEY_VARIABLE} to a key from openrouter.ai/settings/keys",
@@ -38,14 +37,15 @@ def connect(
     Parameters
     ----------
     model
-        Default: ``ORCHAT_MODEL``, else the generator's own. A ``local/`` model starts the embedded one, unless a
-        server of it runs already.
+        A name or an alias; default: the one that is set (`orchat.configuration`). A ``local/`` model starts the
+        embedded one, unless a server of it runs already.
     api_key
         Default: ``OPENROUTER_API_KEY``; a host of this machine needs none.
     api_base_url
-        Default: ``OPENROUTER_BASE_URL``, else OpenRouter.
+        Default: the one that is set, else OpenRouter.
     **parameters
-        Further parameters of `OpenRouterChatGenerator`.
+        Further parameters of `OpenRouterChatGenerator`; what is set about providers and length is laid below its
+        ``generation_kwargs``.
 
     Raises
     ------
@@ -59,12 +59,14 @@ def connect(
     >>> connect("vendor/m", api_key=Secret.from_token("sk-or-v1-0123456789")).model
     'vendor/m'
     """
-    model = model or os.environ.get(MODEL_VARIABLE) or DEFAULT_MODEL
+    model = model_named(model)
     if model.startswith(LOCAL_PREFIX) and api_base_url is None:
         return _connect_local(model, parameters)
-    api_base_url = api_base_url or os.environ.get(BASE_URL_VARIABLE) or DEFAULT_BASE_URL
+    api_base_url = api_base_url or str(setting("base_url"))
     if api_key is None:
         api_key = _key_for(api_base_url)
+    if usual := _usual_kwargs(api_base_url, parameters.get("generation_kwargs") or {}):
+        parameters["generation_kwargs"] = usual
     return OpenRouterChatGenerator(api_key=api_key, model=model, api_base_url=api_base_url, **parameters)
 
 
@@ -76,14 +78,52 @@ def endpoint() -> Endpoint:
     >>> endpoint().api_base_url.startswith("http")
     True
     """
-    api_base_url = os.environ.get(BASE_URL_VARIABLE) or DEFAULT_BASE_URL
+    api_base_url = str(setting("base_url"))
     return Endpoint(api_base_url, Secret.from_env_var(KEY_VARIABLE, strict=False))
+
+
+class _Session:
+    """What lasts as long as the process."""
+
+    spending = Budget(None)
+    find_key: Callable[[], str | None] | None = None
+
+
+def spending() -> Budget:
+    """Return what this process has spent, and how much it may spend where that is set.
+
+    Examples
+    --------
+    >>> spending().limit is None
+    True
+    """
+    limit = setting("max_cost")
+    _Session.spending.limit = limit
+    return _Session.spending
+
+
+def look_for_keys_with(finder: Callable[[], str | None] | None) -> None:
+    """Set where a key is looked for when the environment has none, such as a keyring."""
+    _Session.find_key = finder
+
+
+def _usual_kwargs(api_base_url: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Lay what is given over what is set."""
+    kwargs = dict(given)
+    if (most := setting("max_tokens")) is not None and not {"max_tokens", "max_completion_tokens"} & set(kwargs):
+        kwargs["max_tokens"] = most
+    if (policy := provider_policy()) and is_openrouter(api_base_url):
+        kwargs["provider"] = {**policy, **(kwargs.get("provider") or {})}
+    return kwargs
 
 
 def _key_for(api_base_url: str) -> Secret:
     # An empty variable is how people switch one off.
     if os.environ.get(KEY_VARIABLE):
         return Secret.from_env_var(KEY_VARIABLE)
+    # What people keep for OpenRouter goes nowhere else.
+    if is_openrouter(api_base_url) and _Session.find_key is not None and (found := _Session.find_key()):
+        return Secret.from_token(found)
     if api_base_url == DEFAULT_BASE_URL:
         raise MissingKeyError("There is no API key.", hint="; ".join(THREE_WAYS) + ".")
     # Another host may want none; if it does, it says so.
@@ -122,3 +162,4 @@ def list_price(model: str, prompt_tokens: int, completion_tokens: int) -> Decima
 # Whoever takes `Chat` from here, as the front door does, may name a model, and set a budget.
 connect_with(connect)
 price_with(list_price)
+spend_from(spending)

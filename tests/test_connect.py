@@ -8,7 +8,7 @@ import pytest
 
 from orchat.connect import connect
 from orchat.errors import ConfigurationError, MissingKeyError
-from orchat.openrouter.generator import DEFAULT_BASE_URL, DEFAULT_MODEL
+from orchat.openrouter.dialect import DEFAULT_BASE_URL, DEFAULT_MODEL
 from orchat.secret import Secret
 from tests.openrouter_server import ScriptedOpenRouter, text
 

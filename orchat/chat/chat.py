@@ -18,15 +18,15 @@ from orchat.chat import state
 from orchat.chat.approval import Decision, Policy, all_decided, check_policy
 from orchat.chat.conversation import Conversation, Question
 from orchat.chat.driving import AsyncDriver, Driver, Means
-from orchat.chat.hooks import Sink, connected, sink_for, usual_price
+from orchat.chat.hooks import Sink, common_budget, connected, sink_for, usual_price
 from orchat.chat.money import Budget, Cost, Price
 from orchat.chat.reply import Reply
 from orchat.chat.streams import AsyncChatStream, ChatStream, Options
 from orchat.chat.turn import Turn
 from orchat.errors import ConfigurationError
 from orchat.messages import ChatMessage
-from orchat.openrouter.dialect import is_openrouter
-from orchat.openrouter.generator import DEFAULT_BASE_URL, OpenRouterChatGenerator, Tools
+from orchat.openrouter.dialect import DEFAULT_BASE_URL, is_openrouter
+from orchat.openrouter.generator import OpenRouterChatGenerator, Tools
 from orchat.tools.toolset import flatten
 
 
@@ -285,6 +285,7 @@ class Chat(Conversation):
         if is_openrouter(generator.api_base_url or DEFAULT_BASE_URL):
             # Keeps the rounds of a tool loop on one provider, which signed its reasoning (API section 3.4).
             kwargs.setdefault("session_id", self._session)
+        purses = (self.budget, Budget.of(options.get("max_cost")), common_budget())
         return Means(
             generator=generator,
             model=str(model),
@@ -293,7 +294,7 @@ class Chat(Conversation):
             tools=self._turn.tools if self._turn is not None else {},
             policy=self.approve,
             sink=sink,
-            budgets=[budget for budget in (self.budget, Budget.of(options.get("max_cost"))) if budget is not None],
+            budgets=[budget for budget in purses if budget is not None],
             price=self.price or usual_price(),
             parks=options.get("park", True),
             whole=options.get("whole", False),

@@ -68,7 +68,7 @@ class _Driver:
         messages = outgoing([*means.history, *self.turn.messages], means.model)
         tools = list(means.tools.values())
         estimate = None
-        if means.budgets:
+        if any(budget.limit is not None for budget in means.budgets):
             estimate = estimate_request(means.price, means.model, messages, tools, means.generation_kwargs)
         with contextlib.ExitStack() as undo:
             for budget in means.budgets:

@@ -14,7 +14,7 @@ from orchat.errors import ConfigurationError
 if TYPE_CHECKING:
     from orchat.chat.approval import Verdict
     from orchat.chat.chat import Chat
-    from orchat.chat.money import Price
+    from orchat.chat.money import Budget, Price
     from orchat.chat.reply import Reply
     from orchat.messages import ChatMessage, ToolCall
     from orchat.openrouter.generator import OpenRouterChatGenerator
@@ -45,6 +45,7 @@ class _Hooks:
     connect: Connector | None = None
     show: Callable[[Chat], Sink | None] | None = None
     price: Price | None = None
+    spending: Callable[[], Budget] | None = None
 
 
 _hooks = _Hooks()
@@ -63,6 +64,11 @@ def show_with(viewer: Callable[[Chat], Sink | None] | None) -> None:
 def price_with(price: Price | None) -> None:
     """Set where prices come from."""
     _hooks.price = price
+
+
+def spend_from(spending: Callable[[], Budget] | None) -> None:
+    """Set the purse that all chats of the process spend from."""
+    _hooks.spending = spending
 
 
 def connected(model: str | None) -> OpenRouterChatGenerator:
@@ -89,3 +95,8 @@ def sink_for(chat: Chat) -> Sink | None:
 def usual_price() -> Price | None:
     """Return where prices come from."""
     return _hooks.price
+
+
+def common_budget() -> Budget | None:
+    """Return the purse that all chats of the process spend from."""
+    return None if _hooks.spending is None else _hooks.spending()

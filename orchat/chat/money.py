@@ -133,7 +133,7 @@ class Budget:
     Parameters
     ----------
     limit
-        In USD.
+        In USD; None for a purse that only counts.
     spent
         What counts against it already; where a cost was not told, the estimate counts.
     allow_unknown
@@ -158,8 +158,10 @@ class Budget:
 Raise max_cost, lower max_tokens, or ask a cheaper model.
     """
 
-    def __init__(self, limit: float | Decimal, *, spent: Cost | None = None, allow_unknown: bool = False) -> None:
-        if (exact := amount(limit)) is None:
+    def __init__(
+        self, limit: float | Decimal | None, *, spent: Cost | None = None, allow_unknown: bool = False
+    ) -> None:
+        if (exact := amount(limit)) is None and limit is not None:
             raise ConfigurationError(f"{limit!r} is no limit.", hint="max_cost is a number of USD, such as 0.05.")
         self.limit = exact
         self.spent = spent or Cost()
@@ -173,15 +175,16 @@ Raise max_cost, lower max_tokens, or ask a cheaper model.
         return limit if limit is None or isinstance(limit, Budget) else cls(limit, spent=spent)
 
     def __repr__(self) -> str:
-        return f"Budget({_dollars(self.limit)}, spent={self.spent!s})"
+        limit = None if self.limit is None else _dollars(self.limit)
+        return f"Budget({limit}, spent={self.spent!s})"
 
     def __deepcopy__(self, memo: object) -> Budget:
         return self  # a copy of a chat spends from the same purse
 
     @property
-    def left(self) -> Decimal:
-        """What is neither spent nor reserved."""
-        return self.limit - self.spent.known - self._reserved
+    def left(self) -> Decimal | None:
+        """What is neither spent nor reserved; None without a limit."""
+        return None if self.limit is None else self.limit - self.spent.known - self._reserved
 
     def reserve(self, estimate: Decimal | None, model: str) -> None:
         """Set an estimate aside for a request that is about to go out.
@@ -192,6 +195,9 @@ Raise max_cost, lower max_tokens, or ask a cheaper model.
             It does not fit any more, or what it would cost is not known.
         """
         with self._lock:
+            if (left := self.left) is None or self.limit is None:
+                self._reserved += estimate or Decimal(0)
+                return
             if not self.allow_unknown and (estimate is None or self.spent.unknown):
                 what = (
                     f"What `{model}` costs is not known" if estimate is None else "What was spent is not wholly known"
@@ -201,17 +207,17 @@ Raise max_cost, lower max_tokens, or ask a cheaper model.
                     hint="Give max_cost=Budget(limit, allow_unknown=True) to go on without.",
                 )
             estimate = estimate or Decimal(0)
-            if estimate > self.left or self.left <= 0 < self.spent.known:
+            if estimate > left or left <= 0 < self.spent.known:
                 raise BudgetExceededError(
                     f"The next request to `{model}` may cost {_dollars(estimate)}, and "
-                    f"{_dollars(max(self.left, Decimal(0)))} of {_dollars(self.limit)} is left.",
+                    f"{_dollars(max(left, Decimal(0)))} of {_dollars(self.limit)} is left.",
                     hint="Raise max_cost, lower max_tokens, or ask a cheaper model.",
                 )
             self._reserved += estimate
 
     def settle(self, estimate: Decimal | None, cost: Cost) -> None:
         """Put what a request really cost in the place of its estimate, which stays where nobody says."""
-        if cost.unknown and estimate is not None:
+        if cost.unknown and estimate is not None and self.limit is not None:
             cost = Cost(cost.known + estimate)
         with self._lock:
             self._reserved -= estimate or Decimal(0)

@@ -16,6 +16,8 @@ from orchat.errors import ConfigurationError
 
 Rewrite = Callable[[dict[str, Any]], dict[str, Any]]
 
+DEFAULT_MODEL = "openai/gpt-4o-mini"
+DEFAULT_BASE_URL = "https://openrouter.ai/api/v1"
 LOCAL_PREFIX = "local/"
 LOCAL_MODEL = "local/smollm2-135m-instruct"
 """The name under which the embedded model is asked for."""

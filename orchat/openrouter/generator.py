@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from orchat.errors import ConfigurationError, MissingKeyError, SerializationError, redact
 from orchat.messages import ChatMessage
-from orchat.openrouter.dialect import canonical_json, dialect_of
+from orchat.openrouter.dialect import DEFAULT_BASE_URL, DEFAULT_MODEL, canonical_json, dialect_of
 from orchat.openrouter.exchange import AsyncChunkStream, ChunkStream, Plan, read_whole, read_whole_async
 from orchat.openrouter.settings import (
     client_kwargs_to_dict,
@@ -40,8 +40,6 @@ _log = logging.getLogger(__name__)
 Messages = str | Sequence[ChatMessage]
 Tools = Sequence[Tool | Toolset] | Toolset
 
-DEFAULT_MODEL = "openai/gpt-4o-mini"
-DEFAULT_BASE_URL = "https://openrouter.ai/api/v1"
 _TYPE = "orchat.openrouter.generator.OpenRouterChatGenerator"
 _HAYSTACK_TYPE = "haystack_integrations.components.generators.openrouter.chat.chat_generator.OpenRouterChatGenerator"
 _COMPONENT = ComponentInfo(_TYPE)

@@ -18,7 +18,8 @@ from haystack.utils import Secret as HaystackSecret
 from haystack_integrations.components.generators.openrouter import OpenRouterChatGenerator as HaystackGenerator
 
 from orchat.errors import ConfigurationError, SerializationError
-from orchat.openrouter.generator import DEFAULT_BASE_URL, DEFAULT_MODEL, OpenRouterChatGenerator
+from orchat.openrouter.dialect import DEFAULT_BASE_URL, DEFAULT_MODEL
+from orchat.openrouter.generator import OpenRouterChatGenerator
 from orchat.secret import Secret
 from orchat.streaming import print_streaming_chunk
 from orchat.tools import Tool, Toolset

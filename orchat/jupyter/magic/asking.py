@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -172,11 +171,12 @@ def dry_run(request: Request) -> str:
 
     Neither a key nor the embedded model is needed, for nothing is sent.
     """
-    from orchat.connect import MODEL_VARIABLE, connect
+    from orchat.configuration import model_named
+    from orchat.connect import connect
     from orchat.openrouter.dialect import LOCAL_PREFIX
     from orchat.secret import Secret
 
-    model = request.model or os.environ.get(MODEL_VARIABLE) or ""
+    model = model_named(request.model)
     nowhere = {"api_base_url": "http://127.0.0.1"} if model.startswith(LOCAL_PREFIX) else {}
     generator = connect(
         request.model, api_key=Secret.from_token("-"), generation_kwargs=request.generation_kwargs, **nowhere

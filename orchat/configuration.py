@@ -1,0 +1,221 @@
+"""What is set for a whole notebook, session or hub: who answers, what it may cost, what is sent and what is shown.
+
+One source for the magics, the panel, `orchat.Chat` and the command line. A value comes from configuration (which the
+notebook's rooms read from IPython's files and ``%config``), else from an environment variable, else it is the default.
+What is passed as an argument wins over all of them, where it is passed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any, Literal, NamedTuple
+
+from orchat.errors import ConfigurationError
+from orchat.openrouter.dialect import DEFAULT_BASE_URL, DEFAULT_MODEL
+
+KEY_VARIABLE = "OPENROUTER_API_KEY"
+MODEL_VARIABLE = "ORCHAT_MODEL"
+BASE_URL_VARIABLE = "OPENROUTER_BASE_URL"
+
+Footer = Literal["full", "model", "none"]
+
+
+class Setting(NamedTuple):
+    """One thing that can be set.
+
+    Parameters
+    ----------
+    variable
+        The environment variable that sets it.
+    default
+        What holds where nobody says.
+    read
+        Makes the value of a text or of any other value; a ValueError says what it must be.
+    help
+        What it does, in a line.
+    """
+
+    variable: str
+    default: Any
+    read: Callable[[Any], Any]
+    help: str
+
+
+class InForce(NamedTuple):
+    """A value, and where it comes from."""
+
+    value: Any
+    source: str
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("a text")
+    return value.strip()
+
+
+def _one_of(*words: str) -> Callable[[Any], str]:
+    def read(value: Any) -> str:
+        if value not in words:
+            raise ValueError("one of " + ", ".join(words))
+        return str(value)
+
+    return read
+
+
+def _flag(value: Any) -> bool:
+    known = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    found = known.get(str(value).strip().lower())
+    if found is None:
+        raise ValueError("true or false")
+    return found
+
+
+def _count(value: Any) -> int:
+    try:
+        count = int(value)
+    except (TypeError, ValueError, OverflowError):
+        count = -1
+    if count < 0 or isinstance(value, bool):
+        raise ValueError("a whole number, 0 or more")
+    return count
+
+
+def _usd(value: Any) -> Decimal:
+    try:
+        amount = Decimal(str(value).removeprefix("$"))
+    except InvalidOperation:
+        amount = Decimal(-1)
+    if not amount.is_finite() or amount < 0 or isinstance(value, bool):
+        raise ValueError("an amount of USD, such as 0.50")
+    return amount
+
+
+def _names(value: Any) -> dict[str, str]:
+    if not isinstance(value, Mapping) or not all(isinstance(each, str) for pair in value.items() for each in pair):
+        raise ValueError('a dict of names, such as {"fast": "openai/gpt-4o-mini"}')
+    return dict(value)
+
+
+SETTINGS: Mapping[str, Setting] = {
+    "model": Setting(MODEL_VARIABLE, DEFAULT_MODEL, _text, "who answers where no model is named"),
+    "base_url": Setting(BASE_URL_VARIABLE, DEFAULT_BASE_URL, _text, "where the API is"),
+    "aliases": Setting("", {}, _names, "short names of models"),
+    "max_cost": Setting("ORCHAT_MAX_COST", None, _usd, "USD that this session may spend, by list prices; 0 for free"),
+    "max_tokens": Setting("ORCHAT_MAX_TOKENS", None, _count, "where an answer ends, unless a cell says otherwise"),
+    "zdr": Setting("ORCHAT_ZDR", None, _flag, "whether to use only providers that keep nothing (OpenRouter)"),
+    "data_collection": Setting(
+        "ORCHAT_DATA_COLLECTION", None, _one_of("allow", "deny"), "may providers learn from prompts? (OpenRouter)"
+    ),
+    "history_tokens": Setting(
+        "ORCHAT_HISTORY_TOKENS", 32_000, _count, "how much of a conversation goes along, about; older turns stay behind"
+    ),
+    "footer": Setting("ORCHAT_FOOTER", "full", _one_of("full", "model", "none"), "the line below an answer"),
+    "privacy": Setting(
+        "ORCHAT_PRIVACY", "head", _one_of("schema", "head", "sample"), "what of a table in a prompt is sent"
+    ),
+}
+"""Everything that can be set, by name."""
+
+
+@dataclass(frozen=True)
+class _Given:
+    value: Any
+    source: str
+
+
+_given: dict[str, _Given] = {}
+
+
+def configure(name: str, value: Any, source: str = "configuration") -> None:
+    """Set something for this process; None leaves it to the environment again.
+
+    Raises
+    ------
+    ConfigurationError
+        There is no such setting, or the value makes no sense (a ValueError).
+
+    Examples
+    --------
+    >>> configure("footer", "short")
+    Traceback (most recent call last):
+    ...
+    orchat.errors.ConfigurationError: footer='short' makes no sense. It is one of full, model, none.
+    """
+    if name not in SETTINGS:
+        raise ConfigurationError(f"There is no setting {name!r}.", hint=f"There are {', '.join(SETTINGS)}.")
+    if value is None:
+        _given.pop(name, None)
+    else:
+        _given[name] = _Given(_read(name, value, f"{name}={value!r:.100}"), source)
+
+
+def in_force(name: str) -> InForce:
+    """Return what holds now, and where it comes from.
+
+    Raises
+    ------
+    ConfigurationError
+        The environment variable's value makes no sense (a ValueError).
+
+    Examples
+    --------
+    >>> in_force("history_tokens")
+    InForce(value=32000, source='default')
+    """
+    setting = SETTINGS[name]
+    if (given := _given.get(name)) is not None:
+        return InForce(given.value, given.source)
+    if setting.variable and (text := os.environ.get(setting.variable)):  # an empty one is how people switch one off
+        return InForce(_read(name, text, f"{setting.variable}={text!r:.100}"), setting.variable)
+    return InForce(setting.default, "default")
+
+
+def setting(name: str) -> Any:
+    """Return the value that holds now; see `in_force`.
+
+    Examples
+    --------
+    >>> setting("footer")
+    'full'
+    """
+    return in_force(name).value
+
+
+def model_named(name: str | None) -> str:
+    """Return the model that a name stands for: itself, what an alias says, or the usual one for None.
+
+    Examples
+    --------
+    >>> configure("aliases", {"fast": "vendor/small"})
+    >>> model_named("fast"), model_named("vendor/large")
+    ('vendor/small', 'vendor/large')
+    >>> configure("aliases", None)
+    """
+    name = name or str(setting("model"))
+    aliases: dict[str, str] = setting("aliases")
+    return aliases.get(name, name)
+
+
+def provider_policy() -> dict[str, Any]:
+    """Return what every request to OpenRouter says about providers (API section 2.3).
+
+    Examples
+    --------
+    >>> configure("zdr", True)
+    >>> provider_policy()
+    {'zdr': True}
+    >>> configure("zdr", None)
+    """
+    policy = {name: setting(name) for name in ("zdr", "data_collection")}
+    return {name: value for name, value in policy.items() if value is not None}
+
+
+def _read(name: str, value: Any, said: str) -> Any:
+    try:
+        return SETTINGS[name].read(value)
+    except ValueError as error:
+        raise ConfigurationError(f"{said} makes no sense.", hint=f"It is {error}.") from None
