@@ -8,6 +8,7 @@ notebook, and `OpenRouterChatGenerator` is what they stand on. Errors are in `or
 from __future__ import annotations
 
 import logging
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -83,10 +84,22 @@ if not TYPE_CHECKING:  # hidden from type checkers, to which a wrong name shall 
     def __getattr__(name: str) -> Any:
         if (module := _LAZY.get(name)) is None:
             raise AttributeError(f"module 'orchat' has no attribute {name!r}")
-        return getattr(import_module(module), name)
+        value = getattr(import_module(module), name)
+        if module == "orchat.connect":
+            _show_in_cells()
+        return value
 
     def __dir__() -> list[str]:
         return sorted({*globals(), *__all__})
+
+
+def _show_in_cells() -> None:
+    """Let chats show their turns where IPython runs."""
+    ipython = sys.modules.get("IPython")
+    if ipython is not None and (shell := ipython.get_ipython()) is not None:
+        from orchat.jupyter.sink import show_chats
+
+        show_chats(shell)
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:

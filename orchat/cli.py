@@ -16,15 +16,10 @@ from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from orchat._version import __version__
 from orchat.errors import ConfigurationError, OrchatError
-
-if TYPE_CHECKING:
-    from decimal import Decimal
-
-    from orchat.openrouter.models import Model
 
 INTERRUPTED = 130  # what a shell expects of a program that Ctrl-C ended
 BROKEN_PIPE = 141
@@ -68,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
 
     ask = commands.add_parser("ask", help="stream one answer into the terminal")
     ask.add_argument("prompt", nargs="?", help="the question; `-`, or nothing in a pipe, reads standard input")
-    ask.add_argument("-m", "--model", help="default: ORCHAT_MODEL")
+    ask.add_argument("-m", "--model", help="a name or an alias; default: ORCHAT_MODEL")
     ask.add_argument("-s", "--system", help="a system message")
     ask.add_argument("-t", "--temperature", type=float)
     ask.set_defaults(command=_ask)
@@ -110,8 +105,10 @@ def _one_line(text: str) -> str:
 
 def _ask(arguments: argparse.Namespace) -> int:
     from orchat.connect import connect
+    from orchat.jupyter.magic.traits import read_files
     from orchat.messages import ChatMessage
 
+    read_files()
     prompt = _prompt(arguments.prompt)
     messages = [ChatMessage.from_system(arguments.system)] if arguments.system else []
     messages.append(ChatMessage.from_user(prompt))
@@ -157,49 +154,16 @@ def _show(text: str) -> None:
 
 def _models(arguments: argparse.Namespace) -> int:
     from orchat.connect import endpoint
+    from orchat.jupyter.magic.traits import read_files
     from orchat.openrouter.catalog import load_catalog
+    from orchat.openrouter.listing import list_models
 
+    read_files()
     catalog = load_catalog(endpoint())
     if catalog.failure is not None:
         print(f"orchat: This list is {catalog.age_text}: {_one_line(catalog.failure.message)}", file=sys.stderr)
-    query = " ".join(arguments.query)
-    found = catalog.matching(query, free=arguments.free)
-    if not found:
-        what = f"{'free ' if arguments.free else ''}model{f' matches `{query}`' if query else ''}"
-        near = catalog.near(query) if query else []
-        hint = f"Near are {', '.join(f'`{name}`' for name in near)}." if near else None
-        raise ConfigurationError(f"No {what}." if query else f"There is no {what}.", hint=hint)
-    _show(_table([_HEADINGS, *map(_row, found)]))
+    _show(list_models(catalog, " ".join(arguments.query), free=arguments.free))
     return 0
-
-
-_HEADINGS = ("model", "context", "$/M in", "$/M out", "modalities")
-
-
-def _row(model: Model) -> tuple[str, ...]:
-    return (
-        _one_line(model.id),
-        f"{model.context_length:,}" if model.context_length else "?",
-        _per_million(model.prices.get("prompt")),
-        _per_million(model.prices.get("completion")),
-        _one_line(f"{','.join(model.input_modalities) or '?'} -> {','.join(model.output_modalities) or '?'}"),
-    )
-
-
-def _per_million(price: Decimal | None) -> str:
-    """Write a price per token as one per million tokens; `?` where it varies."""
-    if price is None:
-        return "?"
-    dollars = price * 1_000_000
-    return f"{dollars:,.2f}" if dollars >= 0.01 or not dollars else f"{float(dollars):.2g}"
-
-
-def _table(rows: Sequence[tuple[str, ...]]) -> str:
-    """Lay out rows in columns; between the first and the last one, numbers stand under each other's end."""
-    first, *numbers, _ = (max(map(len, column)) for column in zip(*rows, strict=True))
-    return "".join(
-        "  ".join([row[0].ljust(first), *map(str.rjust, row[1:-1], numbers), row[-1]]).rstrip() + "\n" for row in rows
-    )
 
 
 def _demo(arguments: argparse.Namespace) -> int:

@@ -90,7 +90,8 @@ def test_the_notebook_cells_run_in_order(endpoint: ScriptedOpenRouter, capsys: p
     assert reply.cost == pytest.approx(4e-05)
     first, second = [request.json["messages"] for request in endpoint.requests]
     assert first[0] == {"role": "system", "content": "You are a patient teacher."}
-    assert second == [{"role": "user", "content": "Why is the sky blue?"}]
+    assert second[: len(first)] == first  # a follow-up remembers
+    assert second[-1] == {"role": "user", "content": "Why is the sky blue?"}
     assert "The Humber." in capsys.readouterr().out
 
 

@@ -244,11 +244,18 @@ def estimate_request(
     kwargs = generation_kwargs or {}
     caps = [kwargs.get(name) for name in ("max_tokens", "max_completion_tokens")]
     completion = max((cap for cap in caps if isinstance(cap, int)), default=_COMPLETION_TOKENS)
-    prompt = sum(map(_message_tokens, messages)) + sum(_tokens(str(tool.tool_spec)) for tool in tools)
+    prompt = sum(map(message_tokens, messages)) + sum(_tokens(str(tool.tool_spec)) for tool in tools)
     return price(model, prompt, completion)
 
 
-def _message_tokens(message: ChatMessage) -> int:
+def message_tokens(message: ChatMessage) -> int:
+    """Estimate from above how many tokens a message takes.
+
+    Examples
+    --------
+    >>> message_tokens(ChatMessage.from_user("Is it high tide?"))
+    8
+    """
     tokens = 4  # what frames it
     for part in message.parts:
         if isinstance(part, TextContent):

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import queue
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -87,14 +88,6 @@ async def in_thread(function: Callable[[], T]) -> T:
     loop = asyncio.get_running_loop()
     result: asyncio.Future[T] = loop.create_future()
 
-    def deliver(value: T | None, error: BaseException | None) -> None:
-        if result.done():  # cancelled meanwhile
-            return
-        if error is not None:
-            result.set_exception(error)
-        else:
-            result.set_result(value)  # type: ignore[arg-type]  # None only when T allows it
-
     def work() -> None:
         value, error = None, None
         try:
@@ -102,10 +95,56 @@ async def in_thread(function: Callable[[], T]) -> T:
         except BaseException as caught:  # noqa: BLE001 - every error belongs to whoever awaits
             error = caught
         with suppress(RuntimeError):  # the loop is closed: nobody awaits any more
-            loop.call_soon_threadsafe(deliver, value, error)
+            loop.call_soon_threadsafe(_deliver, result, value, error)
 
     _thread(work).start()
     return await result
+
+
+_errands: contextvars.ContextVar[queue.SimpleQueue[Callable[[], None]] | None] = contextvars.ContextVar(
+    "errands", default=None
+)
+
+
+def has_waiting_thread() -> bool:
+    """Say whether this runs on a private loop, for which a thread waits."""
+    return _errands.get() is not None
+
+
+async def in_waiting_thread(function: Callable[[], T]) -> T:
+    """Await a function that runs in the thread which waits in `run_in_private_loop`, where ``input()`` belongs.
+
+    Examples
+    --------
+    >>> run_in_private_loop(lambda: in_waiting_thread(lambda: threading.current_thread() is threading.main_thread()))
+    True
+    """
+    errands = _errands.get()
+    if errands is None:
+        raise RuntimeError("No thread waits for this loop.")
+    loop = asyncio.get_running_loop()
+    result: asyncio.Future[T] = loop.create_future()
+
+    def work() -> None:
+        value, error = None, None
+        try:
+            value = function()
+        except Exception as caught:  # noqa: BLE001 - it belongs to whoever awaits; an interrupt ends the waiting
+            error = caught
+        with suppress(RuntimeError):  # the loop is closed: nobody awaits any more
+            loop.call_soon_threadsafe(_deliver, result, value, error)
+
+    errands.put(work)
+    return await result
+
+
+def _deliver(future: asyncio.Future[T], value: T | None, error: BaseException | None) -> None:
+    if future.done():  # cancelled meanwhile
+        return
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(value)  # type: ignore[arg-type]  # None only when T allows it
 
 
 def run_in_private_loop(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -124,7 +163,10 @@ def run_in_private_loop(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
     42
     """
     loop = asyncio.new_event_loop()
-    task: asyncio.Task[T] = loop.create_task(main())
+    errands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+    context = contextvars.copy_context()
+    context.run(_errands.set, errands)
+    task: asyncio.Task[T] = loop.create_task(main(), context=context)
     result: list[T] = []
     errors: list[BaseException] = []
     done = threading.Event()  # an interrupted Thread.join may take a thread for ended that is not
@@ -147,7 +189,8 @@ def run_in_private_loop(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
     while True:
         try:
             while not done.wait(TICK):
-                pass
+                with suppress(queue.Empty):
+                    errands.get_nowait()()
             break
         except KeyboardInterrupt:
             cancel()

@@ -27,8 +27,7 @@ def _kernel(endpoint: ScriptedOpenRouter, ipykernel: str) -> Kernel:
 
 
 @pytest.fixture(scope="session", params=[INSTALLED, *OTHERS])
-def any_kernel(endpoint: ScriptedOpenRouter, request: pytest.FixtureRequest) -> Iterator[Kernel]:
-    """A kernel of each version, with the extension loaded."""
+def _any_kernel(endpoint: ScriptedOpenRouter, request: pytest.FixtureRequest) -> Iterator[Kernel]:
     if request.param != INSTALLED:
         try:
             ipykernel_folder(request.param)
@@ -45,8 +44,25 @@ def any_kernel(endpoint: ScriptedOpenRouter, request: pytest.FixtureRequest) -> 
 
 
 @pytest.fixture(scope="session")
-def kernel(endpoint: ScriptedOpenRouter) -> Iterator[Kernel]:
-    """A kernel of the installed version, with the extension loaded."""
+def _usual_kernel(endpoint: ScriptedOpenRouter) -> Iterator[Kernel]:
     with _kernel(endpoint, INSTALLED) as kernel:
         kernel.run("%load_ext orchat")
         yield kernel
+
+
+def _without_memory(kernel: Kernel) -> Kernel:
+    (cell,) = kernel.run("%reload_ext orchat\n%openrouter reset --all")
+    assert cell.status == "ok"
+    return kernel
+
+
+@pytest.fixture
+def any_kernel(_any_kernel: Kernel) -> Kernel:
+    """A kernel of each version, with the extension loaded, which remembers no conversation."""
+    return _without_memory(_any_kernel)
+
+
+@pytest.fixture
+def kernel(_usual_kernel: Kernel) -> Kernel:
+    """A kernel of the installed version, with the extension loaded, which remembers no conversation."""
+    return _without_memory(_usual_kernel)

@@ -30,7 +30,7 @@ def test_in_assignments_loops_and_functions(kernel: Kernel, endpoint: ScriptedOp
     assert content(endpoint) == 'why {blue}? {{x}} $name it\'s "so"?'
     assert kernel.value("reply.text") == "'Blue.'"
     ask(kernel, "for port in ['Hull', 'Goole']:\n    %openrouter -- Where is {port}?")
-    assert [request.json["messages"][0]["content"] for request in endpoint.requests[-2:]] == [
+    assert [request.json["messages"][-1]["content"] for request in endpoint.requests[-2:]] == [
         "Where is Hull?",
         "Where is Goole?",
     ]
@@ -61,10 +61,12 @@ def test_its_commands(kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
     asked = len(endpoint.requests)
     assert ask(kernel, "%openrouter version").printed == f"orchat {__version__}\n"
     for line in ("%openrouter", "%openrouter help", "%openrouter -h"):
-        assert ask(kernel, line).printed.startswith("usage: %%openrouter [MODEL]")
+        printed = ask(kernel, line).printed
+        assert printed.startswith("usage: %%openrouter [MODEL]")
+        assert "%openrouter undo [CHAT] " in printed
     for line, words in (
         ("vresion", "There is no %openrouter vresion. Did you mean version? A prompt goes behind two dashes"),
-        ("why is the sky blue", "There is no %openrouter why. There are help, version."),
+        ("why is the sky blue", "There is no %openrouter why. There are models, "),
         ("why is the sky blue", "%openrouter -- why is the sky blue\n"),
         ("--", "The prompt is empty"),
         ("--modle x -- Hi", "There is no option --modle. Did you mean --model?"),

@@ -121,8 +121,23 @@ def test_the_prompt_of_a_line_is_what_follows_two_dashes() -> None:
 def test_the_manual_has_ten_everyday_options_first() -> None:
     everyday, more = manual().partition("everyday:")[2].split("more:")
     listed = [line.split()[0].rstrip(",") for line in everyday.splitlines() if line.startswith("  -")]
-    assert listed == ["-m", "-o", "-s", "-t", "-n", "-a", "-f", "--schema", "--chat", "-T", "--web", "-h"]
-    for option in ("--seed", "-p", "--reasoning", "--provider", "--fallback", "--no-stream", "--raw", "--dry-run"):
+    assert listed == ["-m", "-o", "-s", "-t", "-n", "-a", "-f", "--chat", "-T", "-h"]
+    for option in (
+        "--new",
+        "--no-history",
+        "--approve",
+        "--max-cost",
+        "--schema",
+        "--web",
+        "--seed",
+        "-p",
+        "--reasoning",
+        "--provider",
+        "--fallback",
+        "--no-stream",
+        "--raw",
+        "--dry-run",
+    ):
         assert f"  {option}" in more
 
 

@@ -102,7 +102,7 @@ def test_a_line_is_a_prompt(terminal: Terminal, endpoint: ScriptedOpenRouter) ->
     assert shown.count("It scatters.") == 1
     terminal.run("port = 'Hull'")
     assert "Hull. 7" in terminal.run("reply = %openrouter -- Where is {port}?") + terminal.run("print(reply.text, 7)")
-    assert endpoint.request.json["messages"][0]["content"] == "Where is Hull?"
+    assert endpoint.request.json["messages"][-1]["content"] == "Where is Hull?"
 
 
 def test_a_prompt_is_sent_as_it_was_typed(terminal: Terminal, endpoint: ScriptedOpenRouter) -> None:

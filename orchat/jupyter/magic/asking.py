@@ -1,31 +1,37 @@
-"""One question on its way: what a cell asks for, and what has arrived of the answer."""
+"""One question on its way: what a cell asks for, and the turn that comes of it."""
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 
+from orchat.configuration import model_named, setting
 from orchat.errors import ConfigurationError, OrchatError
-from orchat.jupyter.magic.options import generation_kwargs
-from orchat.jupyter.output.display import LiveDisplay, TerminalDisplay
-from orchat.jupyter.output.formats import CODE_WANTED
+from orchat.jupyter.magic.options import generation_kwargs, named_tools
 from orchat.jupyter.prompt.attachments import attachment, label
 from orchat.jupyter.prompt.interpolation import Prompt, UserPart, interpolate, literal
 from orchat.jupyter.running import in_thread
+from orchat.rendering import render_value
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from orchat.chat import Chat
+    from orchat.chat.approval import Decision
+    from orchat.chat.hooks import Sink
     from orchat.chat.reply import Reply
+    from orchat.chat.streams import AsyncChatStream
     from orchat.messages import ChatMessage
     from orchat.openrouter.generator import OpenRouterChatGenerator
+    from orchat.tools import Tool, Toolset
 
 _CLOSING = 0.15  # seconds that an interrupted cell gives a connection to close
 _BYTES_AS_TEXT = re.compile(r"(?<=[\",])[A-Za-z0-9+/=]{200,}(?=\")")
@@ -42,13 +48,13 @@ class Request:
     model
         Who shall answer; None for the usual one.
     system
-        What the model should be and do.
+        What the model should be and do; None where the cell says nothing of it.
     generation_kwargs
         What else goes into the request's body.
     attached
         Files that go along, and what to call them.
-    streams
-        Whether the answer is wanted as it arrives.
+    tools
+        What the model may call.
     """
 
     prompt: Prompt
@@ -56,10 +62,12 @@ class Request:
     system: str | None = None
     generation_kwargs: dict[str, Any] = field(default_factory=dict)
     attached: tuple[tuple[str, UserPart], ...] = ()
-    streams: bool = True
+    tools: tuple[Tool | Toolset, ...] = ()
 
     @classmethod
-    def of(cls, options: Namespace, text: str, names: Mapping[str, object]) -> Request:
+    def of(
+        cls, options: Namespace, text: str, names: Mapping[str, object], kernel_tools: Mapping[str, Tool]
+    ) -> Request:
         """Put a request together.
 
         Parameters
@@ -70,24 +78,27 @@ class Request:
             The prompt as it was typed.
         names
             Where its names are looked up.
+        kernel_tools
+            Tools that are there without a variable.
 
         Raises
         ------
         UsageError
             A file or a variable is not there.
         """
-        system = [options.system, CODE_WANTED if options.format == "code" else None]
         try:
             attached = tuple((where, attachment(where)) for where in options.attach)
         except ConfigurationError as error:
             raise UsageError(f"-a: {error}") from None
+        privacy = setting("privacy")
+        prompt = interpolate(text, names, lambda value: render_value(value, privacy=privacy))
         return cls(
-            prompt=literal(text) if options.raw else interpolate(text, names),
+            prompt=literal(text) if options.raw else prompt,
             model=options.model,
-            system="\n\n".join(filter(None, system)) or None,
+            system=options.system,
             generation_kwargs=generation_kwargs(options, names),
             attached=attached,
-            streams=not options.no_stream,
+            tools=named_tools(options.tool, names, kernel_tools),
         )
 
     @property
@@ -95,94 +106,114 @@ class Request:
         """What goes along with the words, for people to read."""
         return [*self.prompt.sent, *(label(where, part) for where, part in self.attached)]
 
-    def messages(self) -> list[ChatMessage]:
-        """Return the conversation to send."""
+    def question(self) -> ChatMessage:
+        """Return the user's message; the question comes last in it, next to where the answer begins."""
         from orchat.messages import ChatMessage
 
-        system = [ChatMessage.from_system(self.system)] if self.system else []
-        # The question comes last, next to where the answer begins.
-        parts = [*(part for _, part in self.attached), *self.prompt.parts]
-        return [*system, ChatMessage.from_user(content_parts=parts)]
+        return ChatMessage.from_user(content_parts=[*(part for _, part in self.attached), *self.prompt.parts])
+
+    def chat(self, history: tuple[ChatMessage, ...], session: str, options: Namespace) -> Chat:
+        """Return the chat that asks, with what was said before.
+
+        Connecting may start the embedded model, and imports the HTTP client.
+        """
+        import orchat.openrouter.transport  # noqa: F401 - a tenth of a second that a loop need not stand still for
+        from orchat.connect import Chat, connect
+
+        generator = connect(self.model, generation_kwargs=self.generation_kwargs)
+        chat = Chat(
+            generator,
+            tools=list(self.tools),
+            approve=options.approve or "ask",
+            max_cost=options.max_cost,
+            session=session,
+            show=False,
+        )
+        chat.messages = history
+        return chat
 
 
-class Answer:
-    """One request on its way: whom it went to, and what has arrived."""
+class Asking:
+    """A turn of a chat on its way, which an interrupt ends within a fraction of a second.
 
-    def __init__(self, request: Request) -> None:
-        self._request = request
-        self._message: Callable[[], ChatMessage | None] = lambda: None
-        self.model = request.model or ""
+    Parameters
+    ----------
+    chat
+        Who asks.
+    question
+        What is asked, or what was decided about calls that waited.
+    sink
+        Who shows it.
+    streams
+        Whether the answer is wanted as it arrives.
+    """
 
-    async def arrive(self, display: LiveDisplay | TerminalDisplay) -> None:
-        """Ask, and show the answer in a display as it arrives."""
-        display.start(self.model or "an answer")
-        # Connecting may start the embedded model, and imports the HTTP client: an interrupt must not wait for that.
-        generator = await in_thread(self._connect)
-        if not self.model:
-            self.model = generator.model
-            display.start(self.model)
+    def __init__(self, chat: Chat, question: ChatMessage | dict[str, Decision], sink: Sink, *, streams: bool) -> None:
+        from orchat.chat import AsyncChatStream
+
+        self._chat = chat
+        self._stream: AsyncChatStream = AsyncChatStream(chat, question, {"whole": not streams}, sink)
+
+    async def done(self) -> None:
+        """Wait for the end of the turn.
+
+        A tool that takes its time, or a connection that is slow to close, is not waited for when the cell is
+        interrupted.
+        """
+        task = asyncio.ensure_future(self._stream.drain())
         try:
-            await (self._stream(generator, display) if self._request.streams else self._whole(generator))
-        finally:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_CLOSING):
-                    await generator.close_async()
-
-    async def _stream(self, generator: OpenRouterChatGenerator, display: LiveDisplay | TerminalDisplay) -> None:
-        stream = generator.stream_async(self._request.messages())
-        self._message = lambda: stream.message
-        try:
-            async for chunk in stream:
-                display.add(chunk)
-        finally:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_CLOSING):
-                    await stream.aclose()
-
-    async def _whole(self, generator: OpenRouterChatGenerator) -> None:
-        message: ChatMessage | None = None
-        try:
-            message = (await generator.run_async(self._request.messages()))["replies"][0]
-        except OrchatError as error:
-            message = getattr(error, "partial", None)
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            task.cancel()
+            await asyncio.wait([task], timeout=_CLOSING)
+            task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
             raise
         finally:
-            self._message = lambda: message
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSING):
+                    await self._chat.generator.close_async()
+        task.result()
 
-    def reply(self, ending: str | None) -> Reply:
-        """Return what has arrived, stamped with how it ended when it is not whole."""
-        from orchat.chat.reply import Reply
-        from orchat.messages import ChatMessage
-
-        message = self._message() or ChatMessage.from_assistant("")
-        if ending is not None:
-            message.meta["ending"] = ending
-        return Reply(message)
-
-    def _connect(self) -> OpenRouterChatGenerator:
-        import orchat.openrouter.transport  # noqa: F401 - a tenth of a second that the loop need not stand still for
-        from orchat.connect import connect
-
-        return connect(self._request.model, generation_kwargs=self._request.generation_kwargs)
+    @property
+    def reply(self) -> Reply:
+        """What has arrived."""
+        return self._stream.reply
 
 
-def dry_run(request: Request) -> str:
+async def connected(request: Request, history: tuple[ChatMessage, ...], session: str, options: Namespace) -> Chat:
+    """Return the chat that asks; an interrupt need not wait for it."""
+    return await in_thread(lambda: request.chat(history, session, options))
+
+
+def fingerprint(body: Mapping[str, Any]) -> str:
+    """Return what tells requests apart: equal bodies have equal ones.
+
+    Examples
+    --------
+    >>> fingerprint({"model": "m", "seed": 7}) == fingerprint({"seed": 7, "model": "m"})
+    True
+    """
+    text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def dry_run(request: Request, history: tuple[ChatMessage, ...], *, streams: bool) -> str:
     """Return the body that would be sent, as JSON to read: long pictures and files are cut.
 
     Neither a key nor the embedded model is needed, for nothing is sent.
     """
-    from orchat.configuration import model_named
+    from orchat.chat.history import outgoing, passed_over
     from orchat.connect import connect
     from orchat.openrouter.dialect import LOCAL_PREFIX
     from orchat.secret import Secret
 
-    model = model_named(request.model)
-    nowhere = {"api_base_url": "http://127.0.0.1"} if model.startswith(LOCAL_PREFIX) else {}
-    generator = connect(
+    nowhere = {"api_base_url": "http://127.0.0.1"} if model_named(request.model).startswith(LOCAL_PREFIX) else {}
+    generator: OpenRouterChatGenerator = connect(
         request.model, api_key=Secret.from_token("-"), generation_kwargs=request.generation_kwargs, **nowhere
     )
+    messages = outgoing([*passed_over(history), request.question()], generator.model)
     try:
-        sent = generator.request_body(request.messages(), stream=request.streams)
+        sent = generator.request_body(messages, tools=list(request.tools), stream=streams)
     except OrchatError as error:
         raise UsageError(str(error)) from None
     body = json.dumps(sent, indent=2, ensure_ascii=False)

@@ -12,12 +12,15 @@ import keyword
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from IPython.core.error import UsageError
 
 from orchat.jupyter.magic.words import words
 from orchat.jupyter.output.formats import FORMATS
+
+if TYPE_CHECKING:
+    from orchat.tools import Tool, Toolset
 
 MAGIC = "openrouter"
 POLICIES = ("ask", "always", "never")
@@ -32,9 +35,12 @@ Ask a language model: the prompt is the cell below this line, the answer streams
 {name}, {name.attribute} and {name["key"]} put variables into the prompt, wherever they stand in prose. Code, JSON,
 formulas and templates keep their braces; so does `{name}` between backticks, and every brace with --raw.
 
-The key is the environment variable OPENROUTER_API_KEY. Stop a long answer with the kernel's interrupt: what arrived
-stays, in the cell and in the variable. The model local/smollm2-135m-instruct needs no key. One line of prompt:
-%openrouter -- why is the sky blue?"""
+The next cell goes on where this one ended; a cell that runs again replaces what it said before. --chat keeps several
+conversations apart, --new begins one anew.
+
+The key is the environment variable OPENROUTER_API_KEY, or `%openrouter key set`. Stop a long answer with the kernel's
+interrupt: what arrived stays, in the cell and in the variable. The model local/smollm2-135m-instruct needs no key. One
+line of prompt: %openrouter -- why is the sky blue? More: %openrouter help"""
 
 # Parameters that have an option of their own, or that the cell itself decides.
 _NOT_PARAMS = {
@@ -69,12 +75,12 @@ def _parser() -> _Parser:
     option("-a", "--attach", action="append", default=[], metavar="FILE_OR_URL", help="send a file along; repeatable")
     option("-f", "--format", type=OneOf(FORMATS), default="markdown", metavar="FORM",
            help="markdown (default); text: shown as it is; code: proposed as the next cell; json")  # fmt: skip
-    option("--schema", metavar="NAME_OR_JSON", help="the answer as an object, NAME.parsed: a pydantic class or a dict")
     option("--chat", type=_name, metavar="THREAD", help="go on in the conversation of this name")
     option("-T", "--tool", action="append", default=[], metavar="TOOL", help="let the model call it, when you agree")
-    option("--web", action="store_true", help="let the model search the web")
     option("-h", "--help", action="store_true", help="show this")
     option = parser.add_argument_group("more").add_argument
+    option("--schema", metavar="NAME_OR_JSON", help="the answer as an object, NAME.parsed: a pydantic class or a dict")
+    option("--web", action="store_true", help="let the model search the web")
     option("--new", action="store_true", help="begin the conversation anew with this cell")
     option("--no-history", action="store_true", help="ask by itself: nothing goes along, nothing is remembered")
     option("--approve", type=OneOf(POLICIES), metavar="POLICY", help="ask (default), always or never run its tools")
@@ -198,6 +204,40 @@ def generation_kwargs(options: argparse.Namespace, names: Mapping[str, object]) 
     elif options.format == "json":
         kwargs["response_format"] = {"type": "json_object"}
     return kwargs
+
+
+def named_tools(
+    wanted: Iterable[str], names: Mapping[str, object], kernel_tools: Mapping[str, Tool]
+) -> tuple[Tool | Toolset, ...]:
+    """Return the tools of these names: variables that hold one, or a function; or tools of the kernel.
+
+    Raises
+    ------
+    UsageError
+        There is none of that name, or it is no tool.
+
+    Examples
+    --------
+    >>> def tide(port: str) -> str:
+    ...     "Say when the tide is high."
+    ...     return "14:10"
+    >>> [tool.name for tool in named_tools(["tide"], {"tide": tide}, {})]
+    ['tide']
+    """
+    from orchat.tools import Tool, Toolset, create_tool_from_function
+
+    tools: list[Tool | Toolset] = []
+    for name in wanted:
+        value = names[name] if name in names else kernel_tools.get(name)
+        if value is None and name not in names:
+            callables = [each for each in names if callable(names[each]) or isinstance(names[each], Tool | Toolset)]
+            raise UsageError(f"-T: there is no tool {name}. {near(name, [*callables, *kernel_tools])}".rstrip())
+        try:
+            made = value if isinstance(value, Tool | Toolset) else create_tool_from_function(value)  # type: ignore[arg-type]
+        except Exception as error:  # noqa: BLE001 - a signature or an annotation of the user's
+            raise UsageError(f"-T: {name} is no tool: {error}") from None
+        tools.append(made)
+    return tuple(tools)
 
 
 def _schema(text: str, names: Mapping[str, object]) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from orchat.errors import APIError, MissingKeyError, OrchatError
 from orchat.jupyter.output.markdown import escape_markdown
@@ -15,7 +16,7 @@ from orchat.jupyter.output.markdown import escape_markdown
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from orchat.chat.reply import Reply
+    from orchat.chat.reply import Citation, Reply
 
 _REASONING_SHOWN = 160
 _MESSAGE_SHOWN = 400
@@ -36,13 +37,25 @@ import getpass, os
 os.environ["OPENROUTER_API_KEY"] = getpass.getpass("OpenRouter key: ")
 ```"""
 
+_SOURCES_SHOWN = 12
+# What every reader of Markdown takes for one link, and what holds nothing but a link.
+_LINK = re.compile(r"https?://[^\s()<>\"'`\\$\[\]]{1,500}")
+
+_ENDINGS = {
+    "interrupted": "interrupted",
+    "failed": "failed",
+    "stopped": "stopped",
+    "parked": "waits for your decision",
+    "max_rounds": "ended, for it called tools too often",
+}
 _CUT = {"length": "cut at its token limit", "content_filter": "cut by a content filter"}
 
 
-def footer(reply: Reply, seconds: float, *, ending: str | None = None, sent: Iterable[object] = ()) -> str:
+def footer(reply: Reply, seconds: float, *, sent: Iterable[object] = (), style: str = "full") -> str:
     """Return the line below an answer: who answered, how much it was, what it cost, what went along.
 
-    What nobody reported is left out; an unknown cost is never $0.
+    What nobody reported is left out; an unknown cost is never $0. That an answer is not whole, or comes from a demo
+    model, is always said.
 
     Parameters
     ----------
@@ -50,10 +63,10 @@ def footer(reply: Reply, seconds: float, *, ending: str | None = None, sent: Ite
         The answer.
     seconds
         How long it took.
-    ending
-        ``interrupted`` or ``failed`` when it is not whole.
     sent
-        The values and files that went along with the prompt.
+        What went along with the prompt: values, files, earlier turns.
+    style
+        ``full``, ``model`` for who answered alone, or ``none``.
 
     Examples
     --------
@@ -65,19 +78,60 @@ def footer(reply: Reply, seconds: float, *, ending: str | None = None, sent: Ite
     openai/gpt-5-mini · OpenAI · 1.2k in / 340 out · $0.00123 · 2.1 s
     """
     meta, usage = reply.message.meta, reply.usage
-    parts = [ending or _CUT.get(reply.finish_reason or ""), meta.get("model"), meta.get("note"), meta.get("provider")]
-    counts = [
-        f"{_short(usage[key])} {label}"
-        for key, label in (("prompt_tokens", "in"), ("completion_tokens", "out"))
-        if isinstance(usage.get(key), int)
-    ]
-    parts.append(" / ".join(counts))
-    if reply.cost is not None:
-        parts.append(_dollars(reply.cost))
-    parts.append(f"{seconds:.1f} s")
-    if along := ", ".join(map(str, sent)):
-        parts.append(f"with {along}")
+    parts = [_ENDINGS.get(reply.ending) or _CUT.get(reply.finish_reason or ""), meta.get("note")]
+    if style != "none":
+        parts.insert(1, meta.get("model"))
+    if style == "full":
+        counts = [
+            f"{_short(usage[key])} {label}"
+            for key, label in (("prompt_tokens", "in"), ("completion_tokens", "out"))
+            if isinstance(usage.get(key), int)
+        ]
+        parts += [meta.get("provider"), " / ".join(counts)]
+        if reply.cost is not None:
+            parts.append(_dollars(reply.cost))
+        parts.append(f"{seconds:.1f} s")
+        if along := ", ".join(filter(None, map(str, sent))):
+            parts.append(f"with {along}")
     return " · ".join(line(str(part)) for part in parts if part)
+
+
+def empty_text(reply: Reply) -> str:
+    """Return what is said in the place of an answer that is whole and says nothing; else nothing.
+
+    Examples
+    --------
+    >>> from orchat.chat.reply import Reply
+    >>> from orchat.messages import ChatMessage
+    >>> empty_text(Reply(ChatMessage.from_assistant("", meta={"finish_reason": "stop"})))
+    'The answer is empty.'
+    """
+    if reply.text or reply.images or reply.ending != "finished":
+        return ""
+    details = reply.usage.get("completion_tokens_details")
+    thought = reply.reasoning or (isinstance(details, dict) and details.get("reasoning_tokens"))
+    if reply.finish_reason == "length" and thought:
+        return "The answer is empty: thinking took all its tokens. Raise -n, or think less with --reasoning low."
+    if reply.finish_reason == "length":
+        return "The answer is empty: its tokens ended before it began. Raise -n."
+    return "The answer is empty."
+
+
+def sources(citations: Iterable[Citation]) -> str:
+    r"""Return the sources that a model names as a line of links, safe to show; nothing comes of none.
+
+    Examples
+    --------
+    >>> from orchat.chat.reply import Citation
+    >>> sources([Citation("https://example.org/tides", "Tides *here*"), Citation("javascript:alert(1)", "x")])
+    'Sources: [Tides \\*here\\*](https://example.org/tides)'
+    """
+    links: dict[str, str] = {}
+    for citation in citations:
+        if _LINK.fullmatch(citation.url) and len(links) < _SOURCES_SHOWN:
+            name = line(citation.title or "", 80) or urlsplit(citation.url).netloc
+            links.setdefault(citation.url, f"[{escape_markdown(name)}]({citation.url})")
+    return f"Sources: {', '.join(links.values())}" if links else ""
 
 
 def _short(number: int) -> str:

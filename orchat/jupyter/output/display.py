@@ -13,14 +13,16 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
+from orchat._version import __version__
 from orchat.errors import OrchatError
-from orchat.jupyter.output.caption import error_card, error_text, footer, printable, reasoning_line, waiting_line
-from orchat.jupyter.output.formats import shown_as
+from orchat.jupyter.output.caption import empty_text, error_card, error_text, footer, printable, sources, waiting_line
 from orchat.jupyter.output.markdown import escape_markdown
+from orchat.jupyter.output.pictures import picture_bundle
+from orchat.jupyter.output.transcript import Transcript, result_text
 from orchat.jupyter.running import in_kernel
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from IPython.core.interactiveshell import InteractiveShell
 
@@ -32,8 +34,6 @@ MIME_TYPE = "application/vnd.orchat.v1+json"
 _BYTES_PER_SECOND = 12_000  # what the paints of a live answer may cost
 _MESSAGE_BYTES = 900  # what a message weighs beside its text
 _SHORTEST, _LONGEST = 0.05, 2.0  # seconds between two paints
-_REASONING_KEPT = 2_000  # characters of its end, of which the live line shows some
-_EMPTY = "The answer is empty."
 
 
 def period(characters: int) -> float:
@@ -50,9 +50,9 @@ def period(characters: int) -> float:
 
 
 class LiveDisplay:
-    """One output of a notebook cell that grows with the answer and ends static.
+    """One output of a notebook cell that grows with the turn and ends static.
 
-    All methods are called from the loop that the answer runs on.
+    All methods are called from the thread that the turn runs in.
 
     Parameters
     ----------
@@ -60,15 +60,17 @@ class LiveDisplay:
         The running IPython.
     form
         How the text is shown, one of `orchat.jupyter.output.formats.FORMATS`.
+    caption
+        How much the line below the answer says: ``full``, ``model`` or ``none``.
     """
 
-    def __init__(self, shell: InteractiveShell, form: str = "markdown") -> None:
+    def __init__(self, shell: InteractiveShell, form: str = "markdown", caption: str = "full") -> None:
         self._shell = shell
         self._form = form
+        self._caption = caption
         self._id = f"orchat-{uuid.uuid4().hex}"
         self._shown = False
-        self._text: list[str] = []
-        self._reasoning = ""
+        self._transcript = Transcript()
         self._label = ""
         self._painted = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -80,16 +82,16 @@ class LiveDisplay:
 
     def add(self, chunk: StreamingChunk) -> None:
         """Take in what arrived; it is painted now or, soon after the last paint, a little later."""
-        if chunk.content:
-            self._text.append(chunk.content)
-        elif chunk.reasoning is not None and not self._text:
-            # Only its end is shown while it runs.
-            self._reasoning = (self._reasoning + chunk.reasoning.reasoning_text)[-_REASONING_KEPT:]
-        else:
+        if not self._transcript.add(chunk) or self._timer is not None:
             return
-        if self._timer is None:
-            wait = self._painted + period(sum(map(len, self._text))) - time.monotonic()
-            self._timer = asyncio.get_running_loop().call_later(max(wait, 0.0), self._paint)
+        wait = self._painted + period(len(self._transcript)) - time.monotonic()
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # a turn that blocks its thread: there is nobody to paint later
+            if wait <= 0:
+                self._paint()
+        else:
+            self._timer = loop.call_later(max(wait, 0.0), self._paint)
 
     def end(
         self,
@@ -97,9 +99,9 @@ class LiveDisplay:
         seconds: float,
         *,
         model: str,
-        ending: str | None = None,
         error: OrchatError | None = None,
         sent: Sequence[object] = (),
+        record: Callable[[str], Mapping[str, Any]] | None = None,
     ) -> None:
         """Replace the live output by the static one.
 
@@ -111,48 +113,48 @@ class LiveDisplay:
             How long it took.
         model
             The model that was asked for.
-        ending
-            ``interrupted`` or ``failed`` when the answer is not whole.
         error
             What went wrong, shown as a card below the partial answer.
         sent
-            The values and files that went along with the prompt.
+            What went along with the prompt.
+        record
+            Makes of the output's plain text what is kept besides.
         """
         self._stop_timer()
-        line = footer(reply, seconds, ending=ending, sent=sent)
-        text = reply.text
-        markdown = [reasoning_line(reply.reasoning), shown_as(self._form, text)]
-        plain = [printable(text)]
+        transcript = Transcript(reply.messages or (reply.message,))
+        markdown = [transcript.markdown(self._form), sources(reply.citations)]
+        plain = [transcript.plain()]
+        below = footer(reply, seconds, sent=sent, style=self._caption)
         if error is not None:
             markdown.append(error_card(error))
             plain.append(error_text(error))
-        elif not text and ending is None:
-            markdown.append(f"*{_EMPTY}*")
-            plain.append(_EMPTY)
-        if error is None or text:
-            markdown.append(f"*{escape_markdown(line)}*")
-            plain.append(line)
+        elif nothing := empty_text(reply):
+            markdown.append(f"*{escape_markdown(nothing)}*")
+            plain.append(nothing)
+        if below and (error is None or transcript):
+            markdown.append(f"*{escape_markdown(below)}*")
+            plain.append(below)
+        text = "\n\n".join(part for part in plain if part)
+        kept = extras(reply, seconds, model=model)
+        if record is not None:
+            kept |= record(text)
         self._publish(
             {
                 "text/markdown": "\n\n".join(part for part in markdown if part),
-                "text/plain": "\n\n".join(part for part in plain if part),
-                MIME_TYPE: extras(reply, seconds, model=model, ending=ending),
+                "text/plain": text,
+                MIME_TYPE: kept,
             }
         )
+        for image in reply.images:
+            if (bundle := picture_bundle(image)) is not None:
+                self._shell.display_pub.publish(data=bundle, metadata={})
 
     def _paint(self) -> None:
         self._stop_timer()
         self._painted = time.monotonic()
         if _is_captured(self._shell):  # %%capture keeps every paint: only the last one is worth keeping
             return
-        if self._text:
-            text = "".join(self._text)
-            self._text = [text]
-            shown = shown_as(self._form, text)
-        elif self._reasoning:
-            shown = reasoning_line(self._reasoning, live=True)
-        else:
-            shown = waiting_line(self._label)
+        shown = self._transcript.markdown(self._form) or waiting_line(self._label)
         self._publish({"text/markdown": shown})
 
     def _publish(self, bundle: dict[str, Any]) -> None:
@@ -173,17 +175,21 @@ class TerminalDisplay:
     It has the methods of `LiveDisplay`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, caption: str = "full") -> None:
+        self._caption = caption
         self._begun = False
 
     def start(self, label: str) -> None:
         """Nothing to show yet."""
 
     def add(self, chunk: StreamingChunk) -> None:
-        """Write the text that arrived."""
+        """Write what arrived: text, and on lines of their own what tools were called for."""
         if chunk.content:
             self._begun = True
             self._write(printable(chunk.content))
+        elif chunk.tool_call_result is not None:
+            self._write(("\n" if self._begun else "") + f"[{result_text(chunk.tool_call_result)}]\n")
+            self._begun = False
 
     def end(
         self,
@@ -191,31 +197,34 @@ class TerminalDisplay:
         seconds: float,
         *,
         model: str,
-        ending: str | None = None,
         error: OrchatError | None = None,
         sent: Sequence[object] = (),
+        record: Callable[[str], Mapping[str, Any]] | None = None,
     ) -> None:
         """Write what went wrong and the line below the answer; see `LiveDisplay.end`."""
         if self._begun:
             self._write("\n\n")
         if error is not None:
             self._write(error_text(error) + "\n")
-        elif not self._begun and ending is None:
-            self._write(_EMPTY + "\n")
-        if error is None or self._begun:
-            self._write(f"[{footer(reply, seconds, ending=ending, sent=sent)}]\n")
+        elif nothing := empty_text(reply):
+            self._write(nothing + "\n")
+        below = footer(reply, seconds, sent=sent, style=self._caption)
+        if below and (error is None or reply.text):
+            self._write(f"[{below}]\n")
 
     def _write(self, text: str) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
 
 
-def display_for(shell: InteractiveShell, form: str = "markdown") -> LiveDisplay | TerminalDisplay:
+def display_for(
+    shell: InteractiveShell, form: str = "markdown", caption: str = "full"
+) -> LiveDisplay | TerminalDisplay:
     """Return the display that fits where IPython runs."""
-    return LiveDisplay(shell, form) if in_kernel(shell) else TerminalDisplay()
+    return LiveDisplay(shell, form, caption) if in_kernel(shell) else TerminalDisplay(caption)
 
 
-def extras(reply: Reply, seconds: float, *, model: str, ending: str | None = None) -> dict[str, Any]:
+def extras(reply: Reply, seconds: float, *, model: str) -> dict[str, Any]:
     """Return what the output keeps beside its text: who answered, and the figures.
 
     Examples
@@ -223,16 +232,22 @@ def extras(reply: Reply, seconds: float, *, model: str, ending: str | None = Non
     >>> from orchat.chat.reply import Reply
     >>> from orchat.messages import ChatMessage
     >>> reply = Reply(ChatMessage.from_assistant("Hello.", meta={"model": "m-2", "finish_reason": "stop"}))
-    >>> extras(reply, 1.25, model="m")
+    >>> kept = extras(reply, 1.25, model="m")
+    >>> kept.pop("orchat") == __version__
+    True
+    >>> kept
     {'format': 'orchat', 'version': 1, 'requested': 'm', 'model': 'm-2', 'finish_reason': 'stop', 'seconds': 1.25}
     """
     meta = reply.message.meta
     known = {
         "format": "orchat",
         "version": 1,
+        "orchat": __version__,
         "requested": model,
-        **{key: meta.get(key) for key in ("model", "provider", "id", "finish_reason", "note", "usage")},
-        "ending": ending,
+        **{key: meta.get(key) for key in ("model", "provider", "id", "finish_reason", "note")},
+        "usage": reply.usage,
+        "cost": reply.cost,
+        "ending": None if reply.ending == "finished" else reply.ending,
         "seconds": round(seconds, 2),
     }
     return {key: value for key, value in known.items() if value not in (None, {})}

@@ -113,7 +113,7 @@ class Transcript:
     def plain(self) -> str:
         """Return it as plain text: what was said and called."""
         blocks = [
-            printable(piece.text) if isinstance(piece, _Text) else _called(piece)
+            printable(piece.text) if isinstance(piece, _Text) else result_text(piece.result, waits=piece.waits)
             for piece in self._pieces
             if not isinstance(piece, _Thought)
         ]
@@ -133,8 +133,8 @@ class Transcript:
             return shown_as(form, piece.text)
         if isinstance(piece, _Thought):
             return reasoning_line(piece.text[-_REASONING_KEPT:] if piece.live else piece.text, live=piece.live)
-        name = escape_markdown(line(piece.result.origin.tool_name))
-        return f"> **{name}**{escape_markdown(_called(piece).removeprefix(line(piece.result.origin.tool_name)))}"
+        name, text = line(piece.result.origin.tool_name), result_text(piece.result, waits=piece.waits)
+        return f"> **{escape_markdown(name)}**{escape_markdown(text.removeprefix(name))}"
 
 
 def call_text(call: ToolCall) -> str:
@@ -154,15 +154,28 @@ def call_text(call: ToolCall) -> str:
     return f"{line(call.tool_name)}({', '.join(arguments)})"
 
 
-def _called(piece: _Result) -> str:
-    result = piece.result.result
-    if piece.waits:
+def result_text(result: ToolCallResult, *, waits: bool = False) -> str:
+    """Return a call and what came of it, on one line.
+
+    Parameters
+    ----------
+    result
+        What came of it.
+    waits
+        Whether that is still open.
+
+    Examples
+    --------
+    >>> result_text(ToolCallResult("4.2 m", ToolCall("tide", {"port": "Hull"}), error=False))
+    'tide(port="Hull") → 4.2 m'
+    """
+    if waits:
         came = "waits for your decision"
-    elif isinstance(result, str):
-        came = result
+    elif isinstance(result.result, str):
+        came = result.result
     else:
-        came = " ".join(part.text if isinstance(part, TextContent) else f"[{_kind(part)}]" for part in result)
-    return f"{call_text(piece.result.origin)} → {line(came, _RESULT_SHOWN) or 'nothing'}"
+        came = " ".join(part.text if isinstance(part, TextContent) else f"[{_kind(part)}]" for part in result.result)
+    return f"{call_text(result.origin)} → {line(came, _RESULT_SHOWN) or 'nothing'}"
 
 
 def _kind(part: object) -> str:

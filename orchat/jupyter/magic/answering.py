@@ -1,0 +1,166 @@
+"""A turn of a cell: ask with what was said before, show it as it arrives, keep what came of it.
+
+Whatever happens, what arrived is shown, kept and bound to its variable before the cell ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from argparse import Namespace
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from orchat.configuration import model_named, setting
+from orchat.errors import OrchatError
+from orchat.jupyter.magic.asking import Asking, Request, connected, fingerprint
+from orchat.jupyter.output.caption import error_line
+from orchat.jupyter.output.display import display_for
+from orchat.jupyter.output.formats import cell_code
+from orchat.jupyter.running import CellError
+from orchat.jupyter.sink import CellSink
+
+if TYPE_CHECKING:
+    from orchat.chat import Chat
+    from orchat.chat.approval import Decision
+    from orchat.chat.reply import Ending, Reply
+    from orchat.jupyter.magic.session import Session
+    from orchat.jupyter.notebook.threads import CellTurn, Thread
+    from orchat.messages import ChatMessage
+
+
+class Answering:
+    """One turn, from the question to what is kept of it.
+
+    Parameters
+    ----------
+    session
+        The shell's conversations.
+    options
+        What the line said.
+    """
+
+    def __init__(self, session: Session, options: Namespace) -> None:
+        self._session = session
+        self._options = options
+        self._model = model_named(options.model)
+        self._display = display_for(session.shell, options.format, str(setting("footer")))
+        self._asking: Asking | None = None
+        self._body: Mapping[str, Any] = {}
+
+    async def question(self, request: Request, source: str | None) -> Reply:
+        """Ask a question.
+
+        Parameters
+        ----------
+        request
+            What is asked.
+        source
+            The prompt as it stands in the cell; None where it does not.
+
+        Raises
+        ------
+        CellError
+            The turn was interrupted or failed; everything is shown and kept.
+        """
+        opening = self._session.opening(self._options)
+        thread = opening.thread
+
+        async def ask() -> None:
+            chat = await connected(request, opening.messages, thread.session, self._options)
+            self._session.chats[thread.name] = chat
+            question = request.question()
+            self._body = chat.generator.request_body(
+                [*chat.messages, question], tools=list(request.tools), stream=not self._options.no_stream
+            )
+            await self._turn(chat, question)
+
+        sent = [*request.sent, opening.history]
+        return await self._watched(ask, opening.turn, thread if opening.remembers else None, sent, source)
+
+    async def decisions(self, thread: Thread, turn: CellTurn, chat: Chat, decided: dict[str, Decision]) -> Reply:
+        """Go on with a turn whose tool calls waited for a decision."""
+        history = thread.history(turn, int(setting("history_tokens")))
+        chat.messages = [*history.messages, *turn.messages]
+        self._model = chat.model or self._model
+        return await self._watched(lambda: self._turn(chat, decided), turn, thread, [history], None)
+
+    async def _turn(self, chat: Chat, question: ChatMessage | dict[str, Decision]) -> None:
+        sink = _Feeding(self._session.shell, self._display, self._model)
+        self._asking = Asking(chat, question, sink, streams=not self._options.no_stream)
+        await self._asking.done()
+
+    async def _watched(
+        self, ask: Any, turn: CellTurn, thread: Thread | None, sent: list[object], source: str | None
+    ) -> Reply:
+        started = time.monotonic()
+        ending: Ending = "finished"
+        failure: BaseException | None = None
+        self._display.start(self._model)
+        try:
+            await ask()
+        except (asyncio.CancelledError, KeyboardInterrupt) as error:
+            ending, failure = "interrupted", error
+        except Exception as error:  # noqa: BLE001 - raised again below, when everything is kept
+            ending, failure = "failed", error
+        reply = self._reply(ending)
+        if thread is not None:
+            thread.keep(turn, reply.messages)
+            thread.cost += reply.spent
+        if self._options.out:
+            self._session.shell.user_ns[self._options.out] = reply
+        known = failure if isinstance(failure, OrchatError) else None
+        self._display.end(
+            reply,
+            time.monotonic() - started,
+            model=self._model,
+            error=known,
+            sent=sent,
+            record=lambda plain: self._record(turn, thread, source, plain),
+        )
+        if ending == "interrupted":
+            raise CellError("interrupted; what arrived is kept") from failure
+        if known is not None and not self._options.debug:
+            raise CellError(error_line(known)) from known
+        if failure is not None:
+            raise failure
+        self._session.shown(reply)
+        if self._options.format == "code" and (code := cell_code(reply.text)):
+            self._session.shell.set_next_input(code)
+        return reply
+
+    def _reply(self, ending: Ending) -> Reply:
+        """Return what has arrived, stamped with how it ended when it is not whole."""
+        from orchat.chat.reply import Reply
+        from orchat.messages import ChatMessage
+
+        if self._asking is not None and self._asking.reply.messages:
+            return self._asking.reply
+        stamp = {} if ending == "finished" else {"ending": ending}
+        return Reply(ChatMessage.from_assistant(None, stamp), ending=ending)
+
+    def _record(self, turn: CellTurn, thread: Thread | None, source: str | None, plain: str) -> dict[str, Any]:
+        """Return what the output keeps: with what it was asked, and what the turn can be rebuilt from."""
+        from orchat.jupyter.notebook.records import record
+
+        kept: dict[str, Any] = {}
+        if self._body:
+            content = {"model", "messages", "tools", "stream", "n", "response_format"}
+            kept["parameters"] = {name: value for name, value in self._body.items() if name not in content}
+            kept["request"] = fingerprint(self._body)
+        if thread is not None and turn.messages:
+            with suppress(OrchatError):  # what cannot be kept is still shown
+                if data := record(turn, thread.name, source, plain):
+                    kept["turn"] = data
+        return kept
+
+
+class _Feeding(CellSink):
+    """Shows a turn that somebody else brings to its end."""
+
+    def start(self, question: ChatMessage | None) -> None:
+        """Do nothing: it has been said already that an answer is on its way."""
+
+    def end(self, reply: Reply, error: BaseException | None) -> None:
+        """Do nothing: it is shown when everything is kept."""

@@ -1,0 +1,246 @@
+"""The sub-commands of ``%openrouter``: what they are called, what they do, what they say.
+
+Each is a function of the session and its words. It returns what is printed, or what asks a model.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from IPython.core.error import UsageError
+
+from orchat._version import __version__
+from orchat.configuration import SETTINGS, configure, in_force, setting
+from orchat.errors import ConfigurationError, OrchatError, StateError
+from orchat.jupyter.magic.answering import Answering
+from orchat.jupyter.magic.options import MAGIC, manual, near, parse
+from orchat.jupyter.output.caption import line, printable
+from orchat.jupyter.output.transcript import call_text
+
+if TYPE_CHECKING:
+    from orchat.chat.approval import Decision
+    from orchat.chat.reply import Reply
+    from orchat.jupyter.magic.session import Session
+    from orchat.jupyter.notebook.threads import Thread
+    from orchat.messages import ToolCall
+
+Done: TypeAlias = "str | Callable[[], Coroutine[Any, Any, Reply]]"
+"""What is printed, or what asks a model."""
+
+
+class Command(NamedTuple):
+    """A sub-command.
+
+    Parameters
+    ----------
+    run
+        Does it.
+    usage
+        What may stand behind its name.
+    help
+        What it is good for, in a line.
+    """
+
+    run: Callable[[Session, Sequence[str]], Done]
+    usage: str
+    help: str
+
+
+def run(session: Session, text: str) -> Done:
+    """Do what a line says, and return what is printed or what asks a model.
+
+    Raises
+    ------
+    UsageError
+        There is no such command, or it cannot be done; IPython shows the message as one line.
+    """
+    try:
+        name, *words = shlex.split(text) or ["help"]
+    except ValueError:  # an apostrophe: a question that lacks its dashes
+        name, *words = text.split()
+    command = COMMANDS.get({"-h": "help", "--help": "help", "?": "help"}.get(name, name))
+    if command is None:
+        hint = near(name, COMMANDS) or f"There are {', '.join(COMMANDS)}."
+        raise UsageError(f"There is no %{MAGIC} {name}. {hint} A prompt goes behind two dashes: %{MAGIC} -- {text}")
+    try:
+        done = command.run(session, words)
+    except OrchatError as error:
+        raise UsageError(str(error)) from None
+    return printable(done) if isinstance(done, str) else done
+
+
+def _help(session: Session, words: Sequence[str]) -> str:
+    width = max(len(f"{name} {command.usage}") for name, command in COMMANDS.items())
+    lines = [f"  %{MAGIC} {f'{name} {c.usage}'.ljust(width)}  {c.help}" for name, c in COMMANDS.items()]
+    return f"{manual()}\nsub-commands:\n" + "\n".join(lines)
+
+
+def _version(session: Session, words: Sequence[str]) -> str:
+    return f"orchat {__version__}"
+
+
+def _models(session: Session, words: Sequence[str]) -> str:
+    from orchat.connect import endpoint
+    from orchat.openrouter.catalog import load_catalog
+    from orchat.openrouter.listing import list_models
+
+    catalog = load_catalog(endpoint())
+    query = " ".join(word for word in words if word != "--free")
+    table = list_models(catalog, query, free="--free" in words).rstrip("\n")
+    if catalog.failure is None:
+        return table
+    return f"{table}\nThis list is {catalog.age_text}: {line(catalog.failure.message)}"
+
+
+def _cost(session: Session, words: Sequence[str]) -> str:
+    from orchat.connect import spending
+
+    budget = spending()
+    left = "" if budget.left is None else f", {max(budget.left, 0)} USD of {budget.limit} are left"
+    lines = [f"this session: {budget.spent}{left}"]
+    lines += [f"  {thread.name}: {thread.cost}, {_turns(thread)}" for thread in session.threads]
+    return "\n".join(lines)
+
+
+def _chats(session: Session, words: Sequence[str]) -> str:
+    lines = []
+    for thread in session.threads:
+        waiting = thread.waiting
+        waits = f", waits for your decision about {', '.join(map(call_text, waiting[1]))}" if waiting else ""
+        last = thread.turns[-1].messages[0].text if thread.turns else None
+        lines.append(f"{thread.name}: {_turns(thread)}{waits}" + (f", last: {line(last, 60)}" if last else ""))
+    return "\n".join(lines) or "No conversation yet. The first question begins one."
+
+
+def _turns(thread: Thread) -> str:
+    count = len(thread.turns)
+    return f"{count} turn{'' if count == 1 else 's'}"
+
+
+def _thread(session: Session, words: Sequence[str]) -> Thread:
+    from orchat.jupyter.notebook.threads import DEFAULT_THREAD
+
+    return session.threads.named(" ".join(words) or DEFAULT_THREAD)
+
+
+def _reset(session: Session, words: Sequence[str]) -> str:
+    chosen = list(session.threads) if "--all" in words else [_thread(session, words)]
+    told = [f"{thread.name}: {_turns(thread)} forgotten." for thread in chosen]
+    for thread in chosen:
+        thread.reset()
+        session.chats.pop(thread.name, None)
+    return "\n".join(told) or "There is no conversation."
+
+
+def _undo(session: Session, words: Sequence[str]) -> str:
+    thread = _thread(session, words)
+    turn = thread.undo()
+    if turn is None:
+        return f"{thread.name} has no turn to take back."
+    return f"{thread.name}: taken back: {line(turn.messages[0].text or '', 80)}"
+
+
+def _fork(session: Session, words: Sequence[str]) -> str:
+    from orchat.jupyter.notebook.threads import DEFAULT_THREAD
+
+    if not 1 <= len(words) <= 2:
+        raise ConfigurationError("A fork needs a name.", hint=f"%{MAGIC} fork [FROM] NAME")
+    old = words[0] if len(words) == 2 else DEFAULT_THREAD
+    new = session.threads.fork(old, words[-1])
+    return f"{new.name} goes on from {old} ({_turns(new)}): ask with --chat {shlex.quote(new.name)}."
+
+
+def _restore(session: Session, words: Sequence[str]) -> str:
+    from orchat.jupyter.notebook.records import cells_of, turns_in
+
+    path = " ".join(words) or os.environ.get("JPY_SESSION_NAME") or session.shell.user_ns.get("__vsc_ipynb_file__")
+    if not isinstance(path, str):
+        raise ConfigurationError("This notebook's file is not known here.", hint=f"%{MAGIC} restore FILE.ipynb")
+    names: dict[str, int] = {}
+    damaged: list[StateError] = []
+    for found in turns_in(cells_of(path)):
+        if isinstance(found, StateError):
+            damaged.append(found)
+            continue
+        name, turn = found
+        if name not in names:
+            session.threads.drop(name)
+        names[name] = names.get(name, 0) + 1
+        session.threads[name].keep(turn, turn.messages)
+    told = [f"{name}: {_turns(session.threads[name])} restored" for name in names]
+    told += [f"{len(damaged)} could not be read: {line(str(damaged[0]), 120)}"] if damaged else []
+    return "\n".join(told) or f"{os.path.basename(path)} holds no saved conversation. Is it saved?"
+
+
+def _alias(session: Session, words: Sequence[str]) -> str:
+    aliases: dict[str, str] = dict(setting("aliases"))
+    if len(words) > 2:
+        raise ConfigurationError("An alias is one word.", hint=f"%{MAGIC} alias NAME MODEL")
+    if len(words) == 2:
+        name, model = words
+        if model == "-":
+            aliases.pop(name, None)
+        else:
+            aliases[name] = model
+        configure("aliases", aliases, f"%{MAGIC} alias")
+    shown = {name: aliases[name] for name in words[:1] if name in aliases} if words else aliases
+    return "\n".join(f"{name} -> {model}" for name, model in shown.items()) or "No such alias."
+
+
+def _params(session: Session, words: Sequence[str]) -> str:
+    rows = [(name, *in_force(name)) for name in SETTINGS]
+    cells = [(name, "" if value is None else str(value), source) for name, value, source in rows]
+    first, second, _ = (max(map(len, column)) for column in zip(*cells, strict=True))
+    lines = [f"{name.ljust(first)}  {value.ljust(second)}  {source}".rstrip() for name, value, source in cells]
+    return "\n".join([*lines, "Change one with %config OpenRouterMagics.NAME = VALUE, for this session."])
+
+
+def _approve(session: Session, words: Sequence[str]) -> Done:
+    from orchat.chat.approval import Approve
+
+    return _decide(session, words[:1], lambda call: Approve())
+
+
+def _reject(session: Session, words: Sequence[str]) -> Done:
+    from orchat.chat.approval import Reject
+
+    return _decide(session, (), lambda call: Reject(" ".join(words)))
+
+
+def _decide(session: Session, wanted: Sequence[str], decision: Callable[[ToolCall], Decision]) -> Done:
+    """Go on with the last turn that waits: one decision for each of its calls, or for the one that is named."""
+    waiting = [(thread, *found) for thread in session.threads if (found := thread.waiting)]
+    if not waiting:
+        raise ConfigurationError("No tool call waits for a decision.")
+    thread, turn, calls = waiting[-1]
+    chosen = [call for call in calls if not wanted or wanted[0] in (call.id, call.tool_name)]
+    if not chosen:
+        raise ConfigurationError(f"No call {wanted[0]} waits.", hint=f"These do: {', '.join(map(call_text, calls))}.")
+    if (chat := session.chats.get(thread.name)) is None:
+        raise ConfigurationError(
+            "The tools of this conversation are gone with the kernel that knew them.",
+            hint="Run the cell that asked again.",
+        )
+    decided = {str(call.id): decision(call) for call in chosen}
+    return lambda: Answering(session, parse("")).decisions(thread, turn, chat, decided)
+
+
+COMMANDS: dict[str, Command] = {
+    "models": Command(_models, "[QUERY] [--free]", "models, their context and their prices"),
+    "cost": Command(_cost, "", "what this session has spent"),
+    "chats": Command(_chats, "", "the conversations of this notebook"),
+    "undo": Command(_undo, "[CHAT]", "take the last turn of a conversation back"),
+    "reset": Command(_reset, "[CHAT | --all]", "forget what was said in a conversation"),
+    "fork": Command(_fork, "[CHAT] NAME", "go on from here under another name"),
+    "approve": Command(_approve, "[TOOL]", "let the tool calls run that wait, as they were shown"),
+    "reject": Command(_reject, "[REASON]", "refuse the tool calls that wait; the model is told why"),
+    "restore": Command(_restore, "[FILE]", "rebuild the conversations from the saved notebook"),
+    "alias": Command(_alias, "[NAME [MODEL]]", "a short name for a model; - as the model takes it away"),
+    "params": Command(_params, "", "the settings in force, and where each comes from"),
+    "help": Command(_help, "", "this"),
+    "version": Command(_version, "", "the version of orchat"),
+}
+"""All sub-commands, by name."""

@@ -1,0 +1,112 @@
+"""What lasts from cell to cell while the magics are loaded: conversations, and who asked in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from orchat.configuration import setting
+from orchat.jupyter.output.formats import CODE_WANTED
+from orchat.jupyter.prompt.names import Names
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from orchat.chat import Chat
+    from orchat.chat.reply import Reply
+    from orchat.jupyter.notebook.threads import CellTurn, History, Thread, Threads
+    from orchat.messages import ChatMessage
+    from orchat.tools import Tool
+
+
+@dataclass(frozen=True)
+class Opening:
+    """Where a turn stands, and what was said before.
+
+    Parameters
+    ----------
+    thread
+        Its conversation.
+    turn
+        The turn, which is no part of the conversation yet.
+    history
+        The turns before it.
+    messages
+        What is sent before the question.
+    remembers
+        Whether the turn becomes a part of the conversation.
+    """
+
+    thread: Thread
+    turn: CellTurn
+    history: History
+    messages: tuple[ChatMessage, ...]
+    remembers: bool = True
+
+
+class Session:
+    """What the magics of one shell share.
+
+    Parameters
+    ----------
+    shell
+        The running IPython.
+    shown
+        To be told of a reply that was shown live.
+    """
+
+    def __init__(self, shell: InteractiveShell, shown: Callable[[Reply], None]) -> None:
+        self.shell = shell
+        self.shown = shown
+        # By thread: who asked last. It knows the tools of a turn that waits for a decision.
+        self.chats: dict[str, Chat] = {}
+
+    @cached_property
+    def threads(self) -> Threads:
+        """The notebook's conversations."""
+        from orchat.jupyter.notebook.threads import Threads
+
+        return Threads()
+
+    @property
+    def thread_names(self) -> list[str]:
+        """The names of the conversations; nothing is loaded for it."""
+        return [thread.name for thread in self.threads] if "threads" in self.__dict__ else []
+
+    def names(self, local: Mapping[str, Any] | None = None) -> Names:
+        """Return where the names of a prompt are looked up."""
+        return Names(self.shell, local)
+
+    def opening(self, options: Namespace) -> Opening:
+        """Return where a turn of the running cell stands.
+
+        Parameters
+        ----------
+        options
+            What `orchat.jupyter.magic.options.parse` made of the line.
+        """
+        from orchat.jupyter.notebook.threads import DEFAULT_THREAD, CellTurn, Place
+
+        thread = self.threads[options.chat or DEFAULT_THREAD]
+        place = Place(cell_id(self.shell), self.shell.execution_count)
+        turn = CellTurn(place, system=options.system, begins=options.new or options.no_history)
+        history = thread.history(turn, int(setting("history_tokens")))
+        messages = history.instructed(CODE_WANTED) if options.format == "code" else history.messages
+        return Opening(thread, turn, history, messages, remembers=not options.no_history)
+
+    @property
+    def kernel_tools(self) -> Mapping[str, Tool]:
+        """Tools that are there without a variable."""
+        return {}
+
+
+def cell_id(shell: InteractiveShell) -> str | None:
+    """Return the front end's name of the running cell; None where it told none."""
+    parent = shell.get_parent() if hasattr(shell, "get_parent") else None
+    metadata = parent.get("metadata") if isinstance(parent, Mapping) else None
+    found = metadata.get("cellId") if isinstance(metadata, Mapping) else None
+    return found if isinstance(found, str) else None

@@ -1,0 +1,87 @@
+"""Ask a person at a terminal about a tool call: run it, change it, refuse it, or answer in its place."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from orchat.jupyter.output.caption import line
+
+if TYPE_CHECKING:
+    from orchat.chat.approval import Decision
+    from orchat.messages import ToolCall
+    from orchat.tools import Tool
+
+# What could hide or turn around what stands next to it is written as what it is.
+_UNSEEN = re.compile(r"[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+_QUESTION = "Run it? [y]es, [n]o, [e]dit its arguments, [a]nswer in its place: "
+
+
+def ask_in_terminal(
+    call: ToolCall, tool: Tool, read: Callable[[str], str] = input, write: Callable[[str], object] = sys.stdout.write
+) -> Decision | None:
+    r"""Show a call as it would run, and read a decision.
+
+    Returns
+    -------
+    Decision or None
+        None where nobody answers, as when the input has ended.
+
+    Examples
+    --------
+    >>> from orchat.messages import ToolCall
+    >>> from orchat.tools import tool
+    >>> @tool
+    ... def tide(port: str) -> str: return "high"
+    >>> answers = iter(["e", '{"port": "Goole"}', "y"])
+    >>> ask_in_terminal(ToolCall("tide", {"port": "Hull"}), tide, lambda _: next(answers), lambda _: None)
+    Approve(arguments={'port': 'Goole'})
+    """
+    from orchat.chat.approval import Answer, Approve, Reject
+
+    arguments = call.arguments
+    write(f"\n{shown(call.tool_name, arguments)}\n")
+    while True:
+        try:
+            word, _, rest = read(_QUESTION).strip().partition(" ")
+            match word.lower():
+                case "y" | "yes":
+                    return Approve() if arguments == call.arguments else Approve(arguments=arguments)
+                case "n" | "no":
+                    return Reject(rest or read("Why not? (the model is told) ").strip())
+                case "a" | "answer":
+                    return Answer(rest or read("Answer: "))
+                case "e" | "edit":
+                    text = rest or read("Arguments as JSON: ")
+                    arguments, wrong = _edited(text, tool, arguments)
+                    write(f"{wrong}\n" if wrong else f"\n{shown(call.tool_name, arguments)}\n")
+        except (EOFError, NotImplementedError):
+            return None
+
+
+def shown(name: str, arguments: object) -> str:
+    r"""Return a call in full, with nothing in it unseen.
+
+    Examples
+    --------
+    >>> print(shown("launch", {"code": "a\u202eb"}))
+    launch wants to run with:
+    {
+      "code": "a\u202eb"
+    }
+    """
+    text = json.dumps(arguments, indent=2, ensure_ascii=False, default=str)
+    return f"{line(name)} wants to run with:\n" + _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _edited(text: str, tool: Tool, arguments: dict[str, object]) -> tuple[dict[str, object], str]:
+    """Return changed arguments, or the old ones and what is wrong with the change."""
+    try:
+        changed = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        return arguments, f"That is no JSON: {error}"
+    wrong = tool.validate_arguments(changed)
+    return (arguments, "; ".join(wrong)) if wrong else (changed, "")

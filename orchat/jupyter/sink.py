@@ -1,0 +1,148 @@
+"""Show the turns of any `orchat.Chat` in the cell that asks, and ask a person about its tool calls.
+
+It is lent to the chats of this process (`orchat.chat.hooks`) when somebody takes `Chat` from the front door while
+IPython runs. A reply that was shown live does not show itself again as the value of the same cell.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from orchat.configuration import setting
+from orchat.errors import OrchatError
+from orchat.jupyter.output.consent import ask_in_terminal
+from orchat.jupyter.output.display import LiveDisplay, TerminalDisplay, display_for
+from orchat.jupyter.output.markdown import safe_markdown
+from orchat.jupyter.running import has_waiting_thread, in_kernel, in_waiting_thread
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from orchat.chat import Chat
+    from orchat.chat.approval import Decision, Verdict
+    from orchat.chat.reply import Reply
+    from orchat.messages import ChatMessage, ToolCall
+    from orchat.streaming import StreamingChunk
+    from orchat.tools import Tool
+
+Display = LiveDisplay | TerminalDisplay
+
+_REPLY = ("orchat.chat.reply", "Reply")  # shown as Markdown, but named here so that loading need not import it
+
+
+class CellSink:
+    """Shows one turn in a display; a `orchat.chat.hooks.Sink`.
+
+    Parameters
+    ----------
+    shell
+        The running IPython.
+    display
+        Where the turn is shown.
+    model
+        Who is asked.
+    ended
+        Told of the reply when it was shown.
+    """
+
+    def __init__(
+        self, shell: InteractiveShell, display: Display, model: str, ended: Callable[[Reply], None] | None = None
+    ) -> None:
+        self._shell = shell
+        self._display = display
+        self._model = model
+        self._ended = ended
+        self._started = time.monotonic()
+
+    def start(self, question: ChatMessage | None) -> None:
+        """Say that an answer is on its way."""
+        self._display.start(self._model)
+
+    def add(self, chunk: StreamingChunk) -> None:
+        """Show what arrived."""
+        self._display.add(chunk)
+
+    def ask(self, call: ToolCall, tool: Tool) -> Verdict | Awaitable[Verdict]:
+        """Ask whoever sits at the terminal; elsewhere the turn parks."""
+        return None if in_kernel(self._shell) else _asked_at_terminal(call, tool)
+
+    def end(self, reply: Reply, error: BaseException | None) -> None:
+        """Show how it ended."""
+        known = error if isinstance(error, OrchatError) else None
+        self._display.end(reply, time.monotonic() - self._started, model=self._model, error=known)
+        if self._ended is not None:
+            self._ended(reply)
+
+
+def _asked_at_terminal(call: ToolCall, tool: Tool) -> Decision | Awaitable[Decision | None] | None:
+    if has_waiting_thread():
+        return in_waiting_thread(lambda: ask_in_terminal(call, tool))
+    return ask_in_terminal(call, tool)
+
+
+class _Shown:
+    """The last reply that was shown live, and in which run of which cell."""
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        self._shell = shell
+        self._last: tuple[int, object] | None = None
+
+    def note(self, reply: Reply) -> None:
+        """Remember a reply that was shown."""
+        self._last = (self._shell.execution_count, reply.message)
+
+    def __call__(self, reply: Reply) -> None:
+        """Show nothing where a reply has been shown in this cell.
+
+        IPython asks whoever displays an object by itself; NotImplementedError says that nobody does.
+        """
+        if self._last is None or self._last[0] != self._shell.execution_count or self._last[1] is not reply.message:
+            raise NotImplementedError
+
+
+def show_chats(shell: InteractiveShell) -> None:
+    """Show the turns of all chats of this process in the shell's cells; again changes nothing."""
+    from orchat.chat.hooks import show_with
+
+    note = register(shell)
+
+    def sink(chat: Chat) -> CellSink:
+        display = display_for(shell, caption=str(setting("footer")))
+        return CellSink(shell, display, chat.model or "an answer", note)
+
+    show_with(sink)
+
+
+def register(shell: InteractiveShell) -> Callable[[Reply], None]:
+    """Teach a shell how replies show themselves; again changes nothing.
+
+    Returns
+    -------
+    callable
+        To be told of a reply that was shown live.
+    """
+    formatter = _formatter(shell)
+    try:
+        shown = formatter.lookup_by_type(".".join(_REPLY))
+    except KeyError:
+        shown = _Shown(shell)
+        formatter.for_type_by_name(*_REPLY, shown)
+        _formatter(shell, "text/markdown").for_type_by_name(*_REPLY, lambda reply: safe_markdown(reply.text))
+    note: Callable[[Reply], None] = shown.note
+    return note
+
+
+def unregister(shell: InteractiveShell) -> None:
+    """Undo `show_chats` and `register`."""
+    if (hooks := sys.modules.get("orchat.chat.hooks")) is not None:
+        hooks.show_with(None)
+    for formatter in (_formatter(shell), _formatter(shell, "text/markdown")):
+        formatter.pop(".".join(_REPLY), None)
+
+
+def _formatter(shell: InteractiveShell, kind: str | None = None) -> Any:
+    assert shell.display_formatter is not None
+    return shell.display_formatter.formatters[kind] if kind else shell.display_formatter.ipython_display_formatter

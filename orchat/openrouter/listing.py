@@ -1,0 +1,79 @@
+"""A catalogue as a table for people to read: models and their prices."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from decimal import Decimal
+
+from orchat.errors import ConfigurationError
+from orchat.openrouter.models import Catalog, Model
+
+_HEADINGS = ("model", "context", "$/M in", "$/M out", "modalities")
+
+
+def list_models(catalog: Catalog, query: str = "", *, free: bool = False) -> str:
+    r"""Return the models that match as lines of text.
+
+    Parameters
+    ----------
+    catalog
+        The models.
+    query
+        Words that the id or the name must hold.
+    free
+        Only those that cost nothing.
+
+    Raises
+    ------
+    ConfigurationError
+        None matches; the hint names near ones (a ValueError).
+
+    Examples
+    --------
+    >>> from datetime import UTC, datetime
+    >>> from orchat.openrouter.models import read_models
+    >>> prices = {"prompt": "0.000001", "completion": "0.000002"}
+    >>> models = read_models([{"id": "vendor/m", "name": "M", "context_length": 8192, "pricing": prices}])
+    >>> print(list_models(Catalog(models, datetime.now(UTC))), end="")
+    model     context  $/M in  $/M out  modalities
+    vendor/m    8,192    1.00     2.00  ? -> ?
+    """
+    found = catalog.matching(query, free=free)
+    if not found:
+        what = f"{'free ' if free else ''}model{f' matches `{query}`' if query else ''}"
+        near = catalog.near(query) if query else []
+        hint = f"Near are {', '.join(f'`{name}`' for name in near)}." if near else None
+        raise ConfigurationError(f"No {what}." if query else f"There is no {what}.", hint=hint)
+    return _table([_HEADINGS, *map(_row, found)])
+
+
+def _row(model: Model) -> tuple[str, ...]:
+    return (
+        _one_line(model.id),
+        f"{model.context_length:,}" if model.context_length else "?",
+        _per_million(model.prices.get("prompt")),
+        _per_million(model.prices.get("completion")),
+        _one_line(f"{','.join(model.input_modalities) or '?'} -> {','.join(model.output_modalities) or '?'}"),
+    )
+
+
+def _one_line(text: str) -> str:
+    # Nothing that could steer a terminal, or turn its line around.
+    return "".join(each for each in " ".join(text.split()) if unicodedata.category(each) not in ("Cc", "Cf"))
+
+
+def _per_million(price: Decimal | None) -> str:
+    """Write a price per token as one per million tokens; `?` where it varies."""
+    if price is None:
+        return "?"
+    dollars = price * 1_000_000
+    return f"{dollars:,.2f}" if dollars >= 0.01 or not dollars else f"{float(dollars):.2g}"
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> str:
+    """Lay out rows in columns; between the first and the last one, numbers stand under each other's end."""
+    first, *numbers, _ = (max(map(len, column)) for column in zip(*rows, strict=True))
+    return "".join(
+        "  ".join([row[0].ljust(first), *map(str.rjust, row[1:-1], numbers), row[-1]]).rstrip() + "\n" for row in rows
+    )
