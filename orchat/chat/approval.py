@@ -1,7 +1,8 @@
 """Who lets a tool run: decisions, and the policy that makes them where no person is needed.
 
 A policy fails closed: only `True`, ``"always"`` and `Approve` let a call run, everything that is not understood is an
-error, and what nobody decides waits. Pure.
+error, and what nobody decides waits. Some tools ask always (`orchat.tools.Tool.asks_always`): their calls run only by
+an `Approve`, which a person or a function gave for this very call. Pure.
 """
 
 from __future__ import annotations
@@ -93,8 +94,17 @@ of a ToolCall, or a dict of these by tool name.
     return cast(Policy, policy)
 
 
-def consult(policy: Policy, call: ToolCall) -> Decision | Awaitable[Verdict] | None:
+def consult(policy: Policy, call: ToolCall, *, asks_always: bool = False) -> Decision | Awaitable[Verdict] | None:
     """Ask a policy about a call.
+
+    Parameters
+    ----------
+    policy
+        What was set.
+    call
+        What a model wants.
+    asks_always
+        Whether ``"always"`` and True do not count, for they say nothing about this very call.
 
     Returns
     -------
@@ -107,13 +117,26 @@ def consult(policy: Policy, call: ToolCall) -> Decision | Awaitable[Verdict] | N
     Approve(arguments=None)
     >>> consult({"tide": "always"}, ToolCall("launch", {})) is None
     True
+    >>> consult("always", ToolCall("run_python", {"code": "1"}), asks_always=True) is None
+    True
     """
     if isinstance(policy, Mapping):
         policy = policy.get(call.tool_name, policy.get("*", "ask"))
-    if not callable(policy):
-        return as_decision(policy)
-    verdict = policy(call)
-    return verdict if inspect.isawaitable(verdict) else as_decision(verdict)
+    verdict = policy(call) if callable(policy) else policy
+    if inspect.isawaitable(verdict):
+        return _about_this_call(verdict) if asks_always else verdict
+    decision = as_decision(verdict)
+    return None if asks_always and _is_blanket(verdict) else decision
+
+
+async def _about_this_call(verdict: Awaitable[Verdict]) -> Verdict:
+    said = await verdict
+    return None if _is_blanket(said) else said
+
+
+def _is_blanket(verdict: object) -> bool:
+    """Whether it lets any call run, rather than one that was looked at."""
+    return verdict is True or verdict == "always"
 
 
 def as_decision(verdict: object) -> Decision | None:

@@ -22,7 +22,7 @@ from orchat.chat.money import Budget, Cost, Price, estimate_request
 from orchat.chat.reply import Ending
 from orchat.chat.turn import Decide, Ended, Request, Run, Turn
 from orchat.errors import APIError
-from orchat.messages import ChatMessage, ToolCall
+from orchat.messages import ChatMessage, ChatRole, ToolCall
 from orchat.openrouter.exchange import AsyncChunkStream, ChunkStream
 from orchat.openrouter.generator import OpenRouterChatGenerator
 from orchat.streaming import StreamingChunk
@@ -76,7 +76,14 @@ class _Driver:
                 undo.callback(budget.settle, estimate, Cost())
             undo.pop_all()
         self._estimate, self._open = estimate, True
-        return messages, means.generation_kwargs, tools
+        return messages, self._kwargs(), tools
+
+    def _kwargs(self) -> dict[str, Any]:
+        """Return what else is asked for: a call that is demanded is demanded once, or the turn would never end."""
+        kwargs = self.means.generation_kwargs
+        choice = kwargs.get("tool_choice", self.means.generator.generation_kwargs.get("tool_choice"))
+        answers_call = self.turn.messages[-1].is_from(ChatRole.TOOL)
+        return {**kwargs, "tool_choice": "auto"} if answers_call and choice not in (None, "auto", "none") else kwargs
 
     def _settle(self, cost: Cost) -> None:
         for budget in self.means.budgets:
@@ -116,7 +123,9 @@ class _Driver:
     def _askers(self) -> list[Callable[[ToolCall], Any]]:
         """Who is asked about a call, one after the other: the policy, then whoever can ask a person."""
         sink, tools = self.means.sink, self.means.tools
-        askers: list[Callable[[ToolCall], Any]] = [lambda call: consult(self.means.policy, call)]
+        askers: list[Callable[[ToolCall], Any]] = [
+            lambda call: consult(self.means.policy, call, asks_always=tools[call.tool_name].asks_always)
+        ]
         if sink is not None:
             askers.append(lambda call: sink.ask(call, tools[call.tool_name]))
         return askers

@@ -13,7 +13,7 @@ import pkgutil
 import sys
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, ClassVar
 
 from orchat.errors import ConfigurationError, SerializationError, ToolInvocationError, redact
 from orchat.tools import outputs
@@ -73,6 +73,9 @@ class Tool:
     inputs_from_state: dict[str, str] | None = None
     outputs_to_state: dict[str, dict[str, Any]] | None = None
     async_function: Callable[..., Any] | None = None
+
+    asks_always: ClassVar[bool] = False
+    """Whether each call needs a decision of its own, whatever a policy lets run; a class says so, never data."""
 
     def __post_init__(self) -> None:
         for attribute in ("name", "description"):

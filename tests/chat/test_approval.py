@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import json
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 from orchat.chat import Answer, Approve, Chat, Reject, ask
 from orchat.errors import ConfigurationError
 from orchat.openrouter.generator import OpenRouterChatGenerator
-from orchat.tools import tool
+from orchat.tools import Tool, Toolset, tool
 from tests.chat.conftest import Make
 from tests.chat.test_tools import HULL, results
 from tests.chat.tools import Log, chart
@@ -85,6 +87,89 @@ def test_a_policy_that_raises_lets_nothing_run(make: Make, way: Way, openrouter:
     with pytest.raises(ZeroDivisionError):
         way.ask(chat)
     assert (log.calls, chat.pending) == ([], [])
+
+
+# -- tools that ask always ------------------------------------------------------------------------------------------
+
+
+class Careful(Tool):
+    """A tool each of whose calls is decided about."""
+
+    asks_always = True
+
+
+def careful(log: Log) -> Tool:
+    """The tide, asked about each time."""
+    plain = log.tide()
+    return Careful(plain.name, plain.description, plain.parameters, plain.function)
+
+
+@pytest.mark.parametrize(
+    "approve",
+    [
+        "always",
+        {"*": "always"},
+        {"tide": "always"},
+        lambda call: True,
+        lambda call: "always",
+        lambda call: later(True),
+        lambda call: later("always"),
+        {"tide": lambda call: True},
+    ],
+)
+def test_what_asks_always_runs_by_no_blanket_policy(
+    make: Make, way: Way, openrouter: ScriptedOpenRouter, log: Log, approve: Any
+) -> None:
+    chat = make(tools=[careful(log)], approve=approve)
+    openrouter.answers(calls(HULL), text("Sorry."), calls(HULL), text("There."))
+    assert way.ask(chat, park=False).text == "Sorry."
+    assert results(openrouter) == ["This call was rejected and did not run. Nobody can be asked about it here."]
+    reply = way.ask(chat)
+    assert (reply.ending, log.calls) == ("parked", [])
+    assert way.resume(chat, {"call_1": True}).text == "There."
+    assert log.calls == [("Hull", 0)]
+
+
+@pytest.mark.parametrize("wait", [False, True])
+def test_what_asks_always_runs_by_a_decision_about_this_call(
+    make: Make, way: Way, openrouter: ScriptedOpenRouter, log: Log, wait: bool
+) -> None:
+    def decide(tool_call: Any) -> Any:
+        decision = Approve() if tool_call.arguments["port"] == "Hull" else Reject("Too far.")
+        return later(decision) if wait else decision
+
+    openrouter.answers(calls(HULL, OSLO), text("There."))
+    assert way.ask(make(tools=[careful(log)], approve=decide)).text == "There."
+    assert log.calls == [("Hull", 0)]
+
+
+def test_what_asks_always_still_obeys_never(make: Make, way: Way, openrouter: ScriptedOpenRouter, log: Log) -> None:
+    openrouter.answers(calls(HULL), text("Sorry."))
+    assert way.ask(make(tools=[careful(log)], approve="never")).text == "Sorry."
+    assert log.calls == []
+
+
+@pytest.mark.parametrize("verdict", [1, "yes"], ids=str)
+def test_nonsense_is_an_error_there_too(
+    make: Make, way: Way, openrouter: ScriptedOpenRouter, log: Log, verdict: Any
+) -> None:
+    openrouter.answers(calls(HULL))
+    with pytest.raises(ConfigurationError, match="is no decision"):
+        way.ask(make(tools=[careful(log)], approve=lambda call: later(verdict)))
+    assert log.calls == []
+
+
+def test_a_dictionary_does_not_take_the_question_away() -> None:
+    plain = careful(Log())
+    for copied in (copy.copy(plain), dataclasses.replace(plain), Tool.adopt(plain), *Toolset([plain])):
+        assert copied.asks_always
+    data = Tool("tide", "Tell.", {"type": "object"}, print).to_dict()
+    assert Tool.from_dict(data | {"asks_always": True}).asks_always is False
+    data["data"]["asks_always"] = False  # nothing that a dictionary may say
+    with pytest.raises(TypeError):
+        Careful.from_dict(data)
+    del data["data"]["asks_always"]
+    assert Careful.from_dict(data).asks_always
 
 
 # -- parking --------------------------------------------------------------------------------------------------------
