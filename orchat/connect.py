@@ -15,12 +15,19 @@ from orchat.chat.hooks import connect_with, price_with, spend_from
 from orchat.chat.money import Budget
 from orchat.configuration import BASE_URL_VARIABLE, KEY_VARIABLE, model_named, provider_policy, setting
 from orchat.errors import APIError, ConfigurationError, MissingKeyError
-from orchat.openrouter.dialect import DEFAULT_BASE_URL, DEMO_NOTE, LOCAL_MODEL, LOCAL_PREFIX, is_openrouter
+from orchat.openrouter.dialect import (
+    DEFAULT_BASE_URL,
+    DEMO_NOTE,
+    LOCAL_CONTEXT,
+    LOCAL_MODEL,
+    LOCAL_PREFIX,
+    is_openrouter,
+)
 from orchat.openrouter.endpoint import Endpoint
 from orchat.openrouter.generator import OpenRouterChatGenerator
 from orchat.secret import Secret
 
-__all__ = ["Chat", "ask", "connect", "endpoint", "list_price", "look_for_keys_with", "spending"]
+__all__ = ["Chat", "ask", "connect", "context_length", "endpoint", "list_price", "look_for_keys_with", "spending"]
 
 THREE_WAYS = (
     f"Set {KEY_VARIABLE} to a key from openrouter.ai/settings/keys",
@@ -157,6 +164,23 @@ def list_price(model: str, prompt_tokens: int, completion_tokens: int) -> Decima
         return load_catalog(endpoint()).price(model, prompt_tokens, completion_tokens)
     except APIError:  # no list: a budget then refuses, unless it was told not to
         return None
+
+
+def context_length(model: str) -> int | None:
+    """Return how many tokens a model can read, as far as that is known here; nobody is asked.
+
+    Examples
+    --------
+    >>> context_length(LOCAL_MODEL)
+    4096
+    """
+    from orchat.openrouter.catalog import cached_catalog
+
+    if model.startswith(LOCAL_PREFIX):
+        return LOCAL_CONTEXT
+    catalog = cached_catalog(str(setting("base_url")))
+    known = None if catalog is None else catalog.get(model)
+    return None if known is None else known.context_length
 
 
 # Whoever takes `Chat` from here, as the front door does, may name a model, and set a budget.

@@ -33,8 +33,10 @@ through `redact` first.
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping
+import traceback
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -117,6 +119,33 @@ class OrchatError(Exception):
 
     def __str__(self) -> str:
         return " ".join(part for part in (self.message, self.hint) if part)
+
+    shows_whole_traceback = False
+
+    @property
+    def _render_traceback_(self) -> Callable[[], list[str]]:
+        """IPython's protocol for an exception that shows itself: the lines of the user's own code, and what happened.
+
+        Our own frames say nothing to those who did not write them; ``shows_whole_traceback`` brings them back.
+        """
+        if self.shows_whole_traceback:
+            raise AttributeError("_render_traceback_")
+        return self._short_traceback
+
+    def _short_traceback(self) -> list[str]:
+        frames = traceback.extract_tb(self.__traceback__)
+        own = [frame for frame in frames if not any(place in frame.filename for place in _NOT_THE_USERS)]
+        where = [f"{_cell_or_file(frame.filename)}, line {frame.lineno}: {frame.line}" for frame in own[-3:]]
+        return [*where, f"{type(self).__name__}: {self}"]
+
+
+# Folders of installed packages, and this one.
+_NOT_THE_USERS = (os.path.dirname(__file__), "site-packages", "dist-packages", "IPython", os.path.dirname(os.__file__))
+
+
+def _cell_or_file(name: str) -> str:
+    """Return the name of a file; what kernels call a cell is no name that anybody knows."""
+    return "in this cell" if "ipykernel_" in name or name.startswith("<ipython-input") else name
 
 
 class ConfigurationError(OrchatError, ValueError):

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.benchmarks import startup, stream
+from tests.benchmarks import cell_traffic, startup, stream
 
 
 def lines_of(module: str, *options: str) -> list[str]:
@@ -33,6 +33,15 @@ def test_startup_measures_each_step_in_a_fresh_process() -> None:
         assert any(re.match(rf"{re.escape(name)} +\d+\.\d{{3}} +-?\d+\.\d{{3}}  ", line) for line in lines), name
     assert any(line.startswith(f"{startup.EXTENSION} adds ") for line in lines)
     assert f"{startup.IMPORT} loads no heavy module: gate passed" in lines
+
+
+@pytest.mark.slow
+def test_cell_traffic_counts_both_ways() -> None:
+    lines = lines_of("cell_traffic", "--tokens", "60", "--rate", "60")
+    for name in (cell_traffic.OURS, cell_traffic.NAIVE):
+        (row,) = [line for line in lines if re.match(rf"{re.escape(name)} +\d+ ", line)]
+        assert int(row.removeprefix(name).split()[0]) > 2
+    assert lines[-1].endswith("gate passed")
 
 
 def figures(**changed: float) -> dict[str, float]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import copy
 import inspect
+import os
 import pickle
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -146,3 +149,18 @@ def test_json_is_redacted_in_keys_and_values_at_every_depth_and_stays_json() -> 
         "pw": 2,
     }
     assert redact_json(value, "pw") == {"a": [{"b": ["[redacted]", 1, None, True]}], "[redacted]": 2}
+
+
+def test_a_notebook_shows_the_users_own_line_and_what_happened() -> None:
+    code = "from orchat import Chat\nchat = Chat()\nchat('Hi')"
+    script = (
+        "from IPython.core.interactiveshell import InteractiveShell\n"
+        f"InteractiveShell.instance(colors='nocolor').run_cell({code!r})"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "OPENROUTER_API_KEY"}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=True)
+    shown = done.stdout + done.stderr
+    assert "line 3: chat('Hi')" in shown
+    assert "MissingKeyError: There is no API key. Set OPENROUTER_API_KEY" in shown
+    assert len(shown) < 1000
+    assert "orchat/" not in shown.replace("orchat/smollm", "")

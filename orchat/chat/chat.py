@@ -27,6 +27,7 @@ from orchat.errors import ConfigurationError
 from orchat.messages import ChatMessage
 from orchat.openrouter.dialect import DEFAULT_BASE_URL, is_openrouter
 from orchat.openrouter.generator import OpenRouterChatGenerator, Tools
+from orchat.tools.decorator import as_tools
 from orchat.tools.toolset import flatten
 
 
@@ -40,7 +41,7 @@ class Chat(Conversation):
     system
         What the model should be and do.
     tools
-        What it may call. Default: the generator's.
+        What it may call; a plain function is made a tool. Default: the generator's.
     approve
         Who decides about tool calls: ``"ask"`` a person, ``"always"``, ``"never"``, a function of a `ToolCall` that
         returns a decision (`Approve`, `Reject`, `Answer`, True, False, or None to ask), or a dict of these by tool name
@@ -98,7 +99,7 @@ class Chat(Conversation):
         self._model = given if isinstance(given, str) else None
         self._generator = None if given is None or isinstance(given, str) else given
         self._connects = self._generator is None
-        self.tools = tools
+        self.tools = as_tools(tools)
         self.approve = check_policy(approve)
         self.max_rounds = max_rounds
         self.generation_kwargs = dict(generation_kwargs or {})
@@ -109,7 +110,7 @@ class Chat(Conversation):
         self._session = session or uuid.uuid4().hex
         self._driver: Driver | AsyncDriver | None = None
         self._unknown: dict[str, Any] = {}
-        flatten(tools)
+        flatten(self.tools)
 
     def __repr__(self) -> str:
         name = f"{self.name!r}, " if self.name else ""

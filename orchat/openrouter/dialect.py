@@ -21,6 +21,8 @@ DEFAULT_BASE_URL = "https://openrouter.ai/api/v1"
 LOCAL_PREFIX = "local/"
 LOCAL_MODEL = "local/smollm2-135m-instruct"
 """The name under which the embedded model is asked for."""
+LOCAL_CONTEXT = 4096
+"""How many tokens it can read."""
 
 DEMO_NOTE = "demo model, often wrong"
 # So small a model may ramble until its context is full, which takes minutes.

@@ -125,3 +125,24 @@ def tool(
         outputs_to_string=outputs_to_string,
     )
     return make if function is None else make(function)
+
+
+def as_tools(tools: Any) -> Any:
+    """Return a ``tools`` argument in which plain functions and methods are made tools; all else stays as it is.
+
+    Raises
+    ------
+    ConfigurationError
+        A function's parameters lack type hints (a ValueError).
+
+    Examples
+    --------
+    >>> def tide(port: str) -> str:
+    ...     "Say when the tide is high."
+    ...     return "14:10"
+    >>> [tool.name for tool in as_tools([tide])]
+    ['tide']
+    """
+    if not isinstance(tools, list | tuple):
+        return tools
+    return [create_tool_from_function(each) if inspect.isroutine(each) else each for each in tools]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from orchat.errors import ConfigurationError
 from orchat.messages import ImageContent
 from orchat.tools import Tool, Toolset, tool
 from tests.chat.conftest import Make
@@ -188,6 +189,22 @@ def test_async_tools_of_a_turn_share_a_loop(make: Make, way: Way, openrouter: Sc
     assert len(loops) == 1
 
 
+@pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "tide"}}])
+@pytest.mark.parametrize("of_the_generator", [True, False])
+def test_a_call_that_is_demanded_is_demanded_once(
+    make: Make, way: Way, openrouter: ScriptedOpenRouter, log: Log, choice: Any, of_the_generator: bool
+) -> None:
+    openrouter.answers(calls(HULL), text("At 14:10."), text("Yes."))
+    chat = make(tools=[log.tide()], approve="always")
+    demanded = {"tool_choice": choice}
+    if of_the_generator:
+        chat.generator.generation_kwargs.update(demanded)
+    way.ask(chat, generation_kwargs={} if of_the_generator else demanded)
+    assert [request.json["tool_choice"] for request in openrouter.requests] == [choice, "auto"]
+    way.ask(chat)
+    assert openrouter.request.json.get("tool_choice") == (choice if of_the_generator else None)
+
+
 def test_calls_again_and_again_have_an_end(make: Make, way: Way, openrouter: ScriptedOpenRouter, log: Log) -> None:
     openrouter.always(calls(HULL))
     chat = make(tools=[log.tide()], approve="always", max_rounds=3)
@@ -197,6 +214,19 @@ def test_calls_again_and_again_have_an_end(make: Make, way: Way, openrouter: Scr
     assert "max_rounds" in repr(reply)
     openrouter.always(text("Enough."))
     assert way.ask(chat, "Go on.").text == "Enough."
+
+
+def test_a_plain_function_is_made_a_tool(make: Make, way: Way, openrouter: ScriptedOpenRouter) -> None:
+    def tide(port: str) -> str:
+        """Say when the tide is high."""
+        return f"{port}: 14:10"
+
+    openrouter.answers(calls(HULL), text("At 14:10."))
+    reply = way.ask(make(tools=[tide], approve="always"))
+    assert reply.messages[2].tool_call_result is not None
+    assert reply.messages[2].tool_call_result.result == "Hull: 14:10"
+    with pytest.raises(ConfigurationError, match="type hint"):
+        make(tools=[lambda port: port])
 
 
 def test_the_generators_tools_are_used_unless_others_are_given(

@@ -124,6 +124,8 @@ class Answering:
         if known is not None and not self._options.debug:
             raise CellError(error_line(known)) from known
         if failure is not None:
+            if known is not None:
+                known.shows_whole_traceback = True
             raise failure
         self._session.shown(reply)
         if self._options.format == "code" and (code := cell_code(reply.text)):

@@ -118,9 +118,11 @@ class Request:
         Connecting may start the embedded model, and imports the HTTP client.
         """
         import orchat.openrouter.transport  # noqa: F401 - a tenth of a second that a loop need not stand still for
-        from orchat.connect import Chat, connect
+        from orchat.connect import Chat, connect, list_price, spending
 
         generator = connect(self.model, generation_kwargs=self.generation_kwargs)
+        if options.max_cost is not None or spending().limit is not None:
+            list_price(generator.model, 0, 0)  # it may fetch the list, which a running turn should not wait for
         chat = Chat(
             generator,
             tools=list(self.tools),

@@ -214,7 +214,7 @@ def _decide(session: Session, wanted: Sequence[str], decision: Callable[[ToolCal
     """Go on with the last turn that waits: one decision for each of its calls, or for the one that is named."""
     waiting = [(thread, *found) for thread in session.threads if (found := thread.waiting)]
     if not waiting:
-        raise ConfigurationError("No tool call waits for a decision.")
+        return "No tool call waits for a decision."
     thread, turn, calls = waiting[-1]
     chosen = [call for call in calls if not wanted or wanted[0] in (call.id, call.tool_name)]
     if not chosen:

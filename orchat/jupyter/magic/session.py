@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from orchat.configuration import setting
+from orchat.configuration import model_named, setting
 from orchat.jupyter.output.formats import CODE_WANTED
 from orchat.jupyter.prompt.names import Names
 
@@ -89,12 +89,16 @@ class Session:
         options
             What `orchat.jupyter.magic.options.parse` made of the line.
         """
+        from orchat.connect import context_length
         from orchat.jupyter.notebook.threads import DEFAULT_THREAD, CellTurn, Place
 
+        most = int(setting("history_tokens"))
+        if (length := context_length(model_named(options.model))) is not None:
+            most = min(most, length // 2)
         thread = self.threads[options.chat or DEFAULT_THREAD]
         place = Place(cell_id(self.shell), self.shell.execution_count)
         turn = CellTurn(place, system=options.system, begins=options.new or options.no_history)
-        history = thread.history(turn, int(setting("history_tokens")))
+        history = thread.history(turn, most)
         messages = history.instructed(CODE_WANTED) if options.format == "code" else history.messages
         return Opening(thread, turn, history, messages, remembers=not options.no_history)
 

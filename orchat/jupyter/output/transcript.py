@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchat.jupyter.output.caption import line, printable, reasoning_line
 from orchat.jupyter.output.formats import shown_as
@@ -126,7 +126,7 @@ class Transcript:
             elif isinstance(part, ReasoningContent) and part.reasoning_text:
                 self._pieces.append(_Thought(part.reasoning_text))
             elif isinstance(part, ToolCallResult):
-                self._pieces.append(_Result(part, message.meta.get("pending") is True))
+                self._pieces.append(_Result(_as_it_ran(part, message.meta), message.meta.get("pending") is True))
 
     def _block(self, piece: _Text | _Thought | _Result, form: str) -> str:
         if isinstance(piece, _Text):
@@ -176,6 +176,16 @@ def result_text(result: ToolCallResult, *, waits: bool = False) -> str:
     else:
         came = " ".join(part.text if isinstance(part, TextContent) else f"[{_kind(part)}]" for part in result.result)
     return f"{call_text(result.origin)} → {line(came, _RESULT_SHOWN) or 'nothing'}"
+
+
+def _as_it_ran(result: ToolCallResult, meta: dict[str, Any]) -> ToolCallResult:
+    """Return a result with the arguments that a person gave, and without the note that tells the model of them."""
+    arguments = meta.get("arguments")
+    if meta.get("decision") != "edited" or not isinstance(arguments, dict):
+        return result
+    came = result.result.partition("\n\n")[2] if isinstance(result.result, str) else result.result[1:]
+    origin = ToolCall(f"{result.origin.tool_name} (edited)", arguments, result.origin.id)
+    return ToolCallResult(came, origin, result.error)
 
 
 def _kind(part: object) -> str:
