@@ -1,12 +1,13 @@
 """Run a coroutine as a notebook cell: awaited where that is possible, on a private loop in a thread elsewhere.
 
-An awaited cell keeps the kernel answering (Stop, widgets) while later cells wait. Three things make it reliable:
+An awaited cell keeps the kernel answering (Stop, widgets) while later cells wait. Four things make it reliable:
 
 - `await_cells` turns a cell magic into a top-level ``await``, but only where Python accepts one: not inside ``%%time``
   or ``%%capture``, not with ``%autoawait off``, not in a terminal. There the magic is called as any other, and
   `run_in_private_loop` runs the same coroutine while the main thread waits for Ctrl-C.
 - `ticking` wakes the loop 20 times a second. A kernel's interrupt only schedules a cancellation; on a quiet loop that
   would wait for the next byte from the network.
+- `pumping_comms` delivers the messages of widgets where the kernel would not before the cell ends.
 - `CellError` ends a cell as an error of one line, so that the cells queued behind it do not run.
 
 It knows nothing of models and messages.
@@ -16,6 +17,8 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import inspect
+import json
 import queue
 import sys
 import threading
@@ -31,6 +34,9 @@ T = TypeVar("T")
 
 TICK = 0.05
 """Seconds between two wake-ups of the loop: the longest that an interrupt goes unnoticed."""
+
+
+_PUMP = 0.03
 
 
 class CellError(Exception):
@@ -72,6 +78,75 @@ async def ticking() -> AsyncIterator[None]:
         yield
     finally:
         task.cancel()
+
+
+@asynccontextmanager
+async def pumping_comms() -> AsyncIterator[None]:
+    """Deliver what people do in widgets for as long as the block lasts, on ipykernel 6 too.
+
+    It keeps everything that comes while a cell is awaited until the cell has ended. Here messages of widgets are taken
+    out of that queue; everything else stays in it, in its order. Later versions do this by themselves.
+
+    Examples
+    --------
+    >>> async def answer():
+    ...     async with pumping_comms():
+    ...         return await asyncio.sleep(0.01, "42")
+    >>> asyncio.run(answer())
+    '42'
+    """
+    kernel = _kernel_with_queue()
+    if kernel is None:
+        yield
+        return
+
+    async def pump() -> None:
+        while True:
+            await _pump_comms(kernel)
+            await asyncio.sleep(_PUMP)
+
+    task = asyncio.ensure_future(pump())
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+def _kernel_with_queue() -> Any:
+    """Return the kernel of ipykernel 6 where its queue belongs to this thread; else None."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    kernel = getattr(shell, "kernel", None)
+    if getattr(kernel, "msg_queue", None) is None or threading.current_thread() is not threading.main_thread():
+        return None
+    return kernel
+
+
+async def _pump_comms(kernel: Any) -> None:
+    queued, kept = kernel.msg_queue, []
+    comms = []
+    while not queued.empty():
+        item = queued.get_nowait()
+        try:
+            idents, frames = kernel.session.feed_identities(item[2][0], copy=False)
+            # Only looked at: a message that is taken apart twice counts as forged.
+            kind = json.loads(bytes(frames[1]))["msg_type"]
+        except Exception:  # noqa: BLE001 - not of a kind that is known here: left to the kernel
+            kind = None
+        if kind in ("comm_msg", "comm_close"):
+            comms.append((kind, idents, frames))
+        else:
+            kept.append(item)
+    for item in kept:
+        queued.put_nowait(item)
+    for kind, idents, frames in comms:
+        try:
+            message = kernel.session.deserialize(frames, content=True, copy=False)
+            done = kernel.shell_handlers[kind](kernel.shell_stream, idents, message)
+            if inspect.isawaitable(done):
+                await done
+        except Exception as error:  # noqa: BLE001 - as the kernel does: one bad message ends nothing
+            kernel.log.error("A widget's message failed: %s", type(error).__name__)
 
 
 async def in_thread(function: Callable[[], T]) -> T:

@@ -1,0 +1,104 @@
+/**
+ * A tool call: its arguments while they arrive, the form in which a person decides about it, and what came of it.
+ *
+ * @typedef {import("./reduce.js").CallItem} CallItem
+ */
+
+import { button, element, setText } from "./elements.js";
+import { createForm, STRINGS as FORM_STRINGS } from "./form.js";
+import { STRINGS } from "./strings.js";
+
+const PAUSE = 150; // milliseconds between the last change in a form and the question whether it is right
+
+/**
+ * @param {(message: object) => void} send
+ * @param {(words: string) => void} say
+ */
+export function createCall(send, say) {
+  const name = element("code", "orchat-call-name");
+  const status = element("span", "orchat-call-status");
+  const head = element("div", "orchat-call-head", name, status);
+  const code = element("code");
+  const args = element("pre", "orchat-call-arguments", code);
+  args.tabIndex = 0;
+  args.setAttribute("aria-label", STRINGS.arguments);
+  const place = element("div", "orchat-call-form");
+  const came = element("pre", "orchat-call-result-text");
+  came.tabIndex = 0;
+  const summary = element("summary", "orchat-call-peek");
+  const result = element("details", "orchat-call-result", summary, came);
+  const revoke = button(STRINGS.revoke, "orchat-revoke", () => {
+    send({ t: "revoke", name: item?.name });
+    revoke.hidden = true;
+  });
+  const granted = element("div", "orchat-granted", `${STRINGS.granted} `, revoke);
+  const node = element("div", "orchat-call", head, args, place, granted, result);
+  node.setAttribute("role", "group");
+
+  /** @type {CallItem | null} */
+  let item = null;
+  /** @type {ReturnType<typeof createForm> | null} */
+  let form = null;
+  let checking = 0;
+  let number = 0;
+
+  /** @param {any} description */
+  function open(description) {
+    form = createForm(description, {
+      strings: FORM_STRINGS,
+      onChange(/** @type {any} */ values) {
+        clearTimeout(checking);
+        checking = window.setTimeout(() => send({ t: "check", values, n: ++number }), PAUSE);
+      },
+      onDecide(/** @type {any} */ decision) {
+        clearTimeout(checking);
+        form?.setBusy(true);
+        send({ ...decision, t: "decide", n: ++number });
+      },
+    });
+    place.replaceChildren(form.node);
+  }
+
+  function close() {
+    clearTimeout(checking);
+    const focused = place.contains(document.activeElement);
+    form?.dispose();
+    form = null;
+    place.replaceChildren();
+    if (focused) {
+      node.tabIndex = -1;
+      node.focus();
+    }
+  }
+
+  return {
+    node,
+    /** @param {CallItem} next */
+    update(next) {
+      const last = item;
+      item = next;
+      setText(name, next.name);
+      node.setAttribute("aria-label", `${STRINGS.call} ${next.name}`);
+      node.dataset.status = next.status;
+      setText(status, STRINGS.status[next.status] ?? "");
+      setText(code, next.status === "writing" ? next.args : next.text ?? next.args);
+      args.hidden = Boolean(next.form) || !code.textContent;
+      granted.hidden = !next.granted;
+      result.hidden = !next.result;
+      setText(came, next.result ?? "");
+      setText(summary, (next.result ?? "").slice(0, 120));
+      if (next.form !== last?.form) {
+        if (!next.form) close();
+        else if (form) form.update(next.form);
+        else open(next.form);
+      }
+      // Errors that answer an earlier question would point at what has been corrected.
+      if (form && next.errors !== last?.errors && (next.reply ?? 0) >= number) {
+        form.setBusy(false);
+        form.setErrors(next.errors ?? []);
+      }
+      if (next.status === "asking" && last?.status !== "asking") say(`${next.name} ${STRINGS.asks}`);
+    },
+    dispose: close,
+  };
+}

@@ -1,0 +1,26 @@
+/**
+ * The live view of one turn: an anywidget whose state comes through `link.js` and is drawn by `turn.js`.
+ */
+
+import { connect } from "./link.js";
+import { rendermimeOf } from "./markdown.js";
+import { reduce } from "./reduce.js";
+import { addStyles } from "./styles.js";
+import { createTurn } from "./turn.js";
+
+/**
+ * @param {{model: any, el: HTMLElement, css: string}} context
+ */
+export function render({ model, el, css }) {
+  addStyles(el, css);
+  const rendermime = rendermimeOf(model);
+  /** @param {object} message */
+  const send = (message) => model.send(message);
+  const turn = createTurn({ rendermime, send });
+  el.append(turn.node);
+  const link = connect(model, { render: rendermime ? "markdown" : "html", reduce, changed: turn.update });
+  return () => {
+    link.dispose();
+    turn.dispose();
+  };
+}

@@ -1,0 +1,276 @@
+"""What arrives becomes events: the chunks of a turn, its pictures and sources, its tool calls.
+
+Text is taken in as it comes and looked at only when a batch is due: then it is made safe, its finished blocks are split
+off, and of the rest only what changed goes into the event.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from orchat.jupyter.output.caption import line, printable
+from orchat.jupyter.output.formats import shown_as
+from orchat.jupyter.output.pictures import picture_bundle
+from orchat.jupyter.output.transcript import call_text
+from orchat.jupyter.view.blocks import split_blocks
+from orchat.jupyter.view.calls import ShownCalls
+from orchat.jupyter.view.html import to_html
+from orchat.jupyter.view.reducing import Event, State, change, opening, reduced
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from orchat.chat.reply import Citation
+    from orchat.messages import ImageContent, ToolCall, ToolCallResult
+    from orchat.streaming import StreamingChunk, ToolCallDelta
+
+_SOURCES_SHOWN = 12
+_ARGUMENTS_SHOWN = 20_000  # characters of arguments that still arrive
+_RESULT_SHOWN = 4_000
+
+
+class Feed:
+    """The state of a turn, and the events that bring views up to date; a `orchat.jupyter.view.channel.Source`.
+
+    Parameters
+    ----------
+    form
+        How the model's words are shown, one of `orchat.jupyter.output.formats.FORMATS`.
+
+    Examples
+    --------
+    >>> from orchat.streaming import StreamingChunk
+    >>> feed = Feed()
+    >>> for text in ("The *Hum", "ber*."):
+    ...     _ = feed.add(StreamingChunk(text, index=0))
+    >>> _ = feed.pending()
+    >>> feed.snapshot(html=False)["items"][0]["tail"]
+    'The *Humber*.'
+    """
+
+    def __init__(self, form: str = "markdown") -> None:
+        self._form = form
+        self._state = opening()
+        self._events: list[Event] = []
+        self._count = 0  # of items, those in `_events` included
+        self._html = False
+        self._text: int | None = None  # the item that text goes to, its text that is not finished, and what is shown
+        self._raw = ""
+        self._tail = ""
+        self._goes_on = False  # whether its rest belongs to the list above it
+        self._dirty = False
+        self._thought: int | None = None
+        self._grown: dict[tuple[int, str], list[str]] = {}
+        self._calls = ShownCalls()
+        self._links: dict[str, dict[str, str]] = {}
+        self._started = time.monotonic()
+
+    # -- a turn -------------------------------------------------------------------------------------------------
+
+    def start(self, label: str) -> None:
+        """Say who is asked."""
+        self._started = time.monotonic()
+        self._events.append({"e": "turn", "set": {"label": line(label)}})
+
+    def may(self, *, stop: bool, cell: bool) -> None:
+        """Say what people may do: stop the turn, have code in a new cell."""
+        self._events.append({"e": "turn", "set": {"stop": stop, "cell": cell}})
+
+    def add(self, chunk: StreamingChunk) -> bool:
+        """Take in what arrived; say whether it can be seen."""
+        seen = True
+        if chunk.content:
+            self._write(chunk.content)
+        elif chunk.reasoning is not None:
+            self._think(chunk.reasoning.reasoning_text)
+        elif chunk.tool_calls:
+            for delta in chunk.tool_calls:
+                self._call(delta)
+        elif chunk.tool_call_result is not None:
+            self._result(chunk.tool_call_result)
+        else:
+            seen = False
+        if extras := chunk.meta.get("extras"):
+            seen |= self._extras(extras)
+        return seen
+
+    def end(self, footer: str, ending: str) -> None:
+        """Say that nothing more comes, and what stands below the turn."""
+        self._close_blocks()
+        self._events.append({"e": "turn", "set": {"phase": "ended", "footer": footer, "ending": ending}})
+
+    # -- tool calls ---------------------------------------------------------------------------------------------
+
+    def item_of(self, call: ToolCall) -> int:
+        """Return the item of a call; a call that is not shown yet gets one."""
+        number = self._calls.find(call)
+        if number is None:
+            number = self._new({"kind": "call", "name": line(call.tool_name), "args": "", "status": "waiting"})
+            self._calls.note(number, call.id, call.tool_name)
+        self._calls.settle(number, call.id)
+        self.set(number, text=call_text(call))
+        return number
+
+    def set(self, number: int, **fields: Any) -> None:
+        """Set fields of an item."""
+        self._events.append({"e": "set", "i": number, "set": fields})
+
+    # -- for the channel ----------------------------------------------------------------------------------------
+
+    def pending(self) -> list[Event]:
+        """Return what happened since this was last asked."""
+        self._write_out()
+        for (number, field), pieces in self._grown.items():
+            self._events.append({"e": "add", "i": number, "field": field, "text": printable("".join(pieces))})
+        self._grown = {}
+        events, self._events = self._events, []
+        self._state = reduced(self._state, events)
+        return events
+
+    def snapshot(self, *, html: bool) -> State:
+        """Return everything; whoever wants HTML gets it from now on."""
+        if html and not self._html:
+            self._html = self._dirty = True
+        self.pending()
+        if self._html:
+            self._state = {**self._state, "items": [_with_html(item) for item in self._state["items"]]}
+        return {**self._state, "elapsed": round(time.monotonic() - self._started, 2)}
+
+    # -- text and reasoning -------------------------------------------------------------------------------------
+
+    def _new(self, item: Mapping[str, Any]) -> int:
+        if not self._count:
+            self._events.append({"e": "turn", "set": {"phase": "running"}})
+        self._events.append({"e": "item", "item": dict(item)})
+        self._count += 1
+        return self._count - 1
+
+    def _write(self, text: str) -> None:
+        if self._text is None:
+            self._close_blocks()
+            self._text = self._new({"kind": "text", "blocks": [], "tail": ""})
+        self._raw += text.replace("\r", "")
+        self._dirty = True
+
+    def _write_out(self) -> None:
+        if self._text is None or not self._dirty:
+            return
+        self._dirty = False
+        done: list[dict[str, Any]] = []
+        rest = self._raw
+        if self._form in ("markdown", "code"):
+            blocks, last = split_blocks(self._raw)
+            for block in blocks:
+                done.append(self._block(block.text, self._goes_on or block.continues))
+                self._goes_on = False
+            if blocks:
+                self._goes_on = last.continues
+            self._raw = rest = last.text
+        tail = self._block(rest, self._goes_on)
+        keep, added = change(self._tail, tail["md"])
+        self._tail = tail["md"]
+        self._events.append(
+            {"e": "text", "i": self._text, "done": done, "keep": keep, "add": added}
+            | {key: tail[key] for key in ("html", "goes_on") if key in tail}
+        )
+
+    def _block(self, text: str, goes_on: bool) -> dict[str, Any]:
+        shown: dict[str, Any] = {"md": shown_as(self._form, text)}
+        if self._html:
+            shown["html"] = to_html(shown["md"])
+        return shown | {"goes_on": True} if goes_on else shown
+
+    def _think(self, text: str) -> None:
+        if self._thought is None:
+            self._close_blocks()
+            self._thought = self._new({"kind": "reasoning", "text": "", "live": True})
+        self._grow(self._thought, "text", text)
+
+    def _grow(self, number: int, field: str, text: str) -> None:
+        self._grown.setdefault((number, field), []).append(text)
+
+    def _close_blocks(self) -> None:
+        """End the run of text or reasoning: what comes next stands below it."""
+        if self._text is not None:
+            self._write_out()
+            self._text, self._raw, self._tail, self._goes_on = None, "", "", False
+        if self._thought is not None:
+            self.set(self._thought, live=False)
+            self._thought = None
+
+    # -- calls, pictures, sources -------------------------------------------------------------------------------
+
+    def _call(self, delta: ToolCallDelta) -> None:
+        number = self._calls.open(delta)
+        if number is None:
+            self._close_blocks()
+            name = line(delta.tool_name or "")
+            number = self._new({"kind": "call", "name": name, "args": "", "status": "writing"})
+            self._calls.note(number, delta.id, delta.tool_name or "", delta.index)
+        if delta.arguments and self._calls.lengthen(number, len(delta.arguments)) <= _ARGUMENTS_SHOWN:
+            self._grow(number, "args", delta.arguments)
+
+    def _result(self, result: ToolCallResult) -> None:
+        self._close_blocks()
+        number = self.item_of(result.origin)
+        status = "failed" if result.error else "done"
+        self.set(number, status=status, result=_outcome(result), form=None)
+        self._calls.finish(number)
+
+    def _extras(self, extras: Mapping[str, Any]) -> bool:
+        from orchat.chat.reply import Reply
+        from orchat.folding import build_message
+
+        said = {key: extras[key] for key in ("images", "annotations") if isinstance(extras.get(key), list)}
+        if not said:
+            return False
+        reply = Reply(build_message(text=None, reasoning=None, calls=[], extras=said, meta={}))
+        self._picture(reply.images)
+        self._source(reply.citations)
+        return True
+
+    def _picture(self, images: Iterable[ImageContent]) -> None:
+        for image in images:
+            if (bundle := picture_bundle(image)) is not None:
+                self._close_blocks()
+                kind, data = next(iter(bundle.items()))
+                self._new({"kind": "picture", "type": kind, "data": data})
+
+    def _source(self, citations: Iterable[Citation]) -> None:
+        for citation in citations:
+            if is_link(citation.url) and len(self._links) < _SOURCES_SHOWN:
+                title = line(citation.title or "", 80) or urlsplit(citation.url).netloc
+                self._links.setdefault(citation.url, {"url": citation.url, "title": title})
+        self._events.append({"e": "turn", "set": {"sources": list(self._links.values())}})
+
+
+def is_link(url: str) -> bool:
+    """Say whether an address leads to the web, and is nothing but an address.
+
+    Examples
+    --------
+    >>> is_link("https://example.org/a?b=(c)"), is_link("javascript:alert(1)"), is_link("https://")
+    (True, False, False)
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.netloc) and len(url) < 2_000 and url.isprintable()
+
+
+def _with_html(item: Mapping[str, Any]) -> dict[str, Any]:
+    if item["kind"] != "text":
+        return dict(item)
+    blocks = [block if "html" in block else {**block, "html": to_html(block["md"])} for block in item["blocks"]]
+    return {**item, "blocks": blocks, "html": to_html(item["tail"])}
+
+
+def _outcome(result: ToolCallResult) -> str:
+    came = result.result
+    if not isinstance(came, str):
+        came = "\n".join(str(getattr(part, "text", f"[{type(part).__name__}]")) for part in came)
+    came = printable(came)
+    return came if len(came) <= _RESULT_SHOWN else came[: _RESULT_SHOWN - 1] + "…"

@@ -1,0 +1,124 @@
+"""Tool calls that wait for a person, and what the person says.
+
+What is shown is what runs: arguments that a person changed are checked here as they will be before the call, and as
+long as they do not fit the form stays open and says why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from orchat.jupyter.output.caption import line
+from orchat.jupyter.view.grants import GRANTS, Grants
+
+if TYPE_CHECKING:
+    from orchat.chat.approval import Decision
+    from orchat.jupyter.view.feed import Feed
+    from orchat.messages import ToolCall
+    from orchat.tools import Tool
+
+
+@dataclass
+class _Open:
+    tool: Tool
+    decided: asyncio.Future[Decision]
+
+
+class Questions:
+    """The open questions of one view.
+
+    Parameters
+    ----------
+    feed
+        Where the calls are shown.
+    changed
+        Called when there is something new to show.
+    grants
+        What runs without asking.
+    """
+
+    def __init__(self, feed: Feed, changed: Callable[[], None], grants: Grants = GRANTS) -> None:
+        self._feed = feed
+        self._changed = changed
+        self._grants = grants
+        self._open: dict[int, _Open] = {}
+
+    def granted(self, call: ToolCall, tool: Tool) -> Decision | None:
+        """Return the approval of a call that needs no asking; None where a person must be asked."""
+        from orchat.chat.approval import Approve
+
+        if not self._grants.covers(tool) or call.malformed_arguments is not None:
+            return None
+        number = self._feed.item_of(call)
+        self._feed.set(number, status="running", granted=True)
+        self._changed()
+        return Approve()
+
+    async def ask(self, call: ToolCall, tool: Tool) -> Decision:
+        """Show a call as a form, and wait for a decision."""
+        from orchat.jupyter.forms import describe
+
+        number = self._feed.item_of(call)
+        form = describe(tool, call.arguments, call.malformed_arguments)
+        question = _Open(tool, asyncio.get_running_loop().create_future())
+        self._open[number] = question
+        self._feed.set(number, status="asking", form=form, errors=[], reply=0)
+        self._changed()
+        status = "waiting"
+        try:
+            decision = await question.decided
+            status = _STATUS[type(decision).__name__]
+            return decision
+        finally:
+            del self._open[number]
+            self._feed.set(number, status=status, form=None, errors=[])
+            self._changed()
+
+    def take(self, content: dict[str, Any]) -> None:
+        """Take a message of a view: values to check, a decision, or a grant taken back."""
+        if content["t"] == "revoke":
+            self._grants.revoke(str(content.get("name")))
+            return
+        number = content.get("i")
+        question = self._open.get(number) if isinstance(number, int) else None
+        if question is None or question.decided.done():  # decided in another view, or in the meantime
+            return
+        assert isinstance(number, int)
+        if content["t"] == "check":
+            from orchat.jupyter.forms import check
+
+            errors = check(question.tool, content.get("values"))
+            self._feed.set(number, errors=errors, reply=content.get("n", 0))
+        elif (decision := self._decision(question.tool, number, content)) is not None:
+            question.decided.set_result(decision)
+            return
+        self._changed()
+
+    def _decision(self, tool: Tool, number: int, content: dict[str, Any]) -> Decision | None:
+        """Return what a person decided; None where it is no decision, or its arguments do not fit."""
+        from orchat.chat.approval import Answer, Approve, Reject
+        from orchat.jupyter.forms import check
+
+        match content.get("decision"):
+            case "reject":
+                return Reject(line(str(content.get("reason") or ""), 1_000))
+            case "answer":
+                return Answer(content.get("value"))
+            case "approve" | "edited" | "always" as said:
+                edited = content.get("arguments")
+                if edited is not None:
+                    if errors := check(tool, edited):
+                        self._feed.set(number, errors=errors, reply=content.get("n", 0))
+                        return None
+                elif said == "edited":
+                    return None
+                if said == "always":
+                    self._grants.allow(tool)
+                return Approve() if edited is None else Approve(arguments=edited)
+        return None
+
+
+_STATUS = {"Approve": "running", "Reject": "rejected", "Answer": "answered"}

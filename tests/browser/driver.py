@@ -1,0 +1,30 @@
+"""A cell that shows turns in a `LiveView`, as the magic does."""
+
+DRIVER = """\
+import asyncio, time
+import orchat
+from orchat.chat.streams import AsyncChatStream
+from orchat.jupyter.running import pumping_comms, ticking
+from orchat.jupyter.view.live import LiveView
+
+class Showing:
+    def __init__(self, view, model):
+        self.view, self.model, self.began = view, model, time.monotonic()
+    def start(self, question):
+        self.view.start(self.model)
+    def add(self, chunk):
+        self.view.add(chunk)
+    def ask(self, call, tool):
+        return self.view.ask(call, tool)
+    def end(self, reply, error):
+        self.view.end(reply, time.monotonic() - self.began, model=self.model)
+
+cells = []
+
+async def show(question="Hi", tools=None, **options):
+    global view
+    chat = orchat.Chat("some/model", tools=tools, show=False)
+    view = LiveView(get_ipython(), stopped=chat.stop, to_cell=cells.append, **options)
+    async with ticking(), pumping_comms():
+        return await AsyncChatStream(chat, question, {}, Showing(view, "some/model")).drain()
+"""
