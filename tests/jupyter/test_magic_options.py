@@ -169,9 +169,9 @@ def test_files_go_along(kernel: Kernel, endpoint: ScriptedOpenRouter, tmp_path: 
     assert "with tide times.csv (text), tide.png (image)" in cell.bundles[-1]["text/plain"]
     asked = len(endpoint.requests)
     (cell,) = kernel.run(f"%%openrouter -a '{tmp_path}/tide tims.csv'\nHigh?")
-    assert cell.printed == (
-        f"UsageError: -a: There is no file {tmp_path}/tide tims.csv. Did you mean {tmp_path}/tide times.csv?\n"
-    )
+    assert cell.content["traceback"] == [
+        f"openrouter: -a: There is no file {tmp_path}/tide tims.csv. Did you mean {tmp_path}/tide times.csv?"
+    ]
     assert len(endpoint.requests) == asked
 
 
@@ -239,7 +239,7 @@ def test_a_usage_without_a_body_is_told(kernel: Kernel, endpoint: ScriptedOpenRo
         ("-f pdf", "'pdf' is none of markdown, text, code, json."),
     ):
         (cell,) = kernel.run(f"%%openrouter {line}\nHi")
-        assert cell.printed.startswith("UsageError: ")
-        assert words in cell.printed
-        assert cell.printed.count("\n") == 1
+        (said,) = cell.content["traceback"]
+        assert said.startswith("openrouter: ")
+        assert words in said
     ask(kernel, "%%openrouter\nHi")

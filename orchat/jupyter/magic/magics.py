@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from itertools import dropwhile
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from orchat.jupyter.magic.options import MAGIC, manual, parse
 from orchat.jupyter.magic.session import Session
 from orchat.jupyter.magic.traits import Configured, forget
 from orchat.jupyter.magic.words import split_prompt
-from orchat.jupyter.running import await_cells, run_in_private_loop, ticking
+from orchat.jupyter.running import CellError, await_cells, run_in_private_loop, ticking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -74,7 +75,8 @@ class OpenRouterMagics(Magics, Configured):
         return None if answer is None else run_in_private_loop(answer)
 
     def _command(self, line: str) -> Reply | None:
-        done = commands.run(self.session, line)
+        with _one_line():
+            done = commands.run(self.session, line)
         if isinstance(done, str):
             print(done)  # noqa: T201 - it was asked for
             return None
@@ -84,14 +86,21 @@ class OpenRouterMagics(Magics, Configured):
         self, line: str, cell: str, local: Mapping[str, Any] | None = None, *, in_line: bool = False
     ) -> Callable[[], Coroutine[Any, Any, Reply]] | None:
         """Read the options; None when they ask for something else than an answer, which is done."""
+        with _one_line():
+            return self._asked(line, cell.strip(), local, in_line=in_line)
+
+    def _asked(
+        self, line: str, source: str, local: Mapping[str, Any] | None, *, in_line: bool
+    ) -> Callable[[], Coroutine[Any, Any, Reply]] | None:
         options = parse(line)
         if options.help:
             print(manual())  # noqa: T201 - it was asked for
             return None
-        source = cell.strip()
         if not source:
             raise UsageError(f"The prompt is empty: write it below the %%{MAGIC} line.")
-        request = Request.of(options, source, self.session.names(local), self.session.kernel_tools)
+        request = Request.of(
+            options, source, self.session.names(local), self.session.kernel_tools if options.tool else {}
+        )
         if request.prompt.warning:
             print(f"{MAGIC}: {request.prompt.warning}", file=sys.stderr)  # noqa: T201 - told beside the answer
         if options.dry_run:
@@ -99,6 +108,15 @@ class OpenRouterMagics(Magics, Configured):
             print(dry_run(request, before, streams=not options.no_stream))  # noqa: T201 - it was asked for
             return None
         return lambda: Answering(self.session, options).question(request, None if in_line else source)
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    """Make an error of what a wrong line says: IPython would only print it, and nbmake would take the cell for good."""
+    try:
+        yield
+    except UsageError as error:
+        raise CellError(str(error)) from None
 
 
 def keep_as_typed(lines: list[str]) -> list[str]:

@@ -102,10 +102,13 @@ class Session:
         messages = history.instructed(CODE_WANTED) if options.format == "code" else history.messages
         return Opening(thread, turn, history, messages, remembers=not options.no_history)
 
-    @property
+    @cached_property
     def kernel_tools(self) -> Mapping[str, Tool]:
         """Tools that are there without a variable."""
-        return {}
+        from orchat.jupyter.kernel_tools import inspect_variable, run_python
+
+        tools = (run_python(self.shell), inspect_variable(self.shell))
+        return {tool.name: tool for tool in tools}
 
 
 def cell_id(shell: InteractiveShell) -> str | None:
