@@ -9,6 +9,7 @@
 import { button, element } from "./elements.js";
 import { STRINGS } from "./strings.js";
 
+const SLICE = 8; // milliseconds of rendering, after which a frame may be painted
 const REST = 2; // times as long as a rendering took, the next one waits
 
 /**
@@ -42,7 +43,9 @@ export function createText(render, toCell) {
       const place = tail; // shows what was last rendered of this block, until it is replaced
       const number = finished++;
       place.classList.toggle("orchat-goes-on", goes_on);
-      void render(md, html, false).then((fragment) => {
+      if (!place.hasChildNodes()) place.append(element("div", "orchat-raw", md)); // to be read until its turn comes
+      inTurn(async () => {
+        const fragment = await render(md, html, false);
         words[number] = fragment.textContent ?? "";
         place.replaceChildren(fragment);
         decorate(place, toCell());
@@ -95,6 +98,33 @@ export function createText(render, toCell) {
       clearTimeout(timer);
     },
   };
+}
+
+/** @type {(() => Promise<void>)[]} */
+const queue = [];
+let working = false;
+
+/**
+ * Render one block after the other, and let the page breathe between them: many may be finished at once.
+ *
+ * @param {() => Promise<void>} work
+ */
+function inTurn(work) {
+  queue.push(work);
+  if (!working) void workOff();
+}
+
+async function workOff() {
+  working = true;
+  let began = performance.now();
+  for (let work = queue.shift(); work; work = queue.shift()) {
+    await work().catch(console.error);
+    if (performance.now() - began > SLICE) {
+      await new Promise((next) => setTimeout(next));
+      began = performance.now();
+    }
+  }
+  working = false;
 }
 
 /**

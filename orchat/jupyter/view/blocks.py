@@ -15,6 +15,7 @@ _LONG_LIST = 1_200  # characters, from which on a list is cut between two of its
 
 _FENCE = re.compile(r"(?P<before>(?: {0,3}> ?)*\s*(?:(?:[-*+]|\d{1,9}[.)])\s+)?)(?P<run>`{3,}(?=[^`]*$)|~{3,})")
 _ITEM = re.compile(r"(?:(?P<bullet>[-*+])|(?P<number>\d{1,9})(?P<mark>[.)]))\s")
+_ITEM_BEGINS = re.compile(r"[-*+]|\d{1,9}[.)]?")
 _QUOTED = re.compile(r"(?: {0,3}> ?)*")
 
 
@@ -69,6 +70,8 @@ class _Splitter:
                 continue
             fence = _FENCE.match(line)
             item = _ITEM.match(line)
+            if number == last and (fence is not None or (self._item is not None and _ITEM_BEGINS.fullmatch(line))):
+                break  # more of this line may change what it is
             top = fence is not None and not fence["before"]
             if top or (blank and self._is_new(line, item)):
                 self._cut(number)

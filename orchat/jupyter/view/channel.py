@@ -16,7 +16,7 @@ from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
-from orchat.jupyter.view.modules import digest, loader, sources, styles
+from orchat.jupyter.view.modules import loader, sources, styles
 
 if TYPE_CHECKING:
     from anywidget import AnyWidget

@@ -6,6 +6,7 @@ off, and of the rest only what changed goes into the event.
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from orchat.messages import ImageContent, ToolCall, ToolCallResult
     from orchat.streaming import StreamingChunk, ToolCallDelta
 
+_ADDRESS = re.compile(r'[^\x00-\x20<>"`\\\x7f-\xa0\u2028\u2029]+')
 _SOURCES_SHOWN = 12
 _ARGUMENTS_SHOWN = 20_000  # characters of arguments that still arrive
 _RESULT_SHOWN = 4_000
@@ -258,7 +260,8 @@ def is_link(url: str) -> bool:
         parts = urlsplit(url)
     except ValueError:
         return False
-    return parts.scheme in ("http", "https") and bool(parts.netloc) and len(url) < 2_000 and url.isprintable()
+    whole = len(url) < 2_000 and _ADDRESS.fullmatch(url) is not None
+    return whole and parts.scheme in ("http", "https") and bool(parts.netloc)
 
 
 def _with_html(item: Mapping[str, Any]) -> dict[str, Any]:

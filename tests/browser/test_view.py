@@ -1,0 +1,299 @@
+"""The live view in a real JupyterLab and a real Notebook 7."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+import nbformat
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from orchat.jupyter.view.modules import loader, sources, styles
+from tests.browser.driver import DRIVER
+from tests.browser.lab import ROOT, Lab, Notebook
+from tests.jupyter.kernel import INSTALLED, ipykernel_folder
+from tests.openrouter_server import ScriptedOpenRouter, event, finish, hold, reasoning, stream, text, usage
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+
+MIME = "application/vnd.orchat.v1+json"
+KERNELS = [INSTALLED, "7.3.0", "6.31.0"]
+ANSWER = "The river runs down to the *sea*. " * 30
+RICH = (
+    "# Tides\n\nThe *Humber* has `tides`, see [here](https://example.org/a) and $x^2 + y$.\n\n"
+    "```python\ndef f(x):\n    return x + 1  # one more\n```\n\n1. one\n2. two\n   - deep\n\n"
+    "| a | b |\n|---|---|\n| 1 | 2 |\n\n> quoted\n\n" + "The river runs down to the sea. " * 60
+)
+
+
+def opened(page: Page, lab: Lab, name: str, *cells: str, ipykernel: str = INSTALLED) -> Notebook:
+    """A notebook whose first cell can show turns, on a kernel of some version."""
+    kernel = "python3"
+    if ipykernel != INSTALLED:
+        kernel = f"ipykernel-{ipykernel}"
+        folder = lab.work.parent / "data" / "kernels" / kernel
+        folder.mkdir(parents=True, exist_ok=True)
+        spec = {
+            "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+            "display_name": kernel,
+            "language": "python",
+            "env": {"PYTHONPATH": f"{ipykernel_folder(ipykernel)}:{ROOT}"},
+        }
+        (folder / "kernel.json").write_text(json.dumps(spec))
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(cell) for cell in (DRIVER, *cells)],
+        metadata={"kernelspec": {"name": kernel, "display_name": kernel, "language": "python"}},
+    )
+    path = lab.work / name
+    nbformat.write(notebook, path)
+    shown = lab.show(page, path)
+    shown.run(0)
+    shown.wait(0)
+    assert shown.outputs(0) == []
+    return shown
+
+
+def printed(notebook: Notebook, cell: int) -> str:
+    notebook.run(cell)
+    notebook.wait(cell)
+    return "".join(notebook.outputs(cell)[0]["text"])
+
+
+def seconds_until(page: Page, condition: Callable[[], bool], longest: float = 10) -> float:
+    started = time.monotonic()
+    while not condition():
+        assert time.monotonic() - started < longest
+        page.wait_for_timeout(10)
+    return time.monotonic() - started
+
+
+def test_an_answer_grows_in_a_view_and_ends_static(page: Page, front_end: Lab, endpoint: ScriptedOpenRouter) -> None:
+    endpoint.answers(text(RICH).paced(0.02))
+    notebook = opened(page, front_end, "grows.ipynb", "reply = await show()")
+    notebook.run(1)
+    turn = page.locator(".orchat-turn")
+    expect(turn).to_have_count(1, timeout=20_000)
+    lengths = []
+    while turn.count() and notebook.running(1):
+        lengths.append(page.evaluate("() => document.querySelector('.orchat-items')?.innerText.length ?? 0"))
+        if lengths[-1] > 900:
+            for selector in ("h1", "em", "mjx-container", "pre code span", "ol ul li", "td", "blockquote"):
+                expect(turn.locator(selector).first).to_be_attached(timeout=1_000)
+            break
+        page.wait_for_timeout(30)
+    assert len(set(lengths)) >= 5
+    link = turn.locator("a").first
+    assert (link.get_attribute("href"), link.get_attribute("rel")) == ("https://example.org/a", "noopener noreferrer")
+    notebook.wait(1, 60)
+    expect(turn).to_have_count(0)
+    (output,) = notebook.save().cells[1].outputs
+    assert set(output.data) == {"text/markdown", "text/plain", MIME}
+    assert "widgets" not in nbformat.read(notebook.path, 4).metadata
+    assert notebook.text(1).count("The river runs") == 60
+
+
+@pytest.mark.parametrize("ipykernel", KERNELS)
+def test_the_stop_button(page: Page, lab: Lab, endpoint: ScriptedOpenRouter, ipykernel: str) -> None:
+    endpoint.answers(text(ANSWER).paced(0.1))
+    cells = ("reply = await show()", "print(reply.ending, repr(reply.text))")
+    notebook = opened(page, lab, f"stop-{ipykernel}.ipynb", *cells, ipykernel=ipykernel)
+    notebook.run(1, 2)
+    expect(page.locator(".orchat-items")).to_contain_text("The river", timeout=20_000)
+    page.locator(".orchat-stop").click()
+    seconds = seconds_until(page, lambda: not notebook.running(1))
+    assert seconds <= 1
+    assert endpoint.request.client_closed.wait(1)
+    notebook.wait(2)  # the cell behind has run: Stop is no error
+    ending, _, kept = "".join(notebook.outputs(2)[0]["text"]).partition(" ")
+    assert ending == "stopped"
+    assert kept.startswith("'The river")
+    assert len(kept) < len(ANSWER)
+    assert "stopped · " in notebook.text(1)
+
+
+def test_stop_before_the_first_token(page: Page, front_end: Lab, endpoint: ScriptedOpenRouter) -> None:
+    gate = threading.Event()
+    endpoint.answers(text(ANSWER).held(gate))
+    notebook = opened(page, front_end, "waits.ipynb", "reply = await show()", "print(reply.ending)")
+    notebook.run(1)
+    expect(page.locator(".orchat-status")).to_have_text(re.compile(r"waiting for some/model … \d+ s"), timeout=20_000)
+    page.locator(".orchat-stop").focus()
+    page.keyboard.press("Enter")
+    seconds_until(page, lambda: not notebook.running(1))
+    gate.set()
+    assert printed(notebook, 2) == "stopped\n"
+
+
+def test_a_second_view_and_a_reloaded_page_show_everything(page: Page, lab: Lab) -> None:
+    code = """
+import threading
+from orchat.streaming import StreamingChunk
+view = LiveView(get_ipython())
+view.start("some/model")
+async with ticking(), pumping_comms():
+    for piece in ("One.\\n\\nTwo *t", "wo*.", "\\n\\nThree."):
+        view.add(StreamingChunk(piece, index=0))
+        await asyncio.sleep(0.1)
+    while not done:
+        await asyncio.sleep(0.1)
+        view.add(StreamingChunk(" more", index=0))
+"""
+    notebook = opened(page, lab, "twice.ipynb", "done = False" + code)
+    notebook.run(1)
+    items = page.locator(".orchat-items")
+    expect(items).to_contain_text("Three. more", timeout=20_000)
+    page.evaluate("() => window.jupyterapp.commands.execute('notebook:create-output-view')")
+    expect(items).to_have_count(2)
+    for number in (0, 1):
+        expect(items.nth(number)).to_contain_text(re.compile(r"One\.\s*Two two\.\s*Three\. more more"))
+    notebook.save()
+    page.goto(f"http://127.0.0.1:{lab._port}/lab/tree/{notebook.path.name}?reset&token={lab._token}")
+    expect(items).to_have_count(1, timeout=60_000)
+    expect(items).to_contain_text(re.compile(r"One\.\s*Two two\.\s*Three\. more more"), timeout=20_000)
+
+
+def test_a_view_that_missed_something_asks_for_all(page: Page, lab: Lab) -> None:
+    code = """
+from orchat.streaming import StreamingChunk
+view = LiveView(get_ipython())
+view.start("some/model")
+async with ticking(), pumping_comms():
+    assert await view._channel.answers()
+    for number in range(6):
+        view.add(StreamingChunk(f"{number} and ", index=0))
+        if number == 3:  # as if the server had dropped it
+            view._channel._source.pending()
+            view._channel._number += 1
+        await asyncio.sleep(0.2)
+    await asyncio.sleep(1)
+"""
+    notebook = opened(page, lab, "missed.ipynb", code)
+    notebook.run(1)
+    expect(page.locator(".orchat-items")).to_contain_text("0 and 1 and 2 and 3 and 4 and 5", timeout=20_000)
+
+
+def test_reasoning_folds_and_code_goes_to_the_clipboard_and_to_a_cell(
+    page: Page, lab: Lab, endpoint: ScriptedOpenRouter
+) -> None:
+    gate = threading.Event()
+    said = [reasoning("Let me see. "), reasoning("It is high."), event("```python\nx = 1\n"), event("```\n\nThat")]
+    endpoint.answers(stream(*said, hold(gate), event(" is it."), finish("stop"), usage()))
+    notebook = opened(page, lab, "code.ipynb", "reply = await show()", "print(cells)")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    notebook.run(1)
+    fold = page.locator(".orchat-reasoning")
+    expect(fold.locator("summary")).to_contain_text("Reasoning (23 characters)", timeout=20_000)
+    expect(fold.locator(".orchat-thought")).to_be_hidden()
+    fold.locator("summary").click()
+    expect(fold.locator(".orchat-thought")).to_have_text("Let me see. It is high.")
+    page.locator(".orchat-copy").click()
+    expect(page.locator(".orchat-copy")).to_have_text("Copied")
+    assert page.evaluate("() => navigator.clipboard.readText()").strip() == "x = 1"
+    page.locator(".orchat-to-cell").click()
+    expect(page.locator(".orchat-log")).to_contain_text("Copied")
+    gate.set()
+    notebook.wait(1)
+    assert printed(notebook, 2) == "['x = 1']\n"
+
+
+@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+def test_it_is_accessible(page: Page, lab: Lab, endpoint: ScriptedOpenRouter, theme: str) -> None:
+    gate = threading.Event()
+    endpoint.answers(stream(reasoning("Hm."), event(RICH), hold(gate), finish("stop"), usage()))
+    notebook = opened(page, lab, f"axe-{theme[-4:]}.ipynb", "reply = await show()")
+    page.evaluate("(theme) => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
+    notebook.run(1)
+    expect(page.locator(".orchat-items")).to_contain_text("quoted", timeout=20_000)
+    page.wait_for_timeout(1_500)
+    page.locator(".orchat-turn").screenshot(path=str(lab.work / f"view-{theme[-5:].strip()}.png"))
+    assert serious(page, ".orchat-turn") == []
+    gate.set()
+    notebook.wait(1)
+    page.wait_for_timeout(300)
+    assert serious(page, ".jp-CodeCell:nth-of-type(2) .jp-OutputArea-output") == []
+
+
+def serious(page: Page, selector: str) -> list[str]:
+    """What axe-core finds that is serious or worse."""
+    found = Axe().run(page, context=selector).response["violations"]
+    return [
+        f"{each['id']}: {node['html'][:200]} {node['failureSummary'][:300]}"
+        for each in found
+        if each["impact"] in ("serious", "critical")
+        for node in each["nodes"]
+    ]
+
+
+def test_sentences_are_announced_in_batches(page: Page, lab: Lab, endpoint: ScriptedOpenRouter) -> None:
+    endpoint.answers(text("One sentence here. " * 200).paced(0.03))
+    notebook = opened(page, lab, "log.ipynb", "reply = await show()")
+    notebook.run(1)
+    log = page.locator(".orchat-log")
+    expect(log).to_contain_text("One sentence here. One", timeout=20_000)
+    assert (log.get_attribute("role"), log.get_attribute("aria-live")) == ("log", "polite")
+    page.evaluate(
+        """() => {
+            window.said = [];
+            new MutationObserver((changes) => window.said.push(...changes.flatMap((each) =>
+                [...each.addedNodes].map((node) => node.textContent)))).observe(
+                    document.querySelector('.orchat-log'), {childList: true});
+        }"""
+    )
+    page.wait_for_timeout(4_000)
+    said = page.evaluate("() => window.said")
+    assert 1 <= len(said) <= 3
+    assert all(each.startswith("One sentence") and each.endswith("here.") for each in said)
+
+
+_FRONT_END = """async ([loader, modules, css, state]) => {
+    const heard = [];
+    const model = {
+        send(message) {
+            heard.push(message.t);
+            const answer = message.t === 'code?' ? {t: 'code', modules, css} : {t: 'full', n: 0, state};
+            setTimeout(() => listeners.forEach((listen) => listen(answer)));
+        },
+        on: (name, listen) => listeners.add(listen),
+        off: (name, listen) => listeners.delete(listen),
+    };
+    const listeners = new Set();
+    const el = document.createElement('div');
+    document.body.replaceChildren(el);
+    const module = await import(URL.createObjectURL(new Blob([loader], {type: 'text/javascript'})));
+    await module.default.render({model, el});
+    await new Promise((done) => setTimeout(done, 400));
+    return [heard, el.querySelector('.orchat-items').innerHTML];
+}"""
+
+
+def test_a_front_end_that_lends_no_renderer(page: Page) -> None:
+    from orchat.jupyter.view.feed import Feed
+    from orchat.streaming import StreamingChunk
+
+    page.goto("about:blank")
+    feed = Feed()
+    feed.start("some/model")
+    feed.add(StreamingChunk(RICH, index=0))
+    state = feed.snapshot(html=True)
+    modules = [list(each) for each in sources("view")]
+    heard, html = page.evaluate(_FRONT_END, [loader("view"), modules, styles(), state])
+    assert heard == ["code?", "ready"]
+    assert '<span class="pyg-k">def</span>' in html
+    assert "<h1>Tides</h1>" in html
+    assert '<a href="https://example.org/a" target="_blank" rel="noopener noreferrer">here</a>' in html
+    item = state["items"][0]
+    hostile = (
+        "<img src=x onerror='window.pwned=1'><script>window.pwned=1</script><p onclick='window.pwned=1' "
+        "style='position:fixed' class='jp-x'>a<svg><a href='javascript:1'>b</a></svg></p>"
+        "<a href='javascript:window.pwned=1'>c</a><iframe src='https://example.org'></iframe><style>*{display:none}</style><form><input name=x></form>"
+    )
+    state["items"] = [{**item, "blocks": [{"md": "", "html": hostile}], "tail": "", "html": ""}]
+    _, html = page.evaluate(_FRONT_END, [loader("view"), modules, styles(), state])
+    assert '<div class="orchat-block"><p>a</p><a>c</a></div>' in html
+    assert page.evaluate("() => window.pwned") is None

@@ -1,0 +1,218 @@
+"""The live view without a browser: blocks, events, and what a kernel sends to whoever is there."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import nbformat
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from nbclient import NotebookClient
+
+from orchat.jupyter.output.markdown import safe_markdown
+from orchat.jupyter.view.blocks import split_blocks
+from orchat.jupyter.view.channel import WIDGET_MIME_TYPE
+from orchat.jupyter.view.feed import Feed, is_link
+from orchat.jupyter.view.html import to_html
+from orchat.jupyter.view.modules import loader, sources
+from orchat.jupyter.view.reducing import change, opening, reduced, units
+from orchat.messages import ReasoningContent, ToolCall, ToolCallResult
+from orchat.streaming import StreamingChunk, ToolCallDelta
+from tests.browser.driver import DRIVER
+from tests.openrouter_server import PNG, ScriptedOpenRouter, text
+
+DOCUMENTS = [
+    "# Title\n\nA paragraph\nof two lines.\n\n- one\n\n- two\n\n  more of two\n\n      code in two\n\nThe end.",
+    "Before:\n```python\nx = 1\n\ny = 2\n```\nAfter.\n\n> quoted\n> ```\n> a\n>\n> b\n> ```\n\nLast",
+    "1. Do\n\n   ```sh\n   ls\n\n   pwd\n   ```\n\n2. Done\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n"
+    "~~~~\n```\n\n~~~~\n\nx",
+    "$$\na\n$$\n\nand `code`\n\n***\n\nSetext\n======\n\ntext",
+]
+MARKDOWN = st.text(alphabet="ab `~\n\n->1.#|$ ", max_size=120)
+
+
+def html_of(markdown: str) -> str:
+    return MarkdownIt("gfm-like", {"linkify": False}).render(markdown)
+
+
+def pieces(markdown: str) -> list[str]:
+    blocks, rest = split_blocks(markdown)
+    return [block.text for block in blocks] + [rest.text]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_a_document_looks_the_same_in_blocks(document: str) -> None:
+    assert len(pieces(document)) >= 3
+    assert "".join(html_of(safe_markdown(piece)) for piece in pieces(document)) == html_of(safe_markdown(document))
+
+
+@given(MARKDOWN)
+def test_blocks_hold_the_whole_text(markdown: str) -> None:
+    def words(parts: list[str]) -> str:
+        return "".join("".join(parts).split())
+
+    assert words(pieces(markdown)) == words([markdown])
+
+
+@given(MARKDOWN, st.data())
+def test_a_finished_block_never_changes(markdown: str, data: st.DataObject) -> None:
+    cut = data.draw(st.integers(0, len(markdown)))
+    early, _ = split_blocks(markdown[:cut])
+    later, _ = split_blocks(markdown)
+    assert [block.text for block in later[: len(early)]] == [block.text for block in early]
+
+
+def test_a_long_list_is_cut_between_items_and_keeps_its_numbers() -> None:
+    markdown = "\n".join(f"{number}. item {'x' * 80}" for number in range(1, 60))
+    blocks, rest = split_blocks(markdown)
+    assert len(blocks) >= 2
+    assert [block.continues for block in blocks] == [False] + [True] * (len(blocks) - 1)
+    assert rest.continues
+    second = blocks[1].text.split(".")[0]
+    assert f'<ol start="{second}">' in to_html(blocks[1].text)
+
+
+@given(st.text(), st.text())
+def test_a_change_says_what_stays_in_units_of_a_browser(old: str, new: str) -> None:
+    keep, added = change(old, new)
+    item = {"kind": "text", "blocks": [], "tail": old}
+    state = {**opening(), "items": [item]}
+    event = {"e": "text", "i": 0, "done": [], "keep": keep, "add": added}
+    assert reduced(state, [event])["items"][0]["tail"] == new
+    assert keep <= units(old)
+
+
+ATTACKS = st.text(alphabet='ab `~$\\<>![](){}\n*_|:"/#-1.&;', max_size=80)
+
+
+@given(st.lists(ATTACKS, max_size=6))
+def test_what_a_view_gets_is_safe_and_is_everything(texts: list[str]) -> None:
+    feed, watching = Feed(), opening()
+    for each in texts:
+        feed.add(StreamingChunk(each, index=0))
+        watching = reduced(watching, json.loads(json.dumps(feed.pending())))
+    state = feed.snapshot(html=False)
+    assert watching["items"] == state["items"]
+    parser = MarkdownIt("gfm-like", {"linkify": False})
+    for item in state["items"]:
+        for markdown in [block["md"] for block in item["blocks"]] + [item["tail"]]:
+            tokens = parser.parse(markdown)
+            kinds = {token.type for token in tokens} | {
+                child.type for token in tokens for child in token.children or ()
+            }
+            assert not kinds & {"html_block", "html_inline", "image"}
+
+
+@pytest.mark.parametrize("size", [1, 3, 1_000])
+def test_the_text_is_the_same_however_it_is_cut(size: int) -> None:
+    for document in DOCUMENTS:
+        feed = Feed()
+        for at in range(0, len(document), size):
+            feed.add(StreamingChunk(document[at : at + size], index=0))
+            feed.pending()
+        (item,) = feed.snapshot(html=False)["items"]
+        shown = [block["md"] for block in item["blocks"]] + [item["tail"]]
+        assert "".join(map(html_of, shown)) == html_of(safe_markdown(document))
+
+
+def test_a_turn_as_items() -> None:
+    feed = Feed()
+    feed.start("some/model\n*x*")
+    call = ToolCall("tide", {"port": "Hull"}, "call_1")
+    pixels = PNG.partition(",")[2]
+    page, js = "https://example.org/a", "javascript:alert(1)"
+    notes = [{"type": "url_citation", "url_citation": {"url": url, "title": "<b>"}} for url in (page, js)]
+    for chunk in [
+        StreamingChunk("", index=0, reasoning=ReasoningContent("Let me ")),
+        StreamingChunk("", index=0, reasoning=ReasoningContent("see.\x1b[2J")),
+        StreamingChunk("I ask.", index=1),
+        StreamingChunk("", index=2, tool_calls=[ToolCallDelta(0, "tide", id="call_1")]),
+        StreamingChunk("", index=2, tool_calls=[ToolCallDelta(0, arguments='{"port": ')]),
+        StreamingChunk("", index=2, tool_calls=[ToolCallDelta(0, arguments='"Hull"}')]),
+        StreamingChunk("", index=0, tool_call_result=ToolCallResult("4.2 m", call, error=False)),
+        StreamingChunk("High.", index=0),
+        StreamingChunk("", {"extras": {"images": [{"image_url": {"url": f"data:image/svg+xml;base64,{pixels}"}}]}}),
+        StreamingChunk("", {"extras": {"images": [{"image_url": {"url": "https://example.org/i.png"}}]}}),
+        StreamingChunk("", {"extras": {"annotations": notes}}),
+    ]:
+        feed.add(chunk)
+    feed.end("some/model · 1.2 s", "finished")
+    state = feed.snapshot(html=True)
+    assert (state["label"], state["phase"], state["footer"]) == ("some/model *x*", "ended", "some/model · 1.2 s")
+    reasoning, said, asked, answer, *rest = state["items"]
+    assert reasoning == {"kind": "reasoning", "text": "Let me see.[2J", "live": False}
+    assert (said["tail"], said["html"]) == ("I ask.", "<p>I ask.</p>\n")
+    assert (asked["name"], asked["args"], asked["status"], asked["result"]) == (
+        "tide",
+        '{"port": "Hull"}',
+        "done",
+        "4.2 m",
+    )
+    assert answer["tail"] == "High."
+    assert rest == [{"kind": "picture", "type": "image/png", "data": pixels}]  # by what it is, not by what it says
+    assert state["sources"] == [{"url": page, "title": "<b>"}]
+
+
+def test_two_rounds_of_calls_are_different_items() -> None:
+    feed = Feed()
+    for round_ in ("a", "b"):
+        feed.add(StreamingChunk("", index=0, tool_calls=[ToolCallDelta(0, "tide", '{"n": 1}', id=round_)]))
+        feed.add(StreamingChunk("", index=1, tool_calls=[ToolCallDelta(1, "tide", '{"n": 2}', id=round_ * 2)]))
+        for call_id in (round_ * 2, round_):
+            origin = ToolCall("tide", {}, call_id)
+            feed.add(StreamingChunk("", index=0, tool_call_result=ToolCallResult(call_id, origin, error=False)))
+    items = feed.snapshot(html=False)["items"]
+    assert [(item["args"], item["result"]) for item in items] == [
+        ('{"n": 1}', "a"),
+        ('{"n": 2}', "aa"),
+        ('{"n": 1}', "b"),
+        ('{"n": 2}', "bb"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "url", ["javascript:alert(1)", "data:text/html,x", "//example.org", "https://", "http://[", "https://a b", "x\n"]
+)
+def test_what_is_no_link(url: str) -> None:
+    assert not is_link(url)
+
+
+def test_what_is_saved_with_a_widget_is_small_and_the_rest_stands_alone() -> None:
+    assert len(loader("view")) < 1_500
+    names = [name for name, _ in sources("view")]
+    assert names[-1] == "view.js"
+    seen: set[str] = set()
+    for name, source in sources("view"):
+        assert set(re.findall(r'^import .*? from "\./(.+?)";$', source, re.MULTILINE)) <= seen
+        seen.add(name)
+        assert max(map(len, source.splitlines())) <= 120
+        assert "innerHTML" not in source
+
+
+@pytest.mark.slow
+def test_where_nobody_looks_there_is_no_widget(endpoint: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENROUTER_BASE_URL", endpoint.base_url)
+    monkeypatch.setenv("OPENROUTER_API_KEY", "sk-or-v1-0123456789abcdef")
+    endpoint.answers(text("The *Humber*. " * 20).paced(0.01))
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(cell) for cell in (DRIVER, "reply = await show()")]
+    )
+    NotebookClient(notebook, timeout=60, kernel_name="python3").execute()
+    (output,) = notebook.cells[1].outputs
+    assert WIDGET_MIME_TYPE not in output.data
+    assert output.data["text/markdown"].startswith("The *Humber*.")
+    assert "widgets" not in notebook.metadata
+
+
+def test_loading_stays_light() -> None:
+    import subprocess
+    import sys
+
+    code = "import sys, orchat.jupyter.view.live; print([m for m in ('anywidget', 'ipywidgets', 'httpx', 'pydantic', \
+'jsonschema', 'pygments', 'markdown_it') if m in sys.modules])"
+    ran: Any = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"
