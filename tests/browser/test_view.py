@@ -291,7 +291,8 @@ def test_a_front_end_that_lends_no_renderer(page: Page) -> None:
     hostile = (
         "<img src=x onerror='window.pwned=1'><script>window.pwned=1</script><p onclick='window.pwned=1' "
         "style='position:fixed' class='jp-x'>a<svg><a href='javascript:1'>b</a></svg></p>"
-        "<a href='javascript:window.pwned=1'>c</a><iframe src='https://example.org'></iframe><style>*{display:none}</style><form><input name=x></form>"
+        "<a href='javascript:window.pwned=1'>c</a>"
+        "<iframe src='https://example.org'></iframe><style>*{display:none}</style><form><input name=x></form>"
     )
     state["items"] = [{**item, "blocks": [{"md": "", "html": hostile}], "tail": "", "html": ""}]
     _, html = page.evaluate(_FRONT_END, [loader("view"), modules, styles(), state])

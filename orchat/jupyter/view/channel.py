@@ -152,7 +152,6 @@ class Channel:
         widget.send(
             {
                 "t": "code",
-                "digest": digest(module),
                 "modules": [list(each) for each in sources(module)],
                 "css": styles(),
             }
