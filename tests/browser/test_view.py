@@ -158,6 +158,40 @@ async with ticking(), pumping_comms():
     expect(items).to_contain_text(re.compile(r"One\.\s*Two two\.\s*Three\. more more"), timeout=20_000)
 
 
+SLOW = """
+from orchat.jupyter.view import channel
+_take = channel.Channel._hand_over
+def slow(self, *message):  # a hub on the other side of the world
+    self._loop.call_soon_threadsafe(self._loop.call_later, 2, lambda: _take(self, *message))
+channel.Channel._hand_over = slow
+"""
+
+
+def test_where_no_page_answers_plain_updates_serve_and_a_late_view_takes_over(
+    page: Page, lab: Lab, endpoint: ScriptedOpenRouter
+) -> None:
+    endpoint.answers(text("The river runs down to the *sea*. " * 60).paced(0.02))
+    notebook = opened(page, lab, "late.ipynb", SLOW, "reply = await show()")
+    notebook.run(1, 2)
+    expect(page.locator(".jp-RenderedMarkdown em").first).to_be_visible(timeout=10_000)
+    assert page.locator(".orchat-turn").count() == 0
+    expect(page.locator(".orchat-turn .orchat-items")).to_contain_text("The river", timeout=10_000)
+    assert page.locator(".jp-OutputArea-output").count() == 1
+    notebook.wait(2)
+    assert notebook.text(2).count("The river") == 60
+
+
+def test_under_time_an_answer_is_seen_to_grow_plainly(page: Page, lab: Lab, endpoint: ScriptedOpenRouter) -> None:
+    endpoint.answers(text("The river runs down to the *sea*. " * 60).paced(0.02))
+    code = "%%time\nfrom orchat.jupyter.running import run_in_private_loop\nreply = run_in_private_loop(show)"
+    notebook = opened(page, lab, "time.ipynb", code)
+    notebook.run(1)
+    expect(page.locator(".jp-RenderedMarkdown em").first).to_be_visible(timeout=10_000)
+    assert notebook.running(1)
+    notebook.wait(1)
+    assert notebook.text(1).count("The river") == 60
+
+
 def test_a_view_that_missed_something_asks_for_all(page: Page, lab: Lab) -> None:
     code = """
 from orchat.streaming import StreamingChunk

@@ -92,7 +92,7 @@ export function createText(render, toCell) {
       if (!busy) decorate(tail, toCell());
     },
     /** What is to be read, without buttons. */
-    words: () => [...words, tail.textContent ?? ""].join("\n"),
+    words: () => [...words, tail.textContent ?? ""].map((each) => each.trimEnd()).join("\n"),
     dispose() {
       disposed = true;
       clearTimeout(timer);

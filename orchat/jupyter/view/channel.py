@@ -76,6 +76,11 @@ class Channel:
         return self._ready.is_set()
 
     @property
+    def is_heard(self) -> bool:
+        """Whether a page has said anything."""
+        return self._heard
+
+    @property
     def is_open(self) -> bool:
         """Whether it has not been closed."""
         return self._widget is not None

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from orchat.jupyter.output.display import LiveDisplay
+from orchat.jupyter.running import has_waiting_thread
 from orchat.jupyter.view.channel import Channel
 from orchat.jupyter.view.feed import Feed
 from orchat.jupyter.view.questions import Questions
@@ -129,7 +130,8 @@ class LiveView(LiveDisplay):
         super()._paint()
 
     def _publish(self, bundle: dict[str, Any]) -> None:
-        if self._channel is not None:
+        if self._channel is not None and (self._channel.is_heard or time.monotonic() < self._patience):
+            # Where pages show widgets they show nothing else of a bundle: only as long as a widget can be hoped for.
             bundle = {**bundle, **self._channel.bundle, "text/plain": bundle.get("text/markdown", "")}
         super()._publish(bundle)
 
@@ -157,7 +159,9 @@ def _shows_widgets(shell: InteractiveShell) -> bool:
 
     try:
         asyncio.get_running_loop()
-    except RuntimeError:  # a turn that blocks its thread: messages would wait until it ends
+    except RuntimeError:
+        return False
+    if has_waiting_thread():  # what people do would wait, as the cell's thread does, until the turn ends
         return False
     parent: Any = shell.get_parent() if hasattr(shell, "get_parent") else None
     return bool(parent and parent.get("metadata")) and not isinstance(shell.display_pub, CapturingDisplayPublisher)

@@ -1,0 +1,135 @@
+"""What a model, a tool or an upstream says runs nothing and fetches nothing in a live view, wherever it is shown."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.driver import DRIVER
+from tests.browser.lab import Lab
+from tests.browser.test_untrusted import _ATTACKS, Watch, watch
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+__all__ = ["watch"]
+
+_MORE = [
+    "<img src={o}/i.png onerror=window.pwned=1>",
+    "<img srcset='{o}/i.png 1x'>",
+    "<picture><source srcset={o}/i.png><img></picture>",
+    "<video src={o}/v poster={o}/p autoplay onloadstart=window.pwned=1></video>",
+    "<audio src={o}/a autoplay></audio>",
+    "<object data={o}/o></object><embed src={o}/e>",
+    "<iframe srcdoc='<script>parent.pwned=1</script>'></iframe>",
+    "<base href={o}/>",
+    "<meta http-equiv=refresh content='0;url={o}/m'>",
+    "<form action={o}/f><button autofocus onfocus=window.pwned=1>x</button></form>",
+    "<input autofocus onfocus=window.pwned=1>",
+    "<svg onload=window.pwned=1></svg>",
+    "<svg><script>window.pwned=1</script></svg>",
+    "<svg><use href='{o}/u.svg#x'/></svg>",
+    "<math><maction actiontype='statusline#{o}' xlink:href='javascript:window.pwned=1'>x</maction></math>",
+    "<a href=javascript:window.pwned=1>x</a>",
+    "<a href='data:text/html,<script>opener.pwned=1</script>'>x</a>",
+    "[x](data:text/html;base64,PHNjcmlwdD4)",
+    "[x](vbscript:x) [x](JaVaScRiPt:window.pwned=1) [x](\x01javascript:window.pwned=1)",
+    "<javascript:window.pwned=1>",
+    "[x]({o}/click 'title\" onclick=window.pwned=1')",
+    "![x](data:image/svg+xml,<svg onload=window.pwned=1>)",
+    "<template><img src={o}/i.png onerror=window.pwned=1></template>",
+    "<noscript><p title='</noscript><img src={o}/i.png onerror=window.pwned=1>'>",
+    "<style>@import '{o}/s.css';</style>",
+    "<div style='background:url({o}/i.png)'>x</div>",
+    "<custom-element onclick=window.pwned=1>x</custom-element>",
+    "<!--><img src={o}/i.png onerror=window.pwned=1>-->",
+    "$\\href{{javascript:window.pwned=1}}{{x}}$",
+    "$\\unicode{{x41}}\\class{{jp-x}}{{y}}\\cssId{{z}}{{w}}$",
+    "$$\\require{{html}}\\data{{x=1}}{{y}}$$",
+    "\u202e![x]({o}/i.png)",
+    "```html\n<img src={o}/i.png onerror=window.pwned=1>\n```",
+    "</script><script>window.pwned=1</script>",
+    "{{{{constructor.constructor('window.pwned=1')()}}}}",
+    "__proto__",
+    "<link rel=prefetch href={o}/l><link rel=preconnect href={o}>",
+]
+
+_CELL = """
+import json
+from orchat.chat.reply import Reply
+from orchat.messages import ChatMessage, ReasoningContent, ToolCall, ToolCallResult
+from orchat.streaming import StreamingChunk, ToolCallDelta
+attacks = json.loads(ATTACKS)
+
+def chunks(attack, n):
+    source = {"type": "url_citation", "url_citation": {"url": attack, "title": attack}}
+    linked = {"type": "url_citation", "url_citation": {"url": f"https://example.org/{n}", "title": attack}}
+    picture = {"type": "image_url", "image_url": {"url": attack}}
+    call = ToolCall(attack or "t", {attack: attack}, f"call_{n}")
+    yield StreamingChunk("", index=0, reasoning=ReasoningContent(attack))
+    yield StreamingChunk(attack + "\\n\\nthen\\n\\n", index=1)
+    yield StreamingChunk("", index=2, tool_calls=[ToolCallDelta(n, attack, attack, id=f"call_{n}")])
+    if n % 3:
+        yield StreamingChunk("", index=3, tool_call_result=ToolCallResult(attack, call, error=n % 3 == 1))
+    yield StreamingChunk("", {"extras": {"images": [picture], "annotations": [source, linked]}})
+
+async with ticking(), pumping_comms():
+    for n, attack in enumerate(attacks):
+        if n % 12 == 0:
+            view = LiveView(get_ipython(), stopped=lambda: None, to_cell=lambda code: None)
+            view.start(attack)
+            assert await view._channel.answers()
+        for chunk in chunks(attack, n):
+            view.add(chunk)
+        await asyncio.sleep(0.1)
+    await asyncio.sleep(1)
+    print("all shown")
+    while not done:
+        await asyncio.sleep(0.1)
+"""
+
+_FOREIGN = """() => {
+    const tags = new Set(('H1 H2 H3 H4 H5 H6 P A EM STRONG CODE PRE UL OL LI BLOCKQUOTE HR BR DEL SPAN INPUT TABLE'
+        + ' THEAD TBODY TR TH TD SECTION DIV BUTTON DETAILS SUMMARY').split(' '));
+    const attributes = new Set(('id href title class type checked disabled align start target rel data-jupyter-id'
+        + ' hidden aria-label aria-hidden aria-live aria-busy role tabindex data-status data-address open').split(' '));
+    const found = [];
+    for (const element of document.querySelectorAll('.orchat-turn, .orchat-turn *')) {
+        if (element.closest('mjx-container')) {
+            const bad = element.hasAttribute('href') || /^(SCRIPT|IMG|STYLE)$/.test(element.tagName);
+            if (bad) found.push(element.outerHTML);
+            continue;
+        }
+        if (!tags.has(element.tagName)) found.push(element.outerHTML.slice(0, 200));
+        for (const attribute of element.attributes) {
+            if (!attributes.has(attribute.name)) found.push(attribute.name + ' ' + element.outerHTML.slice(0, 200));
+        }
+        if (element.tagName === 'A' && element.hasAttribute('href')) {
+            if (!/^(https?|mailto):/.test(element.href)) found.push(element.outerHTML.slice(0, 200));
+            const guarded = element.rel === 'noopener noreferrer' && element.target === '_blank';
+            if (!guarded) found.push('rel ' + element.outerHTML);
+        }
+    }
+    return found;
+}"""
+
+
+def test_attacks_in_every_place_of_a_turn(page: Page, lab: Lab, watch: Watch) -> None:
+    attacks = [attack.format(o=watch.origin) for attack in [*_ATTACKS, *_MORE]]
+    assert len(attacks) >= 60
+    cell = f"ATTACKS = {json.dumps(attacks)!r}\ndone = False" + _CELL
+    notebook = lab.open(page, "view-attacked.ipynb", DRIVER, cell)
+    notebook.run(0, 1)
+    expect(page.locator(".jp-OutputArea-output", has_text="all shown")).to_be_attached(timeout=90_000)
+    page.wait_for_timeout(1_000)
+    assert page.locator(".orchat-turn").count() == -(-len(attacks) // 12)
+    for fold in page.locator(".orchat-turn summary").all()[:40]:
+        fold.evaluate("(node) => { node.parentElement.open = true; }")
+    page.wait_for_timeout(500)
+    assert page.evaluate(_FOREIGN) == []
+    assert watch.asked == []
+    assert page.evaluate("() => window.pwned") is None
+    # A person may ask for an image: then, and only then, it is fetched.
+    page.locator(".orchat-image").first.click()
+    page.wait_for_timeout(500)
+    assert watch.asked == ["/i.png"]
