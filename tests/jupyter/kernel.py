@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -84,10 +84,17 @@ class Kernel:
         self._client.stop_channels()
         self._manager.shutdown_kernel(now=True)
 
-    def run(self, *cells: str, interrupt_after: float | None = None, timeout: float = 60) -> list[Ended]:
-        """Queue cells at once, as Run All does, and wait for all of them."""
+    def run(
+        self,
+        *cells: str,
+        interrupt_after: float | None = None,
+        timeout: float = 60,
+        cell_ids: Sequence[str] | None = None,
+    ) -> list[Ended]:
+        """Queue cells at once, as Run All does, and wait for all of them; with ``cell_ids`` as JupyterLab sends them."""
         started = time.monotonic()
-        ids = [self._client.execute(cell) for cell in cells]
+        metadata = [{"cellId": each} for each in cell_ids] if cell_ids is not None else [None] * len(cells)
+        ids = [self._ask(cell, about) for cell, about in zip(cells, metadata, strict=True)]
         if interrupt_after is not None:
             time.sleep(interrupt_after)
             self._manager.interrupt_kernel()
@@ -109,6 +116,13 @@ class Kernel:
                 ended[parent].messages.append(message)
                 ended[parent].times.append(message["header"]["date"].timestamp())
         return [ended[each] for each in ids]
+
+    def _ask(self, code: str, metadata: dict[str, Any] | None) -> str:
+        content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}}
+        content |= {"allow_stdin": False, "stop_on_error": True}
+        message = self._client.session.msg("execute_request", content, metadata=metadata)
+        self._client.shell_channel.send(message)
+        return str(message["header"]["msg_id"])
 
     def value(self, expression: str) -> str:
         """The repr of an expression in the kernel."""

@@ -156,8 +156,10 @@ class Thread:
 
         A turn of which nothing came changes nothing.
         """
+        if not any(message.is_from(ChatRole.ASSISTANT) for message in messages):
+            return
         turn.messages = list(messages)
-        if turn in self.turns or not any(message.is_from(ChatRole.ASSISTANT) for message in messages):
+        if turn in self.turns:
             return
         at = self._index(turn)
         later = [each for each in self.turns[at:] if not turn.place.replaces(each.place)]
