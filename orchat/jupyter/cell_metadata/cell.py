@@ -1,0 +1,75 @@
+"""The cell that runs, as the front end told of it with its request.
+
+JupyterLab and Notebook 7 send a cell's metadata along, VS Code an identifier that is an address; nbclient and terminals
+send nothing. All of it is data of a file that anybody may have written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+KEY = "orchat"
+"""Our name in the metadata of cells, of outputs and of notebooks."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A run of a cell.
+
+    Parameters
+    ----------
+    id
+        The front end's name of the cell; None where it told none.
+    metadata
+        What the cell's metadata holds of ours; empty where there is none.
+    run
+        The identifier of the request that this run answers.
+    execution
+        The number of the run.
+    """
+
+    id: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    run: str | None = None
+    execution: int | None = None
+
+
+def current_cell(shell: InteractiveShell) -> Cell:
+    """Return the cell that runs.
+
+    Parameters
+    ----------
+    shell
+        The running IPython.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> request = {"header": {"msg_id": "m-1"}, "metadata": {"cellId": "a1", "orchat": {"version": 1}}}
+    >>> current_cell(SimpleNamespace(get_parent=lambda: request, execution_count=3))
+    Cell(id='a1', metadata={'version': 1}, run='m-1', execution=3)
+    >>> current_cell(SimpleNamespace(execution_count=3))
+    Cell(id=None, metadata={}, run=None, execution=3)
+    """
+    parent = shell.get_parent() if hasattr(shell, "get_parent") else None
+    told, header = _mapping(parent, "metadata"), _mapping(parent, "header")
+    return Cell(
+        _text(told.get("cellId")),
+        _mapping(told, KEY),
+        _text(header.get("msg_id")),
+        getattr(shell, "execution_count", None),
+    )
+
+
+def _mapping(value: object, name: str) -> Mapping[str, Any]:
+    found = value.get(name) if isinstance(value, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
