@@ -2,10 +2,10 @@
  * A tool call: its arguments while they arrive, the form in which a person decides about it, and what came of it.
  *
  * @typedef {import("./reduce.js").CallItem} CallItem
+ * @typedef {typeof import("./form.js")} Forms
  */
 
 import { button, element, setText } from "./elements.js";
-import { createForm, STRINGS as FORM_STRINGS } from "./form.js";
 import { STRINGS } from "./strings.js";
 
 const PAUSE = 150; // milliseconds between the last change in a form and the question whether it is right
@@ -13,8 +13,9 @@ const PAUSE = 150; // milliseconds between the last change in a form and the que
 /**
  * @param {(message: object) => void} send
  * @param {(words: string) => void} say
+ * @param {Forms | null} forms
  */
-export function createCall(send, say) {
+export function createCall(send, say, forms) {
   const name = element("code", "orchat-call-name");
   const status = element("span", "orchat-call-status");
   const head = element("div", "orchat-call-head", name, status);
@@ -37,15 +38,16 @@ export function createCall(send, say) {
 
   /** @type {CallItem | null} */
   let item = null;
-  /** @type {ReturnType<typeof createForm> | null} */
+  /** @type {ReturnType<Forms["createForm"]> | null} */
   let form = null;
   let checking = 0;
   let number = 0;
 
   /** @param {any} description */
   function open(description) {
-    form = createForm(description, {
-      strings: FORM_STRINGS,
+    if (!forms) return;
+    form = forms.createForm(description, {
+      strings: forms.STRINGS,
       onChange(/** @type {any} */ values) {
         clearTimeout(checking);
         checking = window.setTimeout(() => send({ t: "check", values, n: ++number }), PAUSE);

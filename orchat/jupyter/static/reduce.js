@@ -16,7 +16,7 @@
  *   stop: boolean, cell: boolean, items: Item[]}} State
  * @typedef {{e: "turn", set: Partial<State>} | {e: "item", item: Item} | {e: "set", i: number, set: object}
  *   | {e: "add", i: number, field: string, text: string}
- *   | {e: "text", i: number, done: Block[], keep: number, add: string, html?: string, goes_on?: boolean}} Event
+ *   | {e: "text", i: number, done?: Block[], keep: number, add: string, html?: string, goes_on?: boolean}} Event
  */
 
 /**
@@ -53,7 +53,7 @@ function changed(item, event) {
   if (event.e === "add") return { ...item, [event.field]: item[event.field] + event.text };
   return {
     ...item,
-    blocks: event.done.length ? [...item.blocks, ...event.done] : item.blocks,
+    blocks: event.done ? [...item.blocks, ...event.done] : item.blocks,
     tail: item.tail.slice(0, event.keep) + event.add,
     html: event.html ?? "",
     goes_on: event.goes_on ?? false,

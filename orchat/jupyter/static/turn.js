@@ -17,9 +17,10 @@ import { createText } from "./text.js";
 
 /**
  * @param {{rendermime: import("./markdown.js").Rendermime | null, send: (message: object) => void,
- *   log?: {say(words: string): void}}} options ``log``: where things are announced; without it the turn has its own.
+ *   forms: import("./call.js").Forms | null, log?: {say(words: string): void}}} options ``log``: where things are
+ *   announced; without it the turn has its own.
  */
-export function createTurn({ rendermime, send, log }) {
+export function createTurn({ rendermime, send, forms, log }) {
   const status = element("span", "orchat-status");
   const stop = button(STRINGS.stop, "orchat-stop", () => {
     send({ t: "stop" });
@@ -55,7 +56,7 @@ export function createTurn({ rendermime, send, log }) {
     if (item.kind === "text") return createText(render, () => state?.cell ?? false);
     if (item.kind === "reasoning") return createReasoning();
     if (item.kind === "picture") return createPicture();
-    return createCall((message) => send({ ...message, i }), say);
+    return createCall((message) => send({ ...message, i }), say, forms);
   }
 
   function paint() {

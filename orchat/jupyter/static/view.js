@@ -11,12 +11,13 @@ import { createTurn } from "./turn.js";
 /**
  * @param {{model: any, el: HTMLElement, css: string}} context
  */
-export function render({ model, el, css }) {
+export async function render({ model, el, css }) {
   addStyles(el, css);
+  const forms = await import("./form.js").catch(() => null); // without them calls are shown, and nobody is asked
   const rendermime = rendermimeOf(model);
   /** @param {object} message */
   const send = (message) => model.send(message);
-  const turn = createTurn({ rendermime, send });
+  const turn = createTurn({ rendermime, send, forms });
   el.append(turn.node);
   const link = connect(model, { render: rendermime ? "markdown" : "html", reduce, changed: turn.update });
   return () => {

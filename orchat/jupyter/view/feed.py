@@ -174,7 +174,8 @@ class Feed:
         keep, added = change(self._tail, tail["md"])
         self._tail = tail["md"]
         self._events.append(
-            {"e": "text", "i": self._text, "done": done, "keep": keep, "add": added}
+            {"e": "text", "i": self._text, "keep": keep, "add": added}
+            | ({"done": done} if done else {})
             | {key: tail[key] for key in ("html", "goes_on") if key in tail}
         )
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from orchat.jupyter.output.display import LiveDisplay
@@ -97,7 +98,7 @@ class LiveView(LiveDisplay):
         """Ask a person about a call; None where no view answers, and the turn parks."""
         if (decision := self._questions.granted(call, tool)) is not None:
             return decision
-        if self._channel is None or not await self._channel.answers():
+        if self._channel is None or find_spec("orchat.jupyter.forms") is None or not await self._channel.answers():
             return None
         return await self._questions.ask(call, tool)
 

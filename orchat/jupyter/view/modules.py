@@ -11,7 +11,7 @@ import re
 from functools import cache
 from importlib.resources import files
 
-_IMPORT = re.compile(r'^(?:import|export)\b[^;"]*?from "\./([\w.]+\.js)";$', re.MULTILINE)
+_IMPORT = re.compile(r'^import [^;"]*?from "\./([\w.]+\.js)";$|await import\("\./([\w.]+\.js)"\)', re.MULTILINE)
 
 
 @cache
@@ -28,8 +28,9 @@ def sources(module: str) -> tuple[tuple[str, str], ...]:
     def visit(name: str) -> None:
         if name not in found:
             text = _read(name)
-            for needed in _IMPORT.findall(text):
-                visit(needed)
+            for needed, wanted in _IMPORT.findall(text):
+                if needed or _is_there(wanted):
+                    visit(needed or wanted)
             found[name] = text
 
     visit(f"{module}.js")

@@ -36,8 +36,8 @@ def reduced(state: State, events: Iterable[Mapping[str, Any]]) -> State:
     --------
     >>> events = [
     ...     {"e": "item", "item": {"kind": "text", "blocks": [], "tail": ""}},
-    ...     {"e": "text", "i": 0, "done": [], "keep": 0, "add": "The Hum"},
-    ...     {"e": "text", "i": 0, "done": [], "keep": 4, "add": "Ouse"},
+    ...     {"e": "text", "i": 0, "keep": 0, "add": "The Hum"},
+    ...     {"e": "text", "i": 0, "keep": 4, "add": "Ouse"},
     ... ]
     >>> reduced(opening(), events)["items"][0]["tail"]
     'The Ouse'
@@ -59,7 +59,7 @@ def reduced(state: State, events: Iterable[Mapping[str, Any]]) -> State:
                 item = items[event["i"]]
                 items[event["i"]] = {
                     **item,
-                    "blocks": [*item["blocks"], *event["done"]],
+                    "blocks": [*item["blocks"], *event.get("done", ())],
                     "tail": _beginning(item["tail"], event["keep"]) + event["add"],
                     "html": event.get("html", ""),
                     "goes_on": event.get("goes_on", False),
