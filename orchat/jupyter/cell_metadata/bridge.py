@@ -124,8 +124,10 @@ class Bridge:
             Plain JSON with a ``version``; or what makes it when it is sent. None takes it away.
         """
         with self._lock:
-            if self._status in ("unknown", "open"):
-                self._waiting.put(cell_id, value)
+            if self._status in ("absent", "mismatch"):
+                self._ask_who_is_there(_KNOWN)  # a page may have been loaded that can
+                return
+            self._waiting.put(cell_id, value)
             self._send_due()
 
     def flush(self) -> None:
@@ -227,13 +229,16 @@ class Bridge:
         answer = await self._pages.ask(op, timeout, **content)
         return answer if answer is not None and answer.get("ok") is True else {}
 
+    def _ask_who_is_there(self, patience: float) -> None:
+        if time.monotonic() - self._asked >= patience and self._may_ask():
+            self._asked = time.monotonic()
+            self._pages.send("hello", about="hello", version=__version__)
+
     def _send_due(self, *, all_of_them: bool = False) -> None:
         now = time.monotonic()
         if self._status != "open":
-            patience = _SILENT if self._status == "unknown" else _KNOWN
-            if now - self._asked >= patience and self._may_ask():
-                self._asked = now
-                self._pages.send("hello", about="hello", version=__version__)
+            if self._waiting:
+                self._ask_who_is_there(_SILENT)
             return
         for cell_id, value in self._waiting.take(now, all_of_them=all_of_them):
             self._pages.send("set", about=cell_id, cell_id=cell_id, value=value)

@@ -10,6 +10,8 @@ import { VERBS, WRITES, watch } from "./cells.js";
 const TARGET = "orchat.meta";
 export const PROTOCOL = 1;
 
+const PATIENCE = 300; // milliseconds
+
 const PAGE = crypto.getRandomValues(new Uint32Array(2)).join("-");
 
 /**
@@ -51,6 +53,11 @@ export function createPlugin({ id, version, INotebookTracker }) {
 function register(kernel, tracker, version) {
   watch(kernel);
   kernel.registerCommTarget(TARGET, (/** @type {any} */ comm, /** @type {any} */ opening) => {
+    /** @param {object} content */
+    const send = async (content) => {
+      await reachable(kernel, comm);
+      if (!comm.isDisposed && !kernel.isDisposed) comm.send(content);
+    };
     /** @param {any} message */
     const take = (message) => {
       const request = message.content.data;
@@ -59,11 +66,22 @@ function register(kernel, tracker, version) {
       const panels = tracker.filter((/** @type {any} */ each) => each.sessionContext.session?.kernel?.id === kernel.id);
       const { id, op, cell_id } = request;
       const here = { id, op, cell_id, page: PAGE, protocol: PROTOCOL, version };
-      if (!comm.isDisposed) comm.send({ ...here, ...answer(request, panels) });
+      void send({ ...here, ...answer(request, panels) });
     };
     comm.onMsg = take;
     take(opening);
   });
+}
+
+/**
+ * Wait until answers reach a kernel that runs a cell: versions that answer in a subshell need it first.
+ *
+ * @param {any} kernel
+ * @param {any} comm
+ */
+async function reachable(kernel, comm) {
+  if (!kernel.supportsSubshells || !comm.subshellStarted) return;
+  await Promise.race([comm.subshellStarted, new Promise((resolve) => setTimeout(resolve, PATIENCE))]);
 }
 
 /**
