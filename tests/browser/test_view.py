@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 import sys
 import threading
@@ -14,11 +15,14 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from orchat.jupyter.view.feed import Feed
 from orchat.jupyter.view.modules import loader, sources, styles
+from orchat.messages import ReasoningContent
+from orchat.streaming import StreamingChunk
 from tests.browser.driver import DRIVER
 from tests.browser.lab import ROOT, Lab, Notebook
 from tests.jupyter.kernel import INSTALLED, ipykernel_folder
-from tests.openrouter_server import ScriptedOpenRouter, event, finish, hold, reasoning, stream, text, usage
+from tests.openrouter_server import ScriptedOpenRouter, call, calls, event, finish, hold, reasoning, stream, text, usage
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -285,6 +289,108 @@ def test_sentences_are_announced_in_batches(page: Page, lab: Lab, endpoint: Scri
     assert all(each.startswith("One sentence") and each.endswith("here.") for each in said)
 
 
+TIDE = """
+from orchat import tool
+@tool
+def tide(port: str, days: int = 1) -> str:
+    "Tell the tide."
+    return f"4.2 m at {port} for {days}"
+"""
+
+
+def asking(endpoint: ScriptedOpenRouter, times: int = 1) -> None:
+    """Answer with a call of `TIDE`'s tool, and then with words; so many times."""
+    called = calls(call("tide", {"port": "Hull"}))
+    endpoint.answers(*[called, text("It is high.")] * times)
+
+
+def results(endpoint: ScriptedOpenRouter) -> list[str]:
+    """What the model was told by tools in the last request."""
+    return [each["content"] for each in endpoint.request.json["messages"] if each["role"] == "tool"]
+
+
+@pytest.mark.parametrize("ipykernel", KERNELS)
+def test_a_person_lets_a_call_run(page: Page, lab: Lab, endpoint: ScriptedOpenRouter, ipykernel: str) -> None:
+    pytest.importorskip("orchat.jupyter.forms")
+    asking(endpoint)
+    cell = "reply = await show(tools=[tide])"
+    notebook = opened(page, lab, f"ask-{ipykernel}.ipynb", TIDE, cell, "print(reply.ending)", ipykernel=ipykernel)
+    notebook.run(1, 2)
+    form = page.locator(".orchat-call-form")
+    form.get_by_role("button", name="Approve").click(timeout=30_000)
+    notebook.wait(2)
+    assert results(endpoint) == ["4.2 m at Hull for 1"]
+    assert printed(notebook, 3) == "finished\n"
+
+
+@pytest.mark.parametrize("ipykernel", KERNELS)
+def test_the_interrupt_while_a_form_is_open(page: Page, lab: Lab, endpoint: ScriptedOpenRouter, ipykernel: str) -> None:
+    pytest.importorskip("orchat.jupyter.forms")
+    endpoint.answers(calls(call("tide", {"port": "Hull"})))
+    before = len(endpoint.requests)
+    cell = "try:\n    reply = await show(tools=[tide])\nexcept asyncio.CancelledError:\n    print('gone')"
+    notebook = opened(page, lab, f"held-{ipykernel}.ipynb", TIDE, cell, ipykernel=ipykernel)
+    notebook.run(1, 2)
+    expect(page.locator(".orchat-call-form").get_by_role("button", name="Approve")).to_be_visible(timeout=30_000)
+    assert notebook.interrupt(2, "gone") <= 0.3
+    notebook.wait(2)
+    assert page.locator(".orchat-call-form").count() == 0
+    assert len(endpoint.requests) == before + 1
+
+
+def test_rejecting_and_always_and_taking_that_back(page: Page, lab: Lab, endpoint: ScriptedOpenRouter) -> None:
+    pytest.importorskip("orchat.jupyter.forms")
+    asking(endpoint, 4)
+    cells = ["reply = await show(tools=[tide])"] * 4
+    notebook = opened(page, lab, "always.ipynb", TIDE, *cells, "print(list(view._questions._grants))")
+    form = page.locator(".orchat-call-form")
+    notebook.run(1, 2)
+    form.get_by_role("button", name="Reject").first.click(timeout=30_000)
+    if form.get_by_role("button", name="Reject").count():  # it may first ask for the reason
+        form.get_by_role("button", name="Reject").last.click()
+    notebook.wait(2)
+    assert "4.2 m" not in results(endpoint)[0]
+    notebook.run(3)
+    form.get_by_role("button", name="Always for this tool").click(timeout=30_000)
+    notebook.wait(3)
+    assert results(endpoint) == ["4.2 m at Hull for 1"]
+    notebook.run(4)
+    notebook.wait(4)  # nobody was asked
+    assert printed(notebook, 6) == "['tide']\n"
+    notebook.run(1)
+    notebook.wait(1)  # the tool is made anew: another one
+    notebook.run(5)
+    expect(form.get_by_role("button", name="Approve")).to_be_visible(timeout=30_000)
+
+
+def test_the_two_reducers_agree(page: Page) -> None:
+    chance = random.Random(20_261)
+    words = ["The ", "sea\U0001f30a ", "*a* ", "\n\n", "`x` ", "- one\n", "```py\n", "```\n", "é", "<b> ", "$x$ "]
+    sequences = []
+    for _ in range(200):
+        feed, events = Feed(), []
+        feed.start("some/model")
+        for _ in range(30):
+            word = chance.choice(words)
+            thought = chance.random() < 0.2
+            chunk = StreamingChunk("", index=0, reasoning=ReasoningContent(word)) if thought else StreamingChunk(word)
+            feed.add(chunk)
+            if chance.random() < 0.4:
+                events.append(feed.pending())
+        events.append(feed.pending())
+        sequences.append((events, feed.snapshot(html=False)["items"]))
+    page.goto("about:blank")
+    source = next(text for name, text in sources("view") if name == "reduce.js")
+    reduced = page.evaluate(
+        """async ([source, sequences]) => {
+            const {opening, reduce} = await import(URL.createObjectURL(new Blob([source], {type: 'text/javascript'})));
+            return sequences.map((batches) => batches.reduce(reduce, opening()).items);
+        }""",
+        [source, [events for events, _ in sequences]],
+    )
+    assert reduced == [items for _, items in sequences]
+
+
 _FRONT_END = """async ([loader, modules, css, state]) => {
     const heard = [];
     const model = {
@@ -307,9 +413,6 @@ _FRONT_END = """async ([loader, modules, css, state]) => {
 
 
 def test_a_front_end_that_lends_no_renderer(page: Page) -> None:
-    from orchat.jupyter.view.feed import Feed
-    from orchat.streaming import StreamingChunk
-
     page.goto("about:blank")
     feed = Feed()
     feed.start("some/model")
