@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from orchat.jupyter.sink import CellSink
 if TYPE_CHECKING:
     from orchat.chat import Chat
     from orchat.chat.approval import Decision
+    from orchat.chat.money import Cost
     from orchat.chat.reply import Ending, Reply
     from orchat.jupyter.magic.session import Session
     from orchat.jupyter.notebook.threads import CellTurn, Thread
@@ -47,6 +48,7 @@ class Answering:
         self._model = model_named(options.model)
         self._display = display_for(session.shell, options.format, str(setting("footer")))
         self._asking: Asking | None = None
+        self._chat: Chat | None = None
         self._body: Mapping[str, Any] = {}
 
     async def question(self, request: Request, source: str | None) -> Reply:
@@ -64,17 +66,21 @@ class Answering:
         CellError
             The turn was interrupted or failed; everything is shown and kept.
         """
+        from orchat.chat.history import outgoing, passed_over
+
         opening = self._session.opening(self._options)
         thread = opening.thread
 
         async def ask() -> None:
             chat = await connected(request, opening.messages, thread.session, self._options)
-            self._session.chats[thread.name] = chat
             question = request.question()
             self._body = chat.generator.request_body(
-                [*chat.messages, question], tools=list(request.tools), stream=not self._options.no_stream
+                outgoing([*passed_over(chat.messages), question], chat.generator.model),
+                tools=list(request.tools),
+                stream=not self._options.no_stream,
             )
-            await self._turn(chat, question)
+            # What is not remembered cannot go on later: calls that nobody can decide about here are rejected.
+            await self._turn(chat, question, parks=opening.remembers)
 
         sent = [*request.sent, opening.history]
         return await self._watched(ask, opening.turn, thread if opening.remembers else None, sent, source)
@@ -86,15 +92,20 @@ class Answering:
         self._model = chat.model or self._model
         return await self._watched(lambda: self._turn(chat, decided), turn, thread, [history], None)
 
-    async def _turn(self, chat: Chat, question: ChatMessage | dict[str, Decision]) -> None:
+    async def _turn(self, chat: Chat, question: ChatMessage | dict[str, Decision], *, parks: bool = True) -> None:
         sink = _Feeding(self._session.shell, self._display, self._model)
-        self._asking = Asking(chat, question, sink, streams=not self._options.no_stream)
+        self._chat = chat
+        self._asking = Asking(chat, question, sink, streams=not self._options.no_stream, parks=parks)
         await self._asking.done()
 
     async def _watched(
         self, ask: Any, turn: CellTurn, thread: Thread | None, sent: list[object], source: str | None
     ) -> Reply:
+        from orchat.chat.history import pending_calls
+
         started = time.monotonic()
+        earlier = len(_costs(turn.messages))  # of a turn that goes on, these are counted already
+        continued = earlier > 0
         ending: Ending = "finished"
         failure: BaseException | None = None
         self._display.start(self._model)
@@ -107,7 +118,11 @@ class Answering:
         reply = self._reply(ending)
         if thread is not None:
             thread.keep(turn, reply.messages)
-            thread.cost += reply.spent
+            thread.cost = sum(_costs(reply.messages)[earlier:], thread.cost)
+            if pending_calls(turn.messages) and self._chat is not None:
+                self._session.chats[turn] = self._chat
+            else:
+                self._session.chats.pop(turn, None)
         if self._options.out:
             self._session.shell.user_ns[self._options.out] = reply
         known = failure if isinstance(failure, OrchatError) else None
@@ -117,7 +132,7 @@ class Answering:
             model=self._model,
             error=known,
             sent=sent,
-            record=lambda plain: self._record(turn, thread, source, plain),
+            record=lambda plain: self._record(turn, thread, source, plain, continued=continued),
         )
         if ending == "interrupted":
             raise CellError("interrupted; what arrived is kept") from failure
@@ -142,8 +157,11 @@ class Answering:
         stamp = {} if ending == "finished" else {"ending": ending}
         return Reply(ChatMessage.from_assistant(None, stamp), ending=ending)
 
-    def _record(self, turn: CellTurn, thread: Thread | None, source: str | None, plain: str) -> dict[str, Any]:
+    def _record(
+        self, turn: CellTurn, thread: Thread | None, source: str | None, plain: str, *, continued: bool
+    ) -> dict[str, Any]:
         """Return what the output keeps: with what it was asked, and what the turn can be rebuilt from."""
+        from orchat.chat.state import secrets_of
         from orchat.jupyter.notebook.records import record
 
         kept: dict[str, Any] = {}
@@ -153,9 +171,17 @@ class Answering:
             kept["request"] = fingerprint(self._body)
         if thread is not None and turn.messages:
             with suppress(OrchatError):  # what cannot be kept is still shown
-                if data := record(turn, thread.name, source, plain):
+                secrets = secrets_of(self._chat.generator if self._chat is not None else None)
+                if data := record(turn, thread.name, source, plain, continued=continued, secrets=secrets):
                     kept["turn"] = data
         return kept
+
+
+def _costs(messages: Iterable[ChatMessage]) -> list[Cost]:
+    """Return what each answer was charged."""
+    from orchat.chat.money import Cost
+
+    return [Cost.of(message.meta.get("usage")) for message in messages if message.is_from("assistant")]
 
 
 class _Feeding(CellSink):

@@ -148,13 +148,23 @@ class Asking:
         Who shows it.
     streams
         Whether the answer is wanted as it arrives.
+    parks
+        Whether it may wait for a decision that nobody can make now.
     """
 
-    def __init__(self, chat: Chat, question: ChatMessage | dict[str, Decision], sink: Sink, *, streams: bool) -> None:
+    def __init__(
+        self,
+        chat: Chat,
+        question: ChatMessage | dict[str, Decision],
+        sink: Sink,
+        *,
+        streams: bool,
+        parks: bool = True,
+    ) -> None:
         from orchat.chat import AsyncChatStream
 
         self._chat = chat
-        self._stream: AsyncChatStream = AsyncChatStream(chat, question, {"whole": not streams}, sink)
+        self._stream: AsyncChatStream = AsyncChatStream(chat, question, {"whole": not streams, "park": parks}, sink)
 
     async def done(self) -> None:
         """Wait for the end of the turn.

@@ -14,7 +14,7 @@ from IPython.core.error import UsageError
 
 from orchat._version import __version__
 from orchat.configuration import SETTINGS, configure, in_force, setting
-from orchat.errors import ConfigurationError, OrchatError, StateError
+from orchat.errors import ConfigurationError, OrchatError
 from orchat.jupyter.magic.answering import Answering
 from orchat.jupyter.magic.options import MAGIC, manual, near, parse
 from orchat.jupyter.output.caption import line, printable
@@ -131,7 +131,6 @@ def _reset(session: Session, words: Sequence[str]) -> str:
     told = [f"{thread.name}: {_turns(thread)} forgotten." for thread in chosen]
     for thread in chosen:
         thread.reset()
-        session.chats.pop(thread.name, None)
     return "\n".join(told) or "There is no conversation."
 
 
@@ -150,27 +149,20 @@ def _fork(session: Session, words: Sequence[str]) -> str:
         raise ConfigurationError("A fork needs a name.", hint=f"%{MAGIC} fork [FROM] NAME")
     old = words[0] if len(words) == 2 else DEFAULT_THREAD
     new = session.threads.fork(old, words[-1])
+    for turn, twin in zip(session.threads[old].turns, new.turns, strict=True):
+        if (chat := session.chats.get(turn)) is not None:
+            session.chats[twin] = chat
     return f"{new.name} goes on from {old} ({_turns(new)}): ask with --chat {shlex.quote(new.name)}."
 
 
 def _restore(session: Session, words: Sequence[str]) -> str:
-    from orchat.jupyter.notebook.records import cells_of, turns_in
+    from orchat.jupyter.notebook.records import cells_of, restore
 
     path = " ".join(words) or os.environ.get("JPY_SESSION_NAME") or session.shell.user_ns.get("__vsc_ipynb_file__")
     if not isinstance(path, str):
         raise ConfigurationError("This notebook's file is not known here.", hint=f"%{MAGIC} restore FILE.ipynb")
-    names: dict[str, int] = {}
-    damaged: list[StateError] = []
-    for found in turns_in(cells_of(path)):
-        if isinstance(found, StateError):
-            damaged.append(found)
-            continue
-        name, turn = found
-        if name not in names:
-            session.threads.drop(name)
-        names[name] = names.get(name, 0) + 1
-        session.threads[name].keep(turn, turn.messages)
-    told = [f"{name}: {_turns(session.threads[name])} restored" for name in names]
+    restored, damaged = restore(session.threads, cells_of(path))
+    told = [f"{thread.name}: {_turns(thread)} restored" for thread in restored]
     told += [f"{len(damaged)} could not be read: {line(str(damaged[0]), 120)}"] if damaged else []
     return "\n".join(told) or f"{os.path.basename(path)} holds no saved conversation. Is it saved?"
 
@@ -201,7 +193,7 @@ def _params(session: Session, words: Sequence[str]) -> str:
 def _approve(session: Session, words: Sequence[str]) -> Done:
     from orchat.chat.approval import Approve
 
-    return _decide(session, words[:1], lambda call: Approve())
+    return _decide(session, words, lambda call: Approve())
 
 
 def _reject(session: Session, words: Sequence[str]) -> Done:
@@ -211,19 +203,20 @@ def _reject(session: Session, words: Sequence[str]) -> Done:
 
 
 def _decide(session: Session, wanted: Sequence[str], decision: Callable[[ToolCall], Decision]) -> Done:
-    """Go on with the last turn that waits: one decision for each of its calls, or for the one that is named."""
+    """Go on with the turn that waits since last: one decision for each of its calls, or for those that are named."""
     waiting = [(thread, *found) for thread in session.threads if (found := thread.waiting)]
     if not waiting:
         return "No tool call waits for a decision."
-    thread, turn, calls = waiting[-1]
-    chosen = [call for call in calls if not wanted or wanted[0] in (call.id, call.tool_name)]
-    if not chosen:
-        raise ConfigurationError(f"No call {wanted[0]} waits.", hint=f"These do: {', '.join(map(call_text, calls))}.")
-    if (chat := session.chats.get(thread.name)) is None:
+    thread, turn, calls = max(waiting, key=lambda found: found[1].place.execution)
+    if unknown := [word for word in wanted if all(word not in (call.id, call.tool_name) for call in calls)]:
+        raise ConfigurationError(f"No call {unknown[0]} waits.", hint=f"These do: {', '.join(map(call_text, calls))}.")
+    # A turn that was read from a file has none: what it says of calls runs nothing here.
+    if (chat := session.chats.get(turn)) is None:
         raise ConfigurationError(
             "The tools of this conversation are gone with the kernel that knew them.",
             hint="Run the cell that asked again.",
         )
+    chosen = [call for call in calls if not wanted or not {call.id, call.tool_name}.isdisjoint(wanted)]
     decided = {str(call.id): decision(call) for call in chosen}
     return lambda: Answering(session, parse("")).decisions(thread, turn, chat, decided)
 
@@ -235,7 +228,7 @@ COMMANDS: dict[str, Command] = {
     "undo": Command(_undo, "[CHAT]", "take the last turn of a conversation back"),
     "reset": Command(_reset, "[CHAT | --all]", "forget what was said in a conversation"),
     "fork": Command(_fork, "[CHAT] NAME", "go on from here under another name"),
-    "approve": Command(_approve, "[TOOL]", "let the tool calls run that wait, as they were shown"),
+    "approve": Command(_approve, "[TOOL ...]", "let the tool calls run that wait, as they were shown"),
     "reject": Command(_reject, "[REASON]", "refuse the tool calls that wait; the model is told why"),
     "restore": Command(_restore, "[FILE]", "rebuild the conversations from the saved notebook"),
     "alias": Command(_alias, "[NAME [MODEL]]", "a short name for a model; - as the model takes it away"),

@@ -68,7 +68,8 @@ class OpenRouterMagics(Magics, Configured):
         ``%openrouter [MODEL] [options] -- PROMPT`` streams the answer and returns the reply, which a variable can take:
         ``reply = %openrouter -- why is the sky blue?``. ``%openrouter help`` shows options and sub-commands.
         """
-        before, prompt = split_prompt(line)
+        with _one_line():
+            before, prompt = split_prompt(line)
         if prompt is None:
             return self._command(before.strip())
         answer = self._read(before, prompt, local_ns, in_line=True)

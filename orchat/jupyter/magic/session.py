@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from orchat.configuration import model_named, setting
 from orchat.jupyter.output.formats import CODE_WANTED
@@ -62,8 +63,8 @@ class Session:
     def __init__(self, shell: InteractiveShell, shown: Callable[[Reply], None]) -> None:
         self.shell = shell
         self.shown = shown
-        # By thread: who asked last. It knows the tools of a turn that waits for a decision.
-        self.chats: dict[str, Chat] = {}
+        # Who asked: it knows the tools of a turn that waits for a decision.
+        self.chats: WeakKeyDictionary[CellTurn, Chat] = WeakKeyDictionary()
 
     @cached_property
     def threads(self) -> Threads:

@@ -32,14 +32,24 @@ def words(line: str) -> list[str]:
 def split_prompt(line: str) -> tuple[str, str | None]:
     """Part a line at its first ``--``; the prompt is None where there is none.
 
+    Raises
+    ------
+    UsageError
+        A quotation does not end before it.
+
     Examples
     --------
     >>> split_prompt('some/model -s "a -- b" -- why is the sky blue?')
     ('some/model -s "a -- b" ', 'why is the sky blue?')
     """
-    for word, start, _ in _words(line):
-        if word == "--":
-            return line[:start], line[start + 2 :].strip()
+    try:
+        for word, start, _ in _words(line):
+            if word == "--":
+                return line[:start], line[start + 2 :].strip()
+    except UsageError:
+        if "--" in line:
+            raise
+        # An apostrophe: words of a sub-command, or a question that lacks its dashes.
     return line, None
 
 

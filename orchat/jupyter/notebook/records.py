@@ -9,21 +9,48 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from orchat.chat import state
-from orchat.errors import StateError
-from orchat.jupyter.notebook.threads import CellTurn, Place
+from orchat.errors import StateError, redact
+from orchat.jupyter.notebook.threads import CellTurn, Place, Thread, Threads
 from orchat.jupyter.output.display import MIME_TYPE
 from orchat.messages import ChatRole
 
 MOST_BYTES = 64_000
-_META = ("pending", "ending", "requested_model", "model")
-_MAGIC = re.compile(r"\s*%%openrouter\b[^\n]*\n(.*)", re.DOTALL)
+_META = ("pending", "ending", "requested_model", "model", "refusal")
+# Other magics may stand before it, such as %%time.
+_MAGIC = re.compile(r"\s*(?:%%\w[^\n]*\n\s*)*?%%openrouter\b[^\n]*\n(.*)", re.DOTALL)
 
 
-def record(turn: CellTurn, thread: str, source: str | None, plain: str) -> dict[str, Any]:
+class Kept(NamedTuple):
+    """A turn as an output keeps it.
+
+    Parameters
+    ----------
+    thread
+        The name of its conversation.
+    turn
+        The turn.
+    continued
+        Whether another output has its beginning: it went on after a decision about its tool calls.
+    """
+
+    thread: str
+    turn: CellTurn
+    continued: bool = False
+
+
+def record(
+    turn: CellTurn,
+    thread: str,
+    source: str | None,
+    plain: str,
+    *,
+    continued: bool = False,
+    secrets: Collection[str] = (),
+) -> dict[str, Any]:
     """Return what an output keeps of a turn.
 
     Parameters
@@ -36,6 +63,10 @@ def record(turn: CellTurn, thread: str, source: str | None, plain: str) -> dict[
         The prompt as it stands in the cell; None where it does not.
     plain
         The output's plain text.
+    continued
+        Whether another output has its beginning.
+    secrets
+        Values to hide wherever somebody repeats them.
 
     Returns
     -------
@@ -51,17 +82,19 @@ def record(turn: CellTurn, thread: str, source: str | None, plain: str) -> dict[
 [{'at': [0, 6]}]}]}
     """
     try:
-        messages = state.to_dict(state.Saved(turn.messages), max_bytes=MOST_BYTES + len(plain))["messages"]
+        saved = state.to_dict(state.Saved(turn.messages), secrets=secrets, max_bytes=MOST_BYTES + len(plain))
     except StateError:
         return {}
     kept: dict[str, Any] = {"thread": thread}
     if turn.system is not None:
-        kept["system"] = turn.system
+        kept["system"] = redact(turn.system, *secrets)
     if turn.begins:
         kept["begins"] = True
+    if continued:
+        kept["continued"] = True
     at = 0
     kept["messages"] = []
-    for number, message in enumerate(messages):
+    for number, message in enumerate(saved["messages"]):
         content = message["content"]
         if number == 0 and source is not None and content == [{"text": source}]:
             content = None
@@ -72,12 +105,16 @@ def record(turn: CellTurn, thread: str, source: str | None, plain: str) -> dict[
                     at = found + len(text)
                     content[place] = {"at": [found, at]}
         meta = {key: message["meta"][key] for key in _META if message.get("meta", {}).get(key) is not None}
+        # What a provider read in a file goes back to it, so that it need not read it again (API section 3.3).
+        annotations = message.get("meta", {}).get("annotations")
+        if files := [item for item in annotations or () if isinstance(item, dict) and item.get("type") == "file"]:
+            meta["annotations"] = files
         kept["messages"].append({"role": message["role"], "content": content, **({"meta": meta} if meta else {})})
     return kept
 
 
-def turn_of(kept: object, source: str, plain: str, place: Place) -> tuple[str, CellTurn]:
-    """Return what `record` kept as the name of a thread and a turn.
+def turn_of(kept: object, source: str, plain: str, place: Place) -> Kept:
+    """Return the turn that `record` kept.
 
     Raises
     ------
@@ -88,25 +125,67 @@ def turn_of(kept: object, source: str, plain: str, place: Place) -> tuple[str, C
     --------
     >>> kept = {"thread": "notebook", "messages": [{"role": "user", "content": None},
     ...                                            {"role": "assistant", "content": [{"at": [0, 6]}]}]}
-    >>> thread, turn = turn_of(kept, "Hi", "Hello. And more.", Place("a"))
+    >>> thread, turn, _ = turn_of(kept, "Hi", "Hello. And more.", Place("a"))
     >>> thread, [message.text for message in turn.messages]
     ('notebook', ['Hi', 'Hello.'])
     """
     if not isinstance(kept, Mapping) or not isinstance(kept.get("messages"), list):
         raise StateError("The output keeps no turn.")
-    messages = [_filled(message, source, plain) for message in kept["messages"]]
+    try:
+        size = len(json.dumps(kept, ensure_ascii=False))
+    except RecursionError:
+        size = 2 * MOST_BYTES + len(plain)
+    if size >= 2 * MOST_BYTES + len(plain):
+        raise StateError("The output keeps more than a turn may take.")
+    thread, system = kept.get("thread"), kept.get("system")
+    if not isinstance(thread, str) or not thread.isprintable() or not 0 < len(thread) <= 60:
+        raise StateError("The output names no conversation.")
+    messages = _filled(kept["messages"], source, plain)
     saved = state.from_dict({"format": state.FORMAT, "version": state.VERSION, "messages": messages})
     roles = [message.role for message in saved.messages]
     if len(roles) < 2 or roles[0] != ChatRole.USER or not {ChatRole.USER, ChatRole.SYSTEM}.isdisjoint(roles[1:]):
         raise StateError("The output keeps something else than one turn.")
-    thread, system = kept.get("thread"), kept.get("system")
     turn = CellTurn(
         place, saved.messages, system if isinstance(system, str) else None, begins=kept.get("begins") is True
     )
-    return thread if isinstance(thread, str) and 0 < len(thread) <= 60 else "notebook", turn
+    return Kept(thread, turn, kept.get("continued") is True)
 
 
-def turns_in(cells: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, CellTurn] | StateError]:
+def restore(threads: Threads, cells: Iterable[Mapping[str, Any]]) -> tuple[list[Thread], list[StateError]]:
+    """Rebuild threads from what a notebook's cells keep; those of other names stay as they are.
+
+    Parameters
+    ----------
+    threads
+        The notebook's.
+    cells
+        As in a notebook file.
+
+    Returns
+    -------
+    tuple
+        The threads that were rebuilt, and why turns could not be read.
+    """
+    rebuilt: dict[str, Thread] = {}
+    damaged: list[StateError] = []
+    for found in turns_in(cells):
+        if isinstance(found, StateError):
+            damaged.append(found)
+            continue
+        thread = rebuilt.setdefault(found.thread, Thread(found.thread))
+        if not found.continued:
+            thread.keep(found.turn, found.turn.messages)
+        elif (begun := thread.waits_for(found.turn)) is not None:
+            begun.messages = found.turn.messages
+        # Else the cell with its beginning is gone, or has been asked again since.
+        elif found.turn.messages[0].text not in [turn.messages[0].text for turn in thread.turns]:
+            thread.keep(found.turn, found.turn.messages)
+    for thread in rebuilt.values():
+        threads[thread.name].turns = thread.turns
+    return [threads[name] for name in rebuilt], damaged
+
+
+def turns_in(cells: Iterable[Mapping[str, Any]]) -> Iterator[Kept | StateError]:
     """Give the turns that a notebook's cells keep, in the order of the cells.
 
     Parameters
@@ -116,8 +195,8 @@ def turns_in(cells: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, CellTurn
 
     Yields
     ------
-    tuple or StateError
-        A thread's name and a turn; or why a turn could not be read.
+    Kept or StateError
+        A turn; or why it could not be read.
     """
     for cell in cells:
         source = _text(cell.get("source"))
@@ -135,23 +214,43 @@ def turns_in(cells: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, CellTurn
                 yield error
 
 
-def _filled(message: Any, source: str, plain: str) -> Any:
-    """Put the texts back to which a record points."""
-    if not isinstance(message, Mapping):
-        return message
-    content = message.get("content")
-    if content is None:
-        content = [{"text": source}]
-    elif isinstance(content, list):
-        content = [_pointed(part, plain) for part in content]
-    return {"role": message.get("role"), "meta": message.get("meta") or {}, "name": None, "content": content}
+def _filled(messages: list[Any], source: str, plain: str) -> list[Any]:
+    """Put the texts back to which a record points, each place at most once: so it cannot grow beyond them.
+
+    Raises
+    ------
+    StateError
+        It points to what is not there.
+    """
+    filled = []
+    at = 0
+    for number, message in enumerate(messages):
+        if not isinstance(message, Mapping):
+            raise StateError("The output keeps something that is no message.")
+        content = message.get("content")
+        if content is None and number == 0:
+            if not source:
+                raise StateError("The question is not in its cell any more.")
+            content = [{"text": source}]
+        parts = []
+        for part in content if isinstance(content, list) else [content]:
+            if not isinstance(part, Mapping) or "at" not in part:
+                parts.append(part)
+                continue
+            start, end = _span(part["at"])
+            if not at <= start <= end <= len(plain):
+                raise StateError("The answer is not in its output any more.")
+            at = end
+            parts.append({"text": plain[start:end]})
+        filled.append({"role": message.get("role"), "meta": message.get("meta") or {}, "name": None, "content": parts})
+    return filled
 
 
-def _pointed(part: Any, plain: str) -> Any:
-    at = part.get("at") if isinstance(part, Mapping) else None
-    if not isinstance(at, list) or len(at) != 2 or not all(isinstance(each, int) for each in at):
-        return part
-    return {"text": plain[at[0] : at[1]]}
+def _span(at: object) -> tuple[int, int]:
+    match at:
+        case [int() as start, int() as end]:
+            return start, end
+    return -1, -1
 
 
 def _text(value: Any) -> str:

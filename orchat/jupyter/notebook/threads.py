@@ -181,6 +181,15 @@ class Thread:
                 return turn, calls
         return None
 
+    def waits_for(self, turn: CellTurn) -> CellTurn | None:
+        """Return the turn that waits for a decision, and with which another one goes on."""
+        calls = {call.id for message in turn.messages for call in message.tool_calls}
+        for each in reversed(self.turns):
+            waiting = {call.id for call in pending_calls(each.messages)}
+            if waiting and waiting <= calls and each.messages[0].text == turn.messages[0].text:
+                return each
+        return None
+
     def _index(self, turn: CellTurn) -> int:
         """Return where a turn stands or belongs: where its cell's earlier one stands, else behind all others."""
         for at, each in enumerate(self.turns):
@@ -241,7 +250,3 @@ class Threads:
         new = self[new_name]
         new.turns = copy.deepcopy(old.turns)
         return new
-
-    def drop(self, name: str) -> None:
-        """Take a thread away."""
-        self._threads.pop(name, None)

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from orchat.tools import Tool
 
 # What could hide or turn around what stands next to it is written as what it is.
-_UNSEEN = re.compile(r"[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+_UNSEEN = re.compile(
+    r"[\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f"
+    r"\u3164\ud800-\udfff\ufe00-\ufe0e\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e0fff]"
+)
 _QUESTION = "Run it? [y]es, [n]o, [e]dit its arguments, [a]nswer in its place: "
 
 
@@ -74,7 +77,12 @@ def shown(name: str, arguments: object) -> str:
     }
     """
     text = json.dumps(arguments, indent=2, ensure_ascii=False, default=str)
-    return f"{line(name)} wants to run with:\n" + _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return f"{line(name)} wants to run with:\n" + _UNSEEN.sub(_written, text)
+
+
+def _written(found: re.Match[str]) -> str:
+    number = ord(found[0])
+    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
 
 
 def _edited(text: str, tool: Tool, arguments: dict[str, object]) -> tuple[dict[str, object], str]:
