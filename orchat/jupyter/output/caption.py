@@ -211,7 +211,8 @@ def error_text(error: OrchatError) -> str:
     """
     if isinstance(error, MissingKeyError):
         return NO_KEY.replace("**", "").replace("`", "").strip()
-    return f"{error_line(error)} {line(error.hint or '', _HINT_SHOWN)}".strip()
+    message, hint = line(error.message, _MESSAGE_SHOWN), line(error.hint or "", _HINT_SHOWN)
+    return f"{type(error).__name__}: {message} {hint}".strip()
 
 
 def reasoning_line(reasoning: str, *, live: bool = False) -> str:

@@ -308,8 +308,10 @@ def _hint(
     if kind is ModerationError:
         return "Rephrase the prompt, or choose a model without this moderation."
     if kind is LimitExceededError:
-        resets = metadata.get("resets_at")
-        return f"The limit resets at {resets}." if resets else "Raise the limit of the key, or use another key."
+        whose = next((each for each in ("workspace", "guardrail") if each in source), "key")
+        if resets := metadata.get("resets_at"):
+            return f"The limit resets at {resets}. Until then, raise the limit of the {whose}."
+        return f"Raise the limit of the {whose}, or use another key."
     if kind is PermissionDeniedError:
         return "This key, region or policy does not allow the request; see the message."
     if kind is NotFoundError:
