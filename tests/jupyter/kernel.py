@@ -91,7 +91,7 @@ class Kernel:
         timeout: float = 60,
         cell_ids: Sequence[str] | None = None,
     ) -> list[Ended]:
-        """Queue cells at once, as Run All does, and wait for all of them; with ``cell_ids`` as JupyterLab sends them."""
+        """Queue cells at once, as Run All does, and wait for all; with ``cell_ids`` as JupyterLab sends them."""
         started = time.monotonic()
         metadata = [{"cellId": each} for each in cell_ids] if cell_ids is not None else [None] * len(cells)
         ids = [self._ask(cell, about) for cell, about in zip(cells, metadata, strict=True)]

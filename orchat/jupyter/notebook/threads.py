@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from orchat.chat.history import pending_calls
+from orchat.chat.history import passed_over, pending_calls
 from orchat.chat.money import Cost, message_tokens
 from orchat.errors import ConfigurationError
 from orchat.messages import ChatMessage, ChatRole, ToolCall
@@ -147,7 +147,7 @@ class Thread:
                 break
             fitting.insert(0, each)
         systems = [each.system for each in (*earlier, turn) if each.system is not None]
-        said = [message for each in fitting for message in each.messages]
+        said = [message for each in fitting for message in passed_over(each.messages)]
         system = [ChatMessage.from_system(systems[-1])] if systems and systems[-1] else []
         return History((*system, *said), len(fitting), len(earlier) - len(fitting))
 

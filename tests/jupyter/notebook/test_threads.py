@@ -143,6 +143,8 @@ def test_a_turn_that_goes_on_stays_where_it_is() -> None:
     thread.keep(parked, [ChatMessage.from_user("a"), ChatMessage.from_assistant(tool_calls=[call]), waits])
     asked(thread, "b", 2, "b")
     assert thread.waiting == (parked, [call])
+    went = thread.history(CellTurn(Place("c", 3)), PLENTY).messages
+    assert went[2].tool_call_result.result == "This call did not run: nobody decided about it."  # type: ignore[union-attr]
     done = ChatMessage.from_tool("high", call)
     thread.keep(parked, [*parked.messages[:2], done, ChatMessage.from_assistant("High.")])
     assert thread.waiting is None
