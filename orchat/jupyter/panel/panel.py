@@ -29,7 +29,7 @@ from orchat.jupyter.panel.saving import Kept, from_entry, note_of, to_entry
 from orchat.jupyter.panel.turns import split_question, split_turns, transcript
 from orchat.jupyter.panel.uploads import Uploads
 from orchat.jupyter.running import CellError, in_kernel, pumping_comms, ticking
-from orchat.jupyter.view.channel import Channel
+from orchat.jupyter.view.channel import WIDGET_MIME_TYPE, Channel
 from orchat.jupyter.view.grants import GRANTS
 from orchat.jupyter.view.live import _shows_widgets
 from orchat.jupyter.view.questions import Questions
@@ -284,6 +284,7 @@ class ChatPanel:
             return
         if self._channel is None and _shows_widgets(self._shell):
             self._channel = Channel("panel", self._log, lambda content: errands.run(self, content))
+            self._log.set(widget=self._channel.bundle[WIDGET_MIME_TYPE]["model_id"])
             self._tell_where_soon()
         self._publish(update=False)
         self._shown = True

@@ -181,7 +181,7 @@ export async function render({ model, el, css }) {
     const last = state?.fields;
     const { fields } = next;
     state = next;
-    if (save && fields.saved && fields.saved !== last?.saved) save(fields.saved);
+    if (save && fields.saved && fields.saved !== last?.saved) save(fields.widget ?? "", fields.saved);
     if (fields.exported && fields.exported.n === exports && exported !== exports) {
       exported = exports;
       navigator.clipboard.writeText(fields.exported.text).then(() => say(STRINGS.copied), () => {});

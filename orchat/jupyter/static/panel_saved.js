@@ -9,17 +9,15 @@ const PLACE = Symbol.for("orchat panels");
 
 /**
  * @param {any} model The widget's.
- * @returns {((bundle: Record<string, string>) => void) | null} To be told of the newest transcript.
+ * @returns {((id: string, bundle: Record<string, string>) => void) | null} To be told of a widget's newest transcript.
  */
 export function keepReadable(model) {
   const notebook = model.widget_manager?.context?.model;
   if (typeof notebook?.toJSON !== "function" || !notebook.cells) return null;
-  const id = model.model_id ?? model.get?.("_model_id");
-  if (typeof id !== "string") return null;
   notebook[PLACE] ??= wrap(notebook);
   /** @type {Map<string, Record<string, string>>} */
   const panels = notebook[PLACE];
-  return (bundle) => panels.set(id, bundle);
+  return (id, bundle) => void panels.set(id, bundle);
 }
 
 /** @param {any} notebook */

@@ -12,7 +12,8 @@
  *   error: {title: string, text: string, hint: string}|null, readonly: {text: string, discard: boolean}|null,
  *   note: string, parameters: Parameters, system: string, chats: string[], chat: string, cost: string, where: string,
  *   grants: string[], cell: boolean, models?: {n: number, query: string, list: Model[], total: number, note: string},
- *   exported?: {n: number, text: string}, saved?: Record<string, string>|null}} Fields
+ *   exported?: {n: number, text: string}, saved?: Record<string, string>|null,
+ *   widget?: string}} Fields
  * @typedef {{fields: Fields, first: number, turns: Turn[]}} State
  * @typedef {{e: "panel", set: Partial<Fields>} | {e: "all", first: number, turns: Turn[]}
  *   | {e: "older", first: number, turns: Turn[]} | {e: "begin", turn: Turn} | {e: "drop", k: number}
