@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 from playwright.sync_api import Page
 
 from tests.browser.lab import ROOT, Lab, Notebook, Notebook7
+from tests.jupyter.kernel import OTHERS, ipykernel_folder
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -53,6 +57,30 @@ def _no_sessions_left(request: pytest.FixtureRequest, page: Page) -> Iterator[No
         request.getfixturevalue("front_end").end_sessions()
 
 
+def opened(page: Page, lab: Lab, name: str, *cells: str, ipykernel: str) -> Notebook:
+    """A notebook on a kernel of another version."""
+    kernel = f"ipykernel-{ipykernel}"
+    folder = lab.work.parent / "data" / "kernels" / kernel
+    folder.mkdir(parents=True, exist_ok=True)
+    spec = {
+        "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        "display_name": kernel,
+        "language": "python",
+        "env": {"PYTHONPATH": f"{ipykernel_folder(ipykernel)}:{ROOT}"},
+    }
+    (folder / "kernel.json").write_text(json.dumps(spec))
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(cell) for cell in cells],
+        metadata={"kernelspec": {"name": kernel, "display_name": kernel, "language": "python"}},
+    )
+    nbformat.write(notebook, lab.work / name)
+    return lab.show(page, lab.work / name)
+
+
+def address(lab: Lab, path: Path) -> str:
+    return f"http://127.0.0.1:{lab._port}/{lab.ADDRESS.format(path.name)}&token={lab._token}"
+
+
 def metadata(notebook: Notebook, cell: int) -> Any:
     """What a cell's metadata holds of ours, in the page."""
     return notebook.page.evaluate(
@@ -73,29 +101,279 @@ def is_dirty(notebook: Notebook) -> bool:
     return bool(notebook.page.evaluate("() => window.jupyterapp.shell.currentWidget.content.model.dirty"))
 
 
+def wait_until_idle(notebook: Notebook) -> None:
+    notebook.page.wait_for_function(
+        "() => window.jupyterapp.shell.currentWidget.sessionContext.session?.kernel?.status === 'idle'", timeout=60_000
+    )
+
+
+def restart(notebook: Notebook) -> None:
+    notebook.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+    wait_until_idle(notebook)
+
+
+def rewrite(notebook: Notebook, cell: int, source: str) -> None:
+    """Put other code into a cell."""
+    notebook.page.evaluate(
+        """([cell, source]) => window.jupyterapp.shell.currentWidget.content.model.cells.get(cell)
+            .sharedModel.setSource(source)""",
+        [cell, source],
+    )
+
+
 def printed(notebook: Notebook, cell: int) -> str:
     return "".join("".join(output["text"]) for output in notebook.outputs(cell) if output["output_type"] == "stream")
 
 
 def test_what_is_written_is_in_the_saved_notebook_and_comes_back(page: Page, front_end: Lab) -> None:
-    notebook = front_end.open(page, "written.ipynb", BRIDGE, SAVED, "print(here().metadata == STATE)")
+    notebook = front_end.open(page, "written.ipynb", BRIDGE, SAVED)
     notebook.run(0, 1)
     notebook.wait(1)
     assert printed(notebook, 1) == "open\n"
     assert wait_for_metadata(notebook, 1) == STATE
     assert notebook.save().cells[1].metadata["orchat"] == STATE
-    assert not is_dirty(notebook)
 
-    # A restarted kernel is told of it with the next run of the cell.
-    notebook.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
-    page.wait_for_function(
-        "() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'idle'", timeout=60_000
-    )
-    page.evaluate(
-        """() => window.jupyterapp.shell.currentWidget.content.model.cells.get(1).sharedModel.setSource(
-            "print(here().metadata == STATE, await bridge.hello(5))")"""
-    )
+    # A restarted kernel, and one of a notebook that is opened tomorrow, are told of it with the next run of the cell.
+    rewrite(notebook, 1, "print(here().metadata == STATE, await bridge.hello(5), bridge.path)")
+    restart(notebook)
     notebook.run(0, 1)
-    page.wait_for_timeout(500)
+    notebook.wait_for_text(1, "True open written.ipynb")
+    notebook.save()
+    front_end.end_sessions()
+    page.goto("about:blank")
+    notebook = front_end.show(page, notebook.path)
+    assert metadata(notebook, 1) == STATE
+    notebook.run(0, 1)
+    notebook.wait_for_text(1, "True open written.ipynb")
+
+
+def test_what_is_unchanged_does_not_make_a_notebook_changed(page: Page, front_end: Lab) -> None:
+    write = "bridge.write(here().id, STATE); bridge.flush(); await asyncio.sleep(0.5); print(bridge.status)"
+    again = "bridge.write(WHERE, dict(reversed(STATE.items()))); bridge.flush()"
+    later = (
+        f"async def later():\n    await asyncio.sleep(1.5)\n    {again}\n"
+        "WHERE = here().id\ntask = asyncio.create_task(later())"
+    )
+    notebook = front_end.open(page, "unchanged.ipynb", BRIDGE, write + "\n" + later)
+    notebook.run(0, 1)
+    notebook.wait_for_text(1, "open")
+    notebook.save()
+    assert not is_dirty(notebook)
+    page.evaluate(
+        """() => { window.changes = 0; const model = window.jupyterapp.shell.currentWidget.content.model;
+            model.contentChanged.connect(() => { window.changes += 1; });
+            window.heard = new Promise((resolve) => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel
+                .iopubMessage.connect((_, message) => {
+                    if (message.header.msg_type.startsWith('comm_')) resolve(message.content.data.op);
+                })); }"""
+    )
+    assert page.evaluate("() => window.heard") == "set"
+    page.wait_for_timeout(200)
+    assert page.evaluate("() => window.changes") == 0
+    assert not is_dirty(notebook)
+    assert metadata(notebook, 1) == STATE
+
+
+def test_a_newer_state_and_another_protocol_are_left_untouched(page: Page, front_end: Lab) -> None:
+    newer = {"format": "orchat", "version": 2, "future": True}
+    tell = "bridge.flush(); await asyncio.sleep(0.5); print(bridge.reason(here().id), bridge.status)"
+    other = "from orchat.jupyter.cell_metadata import pages; pages.PROTOCOL = 2; bridge.write(here().id, STATE); "
+    notebook = front_end.open(
+        page,
+        "newer.ipynb",
+        BRIDGE,
+        f"await bridge.hello(5); bridge.write(here().id, STATE); {tell}",
+        f"await bridge.hello(5); bridge.write(here().id, None); {tell}",
+        other + tell,
+    )
+    for cell in (1, 2):
+        page.evaluate(
+            """([cell, value]) => window.jupyterapp.shell.currentWidget.content.model.cells.get(cell)
+                .setMetadata('orchat', value)""",
+            [cell, newer],
+        )
+    notebook.run(0, 1, 2, 3)
+    notebook.wait(3)
+    assert [printed(notebook, cell) for cell in (1, 2, 3)] == ["newer open\n", "newer open\n", "protocol open\n"]
+    assert [metadata(notebook, cell) for cell in (1, 2, 3)] == [newer, newer, None]
+
+
+def test_a_copied_cell_is_a_fork_and_a_moved_one_stays_itself(page: Page, front_end: Lab) -> None:
+    notebook = front_end.open(page, "copied.ipynb", BRIDGE, SAVED)
+    notebook.run(0, 1)
+    assert wait_for_metadata(notebook, 1) == STATE
+    page.evaluate(
+        """async () => {
+            const {commands} = window.jupyterapp;
+            window.jupyterapp.shell.currentWidget.content.activeCellIndex = 1;
+            await commands.execute('notebook:copy-cell');
+            await commands.execute('notebook:paste-cell-below');
+            window.jupyterapp.shell.currentWidget.content.activeCellIndex = 1;
+            await commands.execute('notebook:move-cell-up');
+        }"""
+    )
+    saved = notebook.save()
+    moved, copied = saved.cells[0], saved.cells[2]
+    assert moved.metadata["orchat"] == copied.metadata["orchat"] == STATE
+    assert moved.id != copied.id
+    # What is written into one of them does not reach the other.
+    rewrite(notebook, 2, "bridge.write(here().id, {'version': 1, 'fork': True}); bridge.flush(); print('forked')")
+    notebook.run(2)
+    notebook.wait_for_text(2, "forked")
+    page.wait_for_function(
+        "() => window.jupyterapp.shell.currentWidget.content.model.cells.get(2).getMetadata('orchat').fork"
+    )
+    assert metadata(notebook, 0) == STATE
+
+
+def test_two_pages_of_one_notebook_hold_the_same(page: Page, front_end: Lab) -> None:
+    notebook = front_end.open(page, "two.ipynb", BRIDGE, SAVED)
+    other_page = page.context.new_page()
+    try:
+        other = front_end.show(other_page, notebook.path)
+        notebook.run(0, 1)
+        for each in (notebook, other):
+            assert wait_for_metadata(each, 1) == STATE
+        rewrite(other, 1, "bridge.write(here().id, {**STATE, 'second': 2}); bridge.flush(); print('again')")
+        other.run(1)
+        for each in (notebook, other):
+            each.page.wait_for_function(
+                "() => window.jupyterapp.shell.currentWidget.content.model.cells.get(1).getMetadata('orchat').second"
+            )
+    finally:
+        other_page.close()
+
+
+def test_restoring_reads_the_cells_of_the_page_saved_or_not(page: Page, front_end: Lab) -> None:
+    shown = {"text/markdown": "It is *high*.", "text/plain": "It is high.", MIME: {"turn": {"thread": "notebook"}}}
+    read = (
+        "cells = await bridge.cells(5)\nprint([c['type'] for c in cells], cells[2]['metadata'] == STATE)\n"
+        "print([o['data'] for c in cells for o in c['outputs']] == [SHOWN], cells[1]['source'] == '# unsaved')\n"
+        "print(await bridge.get(cells[2]['id'], 5) == STATE, await bridge.get('gone', 1))"
+    )
+    display = f"SHOWN = {shown!r}\nget_ipython().display_pub.publish(SHOWN); print('x'); {SAVED}"
+    notebook = front_end.open(page, "cells.ipynb", BRIDGE, "", display, read)
+    notebook.run(0, 2)
+    wait_for_metadata(notebook, 2)
+    rewrite(notebook, 1, "# unsaved")
+    notebook.run(3)
+    notebook.wait(3)
+    assert printed(notebook, 3) == "['code', 'code', 'code', 'code'] True\nTrue True\nTrue None\n"
+
+
+def test_code_goes_to_a_new_cell_that_is_not_run(page: Page, front_end: Lab) -> None:
+    insert = "await bridge.hello(5); bridge.insert_cell(here().id, 'print(6 * 7)  # <b>'); await asyncio.sleep(0.5)"
+    notebook = front_end.open(page, "insert.ipynb", BRIDGE, insert, "last = True")
+    notebook.run(0, 1)
     notebook.wait(1)
-    assert printed(notebook, 1) == "True open\n"
+    cells = notebook.save().cells
+    assert [cell.source for cell in cells[2:]] == ["print(6 * 7)  # <b>", "last = True"]
+    assert cells[2].outputs == []
+    assert cells[2].execution_count is None
+
+
+BUNDLE = {"text/markdown": "The *whole* answer.", "text/plain": "The whole answer.", MIME: {"model": "some/model"}}
+STREAMED = f"""\
+import os
+async def answer():
+    publish = get_ipython().display_pub.publish
+    live = {{"transient": {{"display_id": "d-1"}}, "metadata": {{"orchat": {{"live": "d-1"}}}}}}
+    publish({{"text/markdown": "The *first half*"}}, **live)
+    while not os.path.exists("go"):
+        await asyncio.sleep(0.05)
+    publish({BUNDLE!r}, update=True, transient={{"display_id": "d-1"}})
+    bridge.set_output(here(), {BUNDLE!r}, display_id="d-1")
+    bridge.write(here().id, STATE)
+    bridge.flush()
+async with ticking():
+    await answer()
+"""
+
+
+@pytest.mark.parametrize("saved", ["saved while it streamed", "never saved", "saved with an older answer"])
+def test_a_page_reloaded_while_a_cell_runs_ends_with_the_right_output(page: Page, front_end: Lab, saved: str) -> None:
+    setup = BRIDGE + "from orchat.jupyter.running import ticking"
+    go = front_end.work / "go"
+    go.unlink(missing_ok=True)
+    notebook = front_end.open(page, f"reloaded-{saved.replace(' ', '-')}.ipynb", setup, STREAMED, "print('after')")
+    if saved == "saved with an older answer":
+        content = nbformat.read(notebook.path, 4)
+        old = {**BUNDLE, "text/markdown": "An older answer."}
+        content.cells[1].outputs = [nbformat.v4.new_output("display_data", old)]
+        content.cells[1].execution_count = 2
+        nbformat.write(content, notebook.path)
+        notebook = front_end.show(page, notebook.path)
+    notebook.run(0, 1)
+    notebook.wait_for_text(1, "first half")
+    if saved == "saved while it streamed":
+        notebook.save()
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.goto("about:blank")
+    page.goto(address(front_end, notebook.path))
+    page.wait_for_function(
+        """() => {
+            const panel = window.jupyterapp?.shell?.currentWidget;
+            return panel?.content?.model?.cells?.length === 3
+                && panel.sessionContext?.session?.kernel?.connectionStatus === 'connected';
+        }""",
+        timeout=60_000,
+    )
+    assert ("first half" in notebook.text(1)) == (saved == "saved while it streamed")
+    go.touch()
+    notebook.wait_for_text(1, "whole")
+    assert wait_for_metadata(notebook, 1) == STATE
+    wait_until_idle(notebook)
+    page.wait_for_timeout(300)
+    (output,) = notebook.save().cells[1].outputs
+    assert output.data == BUNDLE
+    assert output.metadata == {}
+    assert nbformat.read(notebook.path, 4).cells[1].execution_count == 2
+
+
+def test_an_output_that_was_seen_or_taken_away_is_not_set_again(page: Page, front_end: Lab) -> None:
+    setup = BRIDGE + "from orchat.jupyter.running import ticking"
+    go = front_end.work / "go"
+    go.touch()
+    notebook = front_end.open(page, "seen.ipynb", setup, STREAMED, STREAMED)
+    notebook.run(0, 1)
+    wait_for_metadata(notebook, 1)
+    assert [output["data"] for output in notebook.outputs(1)] == [BUNDLE]
+    go.unlink()
+    notebook.run(2)
+    notebook.wait_for_text(2, "first half")
+    page.evaluate("() => window.jupyterapp.shell.currentWidget.content.model.cells.get(2).outputs.clear()")
+    go.touch()
+    wait_for_metadata(notebook, 2)
+    page.wait_for_timeout(500)
+    assert notebook.outputs(2) == []
+
+
+def test_a_notebook_without_the_extension_works_and_is_told(
+    page: Page, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    for server in _served(Lab, tmp_path_factory, extended=False):
+        code = f"{SAVED}; bridge.flush(); print(bridge.hint()); display({BUNDLE!r}, raw=True)"
+        notebook = server.open(page, "without.ipynb", BRIDGE, code)
+        notebook.run(0, 1)
+        notebook.wait(1)
+        assert printed(notebook, 1).startswith("absent\nThis page has no orchat extension")
+        assert notebook.page.locator(".jp-RenderedMarkdown em", has_text="whole").count() == 1
+        assert notebook.save().cells[1].outputs[-1].data == BUNDLE
+        server.end_sessions()
+
+
+KERNELS = [version for version in OTHERS if version in ("7.3.0", "7.1.0", "6.31.0")]
+
+
+@pytest.mark.parametrize("ipykernel", KERNELS)
+def test_other_kernels_write_while_a_cell_runs(page: Page, front_end: Lab, ipykernel: str) -> None:
+    code = (
+        "from orchat.jupyter.running import ticking, pumping_comms\nasync with ticking(), pumping_comms():\n"
+        "    bridge.write(here().id, STATE)\n    await asyncio.sleep(2.5)\n    print(bridge.status)"
+    )
+    notebook = opened(page, front_end, f"kernel-{ipykernel}.ipynb", BRIDGE, code, ipykernel=ipykernel)
+    notebook.run(0, 1)
+    wait_for_metadata(notebook, 1)
+    assert notebook.running(1)
+    notebook.wait(1)
+    assert printed(notebook, 1) == "open\n"

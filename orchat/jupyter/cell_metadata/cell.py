@@ -30,7 +30,7 @@ class Cell:
     run
         The identifier of the request that this run answers.
     execution
-        The number of the run.
+        The number of the run, as it stands in brackets beside the cell; None where there is none.
     """
 
     id: str | None = None
@@ -51,10 +51,11 @@ def current_cell(shell: InteractiveShell) -> Cell:
     --------
     >>> from types import SimpleNamespace
     >>> request = {"header": {"msg_id": "m-1"}, "metadata": {"cellId": "a1", "orchat": {"version": 1}}}
-    >>> current_cell(SimpleNamespace(get_parent=lambda: request, execution_count=3))
-    Cell(id='a1', metadata={'version': 1}, run='m-1', execution=3)
-    >>> current_cell(SimpleNamespace(execution_count=3))
-    Cell(id=None, metadata={}, run=None, execution=3)
+    >>> history = SimpleNamespace(input_hist_parsed=["", "first()", "second()"])
+    >>> current_cell(SimpleNamespace(get_parent=lambda: request, history_manager=history))
+    Cell(id='a1', metadata={'version': 1}, run='m-1', execution=2)
+    >>> current_cell(SimpleNamespace())
+    Cell(id=None, metadata={}, run=None, execution=None)
     """
     parent = shell.get_parent() if hasattr(shell, "get_parent") else None
     told, header = _mapping(parent, "metadata"), _mapping(parent, "header")
@@ -62,7 +63,7 @@ def current_cell(shell: InteractiveShell) -> Cell:
         _text(told.get("cellId")),
         _mapping(told, KEY),
         _text(header.get("msg_id")),
-        getattr(shell, "execution_count", None),
+        _number(shell),
     )
 
 
@@ -73,3 +74,9 @@ def _mapping(value: object, name: str) -> Mapping[str, Any]:
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
+
+
+def _number(shell: InteractiveShell) -> int | None:
+    """Return the number of the running cell; the shell's own counter is already at the next one in some versions."""
+    inputs = getattr(getattr(shell, "history_manager", None), "input_hist_parsed", None)
+    return len(inputs) - 1 if isinstance(inputs, list) and len(inputs) > 1 else None
