@@ -84,6 +84,12 @@ def _count(value: Any) -> int:
     return count
 
 
+def _some(value: Any) -> int:
+    if (count := _count(value)) == 0:
+        raise ValueError("a whole number, 1 or more")
+    return count
+
+
 def _usd(value: Any) -> Decimal:
     try:
         amount = Decimal(str(value).removeprefix("$"))
@@ -105,7 +111,7 @@ SETTINGS: Mapping[str, Setting] = {
     "base_url": Setting(BASE_URL_VARIABLE, DEFAULT_BASE_URL, _text, "where the API is"),
     "aliases": Setting("", {}, _names, "short names of models"),
     "max_cost": Setting("ORCHAT_MAX_COST", None, _usd, "USD that this session may spend, by list prices; 0 for free"),
-    "max_tokens": Setting("ORCHAT_MAX_TOKENS", None, _count, "where an answer ends, unless a cell says otherwise"),
+    "max_tokens": Setting("ORCHAT_MAX_TOKENS", None, _some, "where an answer ends, unless a cell says otherwise"),
     "zdr": Setting("ORCHAT_ZDR", None, _flag, "whether to use only providers that keep nothing (OpenRouter)"),
     "data_collection": Setting(
         "ORCHAT_DATA_COLLECTION", None, _one_of("allow", "deny"), "may providers learn from prompts? (OpenRouter)"

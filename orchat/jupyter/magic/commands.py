@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Callable, Coroutine, Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from IPython.core.error import UsageError
 
 from orchat._version import __version__
 from orchat.configuration import SETTINGS, configure, in_force, setting
-from orchat.errors import ConfigurationError, OrchatError
+from orchat.errors import ConfigurationError, OrchatError, redact
 from orchat.jupyter.magic.answering import Answering
 from orchat.jupyter.magic.options import MAGIC, manual, near, parse
 from orchat.jupyter.output.caption import line, printable
@@ -96,10 +97,13 @@ def _models(session: Session, words: Sequence[str]) -> str:
 
 
 def _cost(session: Session, words: Sequence[str]) -> str:
+    from orchat.chat.money import Cost
     from orchat.connect import spending
 
     budget = spending()
-    left = "" if budget.left is None else f", {max(budget.left, 0)} USD of {budget.limit} are left"
+    left = ""
+    if budget.left is not None and budget.limit is not None:
+        left = f", {Cost(max(budget.left, Decimal(0)))} of {Cost(budget.limit)} are left"
     lines = [f"this session: {budget.spent}{left}"]
     lines += [f"  {thread.name}: {thread.cost}, {_turns(thread)}" for thread in session.threads]
     return "\n".join(lines)
@@ -184,7 +188,7 @@ def _alias(session: Session, words: Sequence[str]) -> str:
 
 def _params(session: Session, words: Sequence[str]) -> str:
     rows = [(name, *in_force(name)) for name in SETTINGS]
-    cells = [(name, "" if value is None else str(value), source) for name, value, source in rows]
+    cells = [(name, "" if value is None else redact(str(value)), source) for name, value, source in rows]
     first, second, _ = (max(map(len, column)) for column in zip(*cells, strict=True))
     lines = [f"{name.ljust(first)}  {value.ljust(second)}  {source}".rstrip() for name, value, source in cells]
     return "\n".join([*lines, "Change one with %config OpenRouterMagics.NAME = VALUE, for this session."])

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, needs_local_scope, no_var_expand
+from traitlets import TraitError
 
 from orchat.jupyter import sink
 from orchat.jupyter.magic import commands
@@ -22,7 +23,7 @@ from orchat.jupyter.magic.answering import Answering
 from orchat.jupyter.magic.asking import Request, dry_run
 from orchat.jupyter.magic.options import MAGIC, manual, parse
 from orchat.jupyter.magic.session import Session
-from orchat.jupyter.magic.traits import Configured, forget
+from orchat.jupyter.magic.traits import FILE, Configured, forget
 from orchat.jupyter.magic.words import split_prompt
 from orchat.jupyter.running import CellError, await_cells, run_in_private_loop, ticking
 
@@ -152,7 +153,11 @@ keep_as_typed.has_side_effects = True  # type: ignore[attr-defined]
 def register(shell: InteractiveShell) -> None:
     """Make the magics known to IPython; a second time changes nothing."""
     unregister(shell)
-    magics = OpenRouterMagics(shell)
+    try:
+        magics = OpenRouterMagics(shell)
+    except TraitError as error:  # a limit that is misspelt is none: nothing is asked before it is mended
+        forget()
+        raise CellError(f"{FILE}: {error}") from None
     shell.register_magics(magics)
     shell.input_transformers_cleanup.insert(0, keep_as_typed)
     shell.input_transformers_post.append(await_cells(shell, MAGIC))
@@ -169,7 +174,7 @@ def unregister(shell: InteractiveShell) -> None:
     for kind in ("cell", "line"):
         del shell.magics_manager.magics[kind][MAGIC]
     sink.unregister(shell)
-    forget()
+    forget(magics, shell.config)
     shell.input_transformers_cleanup.remove(keep_as_typed)
     shell.input_transformers_post[:] = [
         step for step in shell.input_transformers_post if not isinstance(step, await_cells)

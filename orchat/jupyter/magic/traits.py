@@ -13,7 +13,7 @@ from orchat.configuration import SETTINGS, configure
 from orchat.errors import ConfigurationError
 
 SECTION = "OpenRouterMagics"
-_FILE = "ipython_config.py"
+FILE = "ipython_config.py"
 
 
 class Configured(Configurable):
@@ -31,7 +31,7 @@ class Configured(Configurable):
     privacy = traitlets.Unicode(None, allow_none=True, help=SETTINGS["privacy"].help).tag(config=True)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._source = _FILE
+        self._source = FILE
         super().__init__(*args, **kwargs)
         self._source = "%config"
 
@@ -44,8 +44,19 @@ class Configured(Configurable):
         return proposal.value
 
 
-def forget() -> None:
-    """Leave every setting to the environment again."""
+def forget(configured: Configured | None = None, config: Config | None = None) -> None:
+    """Leave every setting to the environment again.
+
+    Parameters
+    ----------
+    configured
+        Who held them.
+    config
+        The shell's: ``%config`` puts even what was refused there, and it must not come back with the next load.
+    """
+    section = {} if config is None else config.get(SECTION, {})
+    for name in [name for name in section if section[name] != getattr(configured, name, None)]:
+        del section[name]
     for name in SETTINGS:
         configure(name, None)
 
@@ -68,14 +79,14 @@ def read_files(folders: list[str] | None = None) -> None:
 
     for folder in reversed(_folders() if folders is None else folders):
         try:
-            found = PyFileConfigLoader(_FILE, path=folder).load_config()
+            found = PyFileConfigLoader(FILE, path=folder).load_config()
             Configured(config=Config({"Configured": found.get(SECTION, {})}))
         except ConfigFileNotFound:
             continue
         except traitlets.TraitError as error:
-            raise ConfigurationError(f"{Path(folder, _FILE)}: {error}") from None
+            raise ConfigurationError(f"{Path(folder, FILE)}: {error}") from None
         except Exception as error:  # noqa: BLE001 - the file is anybody's code
-            raise ConfigurationError(f"{Path(folder, _FILE)} cannot be run: {type(error).__name__}: {error}") from None
+            raise ConfigurationError(f"{Path(folder, FILE)} cannot be run: {type(error).__name__}: {error}") from None
 
 
 def _folders() -> list[str]:
