@@ -10,6 +10,7 @@ from typing import Any
 
 import nbformat
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from tests.browser.lab import ROOT, Lab, Notebook, Notebook7
@@ -377,3 +378,124 @@ def test_other_kernels_write_while_a_cell_runs(page: Page, front_end: Lab, ipyke
     assert notebook.running(1)
     notebook.wait(1)
     assert printed(notebook, 1) == "open\n"
+
+
+KEPT = {
+    "format": "orchat",
+    "version": 1,
+    "requested": "some/model",
+    "model": "some/model-2",
+    "provider": "<img src=x onerror=fetch('/evil')>",
+    "usage": {"prompt_tokens": 12, "completion_tokens": 3, "prompt_tokens_details": {"cached_tokens": 0}},
+    "cost": 0.00123,
+    "seconds": 2.1,
+}
+RICH = (
+    "# Tides\n\nThe *Humber* has `tides`, see [here](https://example.org/a) and $x^2$.\n\n"
+    "```python\ndef f(x):\n    return x  # one\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n*some/model-2 · $0.00123*"
+)
+
+
+def saved_notebook(lab: Lab, name: str, *bundles: dict[str, Any]) -> Path:
+    """A notebook of outputs that were saved some time ago."""
+    cells = [
+        nbformat.v4.new_code_cell("%%openrouter\nHow high?", outputs=[nbformat.v4.new_output("display_data", bundle)])
+        for bundle in bundles
+    ]
+    path = lab.work / name
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    return path
+
+
+def reopen(page: Page, lab: Lab, path: Path) -> Notebook:
+    """Open it without a kernel."""
+    page.goto(address(lab, path))
+    page.wait_for_function("() => window.jupyterapp?.shell?.currentWidget?.content?.widgets?.length", timeout=60_000)
+    page.locator(".jp-Dialog button", has_text="No Kernel").click()
+    return Notebook(page, path)
+
+
+def test_a_reopened_notebook_is_readable_without_a_kernel(page: Page, front_end: Lab) -> None:
+    bundle = {"text/markdown": RICH, "text/plain": "plain", MIME: KEPT}
+    notebook = reopen(page, front_end, saved_notebook(front_end, "reopened.ipynb", bundle))
+    notebook.wait_for_text(0, "Tides")
+    answer = page.locator(".jp-OutputArea-output.orchat-saved, .jp-OutputArea-output .orchat-saved").first
+    markdown = answer.locator(".jp-RenderedMarkdown")
+    assert markdown.locator("h1, em, table, a[href='https://example.org/a'], pre code").count() >= 5
+    markdown.locator("pre .cm-keyword, pre [class*='ͼ'], pre span").first.wait_for()
+    markdown.locator("mjx-container, .MathJax").first.wait_for(timeout=15_000)
+    details = answer.locator("details")
+    assert details.get_attribute("open") is None
+    details.locator("summary").click()
+    figures = details.inner_text()
+    for words in ("some/model-2", "completion tokens 3 · prompt tokens 12", "0.00123", "<img src=x onerror"):
+        assert words in figures
+    assert details.locator("img").count() == 0
+    assert "Error" not in notebook.text(0)
+    assert not Axe().run(page, context=".orchat-saved").response["violations"]
+    page.screenshot(path=str(front_end.work.parent / "reopened.png"))
+
+
+DRAWN = '<img src="data:image/png;base64,AA==" alt="Image">'
+HOSTILE = [
+    "![x](http://127.0.0.1:9/evil.png)",
+    "<img src='http://127.0.0.1:9/evil.png'>",
+    "<img src=x onerror='window.evil = 1'>",
+    "<script>window.evil = 1</script>",
+    "<picture><source srcset='http://127.0.0.1:9/evil.png'><img src='data:image/png;base64,AA=='></picture>",
+    "<img src='data:image/png;base64,AA==' srcset='http://127.0.0.1:9/evil.png 2x'>",
+    "<video poster='http://127.0.0.1:9/evil.png'></video><audio src='http://127.0.0.1:9/evil.mp3'></audio>",
+    "<svg onload='window.evil = 1'><image href='http://127.0.0.1:9/evil.png'/></svg>",
+    "<div style='background: url(http://127.0.0.1:9/evil.png)'>x</div>",
+    "<div style='background: \\75rl(http://127.0.0.1:9/evil.png)'>x</div>",
+    "<style>body { background: url(http://127.0.0.1:9/evil.png) }</style>",
+    "<link rel=stylesheet href='http://127.0.0.1:9/evil.css'><iframe src='http://127.0.0.1:9/evil'></iframe>",
+    "<table background='http://127.0.0.1:9/evil.png'><tr><td>x</td></tr></table>",
+    "<input type=image src='http://127.0.0.1:9/evil.png'><object data='http://127.0.0.1:9/evil'></object>",
+    "[x](javascript:window.evil=1) <a href='javascript:window.evil=1'>y</a>",
+    "<form action='http://127.0.0.1:9/evil'><button autofocus onfocus='window.evil = 1'>x</button></form>",
+    "<template><img src='http://127.0.0.1:9/evil.png'></template><noscript><img src='http://127.0.0.1:9/evil'></noscript>",
+    "<math><mtext><table><mglyph><style><img src='http://127.0.0.1:9/evil.png' onerror='window.evil = 1'>",
+    "```mermaid\nflowchart LR\n a[<img src='http://127.0.0.1:9/evil.png'>]\n```",
+]
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+def test_a_hostile_saved_answer_runs_and_fetches_nothing(page: Page, front_end: Lab, trusted: bool) -> None:
+    bundles = [
+        {"text/markdown": text, "text/plain": text, MIME: {"model": text, "provider": text, "usage": {text: text}}}
+        for text in HOSTILE
+    ]
+    broken = [
+        {"text/plain": "plain only", MIME: {"model": "m"}},
+        {"text/markdown": "*with* odd extras", MIME: ["<img src=x onerror='window.evil = 1'>"]},
+        {"text/markdown": "*with* no extras", MIME: {}},
+        {MIME: {"__proto__": {"model": "x"}, "model": {"toString": "x"}}},
+    ]
+    fetched: list[str] = []
+    page.on("request", lambda request: fetched.append(request.url) if "evil" in request.url else None)
+    path = saved_notebook(front_end, f"hostile-{trusted}.ipynb", *bundles, *broken)
+    notebook = reopen(page, front_end, path)
+    if trusted:
+        page.evaluate(
+            """() => { const panel = window.jupyterapp.shell.currentWidget;
+                for (const cell of panel.content.model.cells) cell.trusted = true; }"""
+        )
+    page.wait_for_timeout(500)
+    for cell in range(len(bundles) + len(broken)):
+        page.evaluate("(cell) => window.jupyterapp.shell.currentWidget.content.scrollToItem(cell)", cell)
+    page.wait_for_timeout(1500)
+    last = len(bundles)
+    assert [notebook.text(last + at).split("\n")[0].strip() for at in range(3)] == [
+        "plain only",
+        "with odd extras",
+        "with no extras",
+    ]
+    assert "holds no text" in notebook.text(last + 3)
+    assert page.locator(".orchat-saved").count() >= len(HOSTILE)
+    loading = page.locator(".orchat-saved").locator("img, script, svg, iframe, object, video, audio, style, link").all()
+    assert {each.evaluate("(node) => node.outerHTML") for each in loading} <= {DRAWN}
+    for link in page.locator(".orchat-saved a").all():
+        assert not (link.get_attribute("href") or "").lower().startswith("javascript")
+    assert page.evaluate("() => window.evil") is None
+    assert fetched == []

@@ -63,6 +63,16 @@ function withoutImages(html) {
 }
 
 /**
+ * Take the word apart by which JupyterLab draws what a fence holds, and loads what that names, before it sanitizes.
+ *
+ * @param {string} markdown
+ * @returns {string}
+ */
+function withoutDrawings(markdown) {
+  return markdown.replace(/(?:`{3,}|~{3,})[^\n]*/g, (fence) => fence.replace(/(mer)(maid)/gi, "$1\u200b$2"));
+}
+
+/**
  * @param {any} sanitizer JupyterLab's
  * @returns {object} one that takes images out besides
  */
@@ -161,7 +171,8 @@ export function createRendererExtension({ id, rendermime, widgets }) {
     async rendered(markdown) {
       const sanitizer = guarded(this.options.sanitizer);
       const widget = markdownRendererFactory.createRenderer({ ...this.options, sanitizer, mimeType: "text/markdown" });
-      await widget.renderModel(new MimeModel({ data: { "text/markdown": markdown }, trusted: false }));
+      const data = { "text/markdown": withoutDrawings(markdown) };
+      await widget.renderModel(new MimeModel({ data, trusted: false }));
       return widget;
     }
   }
