@@ -25,13 +25,13 @@ const ROWS = [
 ];
 
 const STYLE = `
-.orchat-saved details { padding: 0 var(--jp-rendermime-table-cell-padding, 4px) 4px; }
-.orchat-saved summary { cursor: pointer; width: fit-content; }
-.orchat-saved details, .orchat-saved dl { font-size: var(--jp-ui-font-size0, 11px); }
-.orchat-saved details { color: var(--jp-ui-font-color1, inherit); }
-.orchat-saved dl { display: grid; grid-template-columns: max-content 1fr; gap: 2px 12px; margin: 4px 0 0; }
-.orchat-saved dt { font-weight: 600; }
-.orchat-saved dd { margin: 0; overflow-wrap: anywhere; font-family: var(--jp-code-font-family, monospace); }
+.orchat-saved details { padding: 0 0 4px; color: var(--jp-ui-font-color1, inherit); }
+.orchat-saved summary { cursor: pointer; width: fit-content; font-size: var(--jp-ui-font-size1, 13px); }
+.orchat-saved details dl { display: grid; grid-template-columns: max-content 1fr; gap: 2px 12px; margin: 4px 0 0; }
+.orchat-saved details :is(dt, dd) { float: none; width: auto; margin: 0; padding: 0; line-height: 1.4; }
+.orchat-saved details :is(dt, dd) { font-size: var(--jp-ui-font-size1, 13px); }
+.orchat-saved details dt { font-weight: 600; white-space: nowrap; }
+.orchat-saved details dd { overflow-wrap: anywhere; font-family: var(--jp-code-font-family, monospace); }
 .orchat-saved pre { white-space: pre-wrap; overflow-wrap: anywhere; }
 `;
 
