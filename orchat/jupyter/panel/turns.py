@@ -145,7 +145,7 @@ def _chunks(messages: Iterable[ChatMessage]) -> Iterator[StreamingChunk]:
             yield StreamingChunk("", {"extras": {"annotations": notes}})
 
 
-def transcript(messages: Iterable[ChatMessage], error: str = "") -> tuple[str, str]:
+def transcript(messages: Iterable[ChatMessage], note: str = "") -> tuple[str, str]:
     """Return a conversation as safe Markdown and as plain text, for outputs that are read without a kernel.
 
     Examples
@@ -178,10 +178,10 @@ def transcript(messages: Iterable[ChatMessage], error: str = "") -> tuple[str, s
         markdown.insert(0, rich)
         plain.insert(0, bare)
     if left:
-        note = f"({left} earlier turns are not shown here.)"
-        markdown.insert(0, f"*{note}*")
-        plain.insert(0, note)
-    if error:
-        markdown.append(f"*{escape_markdown(error)}*")
-        plain.append(error)
+        earlier = f"({left} earlier turns are not shown here.)"
+        markdown.insert(0, f"*{earlier}*")
+        plain.insert(0, earlier)
+    if note:
+        markdown.append(f"*{escape_markdown(note)}*")
+        plain.append(note)
     return "\n\n".join(markdown), "\n\n".join(plain)

@@ -199,6 +199,7 @@ export async function render({ model, el, css }) {
     const some = state.turns.length > 0;
     const busy = fields.running || Boolean(fields.readonly);
     acts.hidden = !some || busy;
+    again.hidden = other.hidden = Boolean(fields.error);
     if (fields === painted) return;
     node.style.setProperty("--orchat-height", fields.height);
     setText(pick, fields.model);

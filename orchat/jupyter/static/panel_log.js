@@ -69,6 +69,7 @@ export function createTurns({ rendermime, send, forms, say }) {
       near.unobserve(node);
       if (answer) return;
       answer = createTurn({ rendermime, send: (message) => send({ ...message, k }), forms, log });
+      answer.node.setAttribute("aria-label", `${STRINGS.answer}: ${q.text.slice(0, 80)}`);
       node.append(answer.node);
       answer.update(turn.s);
     };

@@ -1,0 +1,169 @@
+"""The chats of a panel: which one is shown, what may be set of it, and what is kept of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from orchat.chat import state
+from orchat.chat.money import Cost
+from orchat.configuration import model_named
+from orchat.errors import ConfigurationError
+from orchat.jupyter.output.caption import line
+from orchat.jupyter.panel.picking import parameters_of, with_parameters
+from orchat.jupyter.panel.saving import Kept
+from orchat.messages import ChatMessage, ChatRole
+from orchat.tools.toolset import flatten
+
+if TYPE_CHECKING:
+    from orchat.chat import Chat
+    from orchat.tools import Tool
+
+FIRST = "chat"
+
+
+class Conversations:
+    """Named chats that share tools, policy and budget, which the code set.
+
+    Parameters
+    ----------
+    first
+        The chat that the code made; new ones begin as it does.
+
+    Examples
+    --------
+    >>> from orchat.chat import Chat
+    >>> chats = Conversations(Chat(None, "Be brief."))
+    >>> chats.begin().name, chats.names, [message.text for message in chats.shown.messages]
+    ('chat 2', ['chat', 'chat 2'], ['Be brief.'])
+    """
+
+    def __init__(self, first: Chat) -> None:
+        self._blank = first.fork()
+        self._blank.reset()
+        self.current = line(first.name or "", 60) or FIRST
+        self._chats = {self.current: first}
+        self._restored = False
+
+    @property
+    def shown(self) -> Chat:
+        """The one that is shown."""
+        return self._chats[self.current]
+
+    @property
+    def names(self) -> list[str]:
+        """Their names."""
+        return list(self._chats)
+
+    @property
+    def model(self) -> str:
+        """Who is asked in the one that is shown."""
+        return self.shown.model or model_named(None)
+
+    @property
+    def tools(self) -> dict[str, Tool]:
+        """The tools of the one that is shown, by name."""
+        chat = self.shown
+        generator = chat._generator  # as it is: asking for one would connect
+        return {
+            tool.name: tool
+            for tool in flatten(generator.tools if chat.tools is None and generator is not None else chat.tools)
+        }
+
+    def facts(self) -> dict[str, Any]:
+        """Return what a page shows of them."""
+        chat = self.shown
+        return {
+            "model": line(self.model, 200),
+            "parameters": parameters_of(chat.generation_kwargs),
+            "system": (chat.messages[0].text or "") if _has_system(chat) else "",
+            "chats": self.names,
+            "chat": self.current,
+            "cost": str(sum((each.cost for each in self._chats.values()), Cost())),
+        }
+
+    # -- what people choose -------------------------------------------------------------------------------------
+
+    def begin(self, name: str | None = None) -> Chat:
+        """Begin another one, and show it; a name that is taken or missing is made."""
+        number = len(self._chats) + 1
+        while not name or name in self._chats:
+            name, number = f"{FIRST} {number}", number + 1
+        self._chats[name] = self._blank.fork(name)
+        self.current = name
+        return self.shown
+
+    def switch(self, name: str) -> None:
+        """Show another one.
+
+        Raises
+        ------
+        ConfigurationError
+            There is none of that name (a ValueError).
+        """
+        if name not in self._chats:
+            raise ConfigurationError(f"There is no chat {name!r:.80}.", hint=f"There are {', '.join(self._chats)}.")
+        self.current = name
+
+    def pick(self, model: str) -> None:
+        """Ask another model from now on; an empty name stands for the usual one."""
+        self.shown.model = model_named(model) if model else None
+
+    def set_parameters(self, wanted: Mapping[str, Any]) -> None:
+        """Set what `orchat.jupyter.panel.picking.with_parameters` knows."""
+        self.shown.generation_kwargs = with_parameters(self.shown.generation_kwargs, wanted)
+
+    def set_system(self, text: str) -> None:
+        """Set the system message; an empty one is none."""
+        chat = self.shown
+        said = chat.messages[1:] if _has_system(chat) else chat.messages
+        chat.messages = [ChatMessage.from_system(text), *said] if text.strip() else said
+
+    # -- keeping ------------------------------------------------------------------------------------------------
+
+    def restore(self, kept: Kept) -> None:
+        """Go on with what was kept: it sets words, models and parameters, everything else stays as the code said."""
+        given, self._chats = self.shown, {}
+        for name, saved in kept.chats.items():
+            chat = given if name == kept.current else self._blank.fork(name)
+            chat.messages = saved.messages
+            if saved.model:
+                chat.model = saved.model
+            chat.generation_kwargs = {**chat.generation_kwargs, **saved.parameters}
+            self._chats[name] = chat
+        self.current, self._restored = kept.current, True
+
+    def kept(self, messages_of: Callable[[Chat], list[ChatMessage]]) -> tuple[Kept, list[str]]:
+        """Return what is to be kept, and the secrets that must not be in it.
+
+        Parameters
+        ----------
+        messages_of
+            Gives a chat's messages as they stand, also while a turn goes on.
+        """
+        chats, secrets = {}, []
+        for name, chat in self._chats.items():
+            # What the code says it says again when the cell is run again.
+            usual = self._blank.generation_kwargs
+            own = {key: value for key, value in chat.generation_kwargs.items() if usual.get(key) != value}
+            model = chat.model if chat.model != self._blank.model else None
+            chats[name] = state.Saved(messages_of(chat), None, model, own)
+            secrets += state.secrets_of(chat._generator)
+        return Kept(chats, self.current), secrets
+
+    def tell_what_is_gone(self) -> None:
+        """Tell the model once, with the first question after a restart, what it cannot count on any more."""
+        if not self._restored:
+            return
+        self._restored = False
+        used = {call.tool_name for message in self.shown.messages for call in message.tool_calls}
+        if not used:
+            return
+        words = "This conversation goes on in another run: what earlier tool calls left in memory may be gone."
+        if gone := sorted(used - set(self.tools)):
+            words += f" These tools are not there any more: {', '.join(gone)}."
+        self.shown.messages = [*self.shown.messages, ChatMessage.from_system(words)]
+
+
+def _has_system(chat: Chat) -> bool:
+    return bool(chat.messages) and chat.messages[0].is_from(ChatRole.SYSTEM)
