@@ -142,7 +142,7 @@ class Chat(Conversation):
 
     async def ask(self, question: Question, **options: Unpack[Options]) -> Reply:
         """Like calling the chat, on the running event loop; parallel tool calls run at once."""
-        stream = AsyncChatStream(self, question, options, sink_for(self))
+        stream = AsyncChatStream(self, question, options, sink_for(self, awaited=True))
         return await stream.drain()
 
     def stream(self, question: Question, **options: Unpack[Options]) -> ChatStream:
@@ -174,7 +174,7 @@ class Chat(Conversation):
 
     async def resume_async(self, decisions: Mapping[str, Decision | bool]) -> Reply:
         """Like `resume`, on the running event loop."""
-        return await AsyncChatStream(self, all_decided(decisions), {}, sink_for(self)).drain()
+        return await AsyncChatStream(self, all_decided(decisions), {}, sink_for(self, awaited=True)).drain()
 
     def stop(self) -> None:
         """End the running turn, from any thread or task: its connection is closed, what arrived is kept.

@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 
 
 class Sink(Protocol):
-    """Shows a turn while it goes on, and may ask a person about tool calls."""
+    """Shows a turn while it goes on, and may ask a person about tool calls.
+
+    One that also has a method ``awaited()`` is told by it, before anything else, that the turn leaves the event loop
+    free; otherwise the turn blocks its thread until it ends.
+    """
 
     def start(self, question: ChatMessage | None) -> None:
         """Begin a turn; there is no question where a parked one goes on."""
@@ -87,9 +91,20 @@ def connected(model: str | None) -> OpenRouterChatGenerator:
     return _hooks.connect(model)
 
 
-def sink_for(chat: Chat) -> Sink | None:
-    """Return what shows the next turn of a chat."""
-    return _hooks.show(chat) if _hooks.show is not None and chat.show else None
+def sink_for(chat: Chat, *, awaited: bool = False) -> Sink | None:
+    """Return what shows the next turn of a chat.
+
+    Parameters
+    ----------
+    chat
+        Whose turn it is.
+    awaited
+        Whether it leaves the event loop free.
+    """
+    sink = _hooks.show(chat) if _hooks.show is not None and chat.show else None
+    if awaited and (tell := getattr(sink, "awaited", None)) is not None:
+        tell()
+    return sink
 
 
 def usual_price() -> Price | None:

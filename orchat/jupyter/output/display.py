@@ -11,6 +11,7 @@ import asyncio
 import sys
 import time
 import uuid
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from orchat._version import __version__
@@ -82,16 +83,14 @@ class LiveDisplay:
 
     def add(self, chunk: StreamingChunk) -> None:
         """Take in what arrived; it is painted now or, soon after the last paint, a little later."""
-        if not self._transcript.add(chunk) or self._timer is not None:
+        if not self._transcript.add(chunk) or (self._timer is not None and time.monotonic() < self._timer.when()):
             return
         wait = self._painted + period(len(self._transcript)) - time.monotonic()
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:  # a turn that blocks its thread: there is nobody to paint later
-            if wait <= 0:
-                self._paint()
+        if wait <= 0:  # now: in a turn that blocks its thread, there is nobody to paint later
+            self._paint()
         else:
-            self._timer = loop.call_later(max(wait, 0.0), self._paint)
+            with suppress(RuntimeError):
+                self._timer = asyncio.get_running_loop().call_later(wait, self._paint)
 
     def end(
         self,
