@@ -11,6 +11,7 @@ import http.client
 import json
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -71,7 +72,7 @@ def run(folder: Path, *, port: int | None = None, browser: bool = True) -> None:
             environment |= _start_embedded_model(started)
         notebook = _copy_quickstart(folder)
         config = Path(started.enter_context(tempfile.TemporaryDirectory(prefix="orchat-demo-")))
-        environment |= _without_news(config, environment)
+        environment |= _without_news(config, environment) | _with_extension(config, environment)
         token = secrets.token_urlsafe(24)
         log = started.enter_context(tempfile.TemporaryFile())
         jupyter = _start_jupyter(notebook, port, token, environment, log, browser=browser)
@@ -130,6 +131,12 @@ def _without_news(config: Path, environment: dict[str, str]) -> dict[str, str]:
     (config / "labconfig" / "page_config.json").write_text(json.dumps(disabled))
     paths = [str(config), environment.get("JUPYTER_CONFIG_PATH", "")]
     return {"JUPYTER_CONFIG_PATH": os.pathsep.join(filter(None, paths))}
+
+
+def _with_extension(folder: Path, environment: dict[str, str]) -> dict[str, str]:
+    """Let JupyterLab find our extension as it is here, wherever and however this package was installed."""
+    shutil.copytree(Path(__file__).parent / "jupyter" / "labextension", folder / "labextensions" / "orchat-lab")
+    return {"JUPYTER_PATH": os.pathsep.join(filter(None, [str(folder), environment.get("JUPYTER_PATH")]))}
 
 
 def _copy_quickstart(folder: Path) -> Path:

@@ -113,6 +113,14 @@ def test_nobody_is_asked_about_news(running: Demo) -> None:
 
 
 @pytest.mark.slow
+def test_the_extension_of_this_version_is_there(running: Demo) -> None:
+    page = running.ask("GET", running.page).text
+    assert '"name": "orchat-lab"' in page[page.index("federated_extensions") :]
+    served = running.ask("GET", "/lab/extensions/orchat-lab/static/bridge.js").text
+    assert served == (ROOT / "orchat" / "jupyter" / "labextension" / "static" / "bridge.js").read_text()
+
+
+@pytest.mark.slow
 def test_nobody_gets_in_without_the_token(running: Demo) -> None:
     assert httpx.get(running.origin + "/api/contents").status_code == 403
     assert httpx.get(running.origin + running.page).status_code == 302  # to the login page

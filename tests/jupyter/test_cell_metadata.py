@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from itertools import pairwise
@@ -9,11 +10,16 @@ from typing import Any
 
 import pytest
 
+from orchat._version import __version__
+from orchat.jupyter.cell_metadata.cell import KEY
 from orchat.jupyter.cell_metadata.checkpoints import Checkpoints
 from orchat.jupyter.cell_metadata.pages import PROTOCOL, TARGET
-from tests.jupyter.kernel import INSTALLED, OTHERS, Kernel
+from orchat.jupyter.output.display import MIME_TYPE
+from tests.jupyter.kernel import INSTALLED, OTHERS, ROOT, Kernel
 
 pytestmark = pytest.mark.timeout(120)
+
+EXTENSION = ROOT / "orchat" / "jupyter" / "labextension"
 
 SETUP = """\
 import asyncio, time
@@ -271,6 +277,17 @@ async def answer():
 print(run_in_private_loop(answer))"""
     assert page.run(code, after=1.5) == "42\n"
     assert page.cells["a1"] == VALUE
+
+
+def test_both_ends_are_of_one_version() -> None:
+    static = EXTENSION / "static"
+    assert json.loads((EXTENSION / "package.json").read_text())["version"] == __version__
+    assert f'const VERSION = "{__version__}";' in (static / "remoteEntry.js").read_text()
+    bridge, cells, renderer = ((static / f"{name}.js").read_text() for name in ("bridge", "cells", "renderer"))
+    assert f"PROTOCOL = {PROTOCOL};" in bridge
+    assert f'TARGET = "{TARGET}";' in bridge
+    assert f'KEY = "{KEY}";' in cells
+    assert all(f'MIME_TYPE = "{MIME_TYPE}";' in each for each in (cells, renderer))
 
 
 def test_values_of_each_cell_wait_for_themselves() -> None:
