@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 
 import nbformat
 import pytest
@@ -55,7 +57,8 @@ def _no_sessions_left(request: pytest.FixtureRequest, page: Page) -> Iterator[No
     yield
     page.goto("about:blank")
     if "front_end" in request.fixturenames:
-        request.getfixturevalue("front_end").end_sessions()
+        with suppress(HTTPError):  # two sessions may share a kernel
+            request.getfixturevalue("front_end").end_sessions()
 
 
 def opened(page: Page, lab: Lab, name: str, *cells: str, ipykernel: str) -> Notebook:
@@ -260,6 +263,51 @@ def test_restoring_reads_the_cells_of_the_page_saved_or_not(page: Page, front_en
     notebook.run(3)
     notebook.wait(3)
     assert printed(notebook, 3) == "['code', 'code', 'code', 'code'] True\nTrue True\nTrue None\n"
+
+
+def test_another_kernel_is_heard_too(page: Page, front_end: Lab) -> None:
+    notebook = front_end.open(page, "changed.ipynb", BRIDGE, SAVED)
+    notebook.run(0, 1)
+    assert wait_for_metadata(notebook, 1) == STATE
+    page.evaluate(
+        """async () => {
+            const panel = window.jupyterapp.shell.currentWidget;
+            panel.content.model.cells.get(1).deleteMetadata('orchat');
+            await panel.sessionContext.changeKernel({name: 'python3'});
+        }"""
+    )
+    wait_until_idle(notebook)
+    notebook.run(0, 1)
+    assert wait_for_metadata(notebook, 1) == STATE
+
+
+@pytest.mark.parametrize("front_end", [Lab], ids=["lab"], indirect=True)  # Notebook 7 shows one notebook in a page
+def test_two_notebooks_on_one_kernel_are_told_apart(page: Page, front_end: Lab) -> None:
+    first = front_end.open(page, "first.ipynb", BRIDGE, SAVED)
+    content = nbformat.v4.new_notebook(
+        cells=[
+            nbformat.v4.new_code_cell("print(len(await bridge.cells(5)), await bridge.hello(5))"),
+            nbformat.v4.new_code_cell("bridge.write(here().id, {'version': 1, 'second': True}); bridge.flush()"),
+            nbformat.v4.new_code_cell(""),
+        ]
+    )
+    nbformat.write(content, front_end.work / "second.ipynb")
+    first.run(0, 1)
+    assert wait_for_metadata(first, 1) == STATE
+    page.evaluate(
+        """async () => {
+            const {id} = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+            const panel = await window.jupyterapp.commands.execute(
+                'docmanager:open', {path: 'second.ipynb', kernel: {id}});
+            await panel.sessionContext.ready;
+            window.jupyterapp.shell.activateById(panel.id);
+        }"""
+    )
+    page.wait_for_function("() => window.jupyterapp.shell.currentWidget.context.path === 'second.ipynb'")
+    second = Notebook(page, front_end.work / "second.ipynb")
+    second.run(0, 1)
+    assert wait_for_metadata(second, 1) == {"version": 1, "second": True}
+    assert printed(second, 0) == "3 open\n"
 
 
 def test_code_goes_to_a_new_cell_that_is_not_run(page: Page, front_end: Lab) -> None:

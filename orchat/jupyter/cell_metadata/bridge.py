@@ -141,7 +141,7 @@ class Bridge:
         return value if isinstance(value, Mapping) else None
 
     async def cells(self, timeout: float = 5.0) -> list[Mapping[str, Any]] | None:
-        """Return the notebook's cells as the page holds them, saved or not.
+        """Return the cells of the notebook that runs a cell, as the page holds them, saved or not.
 
         Parameters
         ----------
@@ -154,7 +154,7 @@ class Bridge:
             For each cell ``id``, ``type``, ``source``, ``metadata`` (ours) and ``outputs`` (of ours, as in a file);
             None where nobody answers.
         """
-        cells = (await self._ask("cells", timeout)).get("cells")
+        cells = (await self._ask("cells", timeout, cell_id=current_cell(self._shell).id)).get("cells")
         return [cell for cell in cells if isinstance(cell, Mapping)] if isinstance(cells, list) else None
 
     def set_output(

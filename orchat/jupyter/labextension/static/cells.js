@@ -79,10 +79,11 @@ function get(panels, { cell_id }) {
   return found ? { ok: true, value: found.cell.getMetadata(KEY) ?? null } : GONE;
 }
 
-/** @param {any[]} panels @returns {Answer} */
-function cells(panels) {
-  if (!panels.length) return { ok: false, reason: "no notebook" };
-  const found = cellsOf(panels[0]).map((cell) => ({
+/** @param {any[]} panels @param {any} request @returns {Answer} */
+function cells(panels, { cell_id }) {
+  const panel = find(panels, cell_id)?.panel ?? panels[0]; // two notebooks may share a kernel
+  if (!panel) return { ok: false, reason: "no notebook" };
+  const found = cellsOf(panel).map((cell) => ({
     id: cell.id,
     type: cell.type,
     source: cell.sharedModel.getSource(),
