@@ -126,12 +126,31 @@ def sources(citations: Iterable[Citation]) -> str:
     >>> sources([Citation("https://example.org/tides", "Tides *here*"), Citation("javascript:alert(1)", "x")])
     'Sources: [Tides \\*here\\*](https://example.org/tides)'
     """
-    links: dict[str, str] = {}
+    links = [f"[{escape_markdown(name)}]({url})" for url, name in _named(citations).items()]
+    return f"Sources: {', '.join(links)}" if links else ""
+
+
+def sources_text(citations: Iterable[Citation]) -> str:
+    """Return the sources as plain text, one on a line.
+
+    Examples
+    --------
+    >>> from orchat.chat.reply import Citation
+    >>> print(sources_text([Citation("https://example.org/tides", "Tides")]))
+    Sources:
+      Tides <https://example.org/tides>
+    """
+    lines = [f"  {name} <{url}>" for url, name in _named(citations).items()]
+    return "\n".join(["Sources:", *lines]) if lines else ""
+
+
+def _named(citations: Iterable[Citation]) -> dict[str, str]:
+    """Return names of the addresses that are ones, each once."""
+    named: dict[str, str] = {}
     for citation in citations:
-        if _LINK.fullmatch(citation.url) and len(links) < _SOURCES_SHOWN:
-            name = line(citation.title or "", 80) or urlsplit(citation.url).netloc
-            links.setdefault(citation.url, f"[{escape_markdown(name)}]({citation.url})")
-    return f"Sources: {', '.join(links.values())}" if links else ""
+        if _LINK.fullmatch(citation.url) and citation.url.isprintable() and len(named) < _SOURCES_SHOWN:
+            named.setdefault(citation.url, line(citation.title or "", 80) or urlsplit(citation.url).netloc)
+    return named
 
 
 def _short(number: int) -> str:

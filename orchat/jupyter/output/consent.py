@@ -77,7 +77,7 @@ def shown(name: str, arguments: object) -> str:
     }
     """
     text = json.dumps(arguments, indent=2, ensure_ascii=False, default=str)
-    return f"{line(name)} wants to run with:\n" + _UNSEEN.sub(_written, text)
+    return _UNSEEN.sub(_written, f"{line(name)} wants to run with:\n{text}")
 
 
 def _written(found: re.Match[str]) -> str:

@@ -16,7 +16,16 @@ from typing import TYPE_CHECKING, Any
 
 from orchat._version import __version__
 from orchat.errors import OrchatError
-from orchat.jupyter.output.caption import empty_text, error_card, error_text, footer, printable, sources, waiting_line
+from orchat.jupyter.output.caption import (
+    empty_text,
+    error_card,
+    error_text,
+    footer,
+    printable,
+    sources,
+    sources_text,
+    waiting_line,
+)
 from orchat.jupyter.output.markdown import escape_markdown
 from orchat.jupyter.output.pictures import picture_bundle
 from orchat.jupyter.output.transcript import Transcript, result_text
@@ -203,6 +212,8 @@ class TerminalDisplay:
         """Write what went wrong and the line below the answer; see `LiveDisplay.end`."""
         if self._begun:
             self._write("\n\n")
+        if links := sources_text(reply.citations):
+            self._write(f"{links}\n\n")
         if error is not None:
             self._write(error_text(error) + "\n")
         elif nothing := empty_text(reply):

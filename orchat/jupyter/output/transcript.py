@@ -148,7 +148,7 @@ def call_text(call: ToolCall) -> str:
     if call.malformed_arguments is not None:
         return line(f"{call.tool_name}({call.malformed_arguments})")
     arguments = [
-        f"{name}={line(json.dumps(value, ensure_ascii=False), _ARGUMENT_SHOWN)}"
+        f"{line(name, _ARGUMENT_SHOWN)}={line(json.dumps(value, ensure_ascii=False), _ARGUMENT_SHOWN)}"
         for name, value in call.arguments.items()
     ]
     return f"{line(call.tool_name)}({', '.join(arguments)})"
