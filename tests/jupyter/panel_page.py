@@ -1,0 +1,191 @@
+"""A page that shows a panel, played by hand: it runs the cell as JupyterLab does, and has a view and the extension."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from orchat.jupyter.view.reducing import reduced
+from tests.jupyter.kernel import Kernel
+
+PANEL = "from orchat.jupyter.panel.panel import ChatPanel\n"
+
+
+class Page:
+    """One cell in one page.
+
+    Parameters
+    ----------
+    kernel
+        Where the cell runs.
+    cell_id
+        The cell's name.
+    metadata
+        What the notebook keeps in the cell of ours.
+    extended
+        Whether the page has the extension.
+    """
+
+    def __init__(
+        self, kernel: Kernel, cell_id: str, metadata: Mapping[str, Any] | None = None, *, extended: bool = True
+    ) -> None:
+        self._client = kernel._client
+        self._ask = kernel._ask
+        self._cell_id = cell_id
+        self._extended = extended
+        self._view = ""
+        self._number = -1
+        self.metadata = metadata
+        self.state: dict[str, Any] = {}
+        self.displayed: list[dict[str, Any]] = []
+        self.printed = ""
+        self.inserted: list[str] = []
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        self.until(lambda: bool(self.state))
+        return dict(self.state["fields"])
+
+    @property
+    def turns(self) -> list[dict[str, Any]]:
+        return list(self.state.get("turns", []))
+
+    def answers(self) -> list[str]:
+        """What each turn shows of its answer."""
+        return ["".join(_words(item) for item in turn["s"]["items"]) for turn in self.turns]
+
+    def run(self, code: str, *, shows: bool = True) -> None:
+        """Run the cell, and open a view of its panel."""
+        self._view, self._number, self.state = "", -1, {}
+        about: dict[str, Any] = {"cellId": self._cell_id}
+        if self.metadata is not None:
+            about["orchat"] = self.metadata
+        request = self._ask(code, about)
+        while True:
+            message = self._client.get_iopub_msg(timeout=30)
+            self._take(message)
+            if (
+                message["parent_header"].get("msg_id") == request
+                and message["msg_type"] == "status"
+                and message["content"]["execution_state"] == "idle"
+            ):
+                break
+        while (reply := self._client.get_shell_msg(timeout=30))["parent_header"]["msg_id"] != request:
+            pass
+        assert reply["content"]["status"] == "ok", reply["content"]
+        if shows:
+            self.send({"t": "ready", "render": "markdown"})
+            self.until(lambda: bool(self.state))
+
+    def send(self, content: Mapping[str, Any]) -> None:
+        """Send what a view sends."""
+        data = {"method": "custom", "content": dict(content)}
+        self._comm("comm_msg", self._view, data)
+
+    def until(self, condition: Callable[[], bool], seconds: float = 15) -> None:
+        """Take what the kernel sends until something is so."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, self.state
+            self.listen(0.1)
+
+    def idle(self) -> None:
+        """Wait until no turn goes on."""
+        self.until(lambda: bool(self.state) and self.state["fields"]["running"] is False)
+
+    def ask(self, words: str) -> None:
+        """Ask, and wait for the end of the answer."""
+        count = len(self.turns)
+        self.send({"t": "send", "text": words})
+        self.until(lambda: len(self.turns) > count)
+        self.idle()
+
+    def kept(self, words: str) -> dict[str, Any]:
+        """Wait until the cell keeps some words, and return the panels that it keeps."""
+        self.until(lambda: words in repr(self.metadata))
+        assert self.metadata is not None
+        return dict(self.metadata["panels"])
+
+    def listen(self, seconds: float) -> None:
+        """Take what the kernel sends within some seconds."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                self._take(self._client.get_iopub_msg(timeout=left))
+            except queue.Empty:
+                return
+
+    def _comm(self, kind: str, comm_id: str, data: Mapping[str, Any]) -> None:
+        message = self._client.session.msg(kind, {"comm_id": comm_id, "data": dict(data)})
+        self._client.shell_channel.send(message)
+
+    def _take(self, message: Mapping[str, Any]) -> None:
+        kind, content = message["msg_type"], message["content"]
+        if kind in ("display_data", "update_display_data"):
+            self.displayed.append(content["data"])
+        elif kind == "stream":
+            self.printed += content["text"]
+        elif kind == "comm_open":
+            if content["target_name"] == "orchat.meta":
+                self._extension(content["comm_id"], content["data"])
+            elif "_esm" in content["data"].get("state", {}):
+                self._view = content["comm_id"]
+        elif kind == "comm_msg":
+            data = content["data"]
+            if "op" in data:
+                self._extension(content["comm_id"], data)
+            elif content["comm_id"] == self._view and data.get("method") == "custom":
+                self._show(data["content"])
+
+    def _extension(self, comm_id: str, data: Mapping[str, Any]) -> None:
+        if not self._extended:
+            self._comm("comm_close", comm_id, {})
+            return
+        answer = {"id": data["id"], "op": data["op"], "cell_id": data.get("cell_id"), "ok": True, "protocol": 1}
+        if data["op"] == "hello":
+            answer["path"] = "notebook.ipynb"
+        elif data["op"] == "set" and data["cell_id"] == self._cell_id:
+            self.metadata = data["value"]
+        elif data["op"] == "insert_cell":
+            self.inserted.append(data["source"])
+        self._comm("comm_msg", comm_id, answer)
+
+    def _show(self, content: Mapping[str, Any]) -> None:
+        if content["t"] == "full":
+            self.state, self._number = content["state"], content["n"]
+        elif content["t"] == "events" and self.state:
+            if content["n"] != self._number + 1:  # a cell of the test took some: as a page does, ask for everything
+                self.state = {}
+                self.send({"t": "ready", "render": "markdown"})
+                return
+            self._number = content["n"]
+            for event in content["list"]:
+                self._reduce(event)
+
+    def _reduce(self, event: Mapping[str, Any]) -> None:
+        state = self.state
+        match event["e"]:
+            case "panel":
+                state["fields"] = {**state["fields"], **event["set"]}
+            case "all":
+                state["first"], state["turns"] = event["first"], event["turns"]
+            case "older":
+                state["first"], state["turns"] = event["first"], [*event["turns"], *state["turns"]]
+            case "begin":
+                state["turns"] = [*state["turns"], event["turn"]]
+            case "drop":
+                state["turns"] = [turn for turn in state["turns"] if turn["k"] != event["k"]]
+            case "in":
+                for turn in state["turns"]:
+                    if turn["k"] == event["k"]:
+                        turn["s"] = reduced(turn["s"], event["list"])
+
+
+def _words(item: Mapping[str, Any]) -> str:
+    if item["kind"] == "text":
+        return "".join(block["md"] for block in item["blocks"]) + str(item["tail"])
+    if item["kind"] == "call":
+        return f"[{item['name']}: {item['status']}]"
+    return str(item.get("text", ""))
