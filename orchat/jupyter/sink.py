@@ -6,6 +6,7 @@ IPython runs. A reply that was shown live does not show itself again as the valu
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -16,7 +17,7 @@ from orchat.errors import OrchatError
 from orchat.jupyter.output.consent import ask_in_terminal
 from orchat.jupyter.output.display import LiveDisplay, TerminalDisplay, display_for
 from orchat.jupyter.output.markdown import safe_markdown
-from orchat.jupyter.running import has_waiting_thread, in_kernel, in_waiting_thread
+from orchat.jupyter.running import CellError, has_waiting_thread, in_kernel, in_waiting_thread
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -83,23 +84,38 @@ def _asked_at_terminal(call: ToolCall, tool: Tool) -> Decision | Awaitable[Decis
     return ask_in_terminal(call, tool)
 
 
+class _ChatSink(CellSink):
+    """Shows one turn of a chat."""
+
+    def end(self, reply: Reply, error: BaseException | None) -> None:
+        """Show how it ended; an interrupt is told in one line, and stays what it is for who catches it."""
+        super().end(reply, error)
+        if isinstance(error, KeyboardInterrupt | asyncio.CancelledError):
+            told = CellError("interrupted; what arrived is kept")
+            error._render_traceback_ = told._render_traceback_  # type: ignore[union-attr]
+
+
 class _Shown:
-    """The last reply that was shown live, and in which run of which cell."""
+    """The replies that were shown live, and in which run of which cell."""
 
     def __init__(self, shell: InteractiveShell) -> None:
         self._shell = shell
-        self._last: tuple[int, object] | None = None
+        self._run = 0
+        self._messages: list[object] = []
 
     def note(self, reply: Reply) -> None:
         """Remember a reply that was shown."""
-        self._last = (self._shell.execution_count, reply.message)
+        if self._run != self._shell.execution_count:
+            self._run, self._messages = self._shell.execution_count, []
+        self._messages.append(reply.message)
 
     def __call__(self, reply: Reply) -> None:
         """Show nothing where a reply has been shown in this cell.
 
         IPython asks whoever displays an object by itself; NotImplementedError says that nobody does.
         """
-        if self._last is None or self._last[0] != self._shell.execution_count or self._last[1] is not reply.message:
+        shown = self._messages if self._run == self._shell.execution_count else []
+        if all(message is not reply.message for message in shown):
             raise NotImplementedError
 
 
@@ -109,9 +125,9 @@ def show_chats(shell: InteractiveShell) -> None:
 
     note = register(shell)
 
-    def sink(chat: Chat) -> CellSink:
+    def sink(chat: Chat) -> _ChatSink:
         display = display_for(shell, caption=str(setting("footer")))
-        return CellSink(shell, display, chat.model or "an answer", note)
+        return _ChatSink(shell, display, chat.model or "an answer", note)
 
     show_with(sink)
 
