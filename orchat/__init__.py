@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from orchat.chat import Chat, Reply, ask
+    from orchat.jupyter.panel.panel import ChatPanel
     from orchat.openrouter.generator import OpenRouterChatGenerator
     from orchat.streaming import FinishReason, StreamingChunk, ToolCallDelta, print_streaming_chunk
     from orchat.tools import Tool, Toolset, create_tool_from_function, tool
@@ -38,6 +39,7 @@ __all__ = [
     "APIError",
     "Chat",
     "ChatMessage",
+    "ChatPanel",
     "ChatRole",
     "FileContent",
     "FinishReason",
@@ -66,6 +68,7 @@ logging.getLogger("orchat").addHandler(logging.NullHandler())
 # Loaded when first asked for, so that `%load_ext orchat` costs next to nothing.
 _LAZY = {
     "Chat": "orchat.connect",  # where a model's name is enough
+    "ChatPanel": "orchat.jupyter.panel.panel",
     "FinishReason": "orchat.streaming",
     "OpenRouterChatGenerator": "orchat.openrouter.generator",
     "Reply": "orchat.chat.reply",

@@ -1,8 +1,8 @@
-"""The command line: ``orchat demo``, ``orchat ask``, ``orchat models`` and ``orchat local``.
+"""The command line: ``orchat demo``, ``ask``, ``models``, ``strip`` and ``local``.
 
 ``demo`` opens the quickstart notebook in JupyterLab (`orchat.demo`), ``ask`` streams one answer into the terminal,
-``models`` lists models and their prices, ``local`` fetches the embedded model's weights. Each command imports what it
-needs when it runs.
+``models`` lists models and their prices, ``strip`` takes conversations out of notebook files, ``local`` fetches the
+embedded model's weights. Each command imports what it needs when it runs.
 """
 
 from __future__ import annotations
@@ -72,6 +72,12 @@ def parser() -> argparse.ArgumentParser:
     models.add_argument("query", nargs="*", metavar="QUERY", help="words that the id or the name must hold")
     models.add_argument("--free", action="store_true", help="only the free ones")
     models.set_defaults(command=_models)
+
+    strip = commands.add_parser("strip", help="take what orchat keeps out of notebook files")
+    strip.add_argument("notebooks", nargs="+", type=Path, metavar="NOTEBOOK")
+    strip.add_argument("--check", action="store_true", help="change nothing; fail if there is something")
+    strip.add_argument("--outputs", action="store_true", help="the answers themselves, too")
+    strip.set_defaults(command=_strip)
 
     local = commands.add_parser("local", help="the embedded model, which needs no account")
     actions = local.add_commands()
@@ -164,6 +170,15 @@ def _models(arguments: argparse.Namespace) -> int:
         print(f"orchat: This list is {catalog.age_text}: {_one_line(catalog.failure.message)}", file=sys.stderr)
     _show(list_models(catalog, " ".join(arguments.query), free=arguments.free))
     return 0
+
+
+def _strip(arguments: argparse.Namespace) -> int:
+    from orchat.jupyter.cell_metadata.files import strip_files
+
+    held = strip_files(arguments.notebooks, check=arguments.check, outputs=arguments.outputs)
+    for path, count in held:
+        _show(f"{path}: {count} {'found' if arguments.check else 'taken out'}\n")
+    return 1 if held and arguments.check else 0
 
 
 def _demo(arguments: argparse.Namespace) -> int:

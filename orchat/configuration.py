@@ -225,3 +225,22 @@ def _read(name: str, value: Any, said: str) -> Any:
         return SETTINGS[name].read(value)
     except ValueError as error:
         raise ConfigurationError(f"{said} makes no sense.", hint=f"It is {error}.") from None
+
+
+_finders: list[Callable[[str], str | None]] = []
+
+
+def look_for_keys_with(finder: Callable[[str], str | None] | None) -> None:
+    """Set what finds the key of a base URL where the environment has none, such as a keyring; None for nothing."""
+    _finders[:] = [] if finder is None else [finder]
+
+
+def stored_key(api_base_url: str) -> str | None:
+    """Return the key that is kept for a base URL outside the environment.
+
+    Examples
+    --------
+    >>> stored_key("https://nobody.invalid/v1") is None
+    True
+    """
+    return next(filter(None, (find(api_base_url) for find in _finders)), None)

@@ -6,14 +6,13 @@ A generator made by hand knows nothing of this. The embedded model answers only 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 from orchat.chat import Chat, ask
 from orchat.chat.hooks import connect_with, price_with, spend_from
 from orchat.chat.money import Budget
-from orchat.configuration import BASE_URL_VARIABLE, KEY_VARIABLE, model_named, provider_policy, setting
+from orchat.configuration import BASE_URL_VARIABLE, KEY_VARIABLE, model_named, provider_policy, setting, stored_key
 from orchat.errors import APIError, ConfigurationError, MissingKeyError
 from orchat.openrouter.dialect import (
     DEFAULT_BASE_URL,
@@ -27,7 +26,7 @@ from orchat.openrouter.endpoint import Endpoint
 from orchat.openrouter.generator import OpenRouterChatGenerator
 from orchat.secret import Secret
 
-__all__ = ["Chat", "ask", "connect", "context_length", "endpoint", "list_price", "look_for_keys_with", "spending"]
+__all__ = ["Chat", "ask", "connect", "context_length", "endpoint", "list_price", "spending"]
 
 THREE_WAYS = (
     f"Set {KEY_VARIABLE} to a key from openrouter.ai/settings/keys",
@@ -93,7 +92,6 @@ class _Session:
     """What lasts as long as the process."""
 
     spending = Budget(None)
-    find_key: Callable[[], str | None] | None = None
 
 
 def spending() -> Budget:
@@ -107,11 +105,6 @@ def spending() -> Budget:
     limit = setting("max_cost")
     _Session.spending.limit = limit
     return _Session.spending
-
-
-def look_for_keys_with(finder: Callable[[], str | None] | None) -> None:
-    """Set where a key is looked for when the environment has none, such as a keyring."""
-    _Session.find_key = finder
 
 
 def _usual_kwargs(api_base_url: str, given: dict[str, Any]) -> dict[str, Any]:
@@ -128,8 +121,7 @@ def _key_for(api_base_url: str) -> Secret:
     # An empty variable is how people switch one off.
     if os.environ.get(KEY_VARIABLE):
         return Secret.from_env_var(KEY_VARIABLE)
-    # What people keep for OpenRouter goes nowhere else.
-    if is_openrouter(api_base_url) and _Session.find_key is not None and (found := _Session.find_key()):
+    if (found := stored_key(api_base_url)) is not None:
         return Secret.from_token(found)
     if api_base_url == DEFAULT_BASE_URL:
         raise MissingKeyError("There is no API key.", hint="; ".join(THREE_WAYS) + ".")

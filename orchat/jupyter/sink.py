@@ -10,26 +10,24 @@ import asyncio
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from orchat.configuration import setting
 from orchat.errors import OrchatError
-from orchat.jupyter.output.consent import ask_in_terminal
-from orchat.jupyter.output.display import LiveDisplay, TerminalDisplay, display_for
-from orchat.jupyter.output.markdown import safe_markdown
-from orchat.jupyter.running import CellError, has_waiting_thread, in_kernel, in_waiting_thread
+from orchat.jupyter.running import CellError, in_kernel
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from orchat.chat import Chat
-    from orchat.chat.approval import Decision, Verdict
+    from orchat.chat.approval import Verdict
     from orchat.chat.reply import Reply
+    from orchat.jupyter.output.display import LiveDisplay, TerminalDisplay
     from orchat.messages import ChatMessage, ToolCall
     from orchat.streaming import StreamingChunk
     from orchat.tools import Tool
 
-Display = LiveDisplay | TerminalDisplay
+Display: TypeAlias = "LiveDisplay | TerminalDisplay"
 
 _REPLY = ("orchat.chat.reply", "Reply")  # shown as Markdown, but named here so that loading need not import it
 
@@ -67,8 +65,8 @@ class CellSink:
         self._display.add(chunk)
 
     def ask(self, call: ToolCall, tool: Tool) -> Verdict | Awaitable[Verdict]:
-        """Ask whoever sits at the terminal; elsewhere the turn parks."""
-        return None if in_kernel(self._shell) else _asked_at_terminal(call, tool)
+        """Ask by a form or at the terminal; where nobody can be asked, the turn parks."""
+        return self._display.ask(call, tool)
 
     def end(self, reply: Reply, error: BaseException | None) -> None:
         """Show how it ended."""
@@ -78,14 +76,51 @@ class CellSink:
             self._ended(reply)
 
 
-def _asked_at_terminal(call: ToolCall, tool: Tool) -> Decision | Awaitable[Decision | None] | None:
-    if has_waiting_thread():
-        return in_waiting_thread(lambda: ask_in_terminal(call, tool))
-    return ask_in_terminal(call, tool)
+def display_for(
+    shell: InteractiveShell,
+    form: str = "markdown",
+    *,
+    stopped: Callable[[], None],
+    to_cell: Callable[[str], None] | None = None,
+    blocks: bool = False,
+) -> Display:
+    """Return the display that fits where IPython runs.
+
+    Parameters
+    ----------
+    shell
+        The running IPython.
+    form
+        How the model's words are shown, one of `orchat.jupyter.output.formats.FORMATS`.
+    stopped
+        Called when a person presses Stop.
+    to_cell
+        Called with code that a person wants in a new cell.
+    blocks
+        Whether the turn blocks its thread: then no page would get an answer before the end.
+    """
+    from orchat.jupyter.output.display import LiveDisplay, TerminalDisplay
+    from orchat.jupyter.view.live import LiveView
+
+    caption = str(setting("footer"))
+    if in_kernel(shell) and blocks:
+        return LiveDisplay(shell, form, caption)
+    if in_kernel(shell):
+        return LiveView(shell, form, caption, stopped=stopped, to_cell=to_cell)
+    return TerminalDisplay(caption)
 
 
 class _ChatSink(CellSink):
     """Shows one turn of a chat."""
+
+    def __init__(self, shell: InteractiveShell, chat: Chat, ended: Callable[[Reply], None]) -> None:
+        self._stopped = chat.stop
+        blocking = display_for(shell, stopped=chat.stop, blocks=True)
+        super().__init__(shell, blocking, chat.model or "an answer", ended)
+
+    def awaited(self) -> None:
+        """Show it in a view: the loop is free to talk to a page."""
+        self._display = display_for(self._shell, stopped=self._stopped)
 
     def end(self, reply: Reply, error: BaseException | None) -> None:
         """Show how it ended; an interrupt is told in one line, and stays what it is for who catches it."""
@@ -119,6 +154,12 @@ class _Shown:
             raise NotImplementedError
 
 
+def _markdown_of(reply: Reply) -> str:
+    from orchat.jupyter.output.markdown import safe_markdown
+
+    return safe_markdown(reply.text)
+
+
 def show_chats(shell: InteractiveShell) -> None:
     """Show the turns of all chats of this process in the shell's cells; again changes nothing."""
     from orchat.chat.hooks import show_with
@@ -126,8 +167,7 @@ def show_chats(shell: InteractiveShell) -> None:
     note = register(shell)
 
     def sink(chat: Chat) -> _ChatSink:
-        display = display_for(shell, caption=str(setting("footer")))
-        return _ChatSink(shell, display, chat.model or "an answer", note)
+        return _ChatSink(shell, chat, note)
 
     show_with(sink)
 
@@ -146,7 +186,7 @@ def register(shell: InteractiveShell) -> Callable[[Reply], None]:
     except KeyError:
         shown = _Shown(shell)
         formatter.for_type_by_name(*_REPLY, shown)
-        _formatter(shell, "text/markdown").for_type_by_name(*_REPLY, lambda reply: safe_markdown(reply.text))
+        _formatter(shell, "text/markdown").for_type_by_name(*_REPLY, _markdown_of)
     note: Callable[[Reply], None] = shown.note
     return note
 

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from orchat.configuration import model_named, setting
 from orchat.errors import OrchatError
+from orchat.jupyter.cell_metadata.cell import current_cell
 from orchat.jupyter.magic.asking import Asking, Request, connected, fingerprint
 from orchat.jupyter.output.caption import error_line
-from orchat.jupyter.output.display import display_for
+from orchat.jupyter.output.display import LiveDisplay
 from orchat.jupyter.output.formats import cell_code
 from orchat.jupyter.running import CellError
-from orchat.jupyter.sink import CellSink
+from orchat.jupyter.sink import CellSink, display_for
 
 if TYPE_CHECKING:
     from orchat.chat import Chat
@@ -46,9 +47,10 @@ class Answering:
         self._session = session
         self._options = options
         self._model = model_named(options.model)
-        self._display = display_for(session.shell, options.format, str(setting("footer")))
         self._asking: Asking | None = None
         self._chat: Chat | None = None
+        self._cell = current_cell(session.shell)
+        self._display = display_for(session.shell, options.format, stopped=self._stop, to_cell=self._to_cell)
         self._body: Mapping[str, Any] = {}
 
     async def question(self, request: Request, source: str | None) -> Reply:
@@ -92,6 +94,24 @@ class Answering:
         self._model = chat.model or self._model
         return await self._watched(lambda: self._turn(chat, decided), turn, thread, [history], None)
 
+    def _to_cell(self, code: str) -> None:
+        """Put code that a person wants below this cell, now where the page can do that, else when the cell ends."""
+        bridge = self._session.bridge
+        if bridge.status == "open" and self._cell.id is not None:
+            bridge.insert_cell(self._cell.id, code)
+        else:
+            self._session.shell.set_next_input(code)
+
+    def _show_to_new_pages(self) -> None:
+        """Let pages that were loaded while the cell ran have its output."""
+        display = self._display
+        if isinstance(display, LiveDisplay) and display.final is not None and self._cell.id is not None:
+            self._session.bridge.set_output(self._cell, display.final, display_id=display.id)
+
+    def _stop(self) -> None:
+        if self._asking is not None:
+            self._asking.stop()
+
     async def _turn(self, chat: Chat, question: ChatMessage | dict[str, Decision], *, parks: bool = True) -> None:
         sink = _Feeding(self._session.shell, self._display, self._model)
         self._chat = chat
@@ -108,8 +128,8 @@ class Answering:
         continued = earlier > 0
         ending: Ending = "finished"
         failure: BaseException | None = None
-        self._display.start(self._model)
         try:
+            self._display.start(self._model)
             await ask()
         except (asyncio.CancelledError, KeyboardInterrupt) as error:
             ending, failure = "interrupted", error
@@ -134,6 +154,7 @@ class Answering:
             sent=sent,
             record=lambda plain: self._record(turn, thread, source, plain, continued=continued),
         )
+        self._show_to_new_pages()
         if ending == "interrupted":
             raise CellError("interrupted; what arrived is kept") from failure
         if known is not None and not self._options.debug:

@@ -186,6 +186,10 @@ class Asking:
                     await self._chat.generator.close_async()
         task.result()
 
+    def stop(self) -> None:
+        """End the turn, as its asker wants."""
+        self._chat.stop()
+
     @property
     def reply(self) -> Reply:
         """What has arrived."""

@@ -9,6 +9,7 @@ import os
 import shlex
 from collections.abc import Callable, Coroutine, Sequence
 from decimal import Decimal
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from IPython.core.error import UsageError
@@ -65,7 +66,10 @@ def run(session: Session, text: str) -> Done:
     command = COMMANDS.get({"-h": "help", "--help": "help", "?": "help"}.get(name, name))
     if command is None:
         hint = near(name, COMMANDS) or f"There are {', '.join(COMMANDS)}."
-        raise UsageError(f"There is no %{MAGIC} {name}. {hint} A prompt goes behind two dashes: %{MAGIC} -- {text}")
+        said = redact(text)  # it may be a key, at the wrong place
+        raise UsageError(
+            f"There is no %{MAGIC} {redact(name)}. {hint} A prompt goes behind two dashes: %{MAGIC} -- {said}"
+        )
     try:
         done = command.run(session, words)
     except OrchatError as error:
@@ -94,6 +98,47 @@ def _models(session: Session, words: Sequence[str]) -> str:
     if catalog.failure is None:
         return table
     return f"{table}\nThis list is {catalog.age_text}: {line(catalog.failure.message)}"
+
+
+def _key(session: Session, words: Sequence[str]) -> str:
+    from orchat.jupyter.magic.keys import key_command
+
+    return key_command(words)
+
+
+def _fix(session: Session, words: Sequence[str]) -> Done:
+    from orchat.jupyter.magic.asking import Request
+    from orchat.jupyter.magic.fixing import last_failure
+    from orchat.jupyter.prompt.interpolation import literal
+
+    failure = last_failure(session.shell, session.failed)
+    if failure is None:
+        return "No cell has failed yet."
+    print(failure.locals_line)  # noqa: T201 - said before anything is sent
+    options = parse("-f code --no-history " + shlex.join(words))
+    request = Request(literal(failure.prompt()), options.model)
+    return lambda: Answering(session, options).question(request, None)
+
+
+def _panel(session: Session, words: Sequence[str]) -> str:
+    from IPython.display import display
+
+    # By the front door: the magics know nothing of panels.
+    display(import_module("orchat").ChatPanel(name=" ".join(words) or None))  # type: ignore[no-untyped-call]
+    return ""
+
+
+def _strip(session: Session, words: Sequence[str]) -> str:
+    from orchat.jupyter.cell_metadata.files import strip_files
+
+    paths = [word for word in words if not word.startswith("--")]
+    if not paths:
+        raise ConfigurationError(
+            "Which notebook?", hint=f"%{MAGIC} strip [--check] [--outputs] FILES; save them first."
+        )
+    held = strip_files(paths, check="--check" in words, outputs="--outputs" in words)
+    what = "holds" if "--check" in words else "is rid of"
+    return "\n".join(f"{path} {what} {count} things of orchat." for path, count in held) or "Nothing of orchat there."
 
 
 def _cost(session: Session, words: Sequence[str]) -> str:
@@ -227,10 +272,14 @@ def _decide(session: Session, wanted: Sequence[str], decision: Callable[[ToolCal
 
 COMMANDS: dict[str, Command] = {
     "models": Command(_models, "[QUERY] [--free]", "models, their context and their prices"),
+    "key": Command(_key, "[check|set|forget]", "your key: what it may still spend; put one in place; take it away"),
     "cost": Command(_cost, "", "what this session has spent"),
     "chats": Command(_chats, "", "the conversations of this notebook"),
     "undo": Command(_undo, "[CHAT]", "take the last turn of a conversation back"),
     "reset": Command(_reset, "[CHAT | --all]", "forget what was said in a conversation"),
+    "fix": Command(_fix, "[MODEL]", "explain the last error, and propose the corrected cell below"),
+    "panel": Command(_panel, "[NAME]", "a chat panel in this cell"),
+    "strip": Command(_strip, "[--check] [--outputs] FILES", "take what orchat keeps out of notebook files"),
     "fork": Command(_fork, "[CHAT] NAME", "go on from here under another name"),
     "approve": Command(_approve, "[TOOL ...]", "let the tool calls run that wait, as they were shown"),
     "reject": Command(_reject, "[REASON]", "refuse the tool calls that wait; the model is told why"),

@@ -97,13 +97,15 @@ class Failure:
         return "\n\n".join([_ASKED, *(f"{title}:\n{_fenced(text)}" for title, text in sections)])
 
 
-def last_failure(shell: InteractiveShell) -> Failure | None:
+def last_failure(shell: InteractiveShell, before: BaseException | None = None) -> Failure | None:
     """Take down the last error that a cell ended with; None where there was none.
 
     Parameters
     ----------
     shell
         The running IPython.
+    before
+        The error to look at where the last one is that of a wrong line of ours.
 
     Raises
     ------
@@ -117,6 +119,8 @@ def last_failure(shell: InteractiveShell) -> Failure | None:
     True
     """
     error = getattr(sys, "last_value", None)
+    if isinstance(error, CellError) and error.__cause__ is None and before is not None:
+        error = before
     if not isinstance(error, BaseException):
         return None
     if why := _no_fault_of_code(error):

@@ -17,15 +17,13 @@ from IPython.core.error import UsageError
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, needs_local_scope, no_var_expand
 from traitlets import TraitError
 
+from orchat.configuration import look_for_keys_with
 from orchat.jupyter import sink
-from orchat.jupyter.magic import commands
-from orchat.jupyter.magic.answering import Answering
-from orchat.jupyter.magic.asking import Request, dry_run
 from orchat.jupyter.magic.options import MAGIC, manual, parse
 from orchat.jupyter.magic.session import Session
 from orchat.jupyter.magic.traits import FILE, Configured, forget
 from orchat.jupyter.magic.words import split_prompt
-from orchat.jupyter.running import CellError, await_cells, run_in_private_loop, ticking
+from orchat.jupyter.running import CellError, await_cells, pumping_comms, run_in_private_loop, ticking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -57,7 +55,7 @@ class OpenRouterMagics(Magics, Configured):
     async def awaited(self, line: str, cell: str) -> None:
         """Do what `openrouter` does, as a top-level ``await`` of the cell; `await_cells` writes the call."""
         if (answer := self._read(line, cell)) is not None:
-            async with ticking():
+            async with ticking(), pumping_comms():
                 await answer()
 
     @needs_local_scope
@@ -69,7 +67,7 @@ class OpenRouterMagics(Magics, Configured):
         ``%openrouter [MODEL] [options] -- PROMPT`` streams the answer and returns the reply, which a variable can take:
         ``reply = %openrouter -- why is the sky blue?``. ``%openrouter help`` shows options and sub-commands.
         """
-        with _one_line():
+        with self._one_line():
             before, prompt = split_prompt(line)
         if prompt is None:
             return self._command(before.strip())
@@ -77,10 +75,13 @@ class OpenRouterMagics(Magics, Configured):
         return None if answer is None else run_in_private_loop(answer)
 
     def _command(self, line: str) -> Reply | None:
-        with _one_line():
+        from orchat.jupyter.magic import commands  # what asks is loaded when somebody does
+
+        with self._one_line():
             done = commands.run(self.session, line)
         if isinstance(done, str):
-            print(done)  # noqa: T201 - it was asked for
+            if done:
+                print(done)  # noqa: T201 - it was asked for
             return None
         return run_in_private_loop(done)
 
@@ -88,12 +89,26 @@ class OpenRouterMagics(Magics, Configured):
         self, line: str, cell: str, local: Mapping[str, Any] | None = None, *, in_line: bool = False
     ) -> Callable[[], Coroutine[Any, Any, Reply]] | None:
         """Read the options; None when they ask for something else than an answer, which is done."""
-        with _one_line():
+        with self._one_line():
             return self._asked(line, cell.strip(), local, in_line=in_line)
+
+    @contextmanager
+    def _one_line(self) -> Iterator[None]:
+        """Make an error of what a wrong line says: IPython would only print it, and nbmake take the cell for good."""
+        try:
+            yield
+        except UsageError as error:
+            last = getattr(sys, "last_value", None)
+            if isinstance(last, BaseException) and not isinstance(last, CellError):
+                self.session.failed = last  # which `%openrouter fix` would look for in vain behind this one
+            raise CellError(str(error)) from None
 
     def _asked(
         self, line: str, source: str, local: Mapping[str, Any] | None, *, in_line: bool
     ) -> Callable[[], Coroutine[Any, Any, Reply]] | None:
+        from orchat.jupyter.magic.answering import Answering
+        from orchat.jupyter.magic.asking import Request, dry_run
+
         options = parse(line)
         if options.help:
             print(manual())  # noqa: T201 - it was asked for
@@ -110,15 +125,6 @@ class OpenRouterMagics(Magics, Configured):
             print(dry_run(request, before, streams=not options.no_stream))  # noqa: T201 - it was asked for
             return None
         return lambda: Answering(self.session, options).question(request, None if in_line else source)
-
-
-@contextmanager
-def _one_line() -> Iterator[None]:
-    """Make an error of what a wrong line says: IPython would only print it, and nbmake would take the cell for good."""
-    try:
-        yield
-    except UsageError as error:
-        raise CellError(str(error)) from None
 
 
 def keep_as_typed(lines: list[str]) -> list[str]:
@@ -150,6 +156,12 @@ def keep_as_typed(lines: list[str]) -> list[str]:
 keep_as_typed.has_side_effects = True  # type: ignore[attr-defined]
 
 
+def _find_key(api_base_url: str) -> str | None:
+    from orchat.jupyter.magic.stored_keys import find_key
+
+    return find_key(api_base_url)
+
+
 def register(shell: InteractiveShell) -> None:
     """Make the magics known to IPython; a second time changes nothing."""
     unregister(shell)
@@ -159,6 +171,7 @@ def register(shell: InteractiveShell) -> None:
         forget()
         raise CellError(f"{FILE}: {error}") from None
     shell.register_magics(magics)
+    look_for_keys_with(_find_key)
     shell.input_transformers_cleanup.insert(0, keep_as_typed)
     shell.input_transformers_post.append(await_cells(shell, MAGIC))
     if "orchat.chat" in sys.modules:
@@ -174,6 +187,7 @@ def unregister(shell: InteractiveShell) -> None:
     for kind in ("cell", "line"):
         del shell.magics_manager.magics[kind][MAGIC]
     sink.unregister(shell)
+    look_for_keys_with(None)
     forget(magics, shell.config)
     shell.input_transformers_cleanup.remove(keep_as_typed)
     shell.input_transformers_post[:] = [

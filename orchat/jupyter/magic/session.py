@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from orchat.configuration import model_named, setting
+from orchat.jupyter.cell_metadata.cell import current_cell
 from orchat.jupyter.output.formats import CODE_WANTED
 from orchat.jupyter.prompt.names import Names
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from orchat.chat import Chat
     from orchat.chat.reply import Reply
+    from orchat.jupyter.cell_metadata.bridge import Bridge
     from orchat.jupyter.notebook.threads import CellTurn, History, Thread, Threads
     from orchat.messages import ChatMessage
     from orchat.tools import Tool
@@ -63,8 +65,17 @@ class Session:
     def __init__(self, shell: InteractiveShell, shown: Callable[[Reply], None]) -> None:
         self.shell = shell
         self.shown = shown
+        # The last error of the user's own, where one of ours hides it.
+        self.failed: BaseException | None = None
         # Who asked: it knows the tools of a turn that waits for a decision.
         self.chats: WeakKeyDictionary[CellTurn, Chat] = WeakKeyDictionary()
+
+    @cached_property
+    def bridge(self) -> Bridge:
+        """The way to the notebook's cells."""
+        from orchat.jupyter.cell_metadata.bridge import Bridge
+
+        return Bridge(self.shell)
 
     @cached_property
     def threads(self) -> Threads:
@@ -97,7 +108,7 @@ class Session:
         if (length := context_length(model_named(options.model))) is not None:
             most = min(most, length // 2)
         thread = self.threads[options.chat or DEFAULT_THREAD]
-        place = Place(cell_id(self.shell), self.shell.execution_count)
+        place = Place(current_cell(self.shell).id, self.shell.execution_count)
         turn = CellTurn(place, system=options.system, begins=options.new or options.no_history)
         history = thread.history(turn, most)
         messages = history.instructed(CODE_WANTED) if options.format == "code" else history.messages
@@ -110,11 +121,3 @@ class Session:
 
         tools = (run_python(self.shell), inspect_variable(self.shell))
         return {tool.name: tool for tool in tools}
-
-
-def cell_id(shell: InteractiveShell) -> str | None:
-    """Return the front end's name of the running cell; None where it told none."""
-    parent = shell.get_parent() if hasattr(shell, "get_parent") else None
-    metadata = parent.get("metadata") if isinstance(parent, Mapping) else None
-    found = metadata.get("cellId") if isinstance(metadata, Mapping) else None
-    return found if isinstance(found, str) else None

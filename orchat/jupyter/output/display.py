@@ -26,18 +26,22 @@ from orchat.jupyter.output.caption import (
     sources_text,
     waiting_line,
 )
+from orchat.jupyter.output.consent import ask_in_terminal
 from orchat.jupyter.output.markdown import escape_markdown
 from orchat.jupyter.output.pictures import picture_bundle
 from orchat.jupyter.output.transcript import Transcript, result_text
-from orchat.jupyter.running import in_kernel
+from orchat.jupyter.running import has_waiting_thread, in_waiting_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from IPython.core.interactiveshell import InteractiveShell
 
+    from orchat.chat.approval import Decision, Verdict
     from orchat.chat.reply import Reply
+    from orchat.messages import ToolCall
     from orchat.streaming import StreamingChunk
+    from orchat.tools import Tool
 
 MIME_TYPE = "application/vnd.orchat.v1+json"
 
@@ -78,7 +82,8 @@ class LiveDisplay:
         self._shell = shell
         self._form = form
         self._caption = caption
-        self._id = f"orchat-{uuid.uuid4().hex}"
+        self.id = f"orchat-{uuid.uuid4().hex}"
+        self.final: dict[str, Any] | None = None
         self._shown = False
         self._transcript = Transcript()
         self._label = ""
@@ -146,16 +151,19 @@ class LiveDisplay:
         kept = extras(reply, seconds, model=model)
         if record is not None:
             kept |= record(text)
-        self._publish(
-            {
-                "text/markdown": "\n\n".join(part for part in markdown if part),
-                "text/plain": text,
-                MIME_TYPE: kept,
-            }
-        )
+        self.final = {
+            "text/markdown": "\n\n".join(part for part in markdown if part),
+            "text/plain": text,
+            MIME_TYPE: kept,
+        }
+        self._publish(self.final)
         for image in reply.images:
             if (bundle := picture_bundle(image)) is not None:
                 self._shell.display_pub.publish(data=bundle, metadata={})
+
+    def ask(self, call: ToolCall, tool: Tool) -> Verdict | Awaitable[Verdict]:
+        """Ask nobody: the turn parks."""
+        return None
 
     def _paint(self) -> None:
         self._stop_timer()
@@ -166,8 +174,10 @@ class LiveDisplay:
         self._publish({"text/markdown": shown})
 
     def _publish(self, bundle: dict[str, Any]) -> None:
+        # What is not final says so: a page that was loaded meanwhile still shows it when the turn has ended.
+        metadata = {} if bundle is self.final else {"orchat": {"live": self.id}}
         self._shell.display_pub.publish(
-            data=bundle, metadata={}, transient={"display_id": self._id}, update=self._shown
+            data=bundle, metadata=metadata, transient={"display_id": self.id}, update=self._shown
         )
         self._shown = True
 
@@ -222,16 +232,15 @@ class TerminalDisplay:
         if below and (error is None or reply.text):
             self._write(f"[{below}]\n")
 
+    def ask(self, call: ToolCall, tool: Tool) -> Decision | Awaitable[Decision | None] | None:
+        """Ask whoever sits at the terminal about a call; None where nobody answers."""
+        if has_waiting_thread():
+            return in_waiting_thread(lambda: ask_in_terminal(call, tool))
+        return ask_in_terminal(call, tool)
+
     def _write(self, text: str) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
-
-
-def display_for(
-    shell: InteractiveShell, form: str = "markdown", caption: str = "full"
-) -> LiveDisplay | TerminalDisplay:
-    """Return the display that fits where IPython runs."""
-    return LiveDisplay(shell, form, caption) if in_kernel(shell) else TerminalDisplay(caption)
 
 
 def extras(reply: Reply, seconds: float, *, model: str) -> dict[str, Any]:
