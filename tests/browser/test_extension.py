@@ -42,6 +42,10 @@ def _served(kind: type[Lab], folders: pytest.TempPathFactory, *, extended: bool 
         (folder / "share" / "labextensions").mkdir(parents=True)
         (folder / "share" / "labextensions" / "orchat-lab").symlink_to(EXTENSION)
         environment["JUPYTER_PATH"] = str(folder / "share")
+    else:  # and it may be installed
+        (folder / "config" / "labconfig").mkdir(parents=True)
+        disabled = {"disabledExtensions": {"orchat-lab": True}}
+        (folder / "config" / "labconfig" / "page_config.json").write_text(json.dumps(disabled))
     with kind(folder, environment) as server:
         yield server
 

@@ -42,6 +42,7 @@ class Page:
         self.extended = True
         self.protocol = PROTOCOL
         self.deaf = False
+        self.name = "page-1"
         self.cells: dict[str, Any] = {"a1": None, "b2": None}
         self.requests: list[dict[str, Any]] = []
         self.times: list[float] = []
@@ -105,7 +106,8 @@ class Page:
         request = content["data"]
         self.requests.append(request)
         self.times.append(time.monotonic())
-        told = {"id": request["id"], "op": request["op"], "cell_id": request.get("cell_id"), "version": "9.9"}
+        told = {name: request.get(name) for name in ("id", "op", "cell_id", "run", "display_id")}
+        told |= {"version": "9.9", "page": self.name}
         answer = {**told, "protocol": self.protocol, **self._answer(request)}
         self.send("comm_msg", {"comm_id": content["comm_id"], "data": answer})
 
@@ -253,6 +255,23 @@ def test_an_output_is_sent_only_to_a_page_that_lacks_it(usual_page: Page) -> Non
     usual_page.run(code, after=0.4)
     again = [request for request in usual_page.requests if request["op"] == "set_output"][1:]
     assert [request.get("bundle") for request in again] == [None, {"text/plain": "x" * 5000}]
+
+
+def test_a_page_that_is_opened_much_later_gets_what_all_others_missed(usual_page: Page) -> None:
+    assert usual_page.run("print(await bridge.hello(2))") == "open\n"
+    usual_page.deaf = True  # all pages are closed
+    code = f"bridge.set_output(here(), {{'text/plain': 'x'}}); bridge.write(here().id, {VALUE}); await asyncio.sleep(8)"
+    usual_page.run(AWAITED.format(code), after=0.5)
+    usual_page.deaf, usual_page.name, usual_page.lacks = False, "page-2", True
+    usual_page._known.clear()
+    usual_page.run("bridge.write('b2', {'version': 1}); bridge.flush()", cell="b2", after=2.0)
+    assert usual_page.cells == {"a1": VALUE, "b2": {"version": 1}}
+    asked = [request for request in usual_page.requests if request["op"] == "set_output"]
+    assert [request.get("bundle") for request in asked[-2:]] == [None, {"text/plain": "x"}]
+    # A page that comes after that is offered nothing any more.
+    usual_page.name = "page-3"
+    usual_page.run("bridge.write('b2', {'version': 1}); bridge.flush()", cell="b2", after=0.5)
+    assert len([request for request in usual_page.requests if request["op"] == "set_output"]) == len(asked)
 
 
 def test_a_refused_write_says_why(usual_page: Page) -> None:

@@ -28,7 +28,7 @@ Status: TypeAlias = Literal["unknown", "open", "absent", "mismatch"]
 """Whether an extension answers; with ``mismatch`` one does that speaks otherwise, and nothing is written."""
 
 _SILENT, _KNOWN = 2.0, 30.0  # seconds until pages are asked again that did not answer, or that cannot
-_KEPT_OUTPUTS = 8  # that a page may still ask for
+_KEPT_OUTPUTS = 8  # that no page has confirmed: all may be closed while a cell runs
 
 
 class Bridge:
@@ -56,7 +56,8 @@ class Bridge:
         self._lock = threading.RLock()
         self._waiting = Checkpoints()
         self._due: tuple[asyncio.AbstractEventLoop, asyncio.TimerHandle] | None = None
-        self._outputs: dict[str, dict[str, Any]] = {}
+        self._outputs: dict[tuple[Any, Any], dict[str, Any]] = {}
+        self._page: object = None
         self._reasons: dict[str, str] = {}
         self._asked = -_KNOWN
         self._names_cells = False
@@ -125,6 +126,7 @@ class Bridge:
         """
         with self._lock:
             if self._status in ("absent", "mismatch"):
+                self._waiting.clear()
                 self._ask_who_is_there(_KNOWN)  # a page may have been loaded that can
                 return
             self._waiting.put(cell_id, value)
@@ -182,17 +184,22 @@ class Bridge:
         """
         if self._status in ("absent", "mismatch") or cell.id is None or cell.run is None:
             return
-        where: dict[str, Any] = {
+        output = {
             "cell_id": cell.id,
             "run": cell.run,
             "display_id": display_id,
             "execution_count": cell.execution,
+            "bundle": dict(bundle),
+            "metadata": dict(metadata or {}),
         }
         with self._lock:
-            name = self._pages.send("set_output", about=("output", cell.run, display_id), **where)
-            self._outputs[name] = {**where, "bundle": dict(bundle), "metadata": dict(metadata or {})}
+            self._outputs[cell.run, display_id] = output
             while len(self._outputs) > _KEPT_OUTPUTS:
                 del self._outputs[next(iter(self._outputs))]
+            if self._status == "open":
+                self._offer(output)
+            else:
+                self._ask_who_is_there(_SILENT)
 
     def insert_cell(self, below: str, source: str) -> None:
         """Put a new code cell below another one; it is not run.
@@ -275,10 +282,29 @@ class Bridge:
                     self._reasons.pop(cell_id, None)
                 else:
                     self._reasons[cell_id] = str(data.get("reason"))[:200]
-            elif data.get("lacks") is True and (output := self._outputs.pop(str(data.get("id")), None)) is not None:
-                self._later(partial(self._pages.send, "set_output", **output))
-            if was != "open":
-                self._later(self.flush)
+            elif data.get("op") == "set_output" and data.get("ok") is True:
+                self._take_need((data.get("run"), data.get("display_id")), lacks=data.get("lacks") is True)
+            if was != "open" or data.get("page") != self._page:
+                self._page = data.get("page")
+                self._later(self._catch_up)
+
+    def _catch_up(self) -> None:
+        """Send a page that has just been heard of what the others may have missed."""
+        with self._lock:
+            self._pages.again(but=self._outputs)
+            for output in self._outputs.values():
+                self._offer(output)
+            self.flush()
+
+    def _offer(self, output: Mapping[str, Any]) -> None:
+        content = {name: value for name, value in output.items() if name not in ("bundle", "metadata")}
+        self._pages.send("set_output", about=(output["run"], output["display_id"]), **content)
+
+    def _take_need(self, key: tuple[Any, Any], *, lacks: bool) -> None:
+        if lacks and (output := self._outputs.get(key)) is not None:
+            self._later(partial(self._pages.send, "set_output", about=key, **output))
+        elif not lacks:
+            self._outputs.pop(key, None)
 
     def _later(self, send: Callable[[], object]) -> None:
         """Send from the kernel's own thread: an answer may come in another one, from which nothing may be sent."""
@@ -291,5 +317,4 @@ class Bridge:
     def _refused(self) -> None:
         with self._lock:
             if self._status == "unknown":
-                self._status = "absent"
-                self._waiting.clear()
+                self._status = "absent"  # what waits is dropped by the next write: another page may still answer

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -133,6 +133,21 @@ class Pages:
         finally:
             with self._lock:
                 self._unanswered.pop(name, None)
+
+    def again(self, *, but: Collection[object] = ()) -> None:
+        """Send once more what nobody has answered, for a page is there now.
+
+        Parameters
+        ----------
+        but
+            What those messages are about that are left out.
+        """
+        with self._lock:
+            for sent in self._unanswered.values():
+                if sent.heard is None and sent.about not in but:
+                    sent.tries = 0
+                    self._publish(sent.data, anew=True)
+                    self._watch(sent)
 
     def forget(self) -> None:
         """Wait for no answer any more."""

@@ -118,8 +118,9 @@ function set_output(panels, { cell_id, display_id, run, execution_count, bundle,
   const saved = /** @type {any[]} */ (cell.outputs.toJSON());
   const live = display_id ? saved.findIndex((output) => output.metadata?.[KEY]?.live === display_id) : -1;
   const lacks = live >= 0 || !asked.has(run);
-  if (!bundle || !lacks) return { ok: true, lacks };
-  if (saved.some((output) => equal(output.data, bundle))) return { ok: true, lacks: false };
+  const which = { ok: true, run, display_id };
+  if (!bundle || !lacks) return { ...which, lacks };
+  if (live < 0 && saved.some((output) => equal(output.data, bundle))) return { ...which, lacks: false };
   const output = { output_type: "display_data", data: bundle, metadata: metadata ?? {} };
   if (live >= 0) cell.outputs.set(live, output);
   else {
@@ -128,7 +129,7 @@ function set_output(panels, { cell_id, display_id, run, execution_count, bundle,
   }
   if (!asked.has(run) && typeof execution_count === "number") cell.executionCount = execution_count;
   runs.set(cell, run);
-  return { ok: true, lacks: false };
+  return { ...which, lacks: false };
 }
 
 /** @param {any[]} panels @param {any} request @returns {Answer} */
