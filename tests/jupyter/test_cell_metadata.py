@@ -179,6 +179,12 @@ def test_nothing_is_opened_until_something_is_written(usual_page: Page) -> None:
     assert usual_page.openings == 0
 
 
+def test_all_share_one_bridge(usual_page: Page) -> None:
+    code = "from orchat.jupyter.cell_metadata.bridge import bridge_of as of; shell = get_ipython()"
+    code += "\nprint(of(shell) is of(shell))"
+    assert usual_page.run(code) == "True\n"
+
+
 def test_a_cell_that_blocks_writes_when_it_has_ended(page: Page) -> None:
     assert page.run(f"bridge.write(here().id, {VALUE}); time.sleep(0.3); print(1)", after=1.0) == "1\n"
     assert page.cells["a1"] == VALUE

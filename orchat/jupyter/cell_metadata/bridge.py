@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from weakref import WeakKeyDictionary
 
 from orchat._version import __version__
 from orchat.jupyter.cell_metadata.cell import Cell, current_cell
@@ -318,3 +319,13 @@ class Bridge:
         with self._lock:
             if self._status == "unknown":
                 self._status = "absent"  # what waits is dropped by the next write: another page may still answer
+
+
+_bridges: WeakKeyDictionary[Any, Bridge] = WeakKeyDictionary()
+
+
+def bridge_of(shell: InteractiveShell) -> Bridge:
+    """Return the one bridge of a shell, which all share who write; it is made when it is first asked for."""
+    if (bridge := _bridges.get(shell)) is None:
+        bridge = _bridges[shell] = Bridge(shell)
+    return bridge
