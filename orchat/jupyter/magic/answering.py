@@ -128,13 +128,18 @@ class Answering:
         continued = earlier > 0
         ending: Ending = "finished"
         failure: BaseException | None = None
+        greeting = None
         try:
             self._display.start(self._model)
+            if self._cell.id is not None:  # so that it is known in the end whether the page can do what we ask
+                greeting = asyncio.ensure_future(self._session.bridge.hello())
             await ask()
         except (asyncio.CancelledError, KeyboardInterrupt) as error:
             ending, failure = "interrupted", error
         except Exception as error:  # noqa: BLE001 - raised again below, when everything is kept
             ending, failure = "failed", error
+        if greeting is not None:
+            greeting.cancel()
         reply = self._reply(ending)
         if thread is not None:
             thread.keep(turn, reply.messages)

@@ -70,12 +70,12 @@ class Session:
         # Who asked: it knows the tools of a turn that waits for a decision.
         self.chats: WeakKeyDictionary[CellTurn, Chat] = WeakKeyDictionary()
 
-    @cached_property
+    @property
     def bridge(self) -> Bridge:
         """The way to the notebook's cells."""
-        from orchat.jupyter.cell_metadata.bridge import Bridge
+        from orchat.jupyter.cell_metadata.bridge import bridge_of
 
-        return Bridge(self.shell)
+        return bridge_of(self.shell)
 
     @cached_property
     def threads(self) -> Threads:

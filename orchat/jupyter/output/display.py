@@ -159,7 +159,7 @@ class LiveDisplay:
         self._publish(self.final)
         for image in reply.images:
             if (bundle := picture_bundle(image)) is not None:
-                self._shell.display_pub.publish(data=bundle, metadata={})
+                self._shell.display_pub.publish(data=bundle, metadata={"orchat": {}})
 
     def ask(self, call: ToolCall, tool: Tool) -> Verdict | Awaitable[Verdict]:
         """Ask nobody: the turn parks."""

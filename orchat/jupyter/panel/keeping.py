@@ -15,11 +15,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-from weakref import WeakKeyDictionary
 
 from orchat.chat.state import FORMAT, VERSION
 from orchat.errors import ConfigurationError, StateError
-from orchat.jupyter.cell_metadata.bridge import Bridge
+from orchat.jupyter.cell_metadata.bridge import bridge_of
 from orchat.jupyter.cell_metadata.cell import Cell, current_cell
 
 if TYPE_CHECKING:
@@ -27,15 +26,6 @@ if TYPE_CHECKING:
 
 State = Literal["cell", "file", "none"]
 _MOST_FILE = 50_000_000
-
-_bridges: WeakKeyDictionary[Any, Bridge] = WeakKeyDictionary()
-
-
-def bridge_of(shell: InteractiveShell) -> Bridge:
-    """Return the bridge of the panels of a shell."""
-    if (bridge := _bridges.get(shell)) is None:
-        bridge = _bridges[shell] = Bridge(shell)
-    return bridge
 
 
 @dataclass

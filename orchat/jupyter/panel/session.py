@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -15,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 from orchat.chat.history import pending_calls
 from orchat.configuration import model_named
 from orchat.errors import APIError, ConfigurationError, OrchatError, StateError, TurnInProgressError, redact
+from orchat.jupyter.cell_metadata.bridge import bridge_of
 from orchat.jupyter.output.caption import line
 from orchat.jupyter.panel import errands
 from orchat.jupyter.panel.asking import Asking
 from orchat.jupyter.panel.composing import Composing
 from orchat.jupyter.panel.conversations import Conversations
-from orchat.jupyter.panel.keeping import Keeping, bridge_of
+from orchat.jupyter.panel.keeping import Keeping
 from orchat.jupyter.panel.log import Log, ShownTurn
 from orchat.jupyter.panel.output import Output, bundle_of
 from orchat.jupyter.panel.saving import from_entry, note_of, to_entry
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from orchat.chat.reply import Reply
 
 _logger = logging.getLogger(__name__)
+_BYTES_PER_SECOND = 10_000  # what the transcript may cost while a turn goes on
 
 
 class Session:
@@ -74,6 +77,7 @@ class Session:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._waiting: asyncio.Task[Any] | None = None
         self._asking: Asking | None = None
+        self._refresh_at = 0.0
         self._failed: ChatMessage | None = None  # the last question in the log, of which nothing came
         if restore and not split_turns(chat.messages):
             self._restore()
@@ -152,7 +156,7 @@ class Session:
         chat, feed = self.conversations.shown, turn.feed
         assert feed is not None
         self._failed = None
-        self.log.set(error=None, running=True, saved=None)
+        self.log.set(error=None, running=True)
         feed.may(stop=False, cell=self._can_insert)
         questions = self._questions[turn.key] = Questions(feed, self._show_soon)
         model = str((options.get("generation_kwargs") or {}).get("model") or self.conversations.model)
@@ -263,11 +267,13 @@ class Session:
 
     def bundle(self) -> dict[str, Any]:
         """Return what displays the panel."""
-        return bundle_of(transcript(self.conversations.shown.messages, self.log.field("note")), self._channel)
+        return bundle_of(transcript(self._messages_of(self.conversations.shown), self.log.field("note")), self._channel)
 
     def refresh_output(self) -> None:
         """Let what is saved read as the conversation does."""
-        self._output.refresh(self.bundle(), self._channel, self.log)
+        bundle = self.bundle()
+        self._output.refresh(bundle, self._channel, self.log)
+        self._refresh_at = time.monotonic() + max(len(bundle["text/markdown"]) / _BYTES_PER_SECOND, 2.0)
         self._show_soon()
 
     def page_saves(self) -> None:
@@ -290,6 +296,8 @@ class Session:
         if keep:
             self._keeping.write()
             self._show_facts()
+            if self._asking is not None and time.monotonic() > self._refresh_at:
+                self.refresh_output()
         self._show_soon()
 
     def _show_facts(self) -> None:
@@ -357,17 +365,16 @@ class Session:
 
     def _entry(self) -> dict[str, Any] | None:
         """Return what is kept; None where there is nothing worth it."""
-        asking = self._asking
-
-        def messages_of(chat: Chat) -> list[ChatMessage]:
-            return asking.messages() if asking is not None and asking.chat is chat else chat.messages
-
-        kept, secrets = self.conversations.kept(messages_of)
+        kept, secrets = self.conversations.kept(self._messages_of)
         if kept.is_empty:
             return None
         entry = to_entry(kept, secrets=secrets)
         self.log.set(note=note_of(kept.left_out))
         return entry
+
+    def _messages_of(self, chat: Chat) -> list[ChatMessage]:
+        asking = self._asking
+        return asking.messages() if asking is not None and asking.chat is chat else chat.messages
 
 
 async def _quietly(work: Coroutine[Any, Any, Any]) -> None:
