@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.benchmarks import cell_traffic, startup, stream
+from tests.benchmarks import cell_traffic, completion, startup, stream
 
 
 def lines_of(module: str, *options: str) -> list[str]:
@@ -33,6 +33,13 @@ def test_startup_measures_each_step_in_a_fresh_process() -> None:
         assert any(re.match(rf"{re.escape(name)} +\d+\.\d{{3}} +-?\d+\.\d{{3}}  ", line) for line in lines), name
     assert any(line.startswith(f"{startup.EXTENSION} adds ") for line in lines)
     assert f"{startup.IMPORT} loads no heavy module: gate passed" in lines
+
+
+def test_completion_presses_every_key() -> None:
+    lines = lines_of("completion", "--rounds", "3")
+    for name in completion.PRESSES:
+        assert any(re.match(rf"{re.escape(name)} +\d+\.\d\d +\d+\.\d\d$", line) for line in lines), name
+    assert lines[-1].startswith("at most 50 ms: gate ")
 
 
 @pytest.mark.slow

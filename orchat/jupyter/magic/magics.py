@@ -17,8 +17,9 @@ from IPython.core.error import UsageError
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, needs_local_scope, no_var_expand
 from traitlets import TraitError
 
-from orchat.configuration import look_for_keys_with
+from orchat.configuration import look_for_keys_with, setting
 from orchat.jupyter import sink
+from orchat.jupyter.magic.completion import Completions
 from orchat.jupyter.magic.options import MAGIC, manual, parse
 from orchat.jupyter.magic.session import Session
 from orchat.jupyter.magic.traits import FILE, Configured, forget
@@ -43,6 +44,14 @@ class OpenRouterMagics(Magics, Configured):
     def __init__(self, shell: InteractiveShell) -> None:
         super().__init__(shell)
         self.session = Session(shell, sink.register(shell))
+        self.completions = Completions(
+            shell,
+            names=self.session.names,
+            models=_models,
+            aliases=lambda: setting("aliases"),
+            threads=lambda: self.session.thread_names,
+            commands=_commands,
+        )
 
     @no_var_expand
     @cell_magic
@@ -156,6 +165,21 @@ def keep_as_typed(lines: list[str]) -> list[str]:
 keep_as_typed.has_side_effects = True  # type: ignore[attr-defined]
 
 
+def _models() -> list[str]:
+    """Return the models that are known on this machine; nobody is asked."""
+    from orchat.openrouter.catalog import cached_catalog
+    from orchat.openrouter.dialect import LOCAL_MODEL
+
+    catalog = cached_catalog(str(setting("base_url")))
+    return [*(model.id for model in catalog.models), LOCAL_MODEL] if catalog is not None else [LOCAL_MODEL]
+
+
+def _commands() -> list[str]:
+    from orchat.jupyter.magic.commands import COMMANDS
+
+    return list(COMMANDS)
+
+
 def _find_key(api_base_url: str) -> str | None:
     from orchat.jupyter.magic.stored_keys import find_key
 
@@ -172,6 +196,7 @@ def register(shell: InteractiveShell) -> None:
         raise CellError(f"{FILE}: {error}") from None
     shell.register_magics(magics)
     look_for_keys_with(_find_key)
+    magics.completions.register()
     shell.input_transformers_cleanup.insert(0, keep_as_typed)
     shell.input_transformers_post.append(await_cells(shell, MAGIC))
     if "orchat.chat" in sys.modules:
@@ -187,6 +212,7 @@ def unregister(shell: InteractiveShell) -> None:
     for kind in ("cell", "line"):
         del shell.magics_manager.magics[kind][MAGIC]
     sink.unregister(shell)
+    magics.completions.unregister()
     look_for_keys_with(None)
     forget(magics, shell.config)
     shell.input_transformers_cleanup.remove(keep_as_typed)
