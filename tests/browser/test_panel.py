@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.lab import ROOT, Lab, Notebook, Notebook7
-from tests.openrouter_server import ScriptedOpenRouter, text
+from tests.openrouter_server import PNG, ScriptedOpenRouter, error, text
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -142,3 +145,230 @@ def test_it_is_kept_in_the_cell_and_there_again_after_a_restart(
     sent = endpoint.request.json["messages"]
     assert [message["role"] for message in sent] == ["user", "assistant", "user"]
     assert KEY not in notebook.path.read_text()
+
+
+@pytest.fixture
+def shows_panels() -> None:
+    """The extension must know saved panels."""
+    if "panel.js" not in (EXTENSION / "static" / "remoteEntry.js").read_text():
+        pytest.skip("the extension does not show saved panels")
+
+
+@pytest.mark.usefixtures("shows_panels")
+def test_a_page_reloaded_mid_stream_has_it_again_and_a_dead_kernel_leaves_the_transcript(
+    page: Page, front_end: Lab, endpoint: ScriptedOpenRouter
+) -> None:
+    endpoint.answers(text(ANSWER).paced(0.15))
+    notebook, panel = opened(page, front_end, "panel-reload.ipynb", PANEL + 'ChatPanel("some/model")')
+    ask(panel, "Where does it go?")
+    expect(panel.locator(".orchat-items")).to_contain_text("The river runs")
+    panel.locator(".orchat-text-input").fill("half a quest")
+    page.wait_for_timeout(800)
+    notebook.save()
+    notebook = front_end.show(page, notebook.path)
+    panel = page.locator(".orchat-panel")
+    expect(panel).to_be_visible(timeout=20_000)
+    expect(panel.locator(".orchat-text-input")).to_have_value("half a quest")
+    before = len(panel.locator(".orchat-items").inner_text())
+    expect(panel.locator(".orchat-items")).to_contain_text("sea", timeout=5_000)
+    page.wait_for_function(
+        "(n) => document.querySelector('.orchat-panel .orchat-items').innerText.length > n", arg=before
+    )
+    panel.locator(".orchat-panel-stop").click()
+    expect(panel.locator(".orchat-footer")).to_contain_text("stopped", timeout=3_000)
+    page.wait_for_timeout(300)
+    (output,) = notebook.save().cells[0].outputs
+    assert set(output.data) == {"text/markdown", "text/plain", "application/vnd.orchat.panel+json"}
+    assert output.data["text/markdown"].endswith("*(stopped)*")
+    front_end.end_sessions()
+    page.goto("about:blank")
+    notebook = front_end.show(page, notebook.path)
+    notebook.wait_for_text(0, "The river runs")
+    page.wait_for_timeout(1_500)
+    assert "Error displaying" not in notebook.text(0)
+    assert "widget" not in notebook.text(0).lower()
+
+
+def test_it_is_done_by_keyboard_and_is_accessible(page: Page, lab: Lab, endpoint: ScriptedOpenRouter) -> None:
+    endpoint.answers(text("# Tides\n\nThe *Humber* has `tides`.\n\n```python\nx = 1\n```"), error(402, "No credits."))
+    notebook, panel = opened(page, lab, "panel-axe.ipynb", PANEL + 'ChatPanel("some/model")')
+    field = panel.locator(".orchat-text-input")
+    field.focus()
+    page.keyboard.type("One line")
+    page.keyboard.press("Shift+Enter")
+    page.keyboard.type("and another")
+    assert field.input_value() == "One line\nand another"
+    page.keyboard.press("Enter")
+    expect(panel.locator(".orchat-items")).to_contain_text("Tides")
+    expect(field).to_be_focused()
+    expect(field).to_have_value("")
+    page.keyboard.press("ArrowUp")
+    expect(field).to_have_value("One line\nand another")
+    panel.locator(".orchat-pick").press("Enter")
+    search = panel.locator(".orchat-search")
+    expect(search).to_be_focused()
+    page.keyboard.type("gpt-4o-mini")
+    chosen = panel.locator(".orchat-model[aria-selected=true]")
+    expect(chosen).to_have_attribute("title", "openai/gpt-4o-mini", timeout=10_000)
+    expect(chosen).to_contain_text("128k tokens · $0.15 in, $0.6 out per million")
+    violations(page)
+    page.keyboard.press("Enter")
+    expect(panel.locator(".orchat-pick")).to_have_text("openai/gpt-4o-mini")
+    expect(panel.locator(".orchat-pick")).to_be_focused()
+    panel.locator(".orchat-set").press("Enter")
+    expect(panel.locator(".orchat-number").first).to_be_focused()
+    violations(page)
+    page.keyboard.press("Escape")
+    expect(panel.locator(".orchat-set")).to_be_focused()
+    field.fill("And now?")
+    field.press("Enter")
+    expect(panel.get_by_role("alert")).to_contain_text("402")
+    for theme in ("JupyterLab Dark", "JupyterLab Light"):
+        page.evaluate("(theme) => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
+        page.wait_for_timeout(800)
+        violations(page)
+    assert len(notebook.outputs(0)) == 1
+
+
+def violations(page: Page) -> None:
+    found = Axe().run(page, context=".orchat-panel").response["violations"]
+    assert not [(each["id"], each["nodes"][0]["html"]) for each in found if each["impact"] in ("serious", "critical")]
+
+
+def test_files_by_button_paste_and_drop(page: Page, lab: Lab, endpoint: ScriptedOpenRouter) -> None:
+    endpoint.answers(text("I see."))
+    _, panel = opened(page, lab, "panel-files.ipynb", PANEL + 'ChatPanel("some/model")')
+    large = ("port,high\n" + "Hull,4\n" * 100_000).encode()[:390_000] + b"\n" * 10
+    png = PNG.partition(",")[2]
+    panel.locator(".orchat-file-input").set_input_files(
+        [
+            {"name": "tides.csv", "mimeType": "text/csv", "buffer": large},
+            {"name": "a.bin", "mimeType": "application/octet-stream", "buffer": b"\0\1\2"},
+        ]
+    )
+    for kind, target in (("drop", ".orchat-panel"), ("paste", ".orchat-text-input")):
+        page.evaluate(
+            """([kind, target, png]) => {
+                const bytes = Uint8Array.from(atob(png), (c) => c.charCodeAt(0)), data = new DataTransfer();
+                data.items.add(new File([bytes], kind + '.png', {type: 'image/png'}));
+                const about = {bubbles: true, cancelable: true, dataTransfer: data, clipboardData: data};
+                const event = kind === 'drop' ? new DragEvent(kind, about) : new ClipboardEvent(kind, about);
+                document.querySelector(target).dispatchEvent(event);
+            }""",
+            [kind, target, png],
+        )
+    chips = panel.locator(".orchat-chip")
+    expect(chips).to_have_count(4)
+    for words in ("tides.csv (text)", "neither text, image, PDF", "drop.png (image)", "paste.png (image)"):
+        expect(chips.filter(has_text=words)).to_have_count(1)
+    chips.filter(has_text="neither text").get_by_role("button").click()
+    expect(chips).to_have_count(3)
+    ask(panel, "What is it?")
+    expect(panel.locator(".orchat-items")).to_contain_text("I see.")
+    expect(chips).to_have_count(0)
+    parts = endpoint.request.json["messages"][0]["content"]
+    assert sorted(part["type"] for part in parts) == ["image_url", "image_url", "text", "text"]
+    assert sum(part.get("text", "").count("Hull,4") for part in parts) > 50_000
+    assert parts[-1] == {"type": "text", "text": "What is it?"}
+
+
+def test_a_thousand_messages_open_within_a_second_and_stay_smooth(
+    page: Page, lab: Lab, endpoint: ScriptedOpenRouter
+) -> None:
+    endpoint.answers(text("The newest."))
+    code = """
+import orchat
+from orchat.messages import ChatMessage
+chat = orchat.Chat("some/model")
+chat.messages = [m for n in range(500) for m in (ChatMessage.from_user(f"Question {n}?"),
+    ChatMessage.from_assistant("The *Humber* has `tides`.\\n\\n```python\\nx = 1\\n```\\n\\n" + "word " * 60))]
+"""
+    notebook = lab.open(page, "panel-long.ipynb", code, PANEL + "ChatPanel(chat)")
+    notebook.run(0)
+    notebook.wait(0)
+    page.evaluate(
+        """() => {
+            const began = performance.now();
+            window.opened = new Promise((resolve) => {
+                const look = () => document.querySelector('.orchat-panel .orchat-text code')
+                    ? resolve(performance.now() - began) : requestAnimationFrame(look);
+                look();
+            });
+        }"""
+    )
+    notebook.run(1)
+    milliseconds = page.evaluate("() => window.opened")
+    assert milliseconds < 1_500  # a part of it is the cell itself, and the code that comes once per page
+    panel = page.locator(".orchat-panel")
+    expect(panel.locator(".orchat-exchange")).to_have_count(20)
+    older = panel.locator(".orchat-older")
+    for count in (40, 60, 80):
+        older.focus()
+        page.keyboard.press("Enter")
+        expect(panel.locator(".orchat-exchange")).to_have_count(count)
+    assert panel.locator(".orchat-exchange .orchat-turn").count() < 60  # what is far away is not drawn
+    ask(panel, "And now?")
+    expect(panel.locator(".orchat-exchange").last).to_contain_text("The newest.")
+    print(f"opened in {milliseconds:.0f} ms")
+
+
+ATTACKS = [
+    "<script>window.owned = 1</script>",
+    "<img src=x onerror='window.owned = 1'>",
+    "[x](javascript:window.owned=1)",
+    "![x](https://evil.invalid/leak.png)",
+    "<svg onload='window.owned = 1'></svg>",
+    "<style>* { display: none }</style>",
+]
+
+
+def test_attacks_in_every_place_of_a_panel_do_nothing(page: Page, lab: Lab, endpoint: ScriptedOpenRouter) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    attack = "\n\n".join(ATTACKS)
+    line = " ".join(ATTACKS)
+    endpoint.answers(text(attack), error(402, line))
+    state = {
+        "format": "orchat",
+        "version": 1,
+        "panels": {
+            "1": {
+                "chats": {
+                    ATTACKS[1][:40]: {
+                        "model": line[:150],
+                        "messages": [
+                            {"role": "system", "content": [{"text": attack}]},
+                            {
+                                "role": "user",
+                                "content": [{"text": attack}, {"text": f"The file {ATTACKS[1]}:\n\nx\n\n"}],
+                            },
+                            {"role": "assistant", "content": [{"text": attack}]},
+                        ],
+                    },
+                    "other": {"messages": []},
+                }
+            }
+        },
+    }
+    cell = nbformat.v4.new_code_cell(PANEL + 'ChatPanel("some/model")', metadata={"orchat": state})
+    notebook = nbformat.v4.new_notebook(
+        cells=[cell],
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+    )
+    path: Path = lab.work / "panel-attacks.ipynb"
+    nbformat.write(notebook, path)
+    shown = lab.show(page, path)
+    shown.run(0)
+    shown.wait(0)
+    panel = page.locator(".orchat-panel")
+    expect(panel.locator(".orchat-items")).to_contain_text("window.owned")
+    ask(panel, attack)
+    expect(panel.locator(".orchat-exchange").nth(1).locator(".orchat-items")).to_contain_text("window.owned")
+    ask(panel, "Again")
+    expect(panel.get_by_role("alert")).to_contain_text("402")
+    panel.locator(".orchat-set").click()
+    page.wait_for_timeout(500)
+    assert page.evaluate("() => window.owned") is None
+    assert not [url for url in asked if "evil" in url]
+    assert panel.locator("script, style, svg, [onerror], [onload], a[href^='javascript']").count() == 0
+    assert panel.locator(".orchat-exchange").count() == 3

@@ -6,6 +6,7 @@
  */
 
 import { button, element, setText } from "./elements.js";
+import { breakLine, isEnter } from "./panel_lines.js";
 import { STRINGS } from "./panel_strings.js";
 
 const PAUSE = 300; // milliseconds between the last key and telling the kernel
@@ -70,10 +71,10 @@ export function createComposer({ send, say, last, sent }) {
     timer = window.setTimeout(tell, PAUSE);
   });
   text.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && !event.isComposing && !event.ctrlKey && !event.metaKey && !event.altKey) {
-      if (event.shiftKey !== swapped) return;
+    if (isEnter(event)) {
       event.preventDefault();
-      go();
+      if (event.shiftKey === swapped) go();
+      else breakLine(text);
     } else if (event.key === "ArrowUp" && !text.value) {
       const words = last();
       if (!words) return;

@@ -29,7 +29,7 @@ function wrap(notebook) {
     const saved = original.call(this);
     for (const { outputs } of saved.cells ?? []) {
       (outputs ?? []).forEach((/** @type {any} */ output, /** @type {number} */ i) => {
-        const id = output?.data?.[WIDGET]?.model_id;
+        const id = (output?.data?.[WIDGET] ?? output?.data?.[PANEL])?.model_id;
         const bundle = panels.get(id);
         if (bundle) outputs[i] = { ...output, data: { ...bundle, [PANEL]: { model_id: id } } };
       });
