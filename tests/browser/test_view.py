@@ -311,7 +311,6 @@ def results(endpoint: ScriptedOpenRouter) -> list[str]:
 
 @pytest.mark.parametrize("ipykernel", KERNELS)
 def test_a_person_lets_a_call_run(page: Page, lab: Lab, endpoint: ScriptedOpenRouter, ipykernel: str) -> None:
-    pytest.importorskip("orchat.jupyter.forms")
     asking(endpoint)
     cell = "reply = await show(tools=[tide])"
     notebook = opened(page, lab, f"ask-{ipykernel}.ipynb", TIDE, cell, "print(reply.ending)", ipykernel=ipykernel)
@@ -325,7 +324,6 @@ def test_a_person_lets_a_call_run(page: Page, lab: Lab, endpoint: ScriptedOpenRo
 
 @pytest.mark.parametrize("ipykernel", KERNELS)
 def test_the_interrupt_while_a_form_is_open(page: Page, lab: Lab, endpoint: ScriptedOpenRouter, ipykernel: str) -> None:
-    pytest.importorskip("orchat.jupyter.forms")
     endpoint.answers(calls(call("tide", {"port": "Hull"})))
     before = len(endpoint.requests)
     cell = "try:\n    reply = await show(tools=[tide])\nexcept asyncio.CancelledError:\n    print('gone')"
@@ -339,7 +337,6 @@ def test_the_interrupt_while_a_form_is_open(page: Page, lab: Lab, endpoint: Scri
 
 
 def test_rejecting_and_always_and_taking_that_back(page: Page, lab: Lab, endpoint: ScriptedOpenRouter) -> None:
-    pytest.importorskip("orchat.jupyter.forms")
     asking(endpoint, 4)
     cells = ["reply = await show(tools=[tide])"] * 4
     notebook = opened(page, lab, "always.ipynb", TIDE, *cells, "print(list(view._questions._grants))")

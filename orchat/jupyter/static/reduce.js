@@ -5,7 +5,7 @@
  * @typedef {{md: string, html?: string, goes_on?: boolean}} Block
  * @typedef {{kind: "text", blocks: Block[], tail: string, html?: string, goes_on?: boolean}} TextItem
  * @typedef {{kind: "reasoning", text: string, live: boolean}} ReasoningItem
- * @typedef {{path: (string|number)[]|string, message: string}} FieldError
+ * @typedef {{path: string, message: string}} FieldError
  * @typedef {"writing"|"waiting"|"asking"|"running"|"done"|"failed"|"rejected"|"answered"} CallStatus
  * @typedef {{kind: "call", name: string, args: string, status: CallStatus, text?: string, result?: string,
  *   form?: any, errors?: FieldError[], reply?: number, granted?: boolean}} CallItem

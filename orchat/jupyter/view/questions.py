@@ -50,7 +50,7 @@ class Questions:
         """Return the approval of a call that needs no asking; None where a person must be asked."""
         from orchat.chat.approval import Approve
 
-        if not self._grants.covers(tool) or call.malformed_arguments is not None:
+        if tool.asks_always or not self._grants.covers(tool) or call.malformed_arguments is not None:
             return None
         number = self._feed.item_of(call)
         self._feed.set(number, status="running", granted=True)
@@ -100,7 +100,7 @@ class Questions:
     def _decision(self, tool: Tool, number: int, content: dict[str, Any]) -> Decision | None:
         """Return what a person decided; None where it is no decision, or its arguments do not fit."""
         from orchat.chat.approval import Answer, Approve, Reject
-        from orchat.jupyter.forms import check
+        from orchat.jupyter.forms import arguments_of, check
 
         match content.get("decision"):
             case "reject":
@@ -108,14 +108,15 @@ class Questions:
             case "answer":
                 return Answer(content.get("value"))
             case "approve" | "edited" | "always" as said:
-                edited = content.get("arguments")
-                if edited is not None:
-                    if errors := check(tool, edited):
+                edited = None
+                if (values := content.get("arguments")) is not None:
+                    if errors := check(tool, values):
                         self._feed.set(number, errors=errors, reply=content.get("n", 0))
                         return None
+                    edited, _ = arguments_of(values)
                 elif said == "edited":
                     return None
-                if said == "always":
+                if said == "always" and not tool.asks_always:
                     self._grants.allow(tool)
                 return Approve() if edited is None else Approve(arguments=edited)
         return None

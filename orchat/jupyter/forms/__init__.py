@@ -1,0 +1,26 @@
+"""Tool calls as forms: a schema and a call's arguments become fields, and what a person typed becomes arguments again.
+
+Values travel as JSON *text*, both ways, so that nothing is lost on the way: a page cannot hold large integers, and
+would write ``1.0`` as ``1``. A page puts the texts of its fields together and sends ``{"json": "..."}``; a field that
+nobody touched keeps its text. What is shown is what runs: the same validator checks here and before the call.
+
+A form, as it is described to a page::
+
+    {"name": ..., "title": ..., "description": ..., "always": may "always for this tool" be offered,
+     "json": the arguments as text, "error": why they are no JSON object, "fields": [...] or None for the text alone}
+
+A field::
+
+    {"name": ..., "title": ..., "note": ..., "kind": ..., "required": ..., "text": its JSON text, None if left out}
+
+with what its kind needs: ``string`` (``lines``, ``code``, ``input`` as HTML knows it), ``number``, ``boolean``,
+``choice`` (``options``: JSON texts), ``list`` (``items``: fields, ``item``: a new one), ``group`` (``fields``),
+``variant`` (``variants``: fields, ``chosen``), ``json`` for everything else. A field may be ``nullable``.
+
+From low to high: `schemas` (reading a schema, within bounds), `describing`, `values`.
+"""
+
+from orchat.jupyter.forms.describing import describe
+from orchat.jupyter.forms.values import arguments_of, check
+
+__all__ = ["arguments_of", "check", "describe"]

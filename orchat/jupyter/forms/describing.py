@@ -1,0 +1,225 @@
+"""Describe a tool call as a form; pure. All that a schema or a model says is text to be shown, and bounded."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from orchat.jupyter.forms.schemas import resolved, without_null
+from orchat.tools import Tool
+
+_DEEPEST = 4
+_MOST_FIELDS = 150
+_MOST_ITEMS = 50
+_LONGEST_TITLE = 80
+_LONGEST_NOTE = 500
+_LONGEST_TEXT = 60  # characters that still fit on one line
+_INPUTS = {"date": "date", "time": "time", "email": "email", "uri": "url"}
+_CODE_NAMES = frozenset({"code", "python", "sql", "query", "script", "source", "command", "javascript"})
+_LIMITS = (
+    ("minimum", "at least {}"),
+    ("exclusiveMinimum", "more than {}"),
+    ("maximum", "at most {}"),
+    ("exclusiveMaximum", "less than {}"),
+    ("multipleOf", "a multiple of {}"),
+    ("minLength", "{} characters or more"),
+    ("maxLength", "at most {} characters"),
+    ("minItems", "{} or more"),
+    ("maxItems", "at most {}"),
+    ("pattern", "like {}"),
+)
+
+Field = dict[str, Any]
+
+
+class _Full(Exception):  # noqa: N818 - a signal, not an error
+    """There are more fields than anybody would look at."""
+
+
+def describe(tool: Tool, arguments: Mapping[str, Any] | None, malformed: str | None = None) -> dict[str, Any]:
+    """Return the form of a call (`orchat.jupyter.forms`).
+
+    Parameters
+    ----------
+    tool
+        What is called.
+    arguments
+        What the model gave.
+    malformed
+        What the model wrote where that is no JSON object: then the form is that text.
+
+    Examples
+    --------
+    >>> from orchat.tools import tool
+    >>> @tool
+    ... def tide(port: str, days: int = 1) -> str: return "high"
+    >>> form = describe(tide, {"port": "Hull"})
+    >>> [(field["name"], field["kind"], field["required"], field["text"]) for field in form["fields"]]
+    [('port', 'string', True, '"Hull"'), ('days', 'number', False, None)]
+    """
+    schema = tool.parameters
+    form: dict[str, Any] = {
+        "name": _short(tool.name, _LONGEST_TITLE),
+        "title": _short(schema.get("title"), _LONGEST_TITLE) or _short(tool.name, _LONGEST_TITLE),
+        "description": _short(tool.description, _LONGEST_NOTE),
+        "always": not tool.asks_always,
+        "json": malformed if malformed is not None else written(dict(arguments or {}), indent=2),
+        "error": None if malformed is None else "These arguments are no JSON object.",
+        "fields": None,
+    }
+    if malformed is None:
+        with contextlib.suppress(_Full):
+            form["fields"] = _Describing(schema).properties(schema, dict(arguments or {}), 0)
+    return form
+
+
+def written(value: object, indent: int | None = None) -> str:
+    """Return a value as JSON text that reads back as the same value.
+
+    Examples
+    --------
+    >>> written({"n": 2**60 + 1, "x": 1.0})
+    '{"n": 1152921504606846977, "x": 1.0}'
+    """
+    return json.dumps(value, ensure_ascii=False, indent=indent, default=str)
+
+
+class _Describing:
+    def __init__(self, root: Mapping[str, Any]) -> None:
+        self._root = root
+        self._count = 0
+
+    def properties(self, schema: Mapping[str, Any], values: Mapping[str, Any], depth: int) -> list[Field] | None:
+        """Return the fields of an object; None where it is none that a form can show."""
+        found = resolved(schema, self._root)
+        known = found.get("properties", {}) if found is not None else None
+        if found is None or not isinstance(known, Mapping) or not {"anyOf", "oneOf"}.isdisjoint(found):
+            return None
+        required = found.get("required")
+        wanted = set(map(str, required)) if isinstance(required, list) else set()
+        fields = [
+            self.field(str(name), each, values.get(name, ...), depth, required=name in wanted)
+            for name, each in known.items()
+        ]
+        # What the model gave besides, where the schema lets it.
+        extra = [name for name in values if name not in known]
+        fields += [self.field(str(name), {}, values[name], depth, required=False) for name in extra]
+        return fields
+
+    def field(self, name: str, schema: object, value: Any, depth: int, *, required: bool) -> Field:
+        """Return one field; ``...`` stands for no value."""
+        self._count += 1
+        if self._count > _MOST_FIELDS:
+            raise _Full
+        found = resolved(schema, self._root)
+        rest, nullable = without_null(found, self._root) if found is not None else ({}, False)
+        field: Field = {
+            "name": name,
+            "title": _short(rest.get("title"), _LONGEST_TITLE) or _short(name, _LONGEST_TITLE),
+            "note": _note(rest),
+            "required": required,
+            "nullable": nullable,
+            "text": None if value is ... else written(value),
+            "start": written(rest["default"]) if "default" in rest else None,
+            **self._kind(name, rest, None if value is ... else value, depth),
+        }
+        # A value that its field could not show as it is stands in the JSON editor.
+        if value is not ... and not (nullable and value is None) and not _shows(field, value):
+            field |= {"kind": "json"}
+        return field
+
+    def _kind(self, name: str, schema: Mapping[str, Any], value: Any, depth: int) -> Field:
+        options = [schema["const"]] if "const" in schema else schema.get("enum")
+        if isinstance(options, list) and 0 < len(options) <= _MOST_FIELDS:
+            return {"kind": "choice", "options": [written(option) for option in options]}
+        for key in ("anyOf", "oneOf"):
+            if isinstance(variants := schema.get(key), list) and depth < _DEEPEST and 0 < len(variants) <= 10:
+                return self._variants(name, variants, value, depth)
+        match schema.get("type"):
+            case "string":
+                return _string(name, schema, value)
+            case "integer" | "number":
+                return {"kind": "number"}
+            case "boolean":
+                return {"kind": "boolean"}
+            case "array" if depth < _DEEPEST and isinstance(schema.get("items"), Mapping):
+                return self._list(schema, value, depth)
+            case "object" if depth < _DEEPEST and schema.get("properties"):
+                inner = self.properties(schema, value if isinstance(value, dict) else {}, depth + 1)
+                if inner is not None:
+                    return {"kind": "group", "fields": inner}
+        return {"kind": "json"}
+
+    def _list(self, schema: Mapping[str, Any], value: Any, depth: int) -> Field:
+        given = value if isinstance(value, list) else []
+        if len(given) > _MOST_ITEMS:
+            return {"kind": "json"}
+        item = self.field("", schema["items"], ..., depth + 1, required=True)
+        items = [self.field("", schema["items"], each, depth + 1, required=True) for each in given]
+        return {"kind": "list", "items": items, "item": item}
+
+    def _variants(self, name: str, variants: list[Any], value: Any, depth: int) -> Field:
+        from orchat.tools.validation import problems
+
+        fields = []
+        chosen = None
+        for number, each in enumerate(variants):
+            whole = {**each, "$defs": self._root.get("$defs", {})} if isinstance(each, Mapping) else {}
+            fits = value is not None and chosen is None and not problems(whole, value)
+            if fits:
+                chosen = number
+            field = self.field(name, each, value if fits else ..., depth + 1, required=True)
+            kind = each.get("title") or each.get("type") if isinstance(each, Mapping) else None
+            fields.append({**field, "title": _short(kind, _LONGEST_TITLE) or f"{number + 1}"})
+        return {"kind": "variant", "variants": fields, "chosen": chosen}
+
+
+def _string(name: str, schema: Mapping[str, Any], value: Any) -> Field:
+    hint = schema.get("x-orchat") if isinstance(schema.get("x-orchat"), Mapping) else schema
+    widget = hint.get("widget") if isinstance(hint, Mapping) else None
+    text = value if isinstance(value, str) else ""
+    code = widget == "code" or (widget is None and name.lower() in _CODE_NAMES)
+    lines = code or widget == "textarea" or len(text) > _LONGEST_TEXT or "\n" in text
+    kind = _INPUTS.get(str(schema.get("format")), "text")
+    # The browser's own date and address fields change what they do not like: then plain text is shown.
+    fits = kind not in ("date", "time") or not text
+    return {"kind": "string", "lines": lines, "code": code, "input": kind if fits else "text"}
+
+
+def _shows(field: Field, value: Any) -> bool:
+    """Say whether a field of that kind shows a value just as it is."""
+    match field["kind"]:
+        case "string":
+            return isinstance(value, str) and "\r" not in value and (field["lines"] or "\n" not in value)
+        case "number":
+            return isinstance(value, int | float) and not isinstance(value, bool)
+        case "boolean":
+            return isinstance(value, bool)
+        case "choice":
+            return written(value) in field["options"]
+        case "list":
+            return isinstance(value, list)
+        case "group":
+            return isinstance(value, dict)
+        case "variant":
+            return field["chosen"] is not None
+    return True
+
+
+def _note(schema: Mapping[str, Any]) -> str:
+    """Return what there is to know about a field: its description, limits, default and examples."""
+    parts = [_short(schema.get("description"), _LONGEST_NOTE)]
+    parts += [text.format(_short(schema[key], 60)) for key, text in _LIMITS if schema.get(key) is not None]
+    if "default" in schema:
+        parts.append(f"left out: {_short(written(schema['default']), 60)}")
+    if isinstance(examples := schema.get("examples"), list) and examples:
+        parts.append("such as " + ", ".join(_short(written(each), 40) for each in examples[:3]))
+    return "; ".join(filter(None, parts))
+
+
+def _short(value: object, longest: int) -> str:
+    text = "" if value is None else str(value)
+    text = " ".join("".join(each if each.isprintable() else " " for each in text[: 4 * longest]).split())
+    return text if len(text) <= longest else text[: longest - 1] + "…"

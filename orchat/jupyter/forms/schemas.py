@@ -1,0 +1,86 @@
+"""Read a JSON Schema for a form: references followed, nullable unwrapped, and an end to everything.
+
+Only what a form can show faithfully is taken apart. Whatever else a schema says is left to the validator, and its field
+to the JSON editor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_MOST_STEPS = 20
+# What these say about a value cannot be shown as one field.
+_BEYOND = frozenset(
+    {"allOf", "not", "if", "then", "else", "prefixItems", "patternProperties", "dependentSchemas", "dependentRequired"}
+    | {"unevaluatedProperties", "unevaluatedItems", "contains", "$dynamicRef", "propertyNames"}
+)
+
+
+def resolved(schema: object, root: object) -> dict[str, Any] | None:
+    """Follow a schema's references inside its root; None where they lead nowhere, in a circle, or beyond a form.
+
+    Examples
+    --------
+    >>> resolved({"$ref": "#/$defs/port", "title": "Port"}, {"$defs": {"port": {"type": "string"}}})
+    {'type': 'string', 'title': 'Port'}
+    >>> resolved({"$ref": "#"}, {"$ref": "#"}) is None
+    True
+    """
+    found = dict(schema) if isinstance(schema, Mapping) else None
+    for _ in range(_MOST_STEPS):
+        if found is None or not _BEYOND.isdisjoint(found):
+            return None
+        reference = found.pop("$ref", None)
+        if reference is None:
+            return found
+        target = _at(reference, root)
+        found = {**target, **found} if target is not None else None
+    return None
+
+
+def _at(reference: object, root: object) -> Mapping[str, Any] | None:
+    if not isinstance(reference, str) or not reference.startswith("#"):
+        return None
+    found: Any = root
+    for step in filter(None, reference[1:].split("/")):
+        name = step.replace("~1", "/").replace("~0", "~")
+        if not isinstance(found, Mapping) or name not in found:
+            return None
+        found = found[name]
+    return found if isinstance(found, Mapping) else None
+
+
+def without_null(schema: Mapping[str, Any], root: object) -> tuple[dict[str, Any], bool]:
+    """Part a schema into what it says of values and whether it allows null beside them.
+
+    Examples
+    --------
+    >>> without_null({"anyOf": [{"type": "string"}, {"type": "null"}], "title": "Port"}, {})
+    ({'title': 'Port', 'type': 'string'}, True)
+    >>> without_null({"type": ["integer", "null"]}, {})
+    ({'type': 'integer'}, True)
+    """
+    rest = dict(schema)
+    kinds = rest.get("type")
+    nullable = False
+    if isinstance(kinds, list) and "null" in kinds:
+        kinds = [kind for kind in kinds if kind != "null"]
+        rest["type"] = kinds[0] if len(kinds) == 1 else kinds
+        nullable = True
+    for key in ("anyOf", "oneOf"):
+        variants = rest.get(key)
+        if not isinstance(variants, list):
+            continue
+        others = [each for each in variants if not _is_null(resolved(each, root))]
+        nullable |= len(others) < len(variants)
+        if len(others) == 1 and isinstance(others[0], Mapping):
+            del rest[key]
+            inner = resolved(others[0], root)
+            return ({**(inner or {"allOf": []}), **rest}, nullable) if inner is None else ({**rest, **inner}, nullable)
+        rest[key] = others
+    return rest, nullable
+
+
+def _is_null(schema: Mapping[str, Any] | None) -> bool:
+    return schema is not None and schema.get("type") == "null"
