@@ -13,7 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.lab import ROOT, Lab, Notebook, Notebook7
-from tests.openrouter_server import PNG, ScriptedOpenRouter, error, text
+from tests.openrouter_server import PNG, ScriptedOpenRouter, call, calls, error, text
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -310,6 +310,50 @@ chat.messages = [m for n in range(500) for m in (ChatMessage.from_user(f"Questio
     ask(panel, "And now?")
     expect(panel.locator(".orchat-exchange").last).to_contain_text("The newest.")
     print(f"opened in {milliseconds:.0f} ms")
+
+
+TIDES = (
+    PANEL
+    + """import orchat
+ran = []
+@orchat.tool
+def tide(port: str, note: str = "") -> str:
+    "Tell the tide."
+    ran.append(port)
+    return f"high at {port}"
+ChatPanel("some/model", tools=[tide])"""
+)
+
+
+def test_a_form_in_the_log_is_edited_approved_and_rejected(
+    page: Page, front_end: Lab, endpoint: ScriptedOpenRouter
+) -> None:
+    wants = calls(call("tide", {"port": "Hull"}))
+    endpoint.answers(wants, text("At noon."), wants, text("As you like."))
+    notebook, panel = opened(page, front_end, "panel-forms.ipynb", TIDES, "print(ran)")
+    ask(panel, "When?")
+    form = panel.locator(".orchat-call-form")
+    field = form.locator("input[type=text], input:not([type]), textarea").first
+    expect(field).to_have_value("Hull", timeout=10_000)
+    violations(page)
+    field.fill("Goole")
+    notebook.run(1)  # a form holds no cell up
+    notebook.wait(1)
+    assert notebook.text(1).strip() == "[]"
+    expect(field).to_have_value("Goole")
+    form.locator(".orchat-approve").click()
+    expect(panel.locator(".orchat-items")).to_contain_text("At noon.")
+    assert "high at Goole" in endpoint.request.json["messages"][-1]["content"]
+    ask(panel, "And now?")
+    second = panel.locator(".orchat-exchange").nth(1)
+    second.locator(".orchat-reject").click()
+    second.locator(".orchat-call-form textarea, .orchat-call-form input").last.fill("Not today.")
+    second.locator(".orchat-call-form .orchat-send").click()
+    expect(second.locator(".orchat-items")).to_contain_text("As you like.")
+    assert "Not today." in endpoint.request.json["messages"][-1]["content"]
+    notebook.run(1)
+    notebook.wait(1)
+    assert notebook.text(1).strip() == "['Goole']"
 
 
 ATTACKS = [

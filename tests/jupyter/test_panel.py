@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import subprocess
@@ -17,15 +18,17 @@ from hypothesis import strategies as st
 from nbclient import NotebookClient
 
 from orchat.chat import state
-from orchat.errors import StateError
+from orchat.connect import Chat
+from orchat.errors import ConfigurationError, InsufficientCreditsError, StateError, TurnInProgressError
 from orchat.jupyter.panel.log import PAGE, Log
+from orchat.jupyter.panel.panel import ChatPanel
 from orchat.jupyter.panel.saving import MOST_BYTES, Kept, from_entry, to_entry
 from orchat.jupyter.panel.turns import split_turns, transcript
 from orchat.jupyter.panel.uploads import Uploads
 from orchat.messages import ChatMessage, ImageContent, ToolCall
 from tests.jupyter.kernel import Kernel
 from tests.jupyter.panel_page import PANEL, Page
-from tests.openrouter_server import PNG, ScriptedOpenRouter, error, text
+from tests.openrouter_server import PNG, ScriptedOpenRouter, call, calls, error, text
 
 KEY = "sk-or-v1-0123456789abcdef"
 
@@ -199,6 +202,54 @@ def test_loading_stays_light() -> None:
 ('anywidget', 'ipywidgets', 'httpx', 'pydantic', 'jsonschema') if m in sys.modules])"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"
+
+
+def test_from_python(openrouter: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENROUTER_BASE_URL", openrouter.base_url)
+    monkeypatch.setenv("OPENROUTER_API_KEY", KEY)
+    openrouter.answers(text("One."), text("Two."), error(402, "No credits."), text("Three.").paced(0.05))
+
+    async def use() -> None:
+        panel = ChatPanel("some/model", system="Be brief.", name="tides")
+        seen: list[str] = []
+        end = panel.observe(lambda reply: seen.append(reply.text))
+        panel.observe(lambda reply: 1 / 0)  # hurts nobody
+        assert (await panel.send("First?")).text == "One."
+        assert (await panel.regenerate("other/model")).text == "Two."
+        with pytest.raises(InsufficientCreditsError):
+            await panel.send("Second?")
+        assert [message.text for message in panel.messages] == ["Be brief.", "First?", "Two."]
+        end()
+        assert panel.new_chat("second").messages == panel.messages
+        asking = asyncio.create_task(panel.send("Third?"))
+        while not panel.is_running:
+            await asyncio.sleep(0.01)
+        for busy in (panel.undo, panel.new_chat, panel.refresh, lambda: panel.switch_chat("chat")):
+            with pytest.raises(TurnInProgressError):
+                busy()
+        with pytest.raises(TurnInProgressError):
+            await panel.send("Fourth?")
+        assert (await asking).text == "Three."
+        assert seen == ["One.", "Two.", ""]
+        panel.switch_chat("chat")
+        panel.undo()
+        assert [message.text for message in panel.messages] == ["Be brief."]
+        with pytest.raises(ConfigurationError, match="no chat 'nobody'"):
+            panel.switch_chat("nobody")
+        panel.close()
+        assert KEY not in repr(panel) + repr(panel._repr_mimebundle_())
+
+    asyncio.run(use())
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"name": "1"}, {"name": ""}, {"name": "a\nb"}, {"state": "cloud"}, {"approve": "maybe"}]
+)
+def test_arguments_that_make_no_sense(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError):
+        ChatPanel("some/model", **wrong)
+    with pytest.raises(ConfigurationError, match="from that chat"):
+        ChatPanel(Chat("some/model"), system="x")
 
 
 # -- in real kernels ----------------------------------------------------------------------------------------------
@@ -539,10 +590,10 @@ def test_hostile_state_sets_nothing_and_runs_nothing(endpoint: ScriptedOpenRoute
             + "@orchat.tool\ndef run_python(code: str) -> str:\n    'Run.'\n    ran.append(code); return 'ran'\n"
             + 'panel = ChatPanel("some/model", tools=[run_python])\npanel'
         )
-        page.listen(1.5)
+        asked(page)  # as a form, which a person may look at
+        page.listen(1)
         assert len(page.turns) == 1
         assert kernel.value("ran") == "[]"
-        page.send({"t": "ready", "render": "markdown"})
         page.ask("What now?")
         request = endpoint.request
         assert request.headers["authorization"] == f"Bearer {KEY}"
@@ -560,6 +611,114 @@ def test_hostile_state_sets_nothing_and_runs_nothing(endpoint: ScriptedOpenRoute
             == "([], 'ask', None, [])"
         )
     assert list(tmp_path.iterdir()) == []
+
+
+TIDES = (
+    PANEL
+    + """import orchat
+ran = []
+@orchat.tool
+def tide(port: str) -> str:
+    "Tell the tide."
+    ran.append(port)
+    return f"high at {port}"
+panel = ChatPanel("some/model", tools=[tide])
+panel"""
+)
+
+
+def asked(page: Page) -> tuple[int, int]:
+    """Wait for a form; its turn and its item."""
+
+    def forms() -> list[tuple[int, int]]:
+        return [(turn["k"], i) for turn in page.turns for i, item in enumerate(turn["s"]["items"]) if item.get("form")]
+
+    page.until(lambda: bool(page.state) and bool(forms()))
+    return forms()[0]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_a_call_is_a_form_in_the_log(any_kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
+    endpoint.answers(calls(call("tide", {"port": "Hull"})), text("At noon."))
+    page = Page(any_kernel, "form")
+    page.run(TIDES)
+    page.send({"t": "send", "text": "When is high tide?"})
+    turn, item = asked(page)
+    page.send({"t": "decide", "k": turn, "i": item, "decision": "edited", "arguments": {"json": '{"port": 5}'}, "n": 1})
+    page.until(lambda: bool(page.turns[0]["s"]["items"][item].get("errors")))
+    assert any_kernel.value("ran") == "[]"
+    page.send({"t": "ready", "render": "markdown"})  # the page is loaded again: the form is still there
+    turn, item = asked(page)
+    edited = {"decision": "edited", "arguments": {"json": '{"port": "Goole"}'}, "n": 2}
+    page.send({"t": "decide", "k": turn, "i": item, **edited})
+    page.until(lambda: "At noon." in page.answers()[0])
+    page.idle()
+    assert any_kernel.value("ran") == "['Goole']"
+    assert "high at Goole" in endpoint.request.json["messages"][-1]["content"]
+    assert "A person changed the arguments" in endpoint.request.json["messages"][-1]["content"]
+
+
+@pytest.mark.slow
+def test_stop_and_the_next_question_pass_over_a_form(kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
+    endpoint.answers(calls(call("tide", {"port": "Hull"})), text("Fine."))
+    page = Page(kernel, "form-stopped")
+    page.run(TIDES)
+    page.send({"t": "send", "text": "When is high tide?"})
+    asked(page)
+    page.send({"t": "stop"})
+    page.idle()
+    assert kernel.value("ran") == "[]"
+    page.ask("Never mind.")
+    assert "Fine." in page.answers()[-1]
+    assert kernel.value("ran") == "[]"
+
+
+@pytest.mark.slow
+def test_a_grant_is_shown_and_can_be_taken_back(endpoint: ScriptedOpenRouter) -> None:
+    wants = calls(call("tide", {"port": "Hull"}))
+    endpoint.answers(wants, text("One."), wants, text("Two."), wants)
+    with Kernel({"OPENROUTER_BASE_URL": endpoint.base_url, "OPENROUTER_API_KEY": KEY}) as kernel:
+        page = Page(kernel, "grant")
+        page.run(TIDES)
+        page.send({"t": "send", "text": "First?"})
+        turn, item = asked(page)
+        page.send({"t": "decide", "k": turn, "i": item, "decision": "always"})
+        page.until(lambda: "One." in page.answers()[0])
+        page.idle()
+        assert page.fields["grants"] == ["tide"]
+        page.ask("Second?")
+        assert "Two." in page.answers()[1]
+        page.send({"t": "revoke", "name": "tide"})
+        page.until(lambda: page.fields["grants"] == [])
+        page.send({"t": "send", "text": "Third?"})
+        asked(page)
+        assert "grant" not in repr(page.metadata)
+        page.send({"t": "stop"})
+        page.idle()
+
+
+@pytest.mark.slow
+def test_a_form_waits_in_the_next_kernel(endpoint: ScriptedOpenRouter) -> None:
+    endpoint.answers(calls(call("tide", {"port": "Hull"})), text("At noon."))
+    environment = {"OPENROUTER_BASE_URL": endpoint.base_url, "OPENROUTER_API_KEY": KEY}
+    with Kernel(environment) as first:
+        page = Page(first, "waits")
+        page.run(TIDES)
+        page.send({"t": "send", "text": "When is high tide?"})
+        asked(page)
+        metadata = page.kept("'pending': True") and page.metadata
+    with Kernel(environment) as second:
+        page = Page(second, "waits", metadata)
+        page.run(TIDES)
+        turn, item = asked(page)
+        assert second.value("ran") == "[]"
+        page.send({"t": "decide", "k": turn, "i": item, "decision": "approve"})
+        page.until(lambda: "At noon." in page.answers()[0])
+        page.idle()
+        assert second.value("ran") == "['Hull']"
+        assert len(page.turns) == 1
+        assert "pending" not in repr(page.kept("At noon."))
 
 
 @pytest.mark.slow

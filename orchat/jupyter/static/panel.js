@@ -9,6 +9,7 @@ import { button, element, setText } from "./elements.js";
 import { connect } from "./link.js";
 import { rendermimeOf } from "./markdown.js";
 import { createComposer } from "./panel_composer.js";
+import { breakLine, isEnter } from "./panel_lines.js";
 import { createTurns } from "./panel_log.js";
 import { createPicker } from "./panel_picker.js";
 import { keepReadable } from "./panel_saved.js";
@@ -155,6 +156,11 @@ export async function render({ model, el, css }) {
   node.dataset.lmSuppressShortcuts = "true"; // what is typed here is no command to the notebook
   el.append(node);
 
+  node.addEventListener("keydown", (event) => {
+    if (!(event.target instanceof HTMLTextAreaElement) || event.defaultPrevented || !isEnter(event)) return;
+    event.preventDefault();
+    breakLine(event.target);
+  });
   node.addEventListener("dragover", (event) => {
     if (!event.dataTransfer?.types.includes("Files")) return;
     event.preventDefault();

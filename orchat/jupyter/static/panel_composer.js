@@ -30,7 +30,7 @@ export function createComposer({ send, say, last, sent }) {
   const attach = button("+", "orchat-attach", () => chooser.click());
   attach.title = STRINGS.attach;
   attach.setAttribute("aria-label", STRINGS.attach);
-  const submit = button(STRINGS.send, "orchat-send", () => go());
+  const submit = button(STRINGS.send, "orchat-submit", () => go());
   const stop = button(STRINGS.stop, "orchat-panel-stop", () => {
     send({ t: "stop" });
     text.focus(); // the button goes away

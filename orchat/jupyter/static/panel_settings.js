@@ -5,7 +5,6 @@
  */
 
 import { button, element } from "./elements.js";
-import { breakLine, isEnter } from "./panel_lines.js";
 import { STRINGS } from "./panel_strings.js";
 
 const EFFORTS = ["", "none", "minimal", "low", "medium", "high", "xhigh"];
@@ -25,11 +24,6 @@ export function createSettings({ send, swapped, swap, closed }) {
   }
   const system = element("textarea", "orchat-system");
   system.rows = 3;
-  system.addEventListener("keydown", (event) => {
-    if (!isEnter(event)) return;
-    event.preventDefault();
-    breakLine(system);
-  });
   const enter = element("input");
   enter.type = "checkbox";
   enter.checked = swapped;
