@@ -15,11 +15,26 @@ KEY = "sk-or-v1-0123456789abcdef"
 
 
 @pytest.fixture(scope="session")
-def endpoint() -> Iterator[ScriptedOpenRouter]:
-    """The endpoint of all kernels; each test scripts it anew."""
+def _endpoint() -> Iterator[ScriptedOpenRouter]:
     with ScriptedOpenRouter() as server:
         yield server
     server.check()
+
+
+@pytest.fixture(scope="session")
+def endpoint(_endpoint: ScriptedOpenRouter) -> ScriptedOpenRouter:
+    """The endpoint of all kernels; each test scripts it anew."""
+    return _endpoint
+
+
+@pytest.fixture(autouse=True)
+def _unscripted(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Leave nothing of a test's script to the next one."""
+    yield
+    if "endpoint" in request.fixturenames:
+        chat = request.getfixturevalue("endpoint").on("POST", "/chat/completions")
+        chat.queue.clear()
+        chat.standing = None
 
 
 def _kernel(endpoint: ScriptedOpenRouter, ipykernel: str) -> Kernel:

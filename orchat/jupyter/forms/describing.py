@@ -213,7 +213,7 @@ def _note(schema: Mapping[str, Any]) -> str:
     parts = [_short(schema.get("description"), _LONGEST_NOTE)]
     parts += [text.format(_short(schema[key], 60)) for key, text in _LIMITS if schema.get(key) is not None]
     if "default" in schema:
-        parts.append(f"left out: {_short(written(schema['default']), 60)}")
+        parts.append(f"default: {_short(written(schema['default']), 60)}")
     if isinstance(examples := schema.get("examples"), list) and examples:
         parts.append("such as " + ", ".join(_short(written(each), 40) for each in examples[:3]))
     return "; ".join(filter(None, parts))
