@@ -70,7 +70,7 @@ def run(folder: Path, *, port: int | None = None, browser: bool = True) -> None:
     with _ending_on_signals(), contextlib.ExitStack() as started:
         if not os.environ.get("OPENROUTER_API_KEY"):
             environment |= _start_embedded_model(started)
-        notebook = _copy_quickstart(folder)
+        notebook = _copy_notebooks(folder)
         config = Path(started.enter_context(tempfile.TemporaryDirectory(prefix="orchat-demo-")))
         environment |= _without_news(config, environment) | _with_extension(config, environment)
         token = secrets.token_urlsafe(24)
@@ -139,23 +139,24 @@ def _with_extension(folder: Path, environment: dict[str, str]) -> dict[str, str]
     return {"JUPYTER_PATH": os.pathsep.join(filter(None, [str(folder), environment.get("JUPYTER_PATH")]))}
 
 
-def _copy_quickstart(folder: Path) -> Path:
-    """Put the quickstart notebook into ``folder`` unless one is there, and return it."""
+def _copy_notebooks(folder: Path) -> Path:
+    """Put the notebooks into ``folder``, but those that are there, and return the quickstart."""
     package = Path(__file__).parent
-    shipped = package / "notebooks" / QUICKSTART  # in a wheel; else this is a checkout
-    source = shipped if shipped.is_file() else package.parent / "notebooks" / QUICKSTART
-    target = folder.absolute() / QUICKSTART
-    content = source.read_bytes()
+    shipped = package / "notebooks"  # in a wheel; else this is a checkout
+    source = shipped if (shipped / QUICKSTART).is_file() else package.parent / "notebooks"
+    target = folder.absolute()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileExistsError), target.open("xb") as copy:
-            copy.write(content)
+        for notebook in sorted(source.glob("*.ipynb")):
+            content = notebook.read_bytes()
+            with contextlib.suppress(FileExistsError), (target / notebook.name).open("xb") as copy:
+                copy.write(content)
     except OSError as error:
         raise ConfigurationError(
-            f"The notebook cannot be put at {target}: {error.strerror}.",
+            f"The notebooks cannot be put at {target}: {error.strerror}.",
             hint="Name another folder: `orchat demo FOLDER`.",
         ) from error
-    return target
+    return target / QUICKSTART
 
 
 def _free_port(wanted: int | None) -> int:

@@ -97,7 +97,8 @@ def test_the_notebook_opens_with_the_embedded_model(running: Demo, tmp_path: Pat
         ROOT / "notebooks" / demo.QUICKSTART
     ).read_bytes()
     assert "JupyterLab" in running.ask("GET", running.page).text
-    assert running.ask("GET", "/api/contents").json()["content"][0]["name"] == demo.QUICKSTART
+    there = {entry["name"] for entry in running.ask("GET", "/api/contents").json()["content"]}
+    assert there == {notebook.name for notebook in (ROOT / "notebooks").glob("*.ipynb")}
     kernel = running.start_kernel().environ()
     assert kernel["ORCHAT_MODEL"] == "local/smollm2-135m-instruct"
     models = httpx.get(
@@ -187,10 +188,10 @@ def test_the_browser_is_opened(weights: Path, tmp_path: Path, monkeypatch: pytes
 
 def test_a_notebook_that_is_there_is_kept(tmp_path: Path) -> None:
     folder = tmp_path / "deep" / "er"
-    mine = demo._copy_quickstart(folder)
+    mine = demo._copy_notebooks(folder)
     assert json.loads(mine.read_text())["nbformat"] == 4
     mine.write_text("my changes")
-    assert demo._copy_quickstart(folder) == mine
+    assert demo._copy_notebooks(folder) == mine
     assert mine.read_text() == "my changes"
 
 
@@ -201,7 +202,7 @@ def test_a_folder_that_cannot_be(
     (tmp_path / "file").write_text("")
     assert cli.main(["demo", "file"]) == 1
     assert re.fullmatch(
-        r"orchat: The notebook cannot be put at .*: File exists\. Name another .*\n", capsys.readouterr().err
+        r"orchat: The notebooks cannot be put at .*: File exists\. Name another .*\n", capsys.readouterr().err
     )
 
 
