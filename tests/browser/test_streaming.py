@@ -6,10 +6,11 @@ import threading
 import time
 
 import pytest
-from playwright.sync_api import Page
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
 
-from tests.browser.lab import Lab
-from tests.openrouter_server import ScriptedOpenRouter, text
+from tests.browser.lab import Lab, Notebook
+from tests.openrouter_server import ScriptedOpenRouter, call, calls, text
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -80,3 +81,47 @@ def test_the_interrupt_button(page: Page, front_end: Lab, endpoint: ScriptedOpen
     assert shown.data["text/markdown"].startswith("The river runs down" if first_token else "*interrupted · ")
     assert "*interrupted · " in shown.data["text/markdown"]
     assert shown.data[MIME]["ending"] == "interrupted"
+
+
+def test_a_page_reloaded_while_a_cell_streams_ends_with_the_right_output(
+    page: Page, front_end: Lab, endpoint: ScriptedOpenRouter
+) -> None:
+    endpoint.answers(text(ANSWER).paced(0.04))
+    notebook = front_end.open(page, "reload.ipynb", "%load_ext orchat", "%%openrouter\nTell me of the river.")
+    notebook.run(0, 1)
+    notebook.wait_for_text(1, "The river")
+    notebook.save()
+    page.reload()
+    reopened = Notebook(page, notebook.path)
+    page.wait_for_function("() => window.jupyterapp?.shell?.currentWidget?.content?.widgets?.length > 1")
+    reopened.wait_for_text(1, "vendor/some-model")  # the line below the whole answer
+    (output,) = reopened.save().cells[1].outputs
+    assert set(output.data) == {"text/markdown", "text/plain", MIME}
+    assert output.data["text/plain"].startswith(ANSWER.strip())
+
+
+def test_a_call_is_edited_and_approved_in_a_form(page: Page, front_end: Lab, endpoint: ScriptedOpenRouter) -> None:
+    endpoint.answers(calls(call("tide", {"port": "Hull", "days": 2}, id="call_1")), text("At 14:10."))
+    notebook = front_end.open(
+        page,
+        "form.ipynb",
+        "%load_ext orchat\ndef tide(port: str, days: int = 1) -> str:\n    return f'{port} {days}'",
+        "%%openrouter -T tide -o reply\nWhen?",
+        "print([type(value).__name__ for value in reply.messages[2].meta['arguments'].values()])",
+    )
+    notebook.run(0, 1, 2)
+    form = page.locator(".orchat-form")
+    form.get_by_label("port").first.fill("Goole", timeout=30_000)
+    form.get_by_label("days", exact=True).fill("three")
+    expect(form.get_by_text('days: "three" is not of type "integer"')).to_be_visible()
+    form.get_by_label("days", exact=True).fill("3")
+    expect(form.locator(".orchat-form-difference")).to_contain_text("days: 2 → 3")
+    violations = Axe().run(page, context=".orchat-form").response["violations"]
+    assert [each["id"] for each in violations if each["impact"] in ("serious", "critical")] == []
+    form.get_by_role("button", name="Approve edited").click()
+    notebook.wait(2)
+    assert endpoint.request.json["messages"][-1]["content"].endswith("\n\nGoole 3")
+    (printed,) = notebook.outputs(2)
+    assert "".join(printed["text"]) == "['str', 'int']\n"
+    (output,) = notebook.save().cells[1].outputs
+    assert 'tide (edited)(port="Goole", days=3)' in output.data["text/plain"]
