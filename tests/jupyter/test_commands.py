@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from orchat.jupyter.magic.commands import COMMANDS
+from tests.jupyter.conftest import KEY
 from tests.jupyter.kernel import Kernel
 from tests.jupyter.test_magic_options import ask
 from tests.openrouter_server import ScriptedOpenRouter, error, model, reply_json, text, usage_object
@@ -161,3 +164,39 @@ def test_wrong_words_are_one_line(kernel: Kernel, typed: str, words: str) -> Non
     assert line.startswith("openrouter: ")
     assert words in line
     assert cell.printed == ""
+
+
+def test_fix_explains_the_last_error_and_proposes_a_cell(kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
+    kernel.run("tons = 40\ntosn * 2")
+    endpoint.answers(text("A name is misspelt.\n```python\ntons * 2\n```"))
+    (wrong,) = kernel.run("%openrouter unod")  # an error of ours does not hide the user's own
+    assert wrong.status == "error"
+    (cell,) = kernel.run("%openrouter fix")
+    assert cell.status == "ok", cell.content
+    assert cell.printed.startswith("Sends the error and the source of In[")
+    asked = endpoint.request.json["messages"][-1]["content"]
+    assert "NameError: name 'tosn' is not defined" in asked
+    assert "tosn * 2" in asked
+    (payload,) = cell.content["payload"]
+    assert (payload["source"], payload["text"], payload["replace"]) == ("set_next_input", "tons * 2", False)
+
+
+def test_key_is_checked_and_a_key_at_the_wrong_place_is_not_repeated(kernel: Kernel) -> None:
+    (cell,) = kernel.run("%openrouter key")
+    assert cell.status == "ok", cell.content
+    assert "OPENROUTER_API_KEY" in cell.printed
+    assert KEY not in cell.printed
+    (cell,) = kernel.run("%openrouter sk-or-v1-fedcba9876543210")
+    assert "sk-or-v1-fedcba9876543210" not in repr(cell.content) + cell.printed
+
+
+def test_panel_and_strip(kernel: Kernel, tmp_path: Path) -> None:
+    (cell,) = kernel.run("%openrouter panel")
+    assert cell.bundles[0]["text/plain"]
+    notebook = tmp_path / "n.ipynb"
+    cells = [{"cell_type": "code", "metadata": {"orchat": {"version": 1}}, "source": "", "outputs": []}]
+    notebook.write_text(json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+    (cell,) = kernel.run(f"%openrouter strip --check {notebook}")
+    assert cell.printed == f"{notebook} holds 1 things of orchat.\n"
+    kernel.run(f"%openrouter strip {notebook}")
+    assert "orchat" not in notebook.read_text()

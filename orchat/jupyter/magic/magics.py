@@ -213,6 +213,8 @@ def unregister(shell: InteractiveShell) -> None:
         del shell.magics_manager.magics[kind][MAGIC]
     sink.unregister(shell)
     magics.completions.unregister()
+    if "orchat.jupyter.cell_metadata.bridge" in sys.modules:
+        magics.session.bridge.close()
     look_for_keys_with(None)
     forget(magics, shell.config)
     shell.input_transformers_cleanup.remove(keep_as_typed)
