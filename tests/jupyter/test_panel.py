@@ -495,15 +495,15 @@ def test_a_file_beside_the_notebook_or_nothing_at_all(endpoint: ScriptedOpenRout
 
 
 @pytest.mark.slow
-def test_without_the_extension_it_works_and_says_where_it_is_kept(kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
+def test_without_the_extension_it_works_and_says_where_it_is_kept(endpoint: ScriptedOpenRouter) -> None:
     endpoint.answers(text("One."))
-    kernel.run("from orchat.jupyter.panel import keeping; keeping._bridges.clear()")
-    page = Page(kernel, "bare", extended=False)
-    page.run(PANEL + 'panel = ChatPanel("some/model")\npanel')
-    page.until(lambda: "no orchat extension" in page.fields["where"])
-    page.ask("First?")
-    assert page.answers() == ["One."]
-    kernel.run("keeping._bridges.clear()")
+    with Kernel({"OPENROUTER_BASE_URL": endpoint.base_url, "OPENROUTER_API_KEY": KEY}) as kernel:
+        page = Page(kernel, "bare", extended=False)
+        page.run(PANEL + 'panel = ChatPanel("some/model")\npanel')
+        page.until(lambda: "no orchat extension" in page.fields["where"])
+        page.ask("First?")
+        assert page.answers() == ["One."]
+        assert page.fields["cell"] is False
 
 
 HOSTILE = {
