@@ -147,14 +147,6 @@ def test_it_is_kept_in_the_cell_and_there_again_after_a_restart(
     assert KEY not in notebook.path.read_text()
 
 
-@pytest.fixture
-def shows_panels() -> None:
-    """The extension must know saved panels."""
-    if "panel.js" not in (EXTENSION / "static" / "remoteEntry.js").read_text():
-        pytest.skip("the extension does not show saved panels")
-
-
-@pytest.mark.usefixtures("shows_panels")
 def test_a_page_reloaded_mid_stream_has_it_again_and_a_dead_kernel_leaves_the_transcript(
     page: Page, front_end: Lab, endpoint: ScriptedOpenRouter
 ) -> None:

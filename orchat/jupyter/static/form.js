@@ -11,6 +11,7 @@
 
 import { button, element } from "./elements.js";
 import { drawField, objectText } from "./form_fields.js";
+import { breakLine, isEnter } from "./lines.js";
 
 /** Every word that a form shows by itself. */
 export const STRINGS = {
@@ -53,6 +54,13 @@ export function createForm(description, { strings: given, onChange, onDecide }) 
   const id = `orchat-form-${++count}`;
   node.setAttribute("role", "group");
   node.setAttribute("aria-label", `${strings.form}: ${description.name}`);
+
+  node.addEventListener("keydown", (event) => {
+    if (!(event.target instanceof HTMLTextAreaElement) || event.defaultPrevented || !isEnter(event)) return;
+    event.preventDefault();
+    event.stopPropagation();
+    breakLine(event.target);
+  });
 
   const body = element("div", "orchat-form-fields");
   const errors = element("div", "orchat-form-errors");

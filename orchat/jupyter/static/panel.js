@@ -9,7 +9,7 @@ import { button, element, setText } from "./elements.js";
 import { connect } from "./link.js";
 import { rendermimeOf } from "./markdown.js";
 import { createComposer } from "./panel_composer.js";
-import { breakLine, isEnter } from "./panel_lines.js";
+import { breakLine, isEnter } from "./lines.js";
 import { createTurns } from "./panel_log.js";
 import { createPicker } from "./panel_picker.js";
 import { keepReadable } from "./panel_saved.js";

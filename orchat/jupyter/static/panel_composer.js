@@ -6,7 +6,7 @@
  */
 
 import { button, element, setText } from "./elements.js";
-import { breakLine, isEnter } from "./panel_lines.js";
+import { breakLine, isEnter } from "./lines.js";
 import { STRINGS } from "./panel_strings.js";
 
 const PAUSE = 300; // milliseconds between the last key and telling the kernel

@@ -23,11 +23,16 @@
   /** @type {Record<string, () => Promise<object>>} */
   const modules = {
     "./extension": async () => {
-      const [{ createPlugin }, { INotebookTracker }] = await Promise.all([
+      const [{ createPlugin }, { createPanelPlugin }, { INotebookTracker }, widgets] = await Promise.all([
         load("bridge.js"),
+        load("panel.js"),
         shared("@jupyterlab/notebook"),
+        shared("@lumino/widgets"),
       ]);
-      return createPlugin({ id: `${NAME}:bridge`, version: VERSION, INotebookTracker });
+      return [
+        createPlugin({ id: `${NAME}:bridge`, version: VERSION, INotebookTracker }),
+        createPanelPlugin({ id: `${NAME}:panel`, INotebookTracker, widgets }),
+      ];
     },
     "./mime": async () => {
       const [{ createRendererExtension }, rendermime, widgets] = await Promise.all([
