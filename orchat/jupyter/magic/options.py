@@ -228,7 +228,9 @@ def named_tools(
 
     tools: list[Tool | Toolset] = []
     for name in wanted:
-        value = names[name] if name in names else kernel_tools.get(name)
+        value = names.get(name)
+        if value is None or str(getattr(value, "__module__", "")).startswith("orchat.jupyter.kernel_tools"):
+            value = kernel_tools.get(name, value)  # also where what makes it was imported by its name
         if value is None and name not in names:
             callables = [each for each in names if callable(names[each]) or isinstance(names[each], Tool | Toolset)]
             raise UsageError(f"-T: there is no tool {name}. {near(name, [*callables, *kernel_tools])}".rstrip())
