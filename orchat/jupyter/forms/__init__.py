@@ -3,6 +3,7 @@
 Values travel as JSON *text*, both ways, so that nothing is lost on the way: a page cannot hold large integers, and
 would write ``1.0`` as ``1``. A page puts the texts of its fields together and sends ``{"json": "..."}``; a field that
 nobody touched keeps its text. What is shown is what runs: the same validator checks here and before the call.
+Arguments of more than 200,000 characters, and schemas that no fields can show, are one text for the JSON editor.
 
 A form, as it is described to a page::
 
@@ -17,10 +18,14 @@ with what its kind needs: ``string`` (``lines``, ``code``, ``input`` as HTML kno
 ``choice`` (``options``: JSON texts), ``list`` (``items``: fields, ``item``: a new one), ``group`` (``fields``),
 ``variant`` (``variants``: fields, ``chosen``), ``json`` for everything else. A field may be ``nullable``.
 
-From low to high: `schemas` (reading a schema, within bounds), `describing`, `values`.
+``start`` is the JSON text that a field begins with when a person adds it. What is wrong (`check`) is a list of
+``{"path": name of a field of the form or "", "message": ...}``.
+
+From low to high: `schemas` (reading a schema, within bounds), `values` (JSON text and back), `describing`, `changes`.
 """
 
+from orchat.jupyter.forms.changes import difference
 from orchat.jupyter.forms.describing import describe
 from orchat.jupyter.forms.values import arguments_of, check
 
-__all__ = ["arguments_of", "check", "describe"]
+__all__ = ["arguments_of", "check", "describe", "difference"]

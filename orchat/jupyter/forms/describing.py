@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 from collections.abc import Mapping
 from typing import Any
 
-from orchat.jupyter.forms.schemas import resolved, without_null
+from orchat.jupyter.forms.schemas import choices_of_kinds, resolved, without_null
+from orchat.jupyter.forms.values import arguments_of, sendable, written
 from orchat.tools import Tool
 
 _DEEPEST = 4
 _MOST_FIELDS = 150
 _MOST_ITEMS = 50
+_MOST_VARIANTS = 10
+_LARGEST = 200_000  # characters of arguments; more of them are read as one text
+_LONGEST_NAME = 200
+_LONGEST_DEFAULT = 2_000
+_LONGEST_OPTIONS = 10_000
 _LONGEST_TITLE = 80
 _LONGEST_NOTE = 500
 _LONGEST_TEXT = 60  # characters that still fit on one line
 _INPUTS = {"date": "date", "time": "time", "email": "email", "uri": "url"}
-_CODE_NAMES = frozenset({"code", "python", "sql", "query", "script", "source", "command", "javascript"})
+_CODE_NAMES = frozenset({"code", "python", "sql", "script", "command", "javascript"})
 _LIMITS = (
     ("minimum", "at least {}"),
     ("exclusiveMinimum", "more than {}"),
@@ -35,7 +39,7 @@ Field = dict[str, Any]
 
 
 class _Full(Exception):  # noqa: N818 - a signal, not an error
-    """There are more fields than anybody would look at."""
+    """There is more than anybody would look at, or what no field can show."""
 
 
 def describe(tool: Tool, arguments: Mapping[str, Any] | None, malformed: str | None = None) -> dict[str, Any]:
@@ -60,30 +64,35 @@ def describe(tool: Tool, arguments: Mapping[str, Any] | None, malformed: str | N
     [('port', 'string', True, '"Hull"'), ('days', 'number', False, None)]
     """
     schema = tool.parameters
+    given = dict(arguments or {})
+    text, error = _whole(given) if malformed is None else (sendable(malformed), _why(malformed))
     form: dict[str, Any] = {
         "name": _short(tool.name, _LONGEST_TITLE),
         "title": _short(schema.get("title"), _LONGEST_TITLE) or _short(tool.name, _LONGEST_TITLE),
         "description": _short(tool.description, _LONGEST_NOTE),
         "always": not tool.asks_always,
-        "json": malformed if malformed is not None else written(dict(arguments or {}), indent=2),
-        "error": None if malformed is None else "These arguments are no JSON object.",
+        "json": text,
+        "error": error,
         "fields": None,
     }
-    if malformed is None:
-        with contextlib.suppress(_Full):
-            form["fields"] = _Describing(schema).properties(schema, dict(arguments or {}), 0)
+    if error is None and len(text) <= _LARGEST:
+        try:
+            form["fields"] = _Describing(schema).properties(schema, given, 0)
+        except (_Full, RecursionError):
+            form["fields"] = None
     return form
 
 
-def written(value: object, indent: int | None = None) -> str:
-    """Return a value as JSON text that reads back as the same value.
+def _whole(arguments: dict[str, Any]) -> tuple[str, str | None]:
+    try:
+        return written(arguments, indent=2), None
+    except (RecursionError, ValueError):  # nobody can look at these, so nobody can approve them as they are
+        return "{}", "These arguments are nested too deep, or too large, to be shown."
 
-    Examples
-    --------
-    >>> written({"n": 2**60 + 1, "x": 1.0})
-    '{"n": 1152921504606846977, "x": 1.0}'
-    """
-    return json.dumps(value, ensure_ascii=False, indent=indent, default=str)
+
+def _why(malformed: str) -> str:
+    _, wrong = arguments_of({"json": malformed})
+    return f"These arguments are no JSON object. {wrong}".strip()
 
 
 class _Describing:
@@ -95,7 +104,7 @@ class _Describing:
         """Return the fields of an object; None where it is none that a form can show."""
         found = resolved(schema, self._root)
         known = found.get("properties", {}) if found is not None else None
-        if found is None or not isinstance(known, Mapping) or not {"anyOf", "oneOf"}.isdisjoint(found):
+        if found is None or not isinstance(known, Mapping) or (choices_of_kinds(found, self._root) is not None):
             return None
         required = found.get("required")
         wanted = set(map(str, required)) if isinstance(required, list) else set()
@@ -111,7 +120,7 @@ class _Describing:
     def field(self, name: str, schema: object, value: Any, depth: int, *, required: bool) -> Field:
         """Return one field; ``...`` stands for no value."""
         self._count += 1
-        if self._count > _MOST_FIELDS:
+        if self._count > _MOST_FIELDS or len(name) > _LONGEST_NAME or sendable(name) != name:
             raise _Full
         found = resolved(schema, self._root)
         rest, nullable = without_null(found, self._root) if found is not None else ({}, False)
@@ -122,21 +131,25 @@ class _Describing:
             "required": required,
             "nullable": nullable,
             "text": None if value is ... else written(value),
-            "start": written(rest["default"]) if "default" in rest else None,
+            "start": _start(rest),
             **self._kind(name, rest, None if value is ... else value, depth),
         }
         # A value that its field could not show as it is stands in the JSON editor.
         if value is not ... and not (nullable and value is None) and not _shows(field, value):
             field |= {"kind": "json"}
+        elif field["text"] not in (None, "null"):
+            field["text"] = _composed(field)
         return field
 
     def _kind(self, name: str, schema: Mapping[str, Any], value: Any, depth: int) -> Field:
         options = [schema["const"]] if "const" in schema else schema.get("enum")
         if isinstance(options, list) and 0 < len(options) <= _MOST_FIELDS:
-            return {"kind": "choice", "options": [written(option) for option in options]}
-        for key in ("anyOf", "oneOf"):
-            if isinstance(variants := schema.get(key), list) and depth < _DEEPEST and 0 < len(variants) <= 10:
-                return self._variants(name, variants, value, depth)
+            texts = [written(option) for option in options]
+            fit = sum(map(len, texts)) <= _LONGEST_OPTIONS
+            return {"kind": "choice", "options": texts} if fit else {"kind": "json"}
+        if (variants := choices_of_kinds(schema, self._root)) is not None:
+            fit = depth < _DEEPEST and 0 < len(variants) <= _MOST_VARIANTS
+            return self._variants(name, variants, value, depth) if fit else {"kind": "json"}
         match schema.get("type"):
             case "string":
                 return _string(name, schema, value)
@@ -166,14 +179,36 @@ class _Describing:
         fields = []
         chosen = None
         for number, each in enumerate(variants):
-            whole = {**each, "$defs": self._root.get("$defs", {})} if isinstance(each, Mapping) else {}
+            kept = {key: self._root[key] for key in ("$defs", "definitions") if key in self._root}
+            whole = {**each, **kept} if isinstance(each, Mapping) else {}
             fits = value is not None and chosen is None and not problems(whole, value)
             if fits:
                 chosen = number
             field = self.field(name, each, value if fits else ..., depth + 1, required=True)
-            kind = each.get("title") or each.get("type") if isinstance(each, Mapping) else None
+            shown = resolved(each, self._root) or {}
+            reference = each.get("$ref") if isinstance(each, Mapping) else None
+            kind = shown.get("title") or str(reference or "").rpartition("/")[2] or shown.get("type")
             fields.append({**field, "title": _short(kind, _LONGEST_TITLE) or f"{number + 1}"})
         return {"kind": "variant", "variants": fields, "chosen": chosen}
+
+
+def _start(schema: Mapping[str, Any]) -> str | None:
+    """Return the text that a field begins with once a person gives it; a default too long for that is left out."""
+    text = written(schema["default"]) if "default" in schema else ""
+    return text if 0 < len(text) <= _LONGEST_DEFAULT else None
+
+
+def _composed(field: Field) -> str:
+    """Return a field's text as a page puts it together, in the schema's order, so that the two can be compared."""
+    match field["kind"]:
+        case "group":
+            given = (each for each in field["fields"] if each["text"] is not None)
+            return "{" + ", ".join(f"{written(each['name'])}: {each['text']}" for each in given) + "}"
+        case "list":
+            return "[" + ", ".join(each["text"] for each in field["items"]) + "]"
+        case "variant":
+            return str(field["variants"][field["chosen"]]["text"])
+    return str(field["text"])
 
 
 def _string(name: str, schema: Mapping[str, Any], value: Any) -> Field:

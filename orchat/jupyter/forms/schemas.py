@@ -15,6 +15,8 @@ _BEYOND = frozenset(
     {"allOf", "not", "if", "then", "else", "prefixItems", "patternProperties", "dependentSchemas", "dependentRequired"}
     | {"unevaluatedProperties", "unevaluatedItems", "contains", "$dynamicRef", "propertyNames"}
 )
+# These say what a value is, other words only which ones of that kind.
+_OF_A_KIND = frozenset({"type", "properties", "enum", "const", "items", "anyOf", "oneOf"})
 
 
 def resolved(schema: object, root: object) -> dict[str, Any] | None:
@@ -80,6 +82,27 @@ def without_null(schema: Mapping[str, Any], root: object) -> tuple[dict[str, Any
             return ({**(inner or {"allOf": []}), **rest}, nullable) if inner is None else ({**rest, **inner}, nullable)
         rest[key] = others
     return rest, nullable
+
+
+def choices_of_kinds(schema: Mapping[str, Any], root: object) -> list[Any] | None:
+    """Return the variants of a schema if each is a value of its own; None where they only add rules to what it is.
+
+    Examples
+    --------
+    >>> choices_of_kinds({"anyOf": [{"type": "string"}, {"type": "integer"}]}, {})
+    [{'type': 'string'}, {'type': 'integer'}]
+    >>> choices_of_kinds({"type": "object", "anyOf": [{"required": ["port"]}, {"required": ["place"]}]}, {}) is None
+    True
+    """
+    for key in ("anyOf", "oneOf"):
+        if key not in schema:
+            continue
+        variants = schema[key] if isinstance(schema[key], list) else []
+        known = {"type", "properties"} & schema.keys()
+        found = [resolved(each, root) for each in variants]
+        if not known or any(each is None or not _OF_A_KIND.isdisjoint(each) for each in found):
+            return variants
+    return None
 
 
 def _is_null(schema: Mapping[str, Any] | None) -> bool:

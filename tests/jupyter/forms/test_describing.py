@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -113,7 +114,8 @@ def test_recursion_and_crowds_end_in_the_json_editor() -> None:
 def test_malformed_arguments_are_shown_as_they_are() -> None:
     form = describe(tool_of(None, x={"type": "string"}), {}, malformed='{"x": "unfin')
     assert (form["fields"], form["json"], form["error"]) == (
-        None, '{"x": "unfin', "These arguments are no JSON object.",
+        None, '{"x": "unfin',
+        "These arguments are no JSON object. This is no JSON: Unterminated string starting at, line 1.",
     )  # fmt: skip
 
 
@@ -121,6 +123,79 @@ def test_a_tool_that_asks_always_is_not_offered_for_always() -> None:
     kernel = KernelTool(name="t", description="", parameters={"type": "object"}, function=lambda: None)
     assert describe(kernel, {})["always"] is False
     assert describe(tool_of({"type": "object"}), {})["always"] is True
+
+
+def test_halves_of_characters_can_be_sent_to_a_page() -> None:
+    tool = tool_of(None, x={"type": "string"})
+    half = {"x": "a \ud800", "y": {"b": ["\udfff"]}}
+    form = describe(tool, half)
+    json.dumps(form, ensure_ascii=False).encode()
+    assert json.loads(put_together(form["fields"])) == half
+    for odd in (describe(tool, {"\ud800": 1}), describe(tool, None, '{"\ud800')):
+        json.dumps(odd, ensure_ascii=False).encode()
+        assert odd["fields"] is None
+
+
+@pytest.mark.parametrize("value", ["large", "deep"])
+def test_what_cannot_be_shown_cannot_be_approved_unseen(value: Any) -> None:
+    if value == "large":
+        value = 10**5_000
+    else:
+        for _ in range(5_000):
+            value = [value]
+    form = describe(tool_of(None, x={}), {"x": value})
+    assert (form["fields"], form["json"]) == (None, "{}")
+    assert form["error"]
+
+
+def test_a_form_is_bounded_whatever_its_schema_says() -> None:
+    long = "z" * 300_000
+    schemas = [{"enum": [long, "b"]}, {"type": "string", "default": long}, {"title": long, "description": long},
+               {"pattern": long, "examples": [long]}]  # fmt: skip
+    for schema in schemas:
+        assert len(json.dumps(describe(tool_of(None, x=schema), {}))) < 15_000
+    assert describe(tool_of({"type": "object", "properties": {long: {}}}), {})["fields"] is None
+    nested = {"properties": {"a": {"type": "object", "properties": {"b": {"type": "string"}}}}}
+    form = describe(tool_of({"type": "object", **nested}), {"a": {"b": long}})
+    assert form["fields"] is None
+    assert json.loads(form["json"]) == {"a": {"b": long}}
+    assert len(json.dumps(form)) < 301_000
+
+
+def test_schemas_that_branch_without_end_are_described_at_once() -> None:
+    bush = {"anyOf": [{"$ref": "#/$defs/bush"}] * 8 + [{"type": "integer"}]}
+    tool = tool_of({"type": "object", "$defs": {"bush": bush}, "properties": {"x": {"$ref": "#/$defs/bush"}}})
+    started = time.monotonic()
+    assert len(json.dumps(describe(tool, {"x": 7}))) < 200_000
+    assert time.monotonic() - started < 5
+
+
+def test_what_a_page_puts_together_is_written_as_the_form_writes_it() -> None:
+    inner = {"type": "object", "properties": {"a": {"type": "integer"}, "b": {"type": "number"}}}
+    items = {"type": "array", "items": inner}
+    form = describe(tool_of(None, x=items), {"x": [{"b": 1.0, "c": None, "a": 2**60 + 1}]})
+    assert form["fields"][0]["text"] == '[{"a": 1152921504606846977, "b": 1.0, "c": null}]'
+
+
+def test_variants_are_called_what_their_schema_calls_them() -> None:
+    def visit(place: Stop | int) -> str:
+        return ""
+
+    (field,) = describe(create_tool_from_function(visit), {"place": {"port": "Hull"}})["fields"]
+    assert [each["title"] for each in field["variants"]] == ["Stop", "integer"]
+    assert (field["kind"], field["chosen"]) == ("variant", 0)
+    old = {"type": "object", "definitions": {"s": {"type": "string"}},
+           "properties": {"x": {"anyOf": [{"type": "integer"}, {"$ref": "#/definitions/s"}]}}}  # fmt: skip
+    assert describe(tool_of(old), {"x": "Hull"})["fields"][0]["chosen"] == 1
+
+
+def test_rules_beside_fields_do_not_hide_them() -> None:
+    either = {"anyOf": [{"required": ["a"]}, {"required": ["b"]}]}
+    schema = {"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "string"}}, **either}
+    tool = tool_of(schema)
+    assert [each["kind"] for each in describe(tool, {"a": "x"})["fields"]] == ["string", "string"]
+    assert field_of(schema, {"a": "x"})["kind"] == "group"
+    assert check(tool, {"json": "{}"})
 
 
 JSON = st.recursive(
@@ -168,6 +243,19 @@ def test_errors_name_their_field() -> None:
     assert check(tool, {"json": '{"days": 3, "port": "Hull"}'}) == []
 
 
+def test_errors_find_fields_whose_names_look_like_paths() -> None:
+    text = {"type": "string"}
+    tool = tool_of(None, **{"a": {"type": "array", "items": text}, "a.b": text, "two words": text, "it": text})
+    assert [each["path"] for each in check(tool, {"json": '{"a": [7], "a.b": 1, "two words": 2}'})] == [
+        "a", "a.b", "two words",
+    ]  # fmt: skip
+
+
+def test_a_text_that_is_too_long_is_told_so() -> None:
+    (error,) = check(tool_of({"type": "object"}), {"json": '{"a": "' + "x" * 1_000_000 + '"}'})
+    assert error["message"] == "This is longer than 1,000,000 characters."
+
+
 def _trip(days: Annotated[int, Field(ge=1, le=30)], port: str) -> str:
     """Plan a trip."""
     return ""
@@ -175,7 +263,8 @@ def _trip(days: Annotated[int, Field(ge=1, le=30)], port: str) -> str:
 
 @pytest.mark.parametrize(
     "values",
-    [None, 7, {}, {"json": 7}, {"json": ""}, {"json": "[1]"}, {"json": "NaN"}, {"json": '{"a": Infinity}'},
+    [{"json": '{"a": 1e999}'}, {"json": '{"a": "\\ud800"}'}, {"json": '{"a": ' + "9" * 5_000 + "}"},
+     None, 7, {}, {"json": 7}, {"json": ""}, {"json": "[1]"}, {"json": "NaN"}, {"json": '{"a": Infinity}'},
      {"json": "[" * 100_000}, {"json": "x" * 2_000_000}, {"raw": "{}"}],
 )  # fmt: skip
 def test_what_is_no_json_object_is_refused(values: Any) -> None:
