@@ -88,10 +88,13 @@ def front_end(request: pytest.FixtureRequest) -> Lab:
 
 
 @pytest.fixture
-def page(browser: BrowserContext, servers: list[Lab]) -> Iterator[Page]:
-    """A fresh page; its kernels end with it."""
+def page(browser: BrowserContext, servers: list[Lab], endpoint: ScriptedOpenRouter) -> Iterator[Page]:
+    """A fresh page; its kernels end with it, and nothing of its script is left to the next test."""
     page = browser.new_page()
     yield page
     page.close()
     for server in servers:
         server.end_sessions()
+    chat = endpoint.on("POST", "/chat/completions")
+    chat.queue.clear()
+    chat.standing = None
