@@ -82,14 +82,14 @@ def attribute(value: object, name: str) -> object:
     >>> attribute(types.SimpleNamespace(port="Hull"), "port")
     'Hull'
     """
-    own = _own(value)
-    if name in own:
-        return own[name]
+    if not issubclass(type(value), type) and name in (own := _own(value)):
+        inherited = next((_DICT(base)[name] for base in _MRO(type(value)) if name in _DICT(base)), None)
+        # What may be set through the class is read through it, too.
+        return NOTHING if _has(inherited, "__set__") else own[name]
     for base in _MRO(value if issubclass(type(value), type) else type(value)):
         if name in (held := _DICT(base)):
             # Whatever would be asked what it stands for is left alone.
-            plain = not any("__get__" in _DICT(each) for each in _MRO(type(held[name])))
-            return held[name] if plain else NOTHING
+            return NOTHING if _has(held[name], "__get__") else held[name]
     return NOTHING
 
 
@@ -106,6 +106,11 @@ def item(value: object, key: str | int) -> object:
     if type(value) in (list, tuple) and isinstance(key, int) and -len(value) <= key < len(value):  # type: ignore[arg-type]
         return value[key]  # type: ignore[index]
     return NOTHING
+
+
+def _has(value: object, method: str) -> bool:
+    """Say whether the class of a value defines a method."""
+    return any(method in _DICT(each) for each in _MRO(type(value)))
 
 
 def _own(value: object) -> Mapping[str, object]:
@@ -129,5 +134,10 @@ def _columns(value: object) -> Iterator[object]:
     """Give the columns of a pandas or polars table, as its own library tells them."""
     for library in ("pandas", "polars"):
         table = getattr(sys.modules.get(library), "DataFrame", None)
-        if isinstance(table, type) and issubclass(type(value), table):
+        if isinstance(table, type) and issubclass(type(value), table) and not _reads_by_itself(type(value)):
             yield from islice(table.__dict__["columns"].__get__(value, table), _MOST)
+
+
+def _reads_by_itself(kind: type) -> bool:
+    """Say whether code of a class runs whatever is read of its instances."""
+    return any("__getattribute__" in _DICT(base) for base in _MRO(kind) if base is not object)

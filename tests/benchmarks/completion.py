@@ -18,11 +18,14 @@ from typing import Any
 import pandas as pd
 
 from orchat.jupyter.magic.completion import Completions
+from orchat.jupyter.prompt.names import Names
 
 GATE = 50.0  # ms
 PRESSES = {
     "an option": "%%openrouter --te",
     "a model": "%%openrouter gpt-4",
+    "a tool": "%%openrouter -T run",
+    "a schema": "%%openrouter --schema Person",
     "a variable in the prompt": "%%openrouter\nWhat is {variable_49",
     "a column": '%%openrouter\nWhat is {table["column 19',
     "a variable after a long prompt": "%%openrouter\n" + "Some `code` and {x} prose.\n" * 200 + "What is {variable_49",
@@ -32,11 +35,12 @@ PRESSES = {
 def completions(models: int = 500, variables: int = 5_000, columns: int = 2_000) -> Completions:
     """Make completions for a namespace that is rather full."""
     names: dict[str, Any] = {f"variable_{number}": number for number in range(variables)}
+    names["Person"] = type("Person", (), {})
     names["table"] = pd.DataFrame([[0] * columns], columns=[f"column {number}" for number in range(columns)])
     known = [f"vendor-{number % 40}/gpt-{number}" for number in range(models)]
-    shell: Any = SimpleNamespace()
+    shell: Any = SimpleNamespace(user_ns=names, user_ns_hidden={}, history_manager=None)
     return Completions(
-        shell, names=lambda: names, models=lambda: known, aliases=dict, threads=list, commands=lambda: ["models"]
+        shell, names=lambda: Names(shell), models=lambda: known, aliases=dict, threads=list, commands=lambda: ["models"]
     )
 
 
@@ -64,7 +68,7 @@ def main() -> int:
     print(f"{'ms':34}{'median':>8}{'max':>8}")
     for name, times in found.items():
         print(f"{name:34}{statistics.median(times):8.2f}{max(times):8.2f}")
-    passed = all(statistics.median(times) <= GATE for times in found.values())
+    passed = all(max(times) <= GATE for times in found.values())
     print(f"at most {GATE:.0f} ms: gate {'passed' if passed else 'MISSED'}")
     return 0 if passed else 1
 

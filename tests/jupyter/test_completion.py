@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import time
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
+import pexpect
 import pytest
 
 from orchat.openrouter.catalog import _path_of
-from tests.jupyter.kernel import Kernel
-from tests.openrouter_server import ScriptedOpenRouter
+from tests.jupyter.kernel import ROOT, Kernel
+from tests.openrouter_server import ScriptedOpenRouter, text
 
 pytestmark = pytest.mark.slow
 
@@ -24,19 +29,29 @@ class Ship:
 ship = Ship()
 sales = pandas.DataFrame({"city": ["Hull"], "sold by": [3]})
 class Person: pass
+class Proxy:
+    @property
+    def __class__(self): raise RuntimeError("a value was asked for its class")
+proxy = Proxy()
+_private = 1
 def tide(port: str) -> str: return port
 """
 
 
-def complete(kernel: Kernel, code: str, after: str = "") -> list[str]:
-    """What is offered at the end of a code, as whole pieces of text."""
+def reply_to(kernel: Kernel, code: str, after: str = "") -> dict[str, Any]:
+    """What the kernel answers to a press of Tab at the end of a code."""
     client = kernel._client
     asked = client.complete(code + after, len(code))
     while (reply := client.get_shell_msg(timeout=30))["parent_header"]["msg_id"] != asked:
         pass
     content = reply["content"]
     assert content["status"] == "ok"
-    return list(content["matches"])
+    return dict(content)
+
+
+def complete(kernel: Kernel, code: str, after: str = "") -> list[str]:
+    """What is offered at the end of a code, as whole pieces of text."""
+    return list(reply_to(kernel, code, after)["matches"])
 
 
 @pytest.fixture
@@ -64,6 +79,47 @@ def test_the_line(ready: Kernel, endpoint: ScriptedOpenRouter) -> None:
     assert len(endpoint.requests) == asked
 
 
+def test_what_may_follow(ready: Kernel, tmp_path: Path) -> None:
+    offered = complete(ready, "%%openrouter ")
+    assert offered[:1] == ["openai/gpt-5"]
+    assert offered[-1] == "--debug"
+    after_model = complete(ready, "%%openrouter -t 0 openai/gpt-5 ")
+    assert "--model" in after_model
+    assert not any("/" in each for each in after_model)
+    assert complete(ready, "%%openrouter -m gpt-5-m") == ["openai/gpt-5-mini"]
+    assert complete(ready, "%%openrouter --model=llama") == ["meta/llama-3"]
+    assert complete(ready, "%%openrouter --fallback llama") == ["meta/llama-3"]
+    assert complete(ready, "%%openrouter -f te") == ["text"]
+    assert complete(ready, "%%openrouter -o sa") == ["sales"]
+    assert complete(ready, "%%openrouter -T ") == ["tide", "run_python", "inspect_variable"]
+    (tmp_path / "my notes.txt").touch()
+    (tmp_path / "more").mkdir()
+    assert complete(ready, f"%%openrouter -a {tmp_path}/m") == [f"{tmp_path}/more/", f"'{tmp_path}/my notes.txt'"]
+    assert complete(ready, f"%%openrouter -a '{tmp_path}/my no") == [f"'{tmp_path}/my notes.txt'"]
+    for nothing in ("-s ", "-s 'Be ", "--chat ", "--seed ", '--provider {"sort": ', "-a https://ho"):
+        assert complete(ready, f"%%openrouter {nothing}") == [], nothing
+
+
+def test_conversations_and_aliases(ready: Kernel, endpoint: ScriptedOpenRouter) -> None:
+    ready.run("%openrouter alias quick vendor/other-gpt-5")
+    endpoint.answers(text("Yes."))
+    ready.run("%%openrouter --chat 'high seas'\nAre you there?")
+    assert complete(ready, "%%openrouter -m qui") == ["quick"]
+    assert complete(ready, "%%openrouter --chat hi") == ["'high seas'"]
+    assert complete(ready, "%%openrouter --chat 'hi") == ["'high seas'"]
+    ready.run("%openrouter alias quick -")
+
+
+def test_lines_within_code(ready: Kernel) -> None:
+    assert complete(ready, "for n in range(3):\n    x[n] = %openrouter und") == ["undo"]
+    assert complete(ready, "\n\n%%openrouter --te") == ["--temperature"]
+    assert complete(ready, "%%time\n%%openrouter --te") == ["--temperature"]
+    assert complete(ready, "%openrouter -s 'a -- b' -- Is {shi") == ["ship"]
+    assert complete(ready, "%openrouter --raw -- Is {shi") == []
+    assert complete(ready, "%openrouter -- What is {sh ") == []
+    assert "undo" not in complete(ready, "print('%openrouter und")
+
+
 def test_the_prompt(ready: Kernel) -> None:
     assert complete(ready, "%%openrouter\nWhat is {shi") == ["ship"]
     assert complete(ready, "%%openrouter\nWhat is {ship.to", "}?") == [".tons"]
@@ -71,12 +127,44 @@ def test_the_prompt(ready: Kernel) -> None:
     assert complete(ready, '%%openrouter\nWhat is {ship.crew["') == ['["cook"]']
     assert complete(ready, "%%openrouter\nWhat is {sales[") == ['["city"]', '["sold by"]']
     assert complete(ready, "%openrouter -- What is {shi") == ["ship"]
+    assert complete(ready, "%%openrouter\nWhat is {ship.crew['", "']}") == ["['cook"]  # the editor closed it
+    assert complete(ready, "%%openrouter\nWhat is {shi", "p.tons}?") == ["ship"]
+    assert "_private" not in complete(ready, "%%openrouter\nWhat is {")
+    assert complete(ready, "%%openrouter\nWhat is {_pri") == ["_private"]
+    answered = reply_to(ready, "%%openrouter\nWhat is {ship.to", "}?")
+    assert (answered["cursor_start"], answered["cursor_end"]) == (26, 29)
     assert ready.value("ship.tons") == "40"
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "Tell me about impor",
+        "What is ship.",
+        "```python\nprint({shi",
+        "Is `{shi",
+        "{{shi",
+        'f"{shi',
+        "return {shi",
+        "{tide().",
+        "{ship.trap.",
+        "{nobody.",
+        "\\alph",
+        "%matplotli",
+        "/tm",
+    ],
+)
+def test_nothing_of_python_appears_in_prose(ready: Kernel, prompt: str) -> None:
+    assert complete(ready, f"%%openrouter\n{prompt}") == []
+    assert complete(ready, "%%openrouter --raw\n{shi") == []
 
 
 def test_other_cells_are_left_alone(ready: Kernel) -> None:
     assert any(each.endswith("tons") for each in complete(ready, "ship.to"))
     assert complete(ready, "%%timei") == ["%%timeit"]
+    assert complete(ready, "%%openr") == ["%%openrouter"]
+    assert complete(ready, "%%openrouter") == ["%%openrouter"]
+    assert "print" in complete(ready, "x = '%%openrouter'\npri")
 
 
 def test_it_is_quick_and_goes_away(ready: Kernel) -> None:
@@ -88,3 +176,28 @@ def test_it_is_quick_and_goes_away(ready: Kernel) -> None:
     assert "openai/gpt-5" not in complete(ready, "%%openrouter gpt-5")
     ready.run("%load_ext orchat")
     assert "openai/gpt-5" in complete(ready, "%%openrouter gpt-5")
+
+
+def test_tab_in_a_terminal(endpoint: ScriptedOpenRouter, tmp_path: Path) -> None:
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "IPYTHONDIR": str(tmp_path),
+        "OPENROUTER_BASE_URL": endpoint.base_url,
+        "TERM": "xterm",
+        "PROMPT_TOOLKIT_NO_CPR": "1",
+    }
+    options = ["-m", "IPython", "--no-banner", "--colors=NoColor", "--no-confirm-exit", "--ext=orchat"]
+    child = pexpect.spawn(sys.executable, options, env=environment, encoding="utf-8", timeout=20, dimensions=(40, 120))
+    try:
+        child.expect(r"In \[")
+        child.send("%%openrouter --temp\t")
+        child.expect("erature")
+        child.send("\x15seagull = 1\r")  # Ctrl-U empties the line
+        child.expect(r"In \[2")
+        child.send("%openrouter --dry-run -- Is it {seag\t")
+        child.expect("ull")  # the rest of a name that was typed in part
+        child.send("} or not?\r")
+        child.expect("Is it 1 or not")
+    finally:
+        child.close(force=True)

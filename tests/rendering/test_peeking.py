@@ -77,3 +77,43 @@ def test_classes_modules_slots_and_namespaces() -> None:
     assert "port" in attributes(Slots())
     assert attributes(SimpleNamespace(port=1))[0] == "port"
     assert attribute(5, "numerator") is NOTHING
+
+
+def test_what_a_class_would_answer_for_is_not_asked() -> None:
+    class Asked:
+        def __get__(self, instance: object, owner: type) -> Any:
+            raise AssertionError("a descriptor was asked")
+
+        def __set__(self, instance: object, value: object) -> None: ...
+
+    class Boat:
+        tons = Asked()
+
+    boat = Boat()
+    vars(boat)["tons"] = 40
+    assert attribute(boat, "tons") is NOTHING
+    assert attribute(Boat, "tons") is NOTHING
+    assert {"tons"} == set(attributes(boat)) == set(attributes(Boat))
+
+
+def test_a_table_with_reading_of_its_own_is_left_alone() -> None:
+    class Table(pd.DataFrame):
+        pass
+
+    table = Table({"city": [1]})
+    assert keys(table) == ["city"]
+    Table.__getattribute__ = lambda self, name: pytest.fail("code of the table ran")  # type: ignore[assignment,method-assign]
+    assert keys(table) == []
+
+
+def test_dictionaries_of_a_kind_of_their_own() -> None:
+    class Record(dict[str, int]):
+        def keys(self) -> Any:
+            raise AssertionError("a method of the value ran")
+
+        def __getitem__(self, key: str) -> int:
+            raise AssertionError("a method of the value ran")
+
+    record = Record(a=1)
+    assert keys(record) == ["a"]
+    assert item(record, "a") is NOTHING
