@@ -12,7 +12,11 @@ from typing import Any
 
 import pexpect
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
 
+from orchat.jupyter.magic.commands import COMMANDS
+from orchat.jupyter.magic.completion import Completions
 from orchat.openrouter.catalog import _path_of
 from tests.jupyter.kernel import ROOT, Kernel
 from tests.openrouter_server import ScriptedOpenRouter, text
@@ -176,6 +180,31 @@ def test_it_is_quick_and_goes_away(ready: Kernel) -> None:
     assert "openai/gpt-5" not in complete(ready, "%%openrouter gpt-5")
     ready.run("%load_ext orchat")
     assert "openai/gpt-5" in complete(ready, "%%openrouter gpt-5")
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("models --f", ["--free"]),
+        ("key ", ["check", "set", "forget"]),
+        ("reset ", ["'high seas'", "--all"]),
+        ("fix gpt-5", ["openai/gpt-5", "openai/gpt-5-mini", "vendor/other-gpt-5"]),
+        ("cost ", []),
+        ("mod", ["models"]),
+    ],
+)
+def test_what_may_stand_behind_a_sub_command(line: str, offered: list[str]) -> None:
+    completions = Completions(
+        InteractiveShell(config=Config({"HistoryManager": {"enabled": False}})),
+        names=dict,
+        models=lambda: MODELS,
+        aliases=list,
+        threads=lambda: ["high seas"],
+        commands=lambda: {name: command.usage for name, command in COMMANDS.items()},
+    )
+    found = completions.at(text := f"%openrouter {line}", 0, len(text))
+    assert found is not None
+    assert found[1] == offered
 
 
 def test_tab_in_a_terminal(endpoint: ScriptedOpenRouter, tmp_path: Path) -> None:
