@@ -216,7 +216,7 @@ class Turn:
         """Take what a tool ended with, and return it as a message."""
         run = self._approved.pop(str(call.id))
         self._started.discard(str(call.id))
-        if run.arguments == call.arguments:
+        if _as_text(run.arguments) == _as_text(call.arguments):
             return self._answer(call, outcome, decision="approved")
         text = json.dumps(run.arguments, ensure_ascii=False)
         note = f"A person changed the arguments before the call ran. It ran with: {text}"
@@ -269,3 +269,8 @@ def _id_of(message: ChatMessage) -> str:
     result = message.tool_call_result
     assert result is not None
     return str(result.origin.id)
+
+
+def _as_text(arguments: Mapping[str, Any]) -> str:
+    """Write arguments so that 1, 1.0 and True are three things, as they are to a model."""
+    return json.dumps(arguments, sort_keys=True, default=str)

@@ -241,6 +241,24 @@ def test_parts_keep_the_note(make: Make, way: Way, openrouter: ScriptedOpenRoute
     assert picture["type"] == "image_url"
 
 
+@pytest.mark.parametrize("changed", [1.0, True])
+def test_a_number_of_another_kind_is_a_change(
+    make: Make, way: Way, openrouter: ScriptedOpenRouter, changed: Any
+) -> None:
+    @tool
+    def wait(days: Any) -> str:
+        """Wait."""
+        return f"{days!r}"
+
+    openrouter.answers(calls(call("wait", {"days": 1}, id="call_1")), text("Done."))
+    chat = make(tools=[wait])
+    way.ask(chat)
+    reply = way.resume(chat, {"call_1": Approve(arguments={"days": changed})})
+    result = next(message.tool_call_result for message in reply.messages if message.tool_call_result is not None)
+    assert "A person changed the arguments" in str(result.result)
+    assert str(result.result).endswith(f"{changed!r}")
+
+
 def test_changed_arguments_are_checked_before_anything_runs(
     make: Make, way: Way, openrouter: ScriptedOpenRouter, log: Log
 ) -> None:

@@ -21,11 +21,10 @@ with what its kind needs: ``string`` (``lines``, ``code``, ``input`` as HTML kno
 ``start`` is the JSON text that a field begins with when a person adds it. What is wrong (`check`) is a list of
 ``{"path": name of a field of the form or "", "message": ...}``.
 
-From low to high: `schemas` (reading a schema, within bounds), `values` (JSON text and back), `describing`, `changes`.
+From low to high: `schemas` (reading a schema, within bounds), `values` (JSON text and back), `describing`.
 """
 
-from orchat.jupyter.forms.changes import difference
 from orchat.jupyter.forms.describing import describe
 from orchat.jupyter.forms.values import arguments_of, check
 
-__all__ = ["arguments_of", "check", "describe", "difference"]
+__all__ = ["arguments_of", "check", "describe"]
