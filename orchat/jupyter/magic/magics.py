@@ -174,10 +174,11 @@ def _models() -> list[str]:
     return [*(model.id for model in catalog.models), LOCAL_MODEL] if catalog is not None else [LOCAL_MODEL]
 
 
-def _commands() -> list[str]:
+def _commands() -> dict[str, str]:
+    """Return the sub-commands, each with what may stand behind it."""
     from orchat.jupyter.magic.commands import COMMANDS
 
-    return list(COMMANDS)
+    return {name: command.usage for name, command in COMMANDS.items()}
 
 
 def _find_key(api_base_url: str) -> str | None:
