@@ -45,7 +45,8 @@ SIGNED = "c2lnbmF0dXJl" * 40
 
 
 @pytest.fixture(autouse=True)
-def _no_answer_is_left_over(endpoint: ScriptedOpenRouter) -> Iterator[None]:
+def _each_test_has_its_own_requests(endpoint: ScriptedOpenRouter) -> Iterator[None]:
+    endpoint.requests.clear()
     yield
     endpoint.on(*CHAT).queue.clear()
 

@@ -150,7 +150,7 @@ WRONG: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("wrong", WRONG, ids=str)
+@pytest.mark.parametrize("wrong", WRONG)
 def test_what_haystack_refuses_we_refuse_with_the_same_kind_of_error(wrong: dict[str, Any]) -> None:
     values = {"name": "t", "description": "", "parameters": {}, "function": samples.weather, **wrong}
     with pytest.raises((ValueError, TypeError)) as theirs:
