@@ -9,53 +9,31 @@
  *   reason?: string, value?: string}} Decision
  */
 
-import { button, element } from "./elements.js";
-import { drawField, objectText } from "./form_fields.js";
+import { button, element, setText } from "./elements.js";
+import { difference, indented } from "./form_difference.js";
+import { drawField, drawText, newId, objectText } from "./form_fields.js";
+import { STRINGS } from "./form_strings.js";
 import { breakLine, isEnter } from "./lines.js";
 
-/** Every word that a form shows by itself. */
-export const STRINGS = {
-  form: "A tool call that waits for your decision",
-  approve: "Approve",
-  approveEdited: "Approve edited",
-  reject: "Reject",
-  answer: "Answer instead",
-  always: "Always for this tool",
-  reset: "Undo my changes",
-  raw: "Edit as JSON",
-  reason: "Why not? The model is told.",
-  value: "The answer in the tool's place",
-  send: "Send",
-  back: "Back",
-  changed: "You changed:",
-  arguments: "Arguments as JSON",
-  noArguments: "It takes no arguments.",
-  required: "required",
-  give: "give it",
-  none: "none",
-  item: "Item",
-  add: "Add",
-  remove: "Remove this item",
-  up: "Move this item up",
-  variant: "Kind of value",
-  wrong: "This does not fit yet:",
-};
-
-let count = 0;
+export { STRINGS };
 
 /**
  * @param {Description} description
  * @param {{strings?: Partial<typeof STRINGS>, onChange(values: {json: string}): void,
  *   onDecide(decision: Decision): void}} options
  */
-export function createForm(description, { strings: given, onChange, onDecide }) {
-  const strings = { ...STRINGS, ...given };
+export function createForm(description, { strings: words, onChange, onDecide }) {
+  const strings = { ...STRINGS, ...words };
   const node = element("div", "orchat-form");
-  const id = `orchat-form-${++count}`;
+  const id = newId();
   node.setAttribute("role", "group");
   node.setAttribute("aria-label", `${strings.form}: ${description.name}`);
 
   node.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && !more.hidden && !event.isComposing) {
+      event.stopPropagation();
+      back?.();
+    }
     if (!(event.target instanceof HTMLTextAreaElement) || event.defaultPrevented || !isEnter(event)) return;
     event.preventDefault();
     event.stopPropagation();
@@ -65,64 +43,73 @@ export function createForm(description, { strings: given, onChange, onDecide }) 
   const body = element("div", "orchat-form-fields");
   const errors = element("div", "orchat-form-errors");
   errors.setAttribute("role", "alert");
+  errors.tabIndex = -1;
   errors.hidden = true;
-  const difference = element("div", "orchat-form-difference");
-  difference.hidden = true;
+  const changes = element("div", "orchat-form-difference");
+  changes.id = `${id}-difference`;
+  changes.hidden = true;
   const buttons = element("div", "orchat-form-buttons");
   const more = element("div", "orchat-form-more");
   more.hidden = true;
-  /** @type {{name: string, text(): string | null, complain(message: string): void, focus(): void}[]} */
+  /** @type {{name: string, before: string | null, node: HTMLElement, text(): string | null,
+   *   complain(message: string): void, focus(): void}[]} */
   let fields = [];
   /** @type {HTMLTextAreaElement | null} */
   let raw = null;
+  /** @type {(() => void) | null} */
+  let back = null;
+  let given = ""; // all arguments as the model gave them, in the order of the fields
   let edited = false;
-  let locked = false;
   let busy = false;
+  let decided = false;
 
-  const approve = button(strings.approve, "orchat-approve", () => decide(edited ? "edited" : "approve"));
-  const always = button(strings.always, "orchat-always", () => decide("always"));
+  const approve = button(strings.approve, "orchat-approve", () => approved(edited ? "edited" : "approve"));
+  approve.setAttribute("aria-describedby", changes.id);
+  const always = button(strings.always, "orchat-always", () => approved("always"));
   const reject = button(strings.reject, "orchat-reject", () => ask("reject", strings.reason));
   const answer = button(strings.answer, "orchat-answer", () => ask("answer", strings.value));
-  const toRaw = button(strings.raw, "orchat-raw", () => { drawRaw(values().json); raw?.focus(); });
+  const toRaw = button(strings.raw, "orchat-raw", () => { drawRaw(indented(values().json)); raw?.focus(); });
   const reset = button(strings.reset, "orchat-reset", () => { draw(); onChange(values()); approve.focus(); });
   buttons.append(approve, reject, answer, always, toRaw, reset);
 
   const values = () => ({ json: raw ? raw.value : objectText(fields) });
 
   function changed() {
-    edited = true;
     refresh();
     onChange(values());
   }
 
   function refresh() {
-    approve.textContent = edited ? strings.approveEdited : strings.approve;
+    edited = raw ? raw.value !== given : fields.some((each) => each.text() !== each.before);
+    setText(approve, edited ? strings.approveEdited : strings.approve);
     always.hidden = !description.always || Boolean(description.error);
-    reset.hidden = !edited;
+    reset.hidden = !edited && (raw === null || description.fields === null);
     toRaw.hidden = raw !== null;
-    for (const each of buttons.querySelectorAll("button")) each.disabled = busy || locked;
-    if (description.error && !edited) approve.disabled = true;
-    showDifference();
+    approve.disabled = Boolean(description.error) && !edited;
+    showChanges();
   }
 
   /** What a person changed, by field: what stood there and what stands there now. */
-  function showDifference() {
-    const before = new Map((description.fields ?? []).map((each) => [each.name, each.text]));
-    const lines = raw ? [] : fields.filter((each) => each.text() !== (before.get(each.name) ?? null)).map((each) =>
-      element("li", "", element("code", "", each.name), ": ", element("del", "", short(before.get(each.name))), " → ",
-        element("ins", "", short(each.text()))));
-    difference.hidden = !edited || !lines.length;
-    difference.replaceChildren(strings.changed, element("ul", "", ...lines));
+  function showChanges() {
+    changes.hidden = !edited;
+    if (!edited) return;
+    const lines = fields.filter((each) => each.text() !== each.before).map((each) =>
+      element("li", "", element("code", "", each.name), ": ", difference(each.before, each.text(), strings.moreLines)));
+    const shown = raw ? difference(given, raw.value, strings.moreLines) : element("ul", "", ...lines);
+    changes.replaceChildren(strings.changed, shown);
   }
 
   function draw() {
-    edited = false;
     raw = null;
     fields = [];
-    if (description.fields === null) drawRaw(description.json);
-    else {
-      fields = description.fields.map((each) => ({ ...drawField(each, strings, changed), name: each.name }));
-      const drawn = /** @type {any[]} */ (fields).map((each) => each.node);
+    if (description.fields === null) {
+      given = description.json;
+      drawRaw(given);
+    } else {
+      fields = description.fields.map((each) =>
+        ({ ...drawField(each, strings, changed), name: each.name, before: each.text }));
+      given = indented(objectText(fields));
+      const drawn = fields.map((each) => each.node);
       body.replaceChildren(...(drawn.length ? drawn : [element("p", "orchat-note", strings.noArguments)]));
     }
     setErrors(description.error ? [{ path: "", message: description.error }] : []);
@@ -132,46 +119,47 @@ export function createForm(description, { strings: given, onChange, onDecide }) 
   /** @param {string} text */
   function drawRaw(text) {
     fields = [];
-    const input = element("textarea", "orchat-code-input");
-    input.id = `${id}-raw`;
-    input.value = text;
-    input.spellcheck = false;
-    input.rows = Math.min(18, Math.max(4, text.split("\n").length + 1));
-    input.addEventListener("input", changed);
+    const { node: drawn, input } = drawText(text, `${id}-raw`, strings, changed, { lines: true, code: true, most: 18 });
     const label = element("label", "orchat-label", strings.arguments);
     label.htmlFor = input.id;
-    raw = input;
-    body.replaceChildren(element("div", "orchat-field", label, input));
+    raw = /** @type {HTMLTextAreaElement} */ (input);
+    body.replaceChildren(element("div", "orchat-field", label, drawn));
     refresh();
   }
 
   /**
    * @param {"reject" | "answer"} decision
-   * @param {string} words
+   * @param {string} question
    */
-  function ask(decision, words) {
-    const input = element("textarea");
-    input.id = `${id}-more`;
-    input.rows = 2;
-    const label = element("label", "orchat-label", words);
+  function ask(decision, question) {
+    const { node: drawn, input } = drawText("", `${id}-more`, strings, () => {}, { lines: true, most: 2 });
+    const label = element("label", "orchat-label", question);
     label.htmlFor = input.id;
-    const close = () => { more.hidden = true; buttons.hidden = false; };
     const send = button(decision === "reject" ? strings.reject : strings.send, "orchat-send", () => {
-      onDecide(decision === "reject" ? { decision, reason: input.value } : { decision, value: input.value });
+      decide(decision === "reject" ? { decision, reason: input.value } : { decision, value: input.value });
     });
-    const back = button(strings.back, "orchat-back", () => {
-      close();
+    back = () => {
+      more.hidden = true;
+      buttons.hidden = false;
       (decision === "reject" ? reject : answer).focus();
-    });
-    more.replaceChildren(label, input, element("div", "orchat-form-buttons", send, back));
+    };
+    const buttonBack = button(strings.back, "orchat-back", back);
+    more.replaceChildren(label, drawn, element("div", "orchat-form-buttons", send, buttonBack));
     more.hidden = false;
     buttons.hidden = true;
     input.focus();
   }
 
   /** @param {"approve" | "edited" | "always"} decision */
+  function approved(decision) {
+    decide(edited ? { decision, arguments: values() } : { decision });
+  }
+
+  /** @param {Decision} decision */
   function decide(decision) {
-    onDecide(edited ? { decision, arguments: values() } : { decision });
+    if (busy) return;
+    decided = true;
+    onDecide(decision);
   }
 
   /** @param {{path: string, message: string}[]} list */
@@ -181,14 +169,19 @@ export function createForm(description, { strings: given, onChange, onDecide }) 
     }
     const names = new Set(fields.map((each) => each.name));
     const rest = list.filter((each) => !names.has(each.path));
+    const all = element("ul", "", ...rest.map((each) => element("li", "", each.message)));
     errors.hidden = !rest.length;
-    errors.replaceChildren(
-      strings.wrong, element("ul", "", ...rest.map((each) => element("li", "", each.message))));
+    raw?.setAttribute("aria-invalid", String(rest.length > 0));
+    // What stands there already is not said again with each key that is pressed.
+    if (errors.querySelector("ul")?.textContent !== all.textContent) errors.replaceChildren(strings.wrong, all);
+    const first = fields.find((each) => list.some(({ path }) => path === each.name)) ?? raw ?? errors;
+    if (decided && list.length) first.focus();
+    decided = false;
   }
 
   node.append(
     element("div", "orchat-form-title", description.title), element("div", "orchat-note", description.description),
-    body, errors, difference, buttons, more);
+    body, errors, changes, buttons, more);
   draw();
   return {
     node,
@@ -196,24 +189,16 @@ export function createForm(description, { strings: given, onChange, onDecide }) 
     /** @param {Description} next */
     update(next) {
       if (next.json === description.json || edited) return;
+      const at = fields.findIndex((each) => each.node.contains(document.activeElement));
       description = next;
       draw();
+      fields[at]?.focus();
     },
-    /** @param {boolean} value */
-    setLocked(value) { locked = value; refresh(); },
-    /** @param {boolean} value */
+    /** @param {boolean} value While a decision is on its way; its button keeps the focus. */
     setBusy(value) {
       busy = value;
-      for (const each of more.querySelectorAll("button")) each.disabled = busy;
-      refresh();
+      for (const each of node.querySelectorAll("button")) each.setAttribute("aria-disabled", String(busy));
     },
-    focus() { (fields[0] ?? raw ?? approve).focus(); },
     dispose() { node.remove(); },
   };
-}
-
-/** @param {string | null | undefined} text */
-function short(text) {
-  const shown = text ?? "–";
-  return shown.length > 120 ? `${shown.slice(0, 119)}…` : shown;
 }

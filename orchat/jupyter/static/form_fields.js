@@ -8,10 +8,14 @@
  * @typedef {Record<string, string>} Strings
  */
 
-import { button, element } from "./elements.js";
+import { button, element, setText } from "./elements.js";
+import { unseen } from "./form_unseen.js";
 
 const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;
+/** A page may hold this module twice, once for panels and once for cells: their identifiers must not meet. */
+const copy = Math.random().toString(36).slice(2, 8);
 let count = 0;
+export const newId = () => `orchat-field-${copy}-${++count}`;
 
 /**
  * @param {Field} field
@@ -20,7 +24,7 @@ let count = 0;
  * @returns {Drawn}
  */
 export function drawField(field, strings, changed) {
-  const id = `orchat-field-${++count}`;
+  const id = newId();
   const inner = drawValue(field, id, strings, changed);
   const given = element("input", "orchat-given");
   given.type = "checkbox";
@@ -94,14 +98,14 @@ function ticked(box, words, label) {
 function drawValue(field, id, strings, changed) {
   const text = field.text ?? field.start;
   switch (field.kind) {
-    case "string": return drawString(field, text, id, changed);
+    case "string": return drawString(field, text, id, strings, changed);
     case "number": return drawNumber(text, id, changed);
     case "boolean": return drawBoolean(text, id, changed);
     case "choice": return drawChoice(field, text, id, changed);
     case "list": return drawList(field, strings, changed);
     case "group": return drawGroup(field, strings, changed);
     case "variant": return drawVariant(field, id, strings, changed);
-    default: return drawJson(text, id, changed);
+    default: return drawJson(text, id, strings, changed);
   }
 }
 
@@ -121,27 +125,60 @@ function watched(input, id, changed) {
   return () => touched;
 }
 
-/** @param {Field} field @param {string | null} text @param {string} id @param {() => void} changed */
-function drawString(field, text, id, changed) {
-  const value = text === null ? "" : String(JSON.parse(text));
-  const input = field.lines ? element("textarea", field.code ? "orchat-code-input" : "") : element("input");
-  if (input instanceof HTMLInputElement) input.type = field.input ?? "text";
-  else input.rows = Math.min(14, Math.max(3, value.split("\n").length + 1));
-  input.spellcheck = !field.code;
+/**
+ * A text to be typed, and below it what of it cannot be seen.
+ *
+ * @param {string} value
+ * @param {string} id
+ * @param {Strings} strings
+ * @param {() => void} changed
+ * @param {{lines?: boolean, code?: boolean, type?: string, most: number}} kind
+ */
+export function drawText(value, id, strings, changed, { lines, code, type, most }) {
+  const input = lines ? element("textarea", code ? "orchat-code-input" : "") : element("input");
+  if (input instanceof HTMLTextAreaElement) input.rows = Math.min(most, Math.max(2, value.split("\n").length + 1));
+  // A browser's fields for addresses take away what they do not like: only their keyboards are wanted.
+  else if (type === "email" || type === "url") input.inputMode = type;
+  else input.type = type ?? "text";
+  input.autocomplete = "off";
+  input.spellcheck = !code;
   input.value = value;
+  const warning = element("div", "orchat-unseen");
+  const look = () => {
+    const found = unseen(input.value);
+    warning.hidden = !found.length;
+    setText(warning, found.length ? `${strings.unseen} ${found.slice(0, 20).join(", ")}` : "");
+  };
+  input.addEventListener("input", look);
+  look();
   const touched = watched(input, id, changed);
-  return { node: input, input, text: () => (touched() || text === null ? JSON.stringify(input.value) : text) };
+  return { node: element("div", "", input, warning), input, touched };
+}
+
+/**
+ * @param {Field} field
+ * @param {string | null} text
+ * @param {string} id
+ * @param {Strings} strings
+ * @param {() => void} changed
+ */
+function drawString(field, text, id, strings, changed) {
+  const value = text === null ? "" : String(JSON.parse(text));
+  const kind = { lines: field.lines, code: field.code, type: field.input, most: 14 };
+  const { node, input, touched } = drawText(value, id, strings, changed, kind);
+  return { node, input, text: () => (touched() || text === null ? JSON.stringify(input.value) : text) };
 }
 
 /** @param {string | null} text @param {string} id @param {() => void} changed */
 function drawNumber(text, id, changed) {
   const input = element("input");
   input.inputMode = "decimal";
+  input.autocomplete = "off";
   input.value = text ?? "";
-  watched(input, id, changed);
+  const touched = watched(input, id, changed);
   // As it was typed: a page would round what is large. What is no number is sent as text, and refused by its field.
-  const typed = () => input.value.trim();
-  return { node: input, input, text: () => (NUMBER.test(typed()) ? typed() : JSON.stringify(typed())) };
+  const typed = () => (NUMBER.test(input.value.trim()) ? input.value.trim() : JSON.stringify(input.value.trim()));
+  return { node: input, input, text: () => (touched() || text === null ? typed() : text) };
 }
 
 /** @param {string | null} text @param {string} id @param {() => void} changed */
@@ -168,14 +205,10 @@ function drawChoice(field, text, id, changed) {
   return { node: input, input, text: () => input.value };
 }
 
-/** @param {string | null} text @param {string} id @param {() => void} changed */
-function drawJson(text, id, changed) {
-  const input = element("textarea", "orchat-code-input");
-  input.spellcheck = false;
-  input.value = text ?? "";
-  input.rows = Math.min(10, Math.max(2, input.value.split("\n").length));
-  watched(input, id, changed);
-  return { node: input, input, text: () => input.value.trim() || "null" };
+/** @param {string | null} text @param {string} id @param {Strings} strings @param {() => void} changed */
+function drawJson(text, id, strings, changed) {
+  const { node, input, touched } = drawText(text ?? "", id, strings, changed, { lines: true, code: true, most: 10 });
+  return { node, input, text: () => (touched() || text === null ? input.value.trim() || "null" : text) };
 }
 
 /** @param {Field} field @param {Strings} strings @param {() => void} changed */
@@ -187,7 +220,7 @@ function drawGroup(field, strings, changed) {
 
 /** @param {Field} field @param {Strings} strings @param {() => void} changed */
 function drawList(field, strings, changed) {
-  const rows = element("div", "orchat-items");
+  const rows = element("div", "orchat-rows");
   /** @type {{drawn: Drawn, row: HTMLElement}[]} */
   const items = [];
   const place = () => rows.replaceChildren(...items.map((each) => each.row));
@@ -230,7 +263,7 @@ function drawVariant(field, id, strings, changed) {
     pick.append(option);
   });
   pick.value = String(field.chosen ?? 0);
-  const drawn = variants.map((each) => drawField({ ...each, required: true }, strings, changed));
+  const drawn = variants.map((each) => drawField({ ...each, name: "", required: true }, strings, changed));
   const show = () => drawn.forEach((each, at) => { each.node.hidden = String(at) !== pick.value; });
   pick.addEventListener("change", () => { show(); changed(); });
   show();

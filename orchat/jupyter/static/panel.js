@@ -6,6 +6,7 @@
 
 import { createLog } from "./announce.js";
 import { button, element, setText } from "./elements.js";
+import { keepKeys } from "./keys.js";
 import { connect } from "./link.js";
 import { rendermimeOf } from "./markdown.js";
 import { createComposer } from "./panel_composer.js";
@@ -155,6 +156,7 @@ export async function render({ model, el, css }) {
   node.setAttribute("aria-label", STRINGS.panel);
   node.dataset.lmSuppressShortcuts = "true"; // what is typed here is no command to the notebook
   el.append(node);
+  keepKeys(node);
 
   node.addEventListener("keydown", (event) => {
     if (!(event.target instanceof HTMLTextAreaElement) || event.defaultPrevented || !isEnter(event)) return;

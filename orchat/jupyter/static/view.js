@@ -2,6 +2,7 @@
  * The live view of one turn: an anywidget whose state comes through `link.js` and is drawn by `turn.js`.
  */
 
+import { keepKeys } from "./keys.js";
 import { connect } from "./link.js";
 import { rendermimeOf } from "./markdown.js";
 import { reduce } from "./reduce.js";
@@ -19,6 +20,7 @@ export async function render({ model, el, css }) {
   const send = (message) => model.send(message);
   const turn = createTurn({ rendermime, send, forms });
   el.append(turn.node);
+  keepKeys(turn.node);
   const link = connect(model, { render: rendermime ? "markdown" : "html", reduce, changed: turn.update });
   return () => {
     link.dispose();
