@@ -737,6 +737,34 @@ def test_a_tool_that_is_gone_is_told_to_people_and_once_to_the_model(endpoint: S
 
 
 @pytest.mark.slow
+def test_variables_that_are_gone_are_told_to_the_model(endpoint: ScriptedOpenRouter) -> None:
+    ran = call("run_python", {"code": "tides = [1, 2]\nport = 'Hull'"}, id="ran")
+    refused = call("run_python", {"code": "evil = 1"}, id="refused")
+    endpoint.answers(calls(ran, refused), text("It ran."), text("They are gone."))
+    code = PANEL + 'panel = ChatPanel("some/model", tools=[{}])\npanel'
+    code = "from orchat.jupyter.kernel_tools import run_python\n" + code.format("run_python(get_ipython())")
+    environment = {"OPENROUTER_BASE_URL": endpoint.base_url, "OPENROUTER_API_KEY": KEY}
+    with Kernel(environment) as first:
+        page = Page(first, "variables")
+        page.run(code)
+        page.send({"t": "send", "text": "Make a list."})
+        turn, item = asked(page)
+        page.send({"t": "decide", "k": turn, "i": item, "decision": "approve"})
+        page.send({"t": "decide", "k": turn, "i": item + 1, "decision": "reject", "reason": "No."})
+        page.until(lambda: "It ran." in page.answers()[0])
+        page.idle()
+        metadata = page.kept("It ran.") and page.metadata
+        assert first.value("tides") == "[1, 2]"
+    with Kernel(environment) as second:
+        second.run("port = 'Goole'")
+        page = Page(second, "variables", metadata)
+        page.run(code)
+        page.ask("Where is the list?")
+        (note,) = [m["content"] for m in endpoint.request.json["messages"] if m["role"] == "system"]
+        assert note.endswith("may be gone. These variables are not there any more: tides.")
+
+
+@pytest.mark.slow
 def test_where_nobody_looks_on_the_output_is_the_transcript(
     endpoint: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch
 ) -> None:

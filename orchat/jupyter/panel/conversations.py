@@ -9,6 +9,7 @@ from orchat.chat import state
 from orchat.chat.money import Cost
 from orchat.configuration import model_named
 from orchat.errors import ConfigurationError
+from orchat.jupyter.kernel_tools.used_names import used_names
 from orchat.jupyter.output.caption import line
 from orchat.jupyter.panel.picking import parameters_of, with_parameters
 from orchat.jupyter.panel.saving import Kept
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from orchat.tools import Tool
 
 FIRST = "chat"
+_MOST_NAMES = 40  # variables of which a model is told that they are gone
 
 
 class Conversations:
@@ -151,18 +153,31 @@ class Conversations:
             secrets += state.secrets_of(chat._generator)
         return Kept(chats, self.current), secrets
 
-    def tell_what_is_gone(self) -> None:
-        """Tell the model once, with the first question after a restart, what it cannot count on any more."""
+    def tell_what_is_gone(self, variables: Mapping[str, Any]) -> None:
+        """Tell the model once, with the first question after a restart, what it cannot count on any more.
+
+        Parameters
+        ----------
+        variables
+            The user's, as they are now.
+        """
         if not self._restored:
             return
         self._restored = False
-        used = {call.tool_name for message in self.shown.messages for call in message.tool_calls}
-        if not used:
+        messages = self.shown.messages
+        calls = [call for message in messages for call in message.tool_calls]
+        if not calls:
             return
         words = "This conversation goes on in another run: what earlier tool calls left in memory may be gone."
-        if gone := sorted(used - set(self.tools)):
+        if gone := sorted({call.tool_name for call in calls} - set(self.tools)):
             words += f" These tools are not there any more: {', '.join(gone)}."
-        self.shown.messages = [*self.shown.messages, ChatMessage.from_system(words)]
+        ran = [
+            result.origin for message in self.shown.messages for result in message.tool_call_results if not result.error
+        ]
+        if gone := sorted(used_names(ran) - set(variables)):
+            more = f" and {len(gone) - _MOST_NAMES} more" if len(gone) > _MOST_NAMES else ""
+            words += f" These variables are not there any more: {', '.join(gone[:_MOST_NAMES])}{more}."
+        self.shown.messages = [*messages, ChatMessage.from_system(words)]
 
 
 def _has_system(chat: Chat) -> bool:

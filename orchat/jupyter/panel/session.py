@@ -127,7 +127,7 @@ class Session:
         """Ask a question, and show it."""
         self.check_free()
         self._cancel_waiting()
-        self.conversations.tell_what_is_gone()
+        self.conversations.tell_what_is_gone({} if self._shell is None else self._shell.user_ns)
         if self._failed is not None and (last := self.log.last) is not None:
             self.log.drop(last)
         return await self._drive(question, self.log.begin(question), options)
