@@ -107,7 +107,7 @@ async def by_updates(count, rate):
 wait_at_end = 2.0
 '''
 
-_WATCH = """() => {
+WATCH = """(part) => {
     const seen = [], tasks = [];
     let frames = 0, last = -1, going = true;
     const area = () => window.jupyterapp.shell.currentWidget.content.widgets[1].outputArea.node;
@@ -121,7 +121,7 @@ _WATCH = """() => {
     };
     requestAnimationFrame(count);
     const look = () => {
-        const text = ((area().querySelector('.orchat-items') ?? area()).textContent ?? '').slice(-600);
+        const text = ([...area().querySelectorAll(part)].pop()?.textContent ?? '').slice(-600);
         const found = [...text.matchAll(/\\bw(\\d+)\\b/g)].pop();
         if (found && Number(found[1]) > last) {
             last = Number(found[1]);
@@ -182,7 +182,7 @@ def measure(page: Page, lab: Lab, name: str, tokens: int, rate: float) -> dict[s
     notebook.wait(0)
     if name == "by_view":  # the module is sent once a page
         warm(page, notebook, lab)
-    page.evaluate(_WATCH)
+    page.evaluate(WATCH, ".orchat-items" if name == "by_view" else ":scope")
     before, cpu = received.count, browser_cpu()
     notebook.run(1)
     deadline = 60 + 4 * tokens / (rate or 1_000)
