@@ -26,6 +26,11 @@ settings.register_profile(
 settings.load_profile("orchat")
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Run the whole suite in two processes, file by file, and what somebody chose in this one."""
+    return 2 if config.args_source is pytest.Config.ArgsSource.TESTPATHS else 0
+
+
 @pytest.fixture
 def openrouter() -> Iterator[ScriptedOpenRouter]:
     """A scripted OpenRouter; the test fails if it was sent a request that the real one would refuse."""

@@ -1,6 +1,6 @@
 /**
- * JupyterLab's keys are a cell's own wherever no text can be typed: "d d" on a button would delete the cell, an arrow in a
- * choice would leave it. Inside of a node they are not; with Ctrl, Alt or Meta they stay what they are.
+ * Keep JupyterLab's keys away from a node: they are a cell's own wherever no text can be typed, and "d d" on a button
+ * would delete the cell, an arrow in a choice leave it. With Ctrl, Alt or Meta they stay what they are.
  *
  * @param {HTMLElement} node
  */
