@@ -18,11 +18,18 @@ def create_tool_from_function(
     inputs_from_state: dict[str, str] | None = None,
     outputs_to_state: dict[str, dict[str, Any]] | None = None,
     outputs_to_string: dict[str, Any] | None = None,
+    *,
+    title: str | None = None,
+    preview: Callable[..., str] | None = None,
 ) -> Tool:
     """Make a `Tool` of a function, its parameters described by the type hints.
 
     ``Annotated[type, "text"]`` or ``Annotated[type, Field(description="text")]`` describes a parameter.
     ``**kwargs`` lets the model add arguments; ``*args`` is left out, for arguments go by name.
+
+    A hint in a parameter's schema chooses its field in a notebook's form:
+    ``Annotated[str, Field(json_schema_extra={"x-orchat": {"widget": "code"}})]`` is for code, ``"textarea"`` for long
+    text.
 
     Parameters
     ----------
@@ -34,6 +41,8 @@ def create_tool_from_function(
         What it does; otherwise the docstring.
     inputs_from_state, outputs_to_state, outputs_to_string
         As for `Tool`. Parameters that are filled from state are not shown to the model.
+    title, preview
+        What people are told before they decide about a call, as for `Tool`.
 
     Raises
     ------
@@ -67,6 +76,8 @@ def create_tool_from_function(
         inputs_from_state=inputs_from_state,
         outputs_to_state=outputs_to_state,
         outputs_to_string=outputs_to_string,
+        title=title,
+        preview=preview,
     )
 
 
@@ -79,6 +90,8 @@ def tool(
     inputs_from_state: dict[str, str] | None = None,
     outputs_to_state: dict[str, dict[str, Any]] | None = None,
     outputs_to_string: dict[str, Any] | None = None,
+    title: str | None = None,
+    preview: Callable[..., str] | None = None,
 ) -> Tool: ...
 @overload
 def tool(
@@ -89,6 +102,8 @@ def tool(
     inputs_from_state: dict[str, str] | None = None,
     outputs_to_state: dict[str, dict[str, Any]] | None = None,
     outputs_to_string: dict[str, Any] | None = None,
+    title: str | None = None,
+    preview: Callable[..., str] | None = None,
 ) -> Callable[[Callable[..., Any]], Tool]: ...
 def tool(
     function: Callable[..., Any] | None = None,
@@ -98,6 +113,8 @@ def tool(
     inputs_from_state: dict[str, str] | None = None,
     outputs_to_state: dict[str, dict[str, Any]] | None = None,
     outputs_to_string: dict[str, Any] | None = None,
+    title: str | None = None,
+    preview: Callable[..., str] | None = None,
 ) -> Tool | Callable[[Callable[..., Any]], Tool]:
     """Decorate a function into a `Tool`, bare or with the keywords of `create_tool_from_function`.
 
@@ -115,6 +132,13 @@ def tool(
     ... def subtract(a: int, b: int) -> int: return a - b
     >>> subtract.name
     'minus'
+
+    What people see of a call before they decide:
+
+    >>> @tool(title="Send a mail", preview=lambda to, text: f"Mails **{len(text)}** characters to {to}.")
+    ... def send(to: str, text: str) -> None: ...
+    >>> send.title, send.preview(to="Zoë", text="Hi")
+    ('Send a mail', 'Mails **2** characters to Zoë.')
     """
     make = functools.partial(
         create_tool_from_function,
@@ -123,6 +147,8 @@ def tool(
         inputs_from_state=inputs_from_state,
         outputs_to_state=outputs_to_state,
         outputs_to_string=outputs_to_string,
+        title=title,
+        preview=preview,
     )
     return make if function is None else make(function)
 

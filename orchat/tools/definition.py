@@ -12,7 +12,7 @@ import operator
 import pkgutil
 import sys
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
 from orchat.errors import ConfigurationError, SerializationError, ToolInvocationError, redact
@@ -21,6 +21,7 @@ from orchat.tools.callables import path_of, resolve
 from orchat.tools.validation import check_schema, problems
 
 _FUNCTION_FIELDS = ("function", "async_function")
+_UNSAVED = ("preview",)  # runs without anybody's approval, so that no dictionary may name it
 
 
 @dataclass
@@ -47,6 +48,11 @@ class Tool:
     async_function
         The same as a coroutine function. One of the two is needed; with both, `invoke` uses ``function`` and
         `invoke_async` uses ``async_function``.
+    title
+        What people read beside the name when a call is asked about, such as "Send a mail"; no model is told.
+    preview
+        A function of the same arguments that returns what a call would do, as a short text in Markdown. People see it
+        before they decide. It must be quick and change nothing, and is called only with arguments that fit.
 
     Raises
     ------
@@ -73,6 +79,8 @@ class Tool:
     inputs_from_state: dict[str, str] | None = None
     outputs_to_state: dict[str, dict[str, Any]] | None = None
     async_function: Callable[..., Any] | None = None
+    title: str | None = field(default=None, kw_only=True)
+    preview: Callable[..., str] | None = field(default=None, kw_only=True)
 
     asks_always: ClassVar[bool] = False
     """Whether each call needs a decision of its own, whatever a policy lets run; a class says so, never data."""
@@ -94,6 +102,14 @@ class Tool:
             raise ConfigurationError(
                 f"The `async_function` of the tool `{self.name}` is no coroutine function.",
                 hint="Define it with `async def`, or give it as `function`.",
+            )
+        if self.title is not None and not isinstance(self.title, str):
+            raise TypeError(f"A tool's title must be a text, not {self.title!r}.")
+        if self.preview is not None and not callable(self.preview):
+            raise TypeError(f"The `preview` of the tool `{self.name}` is not callable.")
+        if inspect.iscoroutinefunction(self.preview):
+            raise ConfigurationError(
+                f"The `preview` of the tool `{self.name}` is a coroutine function.", hint="Define it with `def`."
             )
         check_schema(self.parameters, what=f"The `parameters` dictionary of the tool `{self.name}`")
         if self.outputs_to_state is not None:
@@ -196,12 +212,16 @@ class Tool:
     def to_dict(self) -> dict[str, Any]:
         """Return Haystack's dictionary form with our type; functions become paths.
 
+        A title is in it where there is one; a preview is not, for nothing that comes out of a file runs unasked.
+
         Raises
         ------
         SerializationError
             A function or handler has no path (`orchat.tools.callables`).
         """
-        data = {field.name: getattr(self, field.name) for field in fields(Tool)}
+        data = {each.name: getattr(self, each.name) for each in fields(Tool) if each.name not in _UNSAVED}
+        if data["title"] is None:  # Haystack's tools have none
+            del data["title"]
         for name in _FUNCTION_FIELDS:
             data[name] = None if data[name] is None else path_of(data[name])
         for name in ("outputs_to_string", "outputs_to_state"):
@@ -225,6 +245,8 @@ class Tool:
         if not isinstance(inner := data.get("data"), Mapping):
             raise SerializationError("The dictionary of a tool needs a dictionary under `data`.")
         values = copy.deepcopy(dict(inner))
+        if found := [name for name in _UNSAVED if values.get(name) is not None]:
+            raise SerializationError(f"The dictionary of a tool must not name a `{found[0]}`.", hint="Set it in code.")
         for name in _FUNCTION_FIELDS:
             if values.get(name) is not None:
                 values[name] = resolve(values[name])

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from orchat.chat.approval import Answer, Approve, Decision, Reject
 from orchat.jupyter.output.consent import ask_in_terminal, shown
 from orchat.messages import ToolCall
-from orchat.tools import tool
+from orchat.tools import Tool, create_tool_from_function, tool
 
 
 @tool
@@ -25,7 +25,9 @@ def tide(port: str, days: int = 1) -> str:
 CALL = ToolCall("tide", {"port": "Hull"}, "call_1")
 
 
-def asked(*answers: str | type[BaseException], call: ToolCall = CALL) -> tuple[Decision | None, list[str], str]:
+def asked(
+    *answers: str | type[BaseException], call: ToolCall = CALL, of: Tool = tide
+) -> tuple[Decision | None, list[str], str]:
     """The decision, what was asked for, and what was written."""
     given, prompts, written = iter(answers), [], []
 
@@ -36,7 +38,7 @@ def asked(*answers: str | type[BaseException], call: ToolCall = CALL) -> tuple[D
             return answer
         raise answer
 
-    decision = ask_in_terminal(call, tide, read, written.append)
+    decision = ask_in_terminal(call, of, read, written.append)
     assert next(given, None) is None
     return decision, prompts, "".join(written)
 
@@ -79,6 +81,19 @@ def test_the_call_is_shown_before_the_question_and_again_when_it_changed() -> No
     assert first == 'tide wants to run with:\n{\n  "port": "Hull"\n}'
     assert second == 'tide wants to run with:\n{\n  "port": "Goole",\n  "days": 2\n}'
     assert prompts == ["Run it? [y]es, [n]o, [e]dit its arguments, [a]nswer in its place: "] * 2
+
+
+def test_a_title_and_a_preview_are_told_and_follow_a_change() -> None:
+    def preview(port: str, days: int = 1) -> str:
+        return f"Looks **{port}** up\x1b[2J\u202e." if port != "York" else 1 / 0  # type: ignore[return-value]
+
+    assert tide.function is not None
+    told = create_tool_from_function(tide.function, title="Ask\nthe sea", preview=preview)
+    _, _, written = asked('e {"port": "Goole"}', 'e {"port": "York"}', "y", of=told)
+    parts = written.strip().split("\n\n")
+    assert parts[0].startswith('Ask the sea: tide wants to run with:\n{\n  "port": "Hull"')
+    said = ["Looks **Hull** up[2J.", "Looks **Goole** up[2J."]
+    assert parts[1::2] == [*said, "There is no preview: ZeroDivisionError: division by zero"]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from orchat.jupyter.output.caption import line
+from orchat.jupyter.output.caption import line, printable
 
 if TYPE_CHECKING:
     from orchat.chat.approval import Decision
@@ -46,7 +46,7 @@ def ask_in_terminal(
     from orchat.chat.approval import Answer, Approve, Reject
 
     arguments = call.arguments
-    write(f"\n{shown(call.tool_name, arguments)}\n")
+    write(f"\n{shown(call.tool_name, arguments, tool)}\n")
     while True:
         try:
             word, _, rest = read(_QUESTION).strip().partition(" ")
@@ -60,13 +60,20 @@ def ask_in_terminal(
                 case "e" | "edit":
                     text = rest or read("Arguments as JSON: ")
                     arguments, wrong = _edited(text, tool, arguments)
-                    write(f"{wrong}\n" if wrong else f"\n{shown(call.tool_name, arguments)}\n")
+                    write(f"{wrong}\n" if wrong else f"\n{shown(call.tool_name, arguments, tool)}\n")
         except (EOFError, NotImplementedError):
             return None
 
 
-def shown(name: str, arguments: object) -> str:
+def shown(name: str, arguments: object, tool: Tool | None = None) -> str:
     r"""Return a call in full, with nothing in it unseen.
+
+    Parameters
+    ----------
+    name, arguments
+        What would run.
+    tool
+        Gives a title and a preview, where its author does.
 
     Examples
     --------
@@ -76,8 +83,12 @@ def shown(name: str, arguments: object) -> str:
       "code": "a\u202eb"
     }
     """
-    text = json.dumps(arguments, indent=2, ensure_ascii=False, default=str)
-    return _UNSEEN.sub(_written, f"{line(name)} wants to run with:\n{text}")
+    from orchat.tools.previewing import preview_of
+
+    said = preview_of(tool, arguments) if tool is not None else None
+    title = f"{line(tool.title)}: " if tool is not None and tool.title else ""
+    text = f"{title}{line(name)} wants to run with:\n{json.dumps(arguments, indent=2, ensure_ascii=False, default=str)}"
+    return _UNSEEN.sub(_written, text if said is None else f"{text}\n\n{printable(said.text)}")
 
 
 def _written(found: re.Match[str]) -> str:
