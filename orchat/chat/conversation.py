@@ -27,7 +27,7 @@ class Conversation:
     --------
     >>> conversation = Conversation([ChatMessage.from_system("Be brief.")])
     >>> with conversation._turning("Hi", {}, 25) as turn:
-    ...     turn.responded(ChatMessage.from_assistant("Hello."))
+    ...     _ = turn.responded(ChatMessage.from_assistant("Hello."))
     >>> [message.text for message in conversation.undo()]
     ['Hi', 'Hello.']
     """

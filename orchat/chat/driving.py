@@ -91,10 +91,11 @@ class _Driver:
         self.means.charge(cost)
         self._open, self._stream = False, None
 
-    def _take(self, message: ChatMessage) -> None:
+    def _take(self, message: ChatMessage) -> list[StreamingChunk]:
+        """Take a response, and return what calls that cannot run came to."""
         self._settle(Cost.of(message.meta.get("usage")))
         message.meta["requested_model"] = self.means.model
-        self.turn.responded(message)
+        return [self._chunk(told, number) for number, told in enumerate(self.turn.responded(message))]
 
     # -- the end ------------------------------------------------------------------------------------------------
 
@@ -180,13 +181,14 @@ class Driver(_Driver):
     def _respond(self) -> Iterator[StreamingChunk]:
         messages, kwargs, tools = self._asked()
         if self.means.whole:
-            self._take(self.means.generator.run(messages, None, kwargs, tools=tools)["replies"][0])
+            yield from self._take(self.means.generator.run(messages, None, kwargs, tools=tools)["replies"][0])
             return
         with self.means.generator.stream(messages, kwargs, tools=tools) as self._stream:
             for chunk in self._stream:
                 yield chunk
                 self._check()
-            self._take(self._stream.message)
+            told = self._take(self._stream.message)
+        yield from told
 
     def _decision(self, call: ToolCall, loop: Loop) -> Decision | None:
         for ask in self._askers():
@@ -251,12 +253,16 @@ class AsyncDriver(_Driver):
     async def _respond(self) -> AsyncIterator[StreamingChunk]:
         messages, kwargs, tools = self._asked()
         if self.means.whole:
-            self._take((await self.means.generator.run_async(messages, None, kwargs, tools=tools))["replies"][0])
+            reply = (await self.means.generator.run_async(messages, None, kwargs, tools=tools))["replies"][0]
+            for chunk in self._take(reply):
+                yield chunk
             return
         async with self.means.generator.stream_async(messages, kwargs, tools=tools) as self._stream:
             async for chunk in self._stream:
                 yield chunk
-            self._take(self._stream.message)
+            told = self._take(self._stream.message)
+        for chunk in told:
+            yield chunk
 
     async def _decide(self, calls: Sequence[ToolCall]) -> dict[str, Decision | None]:
         """Ask about all calls at once, as forms side by side do; where one fails, the others are taken back."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 
 from orchat.messages import ChatMessage, ChatRole, ReasoningContent, ToolCall
 from orchat.messages.parts import Part
 
 _PASSED_OVER = "This call did not run: nobody decided about it."
+_LONGEST_CUT = 20_000
 
 
 def pending_places(messages: Sequence[ChatMessage]) -> list[int]:
@@ -78,7 +80,21 @@ def without_details(message: ChatMessage) -> ChatMessage:
 
 
 def shortened(partial: ChatMessage) -> ChatMessage:
-    """Take off what is of no use in pieces: calls without all their arguments, details without their signature."""
+    """Take off what is of no use in pieces: calls without all their arguments, details without their signature.
+
+    What was written of such calls is noted in ``meta["cut_calls"]``, for people to read.
+
+    Examples
+    --------
+    >>> cut = ToolCall("tide", {}, extra={"malformed_arguments": '{"port": "Hu'})
+    >>> shortened(ChatMessage.from_assistant("I ask.", tool_calls=[cut])).meta
+    {'cut_calls': [{'tool_name': 'tide', 'arguments': '{"port": "Hu'}]}
+    """
     kept = without_details(partial)
     parts = [part for part in kept.parts if not isinstance(part, ToolCall)]
-    return ChatMessage(kept.role, parts, kept.name, kept.meta)
+    cut = [{"tool_name": call.tool_name, "arguments": _written(call)[:_LONGEST_CUT]} for call in kept.tool_calls]
+    return ChatMessage(kept.role, parts, kept.name, {**kept.meta, "cut_calls": cut} if cut else kept.meta)
+
+
+def _written(call: ToolCall) -> str:
+    return call.malformed_arguments or (json.dumps(call.arguments, ensure_ascii=False) if call.arguments else "")

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -91,7 +91,7 @@ class Turn:
     >>> turn = Turn([ChatMessage.from_user("Hi")])
     >>> turn.step()
     Request()
-    >>> turn.responded(ChatMessage.from_assistant("Hello."))
+    >>> _ = turn.responded(ChatMessage.from_assistant("Hello."))
     >>> turn.step()
     Ended(ending='finished')
     """
@@ -143,8 +143,8 @@ class Turn:
 
     # -- what came of it ----------------------------------------------------------------------------------------
 
-    def responded(self, message: ChatMessage) -> None:
-        """Take a whole response."""
+    def responded(self, message: ChatMessage) -> list[ChatMessage]:
+        """Take a whole response, and return what the model is told at once of calls that cannot run."""
         self._rounds += 1
         self.messages.append(message)
         self._places = {}
@@ -152,14 +152,16 @@ class Turn:
             self._places[str(call.id)] = len(self.messages)
             self.messages.append(ChatMessage.from_tool(_NOT_YET, call, error=True))
         if message.tool_calls and self._rounds >= self._max_rounds:
-            self._answer_all(message.tool_calls, f"This call did not run: {self._max_rounds} rounds are the limit.")
             self.ending = "max_rounds"
-            return
+            text = f"This call did not run: {self._max_rounds} rounds are the limit."
+            return [self._answer(call, Outcome(text, error=True)) for call in message.tool_calls]
+        told = []
         for call in message.tool_calls:
             if (wrong := problem(call, self.tools)) is not None:
-                self._answer(call, Outcome(wrong, error=True))
+                told.append(self._answer(call, Outcome(wrong, error=True)))
             else:
                 self._undecided[str(call.id)] = call
+        return told
 
     def resume(self, decisions: Mapping[str, Decision]) -> None:
         """Take what was decided about calls of a parked turn.
@@ -256,10 +258,6 @@ class Turn:
         message = ChatMessage.from_tool(outcome.content, call, outcome.error, meta)
         self._put(call, message)
         return message
-
-    def _answer_all(self, calls: Iterable[ToolCall], text: str) -> None:
-        for call in calls:
-            self._answer(call, Outcome(text, error=True))
 
     def _put(self, call: ToolCall, message: ChatMessage) -> None:
         self.messages[self._places[str(call.id)]] = message

@@ -64,6 +64,16 @@ def test_results_are_streamed_as_chunks(make: Make, way: Way, openrouter: Script
     assert "tool_call_results" in [chunk.finish_reason for chunk in chunks]
 
 
+def test_a_call_that_cannot_run_is_streamed_as_a_result_too(
+    make: Make, way: Way, openrouter: ScriptedOpenRouter, log: Log
+) -> None:
+    openrouter.answers(calls(call("tied", {}), HULL), text("At 14:10."))
+    chunks, _ = way.stream(make(tools=[log.tide()], approve="always"))
+    told, ran = [chunk.tool_call_result for chunk in chunks if chunk.tool_call_result]
+    assert (told.result, told.error) == ("There is no tool `tied`. The tools are: tide.", True)
+    assert ran.result == "Hull: 14:10"
+
+
 @pytest.mark.parametrize(
     ("wanted", "said"),
     [

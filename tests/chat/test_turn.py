@@ -140,13 +140,12 @@ def test_a_machine_that_is_asked_twice_says_the_same() -> None:
 def test_what_was_partly_heard_is_kept_without_its_loose_ends() -> None:
     turn = Turn([ChatMessage.from_user("Hi")], TOOLS)
     details = {"reasoning_details": [{"type": "reasoning.text", "text": "Hm."}]}
-    partial = ChatMessage.from_assistant(
-        "The ", tool_calls=[ToolCall("tide", {}, "call_1")], reasoning=ReasoningContent("Hm.", details)
-    )
+    call = ToolCall("tide", {}, "call_1", {"malformed_arguments": '{"port": "Hu'})
+    partial = ChatMessage.from_assistant("The ", tool_calls=[call], reasoning=ReasoningContent("Hm.", details))
     turn.cut("stopped", partial)
     kept = turn.messages[-1]
     assert (kept.text, kept.tool_calls, kept.reasoning) == ("The ", [], ReasoningContent("Hm."))
-    assert kept.meta == {"ending": "stopped"}
+    assert kept.meta == {"ending": "stopped", "cut_calls": [{"tool_name": "tide", "arguments": '{"port": "Hu'}]}
 
 
 def test_a_refusal_is_something_said() -> None:

@@ -137,3 +137,16 @@ def test_a_live_thought_shows_its_end_and_a_past_one_its_beginning() -> None:
     assert "word0 " in turn.markdown()
     assert f"({len(''.join(words)):,} characters)" in turn.markdown()
     assert json.dumps(turn.plain()) == '"Yes."'
+
+
+def test_a_call_that_was_cut_is_shown_as_far_as_it_was_written() -> None:
+    cut = [
+        {"tool_name": "t<b>", "arguments": '{"code": "<img src=x>\n*'},
+        {"tool_name": "u", "arguments": "x" * 50_000},
+    ]
+    turn = Transcript([ChatMessage.from_assistant("I ask.", {"cut_calls": cut})])
+    assert turn.plain().split("\n\n")[1] == 't<b>({"code": "<img src=x> * … was still being written'
+    assert turn.markdown().split("\n\n")[1].startswith('> **t&lt;b>**({"code": "&lt;img src=x> \\* …')
+    assert len(turn.markdown()) < 2_500
+    for odd in (None, 3, "x", [3, None, {}], [{"tool_name": 7}]):
+        Transcript([ChatMessage.from_assistant("I ask.", {"cut_calls": odd})]).markdown()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _ARGUMENT_SHOWN = 60  # characters
 _RESULT_SHOWN = 160
+_CUT_SHOWN = 2_000  # of arguments that were still being written
 _REASONING_KEPT = 2_000  # of its end, of which the live line shows some
 
 
@@ -38,6 +39,12 @@ class _Thought:
 class _Result:
     result: ToolCallResult
     waits: bool = False
+
+
+@dataclass
+class _Cut:
+    name: str
+    written: str
 
 
 class Transcript:
@@ -59,7 +66,7 @@ class Transcript:
     """
 
     def __init__(self, messages: Iterable[ChatMessage] = ()) -> None:
-        self._pieces: list[_Text | _Thought | _Result] = []
+        self._pieces: list[_Piece] = []
         self._calling: list[str] = []
         for message in messages:
             if message.is_from(ChatRole.ASSISTANT) or message.is_from(ChatRole.TOOL):
@@ -112,12 +119,7 @@ class Transcript:
 
     def plain(self) -> str:
         """Return it as plain text: what was said and called."""
-        blocks = [
-            printable(piece.text) if isinstance(piece, _Text) else result_text(piece.result, waits=piece.waits)
-            for piece in self._pieces
-            if not isinstance(piece, _Thought)
-        ]
-        return "\n\n".join(filter(None, blocks))
+        return "\n\n".join(filter(None, map(_plain, self._pieces)))
 
     def _read(self, message: ChatMessage) -> None:
         for part in message.parts:
@@ -127,14 +129,48 @@ class Transcript:
                 self._pieces.append(_Thought(part.reasoning_text))
             elif isinstance(part, ToolCallResult):
                 self._pieces.append(_Result(_as_it_ran(part, message.meta), message.meta.get("pending") is True))
+        self._pieces += [_Cut(name, written) for name, written in cut_calls(message)]
 
-    def _block(self, piece: _Text | _Thought | _Result, form: str) -> str:
+    def _block(self, piece: _Piece, form: str) -> str:
         if isinstance(piece, _Text):
             return shown_as(form, piece.text)
         if isinstance(piece, _Thought):
             return reasoning_line(piece.text[-_REASONING_KEPT:] if piece.live else piece.text, live=piece.live)
+        if isinstance(piece, _Cut):
+            return f"> **{escape_markdown(line(piece.name))}**{escape_markdown(_cut_text(piece))}"
         name, text = line(piece.result.origin.tool_name), result_text(piece.result, waits=piece.waits)
         return f"> **{escape_markdown(name)}**{escape_markdown(text.removeprefix(name))}"
+
+
+_Piece = _Text | _Thought | _Result | _Cut
+
+
+def _plain(piece: _Piece) -> str:
+    match piece:
+        case _Text():
+            return printable(piece.text)
+        case _Result():
+            return result_text(piece.result, waits=piece.waits)
+        case _Cut():
+            return line(piece.name) + _cut_text(piece)
+    return ""
+
+
+def _cut_text(cut: _Cut) -> str:
+    return f"({line(cut.written, _CUT_SHOWN)} … was still being written"
+
+
+def cut_calls(message: ChatMessage) -> list[tuple[str, str]]:
+    """List the calls that were still being written when a message was cut: name, and the arguments so far.
+
+    Examples
+    --------
+    >>> cut_calls(ChatMessage.from_assistant(None, {"cut_calls": [{"tool_name": "tide", "arguments": '{"po'}]}))
+    [('tide', '{"po')]
+    """
+    noted = message.meta.get("cut_calls")
+    found = [each for each in noted if isinstance(each, dict)] if isinstance(noted, list) else []
+    return [(str(each.get("tool_name", "")), str(each.get("arguments", ""))) for each in found]
 
 
 def call_text(call: ToolCall) -> str:

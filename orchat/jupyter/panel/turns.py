@@ -10,7 +10,7 @@ from typing import Any
 from orchat.chat.reply import Ending, Reply
 from orchat.jupyter.output.caption import footer, line, printable
 from orchat.jupyter.output.markdown import escape_markdown, safe_markdown
-from orchat.jupyter.output.transcript import Transcript
+from orchat.jupyter.output.transcript import Transcript, cut_calls
 from orchat.jupyter.view.feed import Feed
 from orchat.messages import (
     ChatMessage,
@@ -141,6 +141,9 @@ def _chunks(messages: Iterable[ChatMessage]) -> Iterator[StreamingChunk]:
             elif isinstance(part, ImageContent) and part.base64_image:
                 url = f"data:{part.mime_type};base64,{part.base64_image}"
                 yield StreamingChunk("", {"extras": {"images": [{"image_url": {"url": url}}]}}, index=number)
+        for name, written in cut_calls(message):
+            number += 1
+            yield StreamingChunk("", index=number, tool_calls=[ToolCallDelta(number, name, written)])
         if isinstance(notes := message.meta.get("annotations"), list):
             yield StreamingChunk("", {"extras": {"annotations": notes}})
 
