@@ -120,13 +120,30 @@ def consult(policy: Policy, call: ToolCall, *, asks_always: bool = False) -> Dec
     >>> consult("always", ToolCall("run_python", {"code": "1"}), asks_always=True) is None
     True
     """
-    if isinstance(policy, Mapping):
-        policy = policy.get(call.tool_name, policy.get("*", "ask"))
+    policy = _policy_for(policy, call.tool_name)
     verdict = policy(call) if callable(policy) else policy
     if inspect.isawaitable(verdict):
         return _about_this_call(verdict) if asks_always else verdict
     decision = as_decision(verdict)
     return None if asks_always and _is_blanket(verdict) else decision
+
+
+def will_ask(policy: Policy, name: str, *, asks_always: bool = False) -> bool:
+    """Say whether a person will be asked about a tool's calls, whatever their arguments; a function may yet decide.
+
+    Examples
+    --------
+    >>> will_ask("ask", "tide"), will_ask({"tide": "never"}, "tide"), will_ask(lambda call: None, "tide")
+    (True, False, False)
+    >>> will_ask("always", "run_python", asks_always=True)
+    True
+    """
+    found = _policy_for(policy, name)
+    return found == "ask" or (found == "always" and asks_always)
+
+
+def _policy_for(policy: Policy, name: str) -> Mode | Approver:
+    return policy.get(name, policy.get("*", "ask")) if isinstance(policy, Mapping) else policy
 
 
 async def _about_this_call(verdict: Awaitable[Verdict]) -> Verdict:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from orchat.chat.approval import Decision, Policy, Reject, as_decision, consult
+from orchat.chat.approval import Decision, Policy, Reject, as_decision, consult, will_ask
 from orchat.chat.calling import cancelled, invoke, invoke_async
 from orchat.chat.history import outgoing
 from orchat.chat.hooks import Sink
@@ -59,6 +59,8 @@ class _Driver:
         self._open = False
         self._stream: ChunkStream | AsyncChunkStream | None = None
         self._estimate: Decimal | None = None
+        if (tell := getattr(means.sink, "expect", None)) is not None:
+            tell(self._asked_about)
 
     # -- a request ----------------------------------------------------------------------------------------------
 
@@ -120,6 +122,12 @@ class _Driver:
         return self._stopping and error is cause
 
     # -- tools --------------------------------------------------------------------------------------------------
+
+    def _asked_about(self, name: str) -> Tool | None:
+        """Return a tool whose calls a person will be asked about."""
+        tool = self.means.tools.get(name)
+        asks = tool is not None and will_ask(self.means.policy, name, asks_always=tool.asks_always)
+        return tool if asks else None
 
     def _askers(self) -> list[Callable[[ToolCall], Any]]:
         """Who is asked about a call, one after the other: the policy, then whoever can ask a person."""

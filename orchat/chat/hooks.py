@@ -26,7 +26,8 @@ class Sink(Protocol):
     """Shows a turn while it goes on, and may ask a person about tool calls.
 
     One that also has a method ``awaited()`` is told by it, before anything else, that the turn leaves the event loop
-    free; otherwise the turn blocks its thread until it ends.
+    free; otherwise the turn blocks its thread until it ends. One that has ``expect(asked)`` is told, when the turn has
+    begun, which calls it will be asked about: ``asked(name)`` is the tool, or None.
     """
 
     def start(self, question: ChatMessage | None) -> None:

@@ -12,6 +12,8 @@ class Showing:
         self.view, self.model, self.began = view, model, time.monotonic()
     def start(self, question):
         self.view.start(self.model)
+    def expect(self, asked):
+        self.view.expect(asked)
     def add(self, chunk):
         self.view.add(chunk)
     def ask(self, call, tool):

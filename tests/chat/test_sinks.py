@@ -11,6 +11,7 @@ from orchat.chat import Approve
 from orchat.chat.hooks import show_with
 from orchat.errors import OrchatError
 from orchat.messages import ToolCall
+from orchat.tools import Tool
 from tests.chat.conftest import Make
 from tests.chat.test_approval import OSLO, later
 from tests.chat.test_tools import HULL
@@ -97,6 +98,38 @@ def test_a_sink_that_cannot_ask_parks_and_sees_the_turn_go_on(
     assert ("parked", type(None)) in sink.seen
     assert None in sink.seen  # a turn without a question
     assert sink.seen[-1] == ("finished", type(None))
+
+
+@pytest.mark.parametrize(
+    ("policy", "asked"),
+    [
+        ("ask", ["tide", "sign"]),
+        ("always", ["sign"]),
+        ("never", []),
+        (lambda call: None, []),  # it may decide
+        ({"sign": "never"}, ["tide"]),
+        ({"tide": "never", "*": "always"}, ["sign"]),
+    ],
+)
+def test_a_sink_is_told_what_it_will_be_asked_about(
+    make: Make, way: Way, openrouter: ScriptedOpenRouter, log: Log, policy: Any, asked: list[str]
+) -> None:
+    class Asking(Tool):
+        asks_always = True
+
+    class Expecting(Watching):
+        def expect(self, asked: Any) -> None:
+            self.expected = [name for name in ("tide", "sign", "launch") if (tool := asked(name)) and tool.name == name]
+
+    sink = Expecting(None)
+    sign = Asking("sign", "Sign.", {"type": "object"}, lambda: None)
+    show_with(lambda asked: sink)
+    try:
+        openrouter.answers(text("Hello."))
+        way.ask(make(tools=[log.tide(), sign], approve=policy))
+    finally:
+        show_with(None)
+    assert sink.expected == asked
 
 
 def test_a_sink_that_fails_ends_the_turn(make: Make, way: Way, openrouter: ScriptedOpenRouter, log: Log) -> None:

@@ -18,6 +18,9 @@ with what its kind needs: ``string`` (``lines``, ``code``, ``input`` as HTML kno
 ``choice`` (``options``: JSON texts), ``list`` (``items``: fields, ``item``: a new one), ``group`` (``fields``),
 ``variant`` (``variants``: fields, ``chosen``), ``json`` for everything else. A field may be ``nullable``.
 
+While a call is being written its form is described as well, for nobody to decide in: then ``json`` is empty where there
+are ``fields``, what does not fit its field yet is left out, and what is required and still to come is ``awaited``.
+
 ``start`` is the JSON text that a field begins with when a person adds it. What is wrong (`check`) is a list of
 ``{"path": name of a field of the form or "", "message": ...}``.
 

@@ -42,7 +42,9 @@ class _Full(Exception):  # noqa: N818 - a signal, not an error
     """There is more than anybody would look at, or what no field can show."""
 
 
-def describe(tool: Tool, arguments: Mapping[str, Any] | None, malformed: str | None = None) -> dict[str, Any]:
+def describe(
+    tool: Tool, arguments: Mapping[str, Any] | None, malformed: str | None = None, draft: str | None = None
+) -> dict[str, Any]:
     """Return the form of a call (`orchat.jupyter.forms`).
 
     Parameters
@@ -53,6 +55,9 @@ def describe(tool: Tool, arguments: Mapping[str, Any] | None, malformed: str | N
         What the model gave.
     malformed
         What the model wrote where that is no JSON object: then the form is that text.
+    draft
+        What the model has written so far, where it still writes and ``arguments`` are what that says by now. A value
+        that does not fit its field yet is left out, so that fields do not change their kind on the way.
 
     Examples
     --------
@@ -65,10 +70,14 @@ def describe(tool: Tool, arguments: Mapping[str, Any] | None, malformed: str | N
     """
     schema = tool.parameters
     given = dict(arguments or {})
-    text, error = _whole(given) if malformed is None else (sendable(malformed), _why(malformed))
+    titles = (tool.title, schema.get("title"), tool.name)
+    if draft is not None:
+        text, error = sendable(draft), None
+    else:
+        text, error = _whole(given) if malformed is None else (sendable(malformed), _why(malformed))
     form: dict[str, Any] = {
         "name": _short(tool.name, _LONGEST_TITLE),
-        "title": _short(schema.get("title"), _LONGEST_TITLE) or _short(tool.name, _LONGEST_TITLE),
+        "title": next(filter(None, (_short(each, _LONGEST_TITLE) for each in titles)), ""),
         "description": _short(tool.description, _LONGEST_NOTE),
         "always": not tool.asks_always,
         "json": text,
@@ -77,9 +86,11 @@ def describe(tool: Tool, arguments: Mapping[str, Any] | None, malformed: str | N
     }
     if error is None and len(text) <= _LARGEST:
         try:
-            form["fields"] = _Describing(schema).properties(schema, given, 0)
+            form["fields"] = _Describing(schema, is_draft=draft is not None).properties(schema, given, 0)
         except (_Full, RecursionError):
             form["fields"] = None
+    if draft is not None and form["fields"] is not None:
+        form["json"] = ""  # it says nothing more than the fields, and is sent again and again
     return form
 
 
@@ -96,8 +107,9 @@ def _why(malformed: str) -> str:
 
 
 class _Describing:
-    def __init__(self, root: Mapping[str, Any]) -> None:
+    def __init__(self, root: Mapping[str, Any], *, is_draft: bool = False) -> None:
         self._root = root
+        self._is_draft = is_draft
         self._count = 0
 
     def properties(self, schema: Mapping[str, Any], values: Mapping[str, Any], depth: int) -> list[Field] | None:
@@ -124,6 +136,10 @@ class _Describing:
             raise _Full
         found = resolved(schema, self._root)
         rest, nullable = without_null(found, self._root) if found is not None else ({}, False)
+        kind = self._kind(name, rest, None if value is ... else value, depth)
+        fits = value is ... or (nullable and value is None) or _shows(kind, value)
+        if self._is_draft and not fits:
+            value, fits = ..., True
         field: Field = {
             "name": name,
             "title": _short(rest.get("title"), _LONGEST_TITLE) or _short(name, _LONGEST_TITLE),
@@ -132,10 +148,12 @@ class _Describing:
             "nullable": nullable,
             "text": None if value is ... else written(value),
             "start": _start(rest),
-            **self._kind(name, rest, None if value is ... else value, depth),
+            **kind,
         }
+        if self._is_draft and required and value is ...:
+            field["awaited"] = True
         # A value that its field could not show as it is stands in the JSON editor.
-        if value is not ... and not (nullable and value is None) and not _shows(field, value):
+        if not fits:
             field |= {"kind": "json"}
         elif field["text"] not in (None, "null"):
             field["text"] = _composed(field)
@@ -205,7 +223,7 @@ def _composed(field: Field) -> str:
             given = (each for each in field["fields"] if each["text"] is not None)
             return "{" + ", ".join(f"{written(each['name'])}: {each['text']}" for each in given) + "}"
         case "list":
-            return "[" + ", ".join(each["text"] for each in field["items"]) + "]"
+            return "[" + ", ".join(each["text"] or "null" for each in field["items"]) + "]"
         case "variant":
             return str(field["variants"][field["chosen"]]["text"])
     return str(field["text"])

@@ -161,6 +161,9 @@ class LiveDisplay:
             if (bundle := picture_bundle(image)) is not None:
                 self._shell.display_pub.publish(data=bundle, metadata={"orchat": {}})
 
+    def expect(self, asked: Callable[[str], Tool | None]) -> None:
+        """Prepare nothing: nobody is asked."""
+
     def ask(self, call: ToolCall, tool: Tool) -> Verdict | Awaitable[Verdict]:
         """Ask nobody: the turn parks."""
         return None
@@ -231,6 +234,9 @@ class TerminalDisplay:
         below = footer(reply, seconds, sent=sent, style=self._caption)
         if below and (error is None or reply.text):
             self._write(f"[{below}]\n")
+
+    def expect(self, asked: Callable[[str], Tool | None]) -> None:
+        """Prepare nothing: a call is shown when it is whole."""
 
     def ask(self, call: ToolCall, tool: Tool) -> Decision | Awaitable[Decision | None] | None:
         """Ask whoever sits at the terminal about a call; None where nobody answers."""

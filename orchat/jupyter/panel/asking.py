@@ -76,6 +76,10 @@ class Asking:
         self._feed.start(self._model)
         self._changed(True)
 
+    def expect(self, asked: Callable[[str], Tool | None]) -> None:
+        """Show the calls that will be asked about as forms while they are written."""
+        self._questions.expect(asked)
+
     def add(self, chunk: StreamingChunk) -> None:
         """Show what arrived."""
         if chunk.tool_call_result is None and chunk.finish_reason != "tool_call_results":

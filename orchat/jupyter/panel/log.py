@@ -126,6 +126,11 @@ class Log:
                 events.append({"e": "in", "k": turn.key, "list": happened})
         return events
 
+    def later(self) -> float | None:
+        """Return in how many seconds more will be `pending`, although nothing may happen till then; None if nothing."""
+        shown = (turn.feed.later() for turn in self._turns[self._first :] if turn.feed is not None)
+        return min((wait for wait in shown if wait is not None), default=None)
+
     def snapshot(self, *, html: bool) -> State:
         """Return everything; whoever wants HTML gets it from now on."""
         self._html |= html

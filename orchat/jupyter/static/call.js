@@ -1,5 +1,6 @@
 /**
- * A tool call: its arguments while they arrive, the form in which a person decides about it, and what came of it.
+ * A tool call: its arguments while they arrive, the form in which a person decides about it, and what came of it. The
+ * form may be there from the start: then it is locked until the kernel asks.
  *
  * @typedef {import("./reduce.js").CallItem} CallItem
  * @typedef {typeof import("./form.js")} Forms
@@ -14,8 +15,9 @@ const PAUSE = 150; // milliseconds between the last change in a form and the que
  * @param {(message: object) => void} send
  * @param {(words: string) => void} say
  * @param {Forms | null} forms
+ * @param {import("./markdown.js").Render} render
  */
-export function createCall(send, say, forms) {
+export function createCall(send, say, forms, render) {
   const name = element("code", "orchat-call-name");
   const status = element("span", "orchat-call-status");
   const head = element("div", "orchat-call-head", name, status);
@@ -48,6 +50,7 @@ export function createCall(send, say, forms) {
     if (!forms) return;
     form = forms.createForm(description, {
       strings: forms.STRINGS,
+      render,
       onChange(/** @type {any} */ values) {
         clearTimeout(checking);
         checking = window.setTimeout(() => send({ t: "check", values, n: ++number }), PAUSE);
@@ -83,8 +86,8 @@ export function createCall(send, say, forms) {
       node.setAttribute("aria-label", `${STRINGS.call} ${next.name}`);
       node.dataset.status = next.status;
       setText(status, STRINGS.status[next.status] ?? "");
-      setText(code, next.status === "writing" ? next.args : next.text ?? next.args);
-      args.hidden = Boolean(next.form) || !code.textContent;
+      setText(code, next.status === "writing" || next.status === "cut" ? next.args : next.text ?? next.args);
+      args.hidden = Boolean(next.form && forms) || !code.textContent;
       granted.hidden = !next.granted;
       result.hidden = !next.result;
       setText(came, next.result ?? "");
@@ -94,6 +97,8 @@ export function createCall(send, say, forms) {
         else if (form) form.update(next.form);
         else open(next.form);
       }
+      form?.setLocked(next.status !== "asking");
+      if (next.preview !== last?.preview) form?.setPreview(next.preview ?? null);
       // Errors that answer an earlier question would point at what has been corrected.
       if (form && next.errors !== last?.errors && (next.reply ?? 0) >= number) {
         form.setBusy(false);

@@ -11,18 +11,20 @@
 
 import { button, element, setText } from "./elements.js";
 import { difference, indented } from "./form_difference.js";
-import { drawField, drawText, newId, objectText } from "./form_fields.js";
+import { drawField, objectText, redrawn } from "./form_fields.js";
+import { createPreview } from "./form_preview.js";
 import { STRINGS } from "./form_strings.js";
+import { drawText, newId } from "./form_values.js";
 import { breakLine, isEnter } from "./lines.js";
 
 export { STRINGS };
 
 /**
  * @param {Description} description
- * @param {{strings?: Partial<typeof STRINGS>, onChange(values: {json: string}): void,
- *   onDecide(decision: Decision): void}} options
+ * @param {{strings?: Partial<typeof STRINGS>, render?: import("./markdown.js").Render,
+ *   onChange(values: {json: string}): void, onDecide(decision: Decision): void}} options
  */
-export function createForm(description, { strings: words, onChange, onDecide }) {
+export function createForm(description, { strings: words, render, onChange, onDecide }) {
   const strings = { ...STRINGS, ...words };
   const node = element("div", "orchat-form");
   const id = newId();
@@ -48,19 +50,25 @@ export function createForm(description, { strings: words, onChange, onDecide }) 
   const changes = element("div", "orchat-form-difference");
   changes.id = `${id}-difference`;
   changes.hidden = true;
+  const preview = createPreview(render, strings.preview);
   const buttons = element("div", "orchat-form-buttons");
+  const hint = element("span", "orchat-note", strings.locked);
+  hint.id = `${id}-locked`;
+  hint.hidden = true;
   const more = element("div", "orchat-form-more");
   more.hidden = true;
-  /** @type {{name: string, before: string | null, node: HTMLElement, text(): string | null,
-   *   complain(message: string): void, focus(): void}[]} */
+  /** @type {(import("./form_fields.js").Drawn & {name: string, before: string | null})[]} */
   let fields = [];
   /** @type {HTMLTextAreaElement | null} */
   let raw = null;
+  /** @type {(text: string) => void} */
+  let showRaw = () => {};
   /** @type {(() => void) | null} */
   let back = null;
   let given = ""; // all arguments as the model gave them, in the order of the fields
   let edited = false;
   let busy = false;
+  let locked = false;
   let decided = false;
 
   const approve = button(strings.approve, "orchat-approve", () => approved(edited ? "edited" : "approve"));
@@ -70,23 +78,39 @@ export function createForm(description, { strings: words, onChange, onDecide }) 
   const answer = button(strings.answer, "orchat-answer", () => ask("answer", strings.value));
   const toRaw = button(strings.raw, "orchat-raw", () => { drawRaw(indented(values().json)); raw?.focus(); });
   const reset = button(strings.reset, "orchat-reset", () => { draw(); onChange(values()); approve.focus(); });
-  buttons.append(approve, reject, answer, always, toRaw, reset);
+  buttons.append(approve, reject, answer, always, toRaw, reset, hint);
 
   const values = () => ({ json: raw ? raw.value : objectText(fields) });
 
   function changed() {
+    preview.setStale(true);
     refresh();
     onChange(values());
   }
 
   function refresh() {
-    edited = raw ? raw.value !== given : fields.some((each) => each.text() !== each.before);
+    // What has not been written yet is nobody's change.
+    edited = !locked && (raw ? raw.value !== given : fields.some((each) => each.text() !== each.before));
     setText(approve, edited ? strings.approveEdited : strings.approve);
     always.hidden = !description.always || Boolean(description.error);
     reset.hidden = !edited && (raw === null || description.fields === null);
     toRaw.hidden = raw !== null;
-    approve.disabled = Boolean(description.error) && !edited;
+    approve.disabled = locked || (Boolean(description.error) && !edited);
     showChanges();
+  }
+
+  function lock() {
+    for (const each of node.querySelectorAll("input, textarea, select, button")) {
+      const control = /** @type {HTMLInputElement | HTMLTextAreaElement} */ (each);
+      if (each.matches("textarea, input:not([type='checkbox'])")) control.readOnly = locked; // can be copied
+      else control.disabled = locked;
+    }
+    node.classList.toggle("orchat-form-locked", locked);
+    node.setAttribute("aria-busy", String(locked));
+    if (locked) node.setAttribute("aria-describedby", hint.id);
+    else node.removeAttribute("aria-describedby");
+    hint.hidden = !locked;
+    refresh();
   }
 
   /** What a person changed, by field: what stood there and what stands there now. */
@@ -106,12 +130,48 @@ export function createForm(description, { strings: words, onChange, onDecide }) 
       given = description.json;
       drawRaw(given);
     } else {
-      fields = description.fields.map((each) =>
-        ({ ...drawField(each, strings, changed), name: each.name, before: each.text }));
+      fields = description.fields.map((each) => known(drawField(each, strings, changed), each));
       given = indented(objectText(fields));
       const drawn = fields.map((each) => each.node);
       body.replaceChildren(...(drawn.length ? drawn : [element("p", "orchat-note", strings.noArguments)]));
     }
+    settle();
+  }
+
+  /**
+   * @param {import("./form_fields.js").Drawn} drawn
+   * @param {Field} field
+   */
+  const known = (drawn, field) => ({ ...drawn, name: field.name, before: field.text });
+
+  /** Draw another description of the same call over what stands there, so that nobody loses their place. */
+  function redraw() {
+    const next = description.fields;
+    if (next === null && raw) {
+      given = description.json;
+      showRaw(given);
+      settle();
+      return;
+    }
+    const others = next === null || next.some((each, at) => at < fields.length && each.name !== fields[at].name);
+    if (raw || others || !fields.length) {
+      const focused = body.contains(document.activeElement);
+      draw();
+      if (focused) (fields[0] ?? raw)?.focus();
+      return;
+    }
+    while (fields.length > next.length) fields.pop()?.node.remove();
+    fields = next.map((each, at) => {
+      if (at < fields.length) return known(redrawn(fields[at], each, strings, changed), each);
+      const drawn = drawField(each, strings, changed);
+      body.append(drawn.node);
+      return known(drawn, each);
+    });
+    given = indented(objectText(fields));
+    settle();
+  }
+
+  function settle() {
     setErrors(description.error ? [{ path: "", message: description.error }] : []);
     refresh();
   }
@@ -119,7 +179,9 @@ export function createForm(description, { strings: words, onChange, onDecide }) 
   /** @param {string} text */
   function drawRaw(text) {
     fields = [];
-    const { node: drawn, input } = drawText(text, `${id}-raw`, strings, changed, { lines: true, code: true, most: 18 });
+    const kind = { lines: true, code: true, most: 18 };
+    const { node: drawn, input, show } = drawText(text, `${id}-raw`, strings, changed, kind);
+    showRaw = show;
     const label = element("label", "orchat-label", strings.arguments);
     label.htmlFor = input.id;
     raw = /** @type {HTMLTextAreaElement} */ (input);
@@ -172,6 +234,7 @@ export function createForm(description, { strings: words, onChange, onDecide }) 
     const all = element("ul", "", ...rest.map((each) => element("li", "", each.message)));
     errors.hidden = !rest.length;
     raw?.setAttribute("aria-invalid", String(rest.length > 0));
+    preview.setStale(list.length > 0);
     // What stands there already is not said again with each key that is pressed.
     if (errors.querySelector("ul")?.textContent !== all.textContent) errors.replaceChildren(strings.wrong, all);
     const first = fields.find((each) => list.some(({ path }) => path === each.name)) ?? raw ?? errors;
@@ -179,21 +242,29 @@ export function createForm(description, { strings: words, onChange, onDecide }) 
     decided = false;
   }
 
-  node.append(
-    element("div", "orchat-form-title", description.title), element("div", "orchat-note", description.description),
-    body, errors, changes, buttons, more);
+  const title = element("div", "orchat-form-title", description.title);
+  // A title must not hide which tool runs.
+  if (description.title !== description.name) title.append(" ", element("code", "orchat-form-name", description.name));
+  const about = element("div", "orchat-note", description.description);
+  node.append(title, about, body, errors, changes, preview.node, buttons, more);
   draw();
   return {
     node,
     setErrors,
     /** @param {Description} next */
     update(next) {
-      if (next.json === description.json || edited) return;
-      const at = fields.findIndex((each) => each.node.contains(document.activeElement));
+      if (edited || (!locked && next.json === description.json)) return;
       description = next;
-      draw();
-      fields[at]?.focus();
+      redraw();
+      if (locked) lock();
     },
+    /** @param {boolean} value Whether all can be read and nothing changed: the call is still being written. */
+    setLocked(value) {
+      if (value === locked) return;
+      locked = value;
+      lock();
+    },
+    setPreview: preview.set,
     /** @param {boolean} value While a decision is on its way; its button keeps the focus. */
     setBusy(value) {
       busy = value;

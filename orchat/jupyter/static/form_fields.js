@@ -1,21 +1,19 @@
 /**
- * The fields of a form. Each holds a value as JSON text, or none; what nobody touched keeps the kernel's own text.
+ * The fields of a form. Each holds a value as JSON text, or none; what nobody touched keeps the kernel's own text. A
+ * field takes another description in place, as long as its controls fit: what a person reads must not jump.
  *
  * @typedef {{name: string, title: string, note: string, required: boolean, nullable: boolean, kind: string,
  *   text: string | null, start: string | null, lines?: boolean, code?: boolean, input?: string, options?: string[],
- *   items?: Field[], item?: Field, fields?: Field[], variants?: Field[], chosen?: number | null}} Field
- * @typedef {{node: HTMLElement, text(): string | null, complain(message: string): void, focus(): void}} Drawn
+ *   awaited?: boolean, items?: Field[], item?: Field, fields?: Field[], variants?: Field[],
+ *   chosen?: number | null}} Field
+ * @typedef {{node: HTMLElement, text(): string | null, update(next: Field): boolean, complain(message: string): void,
+ *   focus(): void}} Drawn ``update`` is false, and changes nothing that matters, where other controls are needed.
+ * @typedef {import("./form_values.js").Value} Value
  * @typedef {Record<string, string>} Strings
  */
 
-import { button, element, setText } from "./elements.js";
-import { unseen } from "./form_unseen.js";
-
-const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;
-/** A page may hold this module twice, once for panels and once for cells: their identifiers must not meet. */
-const copy = Math.random().toString(36).slice(2, 8);
-let count = 0;
-export const newId = () => `orchat-field-${copy}-${++count}`;
+import { button, element } from "./elements.js";
+import { drawBoolean, drawChoice, drawJson, drawNumber, drawString, newId } from "./form_values.js";
 
 /**
  * @param {Field} field
@@ -28,10 +26,8 @@ export function drawField(field, strings, changed) {
   const inner = drawValue(field, id, strings, changed);
   const given = element("input", "orchat-given");
   given.type = "checkbox";
-  given.checked = field.text !== null || field.required;
   const absent = element("input", "orchat-null");
   absent.type = "checkbox";
-  absent.checked = field.nullable && field.text === "null";
 
   const composed = inner.composed;
   const label = element(composed ? "span" : "label", "orchat-label", field.title || strings.item);
@@ -56,12 +52,25 @@ export function drawField(field, strings, changed) {
   if (field.required) inner.input?.setAttribute("aria-required", "true");
 
   const show = () => { inner.node.hidden = (!field.required && !given.checked) || (field.nullable && absent.checked); };
+  const tick = () => {
+    node.classList.toggle("orchat-awaited", Boolean(field.awaited));
+    given.checked = field.text !== null || field.required;
+    absent.checked = field.nullable && field.text === "null";
+    show();
+  };
   for (const box of [given, absent]) {
     box.addEventListener("change", () => { show(); changed(); });
   }
-  show();
+  tick();
   return {
     node,
+    update(next) {
+      if (next.kind !== field.kind || next.name !== field.name) return false;
+      if (!inner.update(next, next.text ?? next.start)) return false;
+      field = next;
+      tick();
+      return true;
+    },
     text() {
       if (!field.required && !given.checked) return null;
       return field.nullable && absent.checked ? "null" : inner.text();
@@ -79,6 +88,24 @@ export function drawField(field, strings, changed) {
 }
 
 /**
+ * Bring a field up to date: in place, else by a new one in its place.
+ *
+ * @param {Drawn} drawn
+ * @param {Field} field
+ * @param {Strings} strings
+ * @param {() => void} changed
+ * @returns {Drawn}
+ */
+export function redrawn(drawn, field, strings, changed) {
+  if (drawn.update(field)) return drawn;
+  const focused = drawn.node.contains(document.activeElement);
+  const made = drawField(field, strings, changed);
+  drawn.node.replaceWith(made.node);
+  if (focused) made.focus();
+  return made;
+}
+
+/**
  * @param {HTMLInputElement} box
  * @param {string} words
  * @param {string} label
@@ -93,7 +120,7 @@ function ticked(box, words, label) {
  * @param {string} id
  * @param {Strings} strings
  * @param {() => void} changed
- * @returns {{node: HTMLElement, input?: HTMLElement, composed?: boolean, text(): string}}
+ * @returns {Value}
  */
 function drawValue(field, id, strings, changed) {
   const text = field.text ?? field.start;
@@ -109,116 +136,44 @@ function drawValue(field, id, strings, changed) {
   }
 }
 
-/**
- * @template {HTMLElement} T
- * @param {T} input
- * @param {string} id
- * @param {() => void} changed
- * @returns {() => boolean} Whether a person changed it.
- */
-function watched(input, id, changed) {
-  let touched = false;
-  input.id = id;
-  for (const event of ["input", "change"]) {
-    input.addEventListener(event, () => { touched = true; changed(); });
-  }
-  return () => touched;
-}
-
-/**
- * A text to be typed, and below it what of it cannot be seen.
- *
- * @param {string} value
- * @param {string} id
- * @param {Strings} strings
- * @param {() => void} changed
- * @param {{lines?: boolean, code?: boolean, type?: string, most: number}} kind
- */
-export function drawText(value, id, strings, changed, { lines, code, type, most }) {
-  const input = lines ? element("textarea", code ? "orchat-code-input" : "") : element("input");
-  if (input instanceof HTMLTextAreaElement) input.rows = Math.min(most, Math.max(2, value.split("\n").length + 1));
-  // A browser's fields for addresses take away what they do not like: only their keyboards are wanted.
-  else if (type === "email" || type === "url") input.inputMode = type;
-  else input.type = type ?? "text";
-  input.autocomplete = "off";
-  input.spellcheck = !code;
-  input.value = value;
-  const warning = element("div", "orchat-unseen");
-  const look = () => {
-    const found = unseen(input.value);
-    warning.hidden = !found.length;
-    setText(warning, found.length ? `${strings.unseen} ${found.slice(0, 20).join(", ")}` : "");
-  };
-  input.addEventListener("input", look);
-  look();
-  const touched = watched(input, id, changed);
-  return { node: element("div", "", input, warning), input, touched };
-}
-
-/**
- * @param {Field} field
- * @param {string | null} text
- * @param {string} id
- * @param {Strings} strings
- * @param {() => void} changed
- */
-function drawString(field, text, id, strings, changed) {
-  const value = text === null ? "" : String(JSON.parse(text));
-  const kind = { lines: field.lines, code: field.code, type: field.input, most: 14 };
-  const { node, input, touched } = drawText(value, id, strings, changed, kind);
-  return { node, input, text: () => (touched() || text === null ? JSON.stringify(input.value) : text) };
-}
-
-/** @param {string | null} text @param {string} id @param {() => void} changed */
-function drawNumber(text, id, changed) {
-  const input = element("input");
-  input.inputMode = "decimal";
-  input.autocomplete = "off";
-  input.value = text ?? "";
-  const touched = watched(input, id, changed);
-  // As it was typed: a page would round what is large. What is no number is sent as text, and refused by its field.
-  const typed = () => (NUMBER.test(input.value.trim()) ? input.value.trim() : JSON.stringify(input.value.trim()));
-  return { node: input, input, text: () => (touched() || text === null ? typed() : text) };
-}
-
-/** @param {string | null} text @param {string} id @param {() => void} changed */
-function drawBoolean(text, id, changed) {
-  const input = element("input", "orchat-yes");
-  input.type = "checkbox";
-  input.checked = text === "true";
-  watched(input, id, changed);
-  return { node: input, input, text: () => String(input.checked) };
-}
-
-/** @param {Field} field @param {string | null} text @param {string} id @param {() => void} changed */
-function drawChoice(field, text, id, changed) {
-  const input = element("select");
-  const options = field.options ?? [];
-  for (const option of options) {
-    const shown = JSON.parse(option);
-    const made = element("option", "", typeof shown === "string" ? shown : option);
-    made.value = option;
-    input.append(made);
-  }
-  input.value = text !== null && options.includes(text) ? text : options[0] ?? "";
-  watched(input, id, changed);
-  return { node: input, input, text: () => input.value };
-}
-
-/** @param {string | null} text @param {string} id @param {Strings} strings @param {() => void} changed */
-function drawJson(text, id, strings, changed) {
-  const { node, input, touched } = drawText(text ?? "", id, strings, changed, { lines: true, code: true, most: 10 });
-  return { node, input, text: () => (touched() || text === null ? input.value.trim() || "null" : text) };
-}
-
-/** @param {Field} field @param {Strings} strings @param {() => void} changed */
+/** @param {Field} field @param {Strings} strings @param {() => void} changed @returns {Value} */
 function drawGroup(field, strings, changed) {
-  const fields = (field.fields ?? []).map((each) => ({ name: each.name, ...drawField(each, strings, changed) }));
-  return { node: element("div", "orchat-group", ...fields.map((each) => each.node)), composed: true,
-    text: () => objectText(fields) };
+  const drawn = (field.fields ?? []).map((each) => drawField(each, strings, changed));
+  let names = (field.fields ?? []).map((each) => each.name);
+  const node = element("div", "orchat-group", ...drawn.map((each) => each.node));
+  return {
+    node,
+    composed: true,
+    text: () => objectText(drawn.map((each, at) => ({ name: names[at], text: each.text }))),
+    update(next) {
+      redrawAll(drawn, next.fields ?? [], strings, changed, (made) => node.append(made.node));
+      names = (next.fields ?? []).map((each) => each.name);
+      return true;
+    },
+  };
 }
 
-/** @param {Field} field @param {Strings} strings @param {() => void} changed */
+/**
+ * Bring fields up to date one by one; more are added, and what is too much goes.
+ *
+ * @param {Drawn[]} drawn
+ * @param {Field[]} fields
+ * @param {Strings} strings
+ * @param {() => void} changed
+ * @param {(made: Drawn) => void} place
+ */
+export function redrawAll(drawn, fields, strings, changed, place) {
+  while (drawn.length > fields.length) drawn.pop()?.node.remove();
+  fields.forEach((each, at) => {
+    if (at < drawn.length) drawn[at] = redrawn(drawn[at], each, strings, changed);
+    else {
+      drawn.push(drawField(each, strings, changed));
+      place(drawn[at]);
+    }
+  });
+}
+
+/** @param {Field} field @param {Strings} strings @param {() => void} changed @returns {Value} */
 function drawList(field, strings, changed) {
   const rows = element("div", "orchat-rows");
   /** @type {{drawn: Drawn, row: HTMLElement}[]} */
@@ -227,48 +182,84 @@ function drawList(field, strings, changed) {
 
   /** @param {Field} described */
   function add(described) {
-    const drawn = drawField({ ...described, title: described.title || strings.item }, strings, changed);
-    const here = () => items.findIndex((each) => each.drawn === drawn);
+    const drawn = drawField(titled(described, strings), strings, changed);
+    const item = { drawn, row: element("div", "orchat-item") };
     const up = button("↑", "orchat-up", () => {
-      const at = here();
+      const at = items.indexOf(item);
       if (at > 0) { items.splice(at - 1, 0, ...items.splice(at, 1)); place(); up.focus(); changed(); }
     });
     up.setAttribute("aria-label", strings.up);
-    const remove = button("×", "orchat-remove", () => { items.splice(here(), 1); place(); more.focus(); changed(); });
+    const remove = button("×", "orchat-remove", () => {
+      items.splice(items.indexOf(item), 1);
+      place();
+      more.focus();
+      changed();
+    });
     remove.setAttribute("aria-label", strings.remove);
-    items.push({ drawn, row: element("div", "orchat-item", drawn.node, up, remove) });
+    item.row.append(item.drawn.node, up, remove);
+    items.push(item);
+    rows.append(item.row);
   }
 
   const more = button(strings.add, "orchat-add", () => {
     if (field.item) add({ ...field.item, text: null });
-    place();
     items[items.length - 1]?.drawn.focus();
     changed();
   });
   for (const each of field.items ?? []) add(each);
-  place();
-  return { node: element("div", "orchat-list", rows, more), composed: true,
-    text: () => `[${items.map((each) => each.drawn.text() ?? "null").join(", ")}]` };
+  return {
+    node: element("div", "orchat-list", rows, more),
+    composed: true,
+    text: () => `[${items.map((each) => each.drawn.text() ?? "null").join(", ")}]`,
+    update(next) {
+      field = next;
+      const wanted = next.items ?? [];
+      while (items.length > wanted.length) items.pop()?.row.remove();
+      wanted.forEach((each, at) => {
+        if (at >= items.length) add(each);
+        else items[at].drawn = redrawn(items[at].drawn, titled(each, strings), strings, changed);
+      });
+      return true;
+    },
+  };
 }
 
-/** @param {Field} field @param {string} id @param {Strings} strings @param {() => void} changed */
+/** @param {Field} item @param {Strings} strings */
+const titled = (item, strings) => ({ ...item, title: item.title || strings.item });
+
+/** @param {Field} field @param {string} id @param {Strings} strings @param {() => void} changed @returns {Value} */
 function drawVariant(field, id, strings, changed) {
-  const variants = field.variants ?? [];
   const pick = element("select");
   pick.id = id;
   pick.setAttribute("aria-label", `${strings.variant}: ${field.title}`);
-  variants.forEach((each, at) => {
+  (field.variants ?? []).forEach((each, at) => {
     const option = element("option", "", each.title);
     option.value = String(at);
     pick.append(option);
   });
-  pick.value = String(field.chosen ?? 0);
-  const drawn = variants.map((each) => drawField({ ...each, name: "", required: true }, strings, changed));
+  const node = element("div", "orchat-variant", pick);
+  /** @type {Drawn[]} */
+  const drawn = [];
   const show = () => drawn.forEach((each, at) => { each.node.hidden = String(at) !== pick.value; });
+  /** @param {Field} described */
+  const choose = ({ variants = [], chosen }) => {
+    const whole = variants.map((each) => ({ ...each, name: "", required: true }));
+    redrawAll(drawn, whole, strings, changed, (made) => node.append(made.node));
+    pick.value = String(chosen ?? 0);
+    show();
+  };
+  choose(field);
   pick.addEventListener("change", () => { show(); changed(); });
-  show();
-  return { node: element("div", "orchat-variant", pick, ...drawn.map((each) => each.node)), composed: true,
-    text: () => drawn[Number(pick.value)]?.text() ?? "null" };
+  return {
+    node,
+    composed: true,
+    text: () => drawn[Number(pick.value)]?.text() ?? "null",
+    update(next) {
+      if (next.variants?.length !== field.variants?.length) return false;
+      choose(next);
+      return true;
+    },
+  };
 }
 
 /** @param {{name: string, text(): string | null}[]} fields */

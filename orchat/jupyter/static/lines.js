@@ -5,6 +5,7 @@
  * @param {HTMLTextAreaElement} field
  */
 export function breakLine(field) {
+  if (field.readOnly) return;
   field.setRangeText("\n", field.selectionStart, field.selectionEnd, "end");
   field.dispatchEvent(new Event("input", { bubbles: true }));
   if (field.selectionEnd === field.value.length) field.scrollTop = field.scrollHeight;

@@ -6,9 +6,9 @@
  * @typedef {{kind: "text", blocks: Block[], tail: string, html?: string, goes_on?: boolean}} TextItem
  * @typedef {{kind: "reasoning", text: string, live: boolean}} ReasoningItem
  * @typedef {{path: string, message: string}} FieldError
- * @typedef {"writing"|"waiting"|"asking"|"running"|"done"|"failed"|"rejected"|"answered"} CallStatus
+ * @typedef {"writing"|"cut"|"waiting"|"asking"|"running"|"done"|"failed"|"rejected"|"answered"} CallStatus
  * @typedef {{kind: "call", name: string, args: string, status: CallStatus, text?: string, result?: string,
- *   form?: any, errors?: FieldError[], reply?: number, granted?: boolean}} CallItem
+ *   form?: any, preview?: Block | null, errors?: FieldError[], reply?: number, granted?: boolean}} CallItem
  * @typedef {{kind: "picture", type: string, data: string}} PictureItem
  * @typedef {TextItem|ReasoningItem|CallItem|PictureItem} Item
  * @typedef {{url: string, title: string}} Source

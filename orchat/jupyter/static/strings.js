@@ -23,6 +23,7 @@ export const STRINGS = {
   asks: "asks to run. Decide in the form.",
   status: {
     writing: "being written",
+    cut: "was being written",
     waiting: "waits",
     asking: "asks",
     running: "runs",

@@ -56,7 +56,7 @@ export function createTurn({ rendermime, send, forms, log }) {
     if (item.kind === "text") return createText(render, () => state?.cell ?? false);
     if (item.kind === "reasoning") return createReasoning();
     if (item.kind === "picture") return createPicture();
-    return createCall((message) => send({ ...message, i }), say, forms);
+    return createCall((message) => send({ ...message, i }), say, forms, render);
   }
 
   function paint() {

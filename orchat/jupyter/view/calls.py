@@ -16,10 +16,12 @@ class ShownCalls:
         self._ids: dict[str, int] = {}
         self._open: dict[int, tuple[int | None, str]] = {}
         self._lengths: dict[int, int] = {}
+        self._unsettled: set[int] = set()
 
     def note(self, number: int, call_id: str | None, name: str, index: int | None = None) -> None:
         """Remember the item of a new call."""
         self._open[number] = (index, name)
+        self._unsettled.add(number)
         if call_id:
             self._ids.setdefault(call_id, number)
 
@@ -34,8 +36,18 @@ class ShownCalls:
         named = (number for number, (_, name) in self._open.items() if name == call.tool_name)
         return next((number for number in named if number not in self._ids.values()), None)
 
+    def end_response(self) -> None:
+        """Know that what comes now belongs to other calls: each response counts its own."""
+        self._open = {number: (None, name) for number, (_, name) in self._open.items()}
+
+    @property
+    def unsettled(self) -> list[int]:
+        """The items of calls that nobody has taken for complete."""
+        return sorted(self._unsettled)
+
     def settle(self, number: int, call_id: str | None) -> None:
         """Take a call for complete: no piece of it comes any more."""
+        self._unsettled.discard(number)
         if call_id:
             self._ids.setdefault(call_id, number)
         if number in self._open:

@@ -38,6 +38,9 @@ class Source(Protocol):
     def pending(self) -> list[Event]:
         """Return what happened since this was last asked."""
 
+    def later(self) -> float | None:
+        """Return in how many seconds more will be pending, although nothing may happen till then; None if nothing."""
+
     def snapshot(self, *, html: bool) -> State:
         """Return everything, `pending` included; ``html`` says that a view cannot render Markdown."""
 
@@ -104,8 +107,8 @@ class Channel:
 
     def changed(self) -> None:
         """Send what is pending, now or a little later."""
-        if self._timer is None and self.ready:
-            self._timer = self._loop.call_later(max(self._next - time.monotonic(), 0.0), self.flush)
+        if self.ready:
+            self._flush_in(0.0)
 
     def flush(self) -> None:
         """Send what is pending."""
@@ -118,6 +121,8 @@ class Channel:
             self._widget.send({"t": "events", "n": self._number, "list": events})
         now = time.monotonic()
         self._next = started + max(_PERIOD, (now - started) * _SHARE)
+        if (wait := self._source.later()) is not None:
+            self._flush_in(wait)
 
     def close(self) -> None:
         """Take the widget away, here and in the page; again changes nothing."""
@@ -161,6 +166,13 @@ class Channel:
                 "css": styles(),
             }
         )
+
+    def _flush_in(self, seconds: float) -> None:
+        """Flush then, or as soon as one may; what is to come sooner stays."""
+        when = self._loop.time() + max(seconds, self._next - time.monotonic(), 0.0)
+        if self._timer is None or when < self._timer.when():
+            self._stop_timer()
+            self._timer = self._loop.call_at(when, self.flush)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

@@ -17,15 +17,17 @@ from orchat.jupyter.output.pictures import picture_bundle
 from orchat.jupyter.output.transcript import call_text
 from orchat.jupyter.view.blocks import split_blocks
 from orchat.jupyter.view.calls import ShownCalls
+from orchat.jupyter.view.drafts import Drafts
 from orchat.jupyter.view.html import to_html
 from orchat.jupyter.view.reducing import Event, State, change, opening, reduced
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from orchat.chat.reply import Citation
     from orchat.messages import ImageContent, ToolCall, ToolCallResult
     from orchat.streaming import StreamingChunk, ToolCallDelta
+    from orchat.tools import Tool
 
 _ADDRESS = re.compile(r'[^\x00-\x20<>"`\\\x7f-\xa0\u2028\u2029]+')
 _SOURCES_SHOWN = 12
@@ -66,6 +68,8 @@ class Feed:
         self._thought: int | None = None
         self._grown: dict[tuple[int, str], list[str]] = {}
         self._calls = ShownCalls()
+        self._drafts = Drafts()
+        self._form_for: Callable[[str], Tool | None] = lambda name: None
         self._links: dict[str, dict[str, str]] = {}
         self._started = time.monotonic()
 
@@ -94,6 +98,8 @@ class Feed:
             self._result(chunk.tool_call_result)
         else:
             seen = False
+        if chunk.finish_reason is not None:
+            self._calls.end_response()
         if extras := chunk.meta.get("extras"):
             seen |= self._extras(extras)
         return seen
@@ -101,9 +107,22 @@ class Feed:
     def end(self, footer: str, ending: str) -> None:
         """Say that nothing more comes, and what stands below the turn."""
         self._close_blocks()
+        for number in self._calls.unsettled:
+            self._drop_draft(number)
+            self.set(number, status="cut")
         self._events.append({"e": "turn", "set": {"phase": "ended", "footer": footer, "ending": ending}})
 
     # -- tool calls ---------------------------------------------------------------------------------------------
+
+    def draft(self, form_for: Callable[[str], Tool | None]) -> None:
+        """Show calls as forms while they are written.
+
+        Parameters
+        ----------
+        form_for
+            The tool that a name means, if a person will be asked about a call of it; else None.
+        """
+        self._form_for = form_for
 
     def item_of(self, call: ToolCall) -> int:
         """Return the item of a call; a call that is not shown yet gets one."""
@@ -112,12 +131,17 @@ class Feed:
             number = self._new({"kind": "call", "name": line(call.tool_name), "args": "", "status": "waiting"})
             self._calls.note(number, call.id, call.tool_name)
         self._calls.settle(number, call.id)
+        self._drafts.take(number)
         self.set(number, text=call_text(call))
         return number
 
     def set(self, number: int, **fields: Any) -> None:
         """Set fields of an item."""
         self._events.append({"e": "set", "i": number, "set": fields})
+
+    def preview(self, number: int, markdown: str) -> None:
+        """Show safe Markdown above the buttons of a call's form."""
+        self.set(number, preview={"md": markdown} | ({"html": to_html(markdown)} if self._html else {}))
 
     # -- for the channel ----------------------------------------------------------------------------------------
 
@@ -127,9 +151,15 @@ class Feed:
         for (number, field), pieces in self._grown.items():
             self._events.append({"e": "add", "i": number, "field": field, "text": printable("".join(pieces))})
         self._grown = {}
+        for number, form in self._drafts.due():
+            self.set(number, form=form)
         events, self._events = self._events, []
         self._state = reduced(self._state, events)
         return events
+
+    def later(self) -> float | None:
+        """Return in how many seconds more will be `pending`, although nothing may happen till then; None if nothing."""
+        return self._drafts.later()
 
     def snapshot(self, *, html: bool) -> State:
         """Return everything; whoever wants HTML gets it from now on."""
@@ -212,8 +242,17 @@ class Feed:
             name = line(delta.tool_name or "")
             number = self._new({"kind": "call", "name": name, "args": "", "status": "writing"})
             self._calls.note(number, delta.id, delta.tool_name or "", delta.index)
-        if delta.arguments and self._calls.lengthen(number, len(delta.arguments)) <= _ARGUMENTS_SHOWN:
+            if (tool := self._form_for(delta.tool_name or "")) is not None:
+                self._drafts.begin(number, tool)
+        if number in self._drafts:  # its text would say the same again
+            self._drafts.add(number, delta.arguments or "")
+        elif delta.arguments and self._calls.lengthen(number, len(delta.arguments)) <= _ARGUMENTS_SHOWN:
             self._grow(number, "args", delta.arguments)
+
+    def _drop_draft(self, number: int) -> None:
+        """Show what was written of a call as text: nobody will decide about it."""
+        if (written := self._drafts.take(number)) is not None:
+            self.set(number, form=None, args=printable(written[:_ARGUMENTS_SHOWN]))
 
     def _result(self, result: ToolCallResult) -> None:
         self._close_blocks()
@@ -266,6 +305,8 @@ def is_link(url: str) -> bool:
 
 
 def _with_html(item: Mapping[str, Any]) -> dict[str, Any]:
+    if preview := item.get("preview"):
+        return {**item, "preview": {**preview, "html": to_html(preview["md"])}}
     if item["kind"] != "text":
         return dict(item)
     blocks = [block if "html" in block else {**block, "html": to_html(block["md"])} for block in item["blocks"]]

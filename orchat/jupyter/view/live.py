@@ -94,6 +94,10 @@ class LiveView(LiveDisplay):
         elif seen:
             self._channel.changed()
 
+    def expect(self, asked: Callable[[str], Tool | None]) -> None:
+        """Show the calls that will be asked about as forms while they are written."""
+        self._questions.expect(asked)
+
     async def ask(self, call: ToolCall, tool: Tool) -> Verdict:
         """Ask a person about a call; None where no view answers, and the turn parks."""
         if (decision := self._questions.granted(call, tool)) is not None:

@@ -46,14 +46,32 @@ class Questions:
         self._grants = grants
         self._open: dict[int, _Open] = {}
 
+    def expect(self, asked: Callable[[str], Tool | None]) -> None:
+        """Show calls as forms while they are written.
+
+        Parameters
+        ----------
+        asked
+            The tool that a name means, if it needs a decision; else None.
+        """
+
+        def form_for(name: str) -> Tool | None:
+            tool = asked(name)
+            return None if tool is None or self._is_granted(tool) else tool
+
+        self._feed.draft(form_for)
+
+    def _is_granted(self, tool: Tool) -> bool:
+        return not tool.asks_always and self._grants.covers(tool)
+
     def granted(self, call: ToolCall, tool: Tool) -> Decision | None:
         """Return the approval of a call that needs no asking; None where a person must be asked."""
         from orchat.chat.approval import Approve
 
-        if tool.asks_always or not self._grants.covers(tool) or call.malformed_arguments is not None:
+        if not self._is_granted(tool) or call.malformed_arguments is not None:
             return None
         number = self._feed.item_of(call)
-        self._feed.set(number, status="running", granted=True)
+        self._feed.set(number, status="running", granted=True, form=None)
         self._changed()
         return Approve()
 
@@ -66,6 +84,7 @@ class Questions:
         question = _Open(tool, asyncio.get_running_loop().create_future())
         self._open[number] = question
         self._feed.set(number, status="asking", form=form, errors=[], reply=0)
+        self._preview(number, tool, call.arguments if call.malformed_arguments is None else None)
         self._changed()
         status = "waiting"
         try:
@@ -74,7 +93,7 @@ class Questions:
             return decision
         finally:
             del self._open[number]
-            self._feed.set(number, status=status, form=None, errors=[])
+            self._feed.set(number, status=status, form=None, errors=[], preview=None)
             self._changed()
 
     def take(self, content: dict[str, Any]) -> None:
@@ -88,14 +107,25 @@ class Questions:
             return
         assert isinstance(number, int)
         if content["t"] == "check":
-            from orchat.jupyter.forms import check
+            from orchat.jupyter.forms import arguments_of, check
 
-            errors = check(question.tool, content.get("values"))
+            values = content.get("values")
+            errors = check(question.tool, values)
             self._feed.set(number, errors=errors, reply=content.get("n", 0))
+            if not errors:
+                self._preview(number, question.tool, arguments_of(values)[0])
         elif (decision := self._decision(question.tool, number, content)) is not None:
             question.decided.set_result(decision)
             return
         self._changed()
+
+    def _preview(self, number: int, tool: Tool, arguments: dict[str, Any] | None) -> None:
+        """Show what the tool's author says that a call with these arguments would do."""
+        from orchat.jupyter.output.markdown import escape_markdown, safe_markdown
+        from orchat.tools.previewing import preview_of
+
+        if (said := preview_of(tool, arguments)) is not None:
+            self._feed.preview(number, escape_markdown(said.text) if said.failed else safe_markdown(said.text))
 
     def _decision(self, tool: Tool, number: int, content: dict[str, Any]) -> Decision | None:
         """Return what a person decided; None where it is no decision, or its arguments do not fit."""
