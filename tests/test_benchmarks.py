@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.benchmarks import cell_traffic, completion, startup, stream
+from tests.benchmarks import cell_traffic, completion, interrupt, startup, stream
 
 
 def lines_of(module: str, *options: str) -> list[str]:
@@ -49,6 +49,14 @@ def test_cell_traffic_counts_both_ways() -> None:
         (row,) = [line for line in lines if re.match(rf"{re.escape(name)} +\d+ ", line)]
         assert int(row.removeprefix(name).split()[0]) > 2
     assert lines[-1].endswith("gate passed")
+
+
+@pytest.mark.slow
+def test_interrupt_ends_every_cell() -> None:
+    lines = lines_of("interrupt", "--rounds", "1")
+    for name in interrupt.ARMS:
+        assert any(re.match(rf"{re.escape(name)} +\d+\.\d{{3}} +\d+\.\d{{3}}$", line) for line in lines), name
+    assert lines[-1].startswith("at most 0.3 s: goal ")
 
 
 def figures(**changed: float) -> dict[str, float]:

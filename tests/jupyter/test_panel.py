@@ -150,12 +150,10 @@ def test_deeply_nested_data_is_refused_or_read_but_never_a_crash() -> None:
 # -- what is shown ------------------------------------------------------------------------------------------------
 
 
-def test_a_thousand_messages_open_fast_and_come_in_pages() -> None:
+def test_a_thousand_messages_come_in_pages() -> None:
     log = Log()
-    started = time.process_time()
     log.show(split_turns(talk(500, "The *Humber*. " * 20)))
     full = log.snapshot(html=False)
-    assert time.process_time() - started < 0.5
     assert (len(full["turns"]), full["first"]) == (PAGE, 500 - PAGE)
     assert len(json.dumps(full)) < 60_000
     log.older()
