@@ -59,8 +59,8 @@ class _Driver:
         self._open = False
         self._stream: ChunkStream | AsyncChunkStream | None = None
         self._estimate: Decimal | None = None
-        if (tell := getattr(means.sink, "expect", None)) is not None:
-            tell(self._asked_about)
+        expect = getattr(means.sink, "expect", None)
+        self._can_mend = expect is not None and bool(expect(self._asked_about))
 
     # -- a request ----------------------------------------------------------------------------------------------
 
@@ -97,7 +97,10 @@ class _Driver:
         """Take a response, and return what calls that cannot run came to."""
         self._settle(Cost.of(message.meta.get("usage")))
         message.meta["requested_model"] = self.means.model
-        return [self._chunk(told, number) for number, told in enumerate(self.turn.responded(message))]
+        return self._chunks(self.turn.responded(message, self._mends))
+
+    def _mends(self, name: str) -> bool:
+        return self._can_mend and self._asked_about(name) is not None
 
     # -- the end ------------------------------------------------------------------------------------------------
 
@@ -144,6 +147,9 @@ class _Driver:
         """What becomes of a call that nobody decided about."""
         return None if self.means.parks else Reject("Nobody can be asked about it here.")
 
+    def _chunks(self, told: Sequence[ChatMessage]) -> list[StreamingChunk]:
+        return [self._chunk(message, number) for number, message in enumerate(told)]
+
     def _chunk(self, message: ChatMessage, number: int) -> StreamingChunk:
         result = message.tool_call_result
         assert result is not None
@@ -179,7 +185,8 @@ class Driver(_Driver):
                     if isinstance(step, Request):
                         yield from self._respond()
                     elif isinstance(step, Decide):
-                        self.turn.decided({str(call.id): self._decision(call, loop) for call in step.calls})
+                        decisions = {str(call.id): self._decision(call, loop) for call in step.calls}
+                        yield from self._chunks(self.turn.decided(decisions))
                     else:
                         yield from self._call(step.runs, loop)
         except BaseException as error:
@@ -243,7 +250,8 @@ class AsyncDriver(_Driver):
                 if isinstance(step, Request):
                     pieces = self._respond()
                 elif isinstance(step, Decide):
-                    self.turn.decided(await self._decide(step.calls))
+                    for chunk in self._chunks(self.turn.decided(await self._decide(step.calls))):
+                        yield chunk
                     continue
                 else:
                     pieces = self._call(step.runs)

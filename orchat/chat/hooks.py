@@ -27,7 +27,8 @@ class Sink(Protocol):
 
     One that also has a method ``awaited()`` is told by it, before anything else, that the turn leaves the event loop
     free; otherwise the turn blocks its thread until it ends. One that has ``expect(asked)`` is told, when the turn has
-    begun, which calls it will be asked about: ``asked(name)`` is the tool, or None.
+    begun, which calls it will be asked about: ``asked(name)`` is the tool, or None; it returns whether a person may
+    then be asked to mend a call whose arguments do not fit.
     """
 
     def start(self, question: ChatMessage | None) -> None:

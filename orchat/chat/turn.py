@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -105,6 +105,7 @@ class Turn:
         self._max_rounds = max_rounds
         self._rounds = 0
         self._undecided: dict[str, ToolCall] = {}
+        self._wrong: dict[str, str] = {}  # what is wrong with calls that a person may mend
         self._approved: dict[str, Run] = {}
         self._started: set[str] = set()
         self._places = {_id_of(self.messages[at]): at for at in pending_places(self.messages)}
@@ -143,8 +144,16 @@ class Turn:
 
     # -- what came of it ----------------------------------------------------------------------------------------
 
-    def responded(self, message: ChatMessage) -> list[ChatMessage]:
-        """Take a whole response, and return what the model is told at once of calls that cannot run."""
+    def responded(self, message: ChatMessage, mends: Callable[[str], bool] = lambda name: False) -> list[ChatMessage]:
+        """Take a whole response, and return what the model is told at once of calls that cannot run.
+
+        Parameters
+        ----------
+        message
+            The response.
+        mends
+            Whether a person may be asked to mend a call of this tool whose arguments do not fit.
+        """
         self._rounds += 1
         self.messages.append(message)
         self._places = {}
@@ -157,10 +166,13 @@ class Turn:
             return [self._answer(call, Outcome(text, error=True)) for call in message.tool_calls]
         told = []
         for call in message.tool_calls:
-            if (wrong := problem(call, self.tools)) is not None:
+            wrong = problem(call, self.tools)
+            if wrong is not None and not mends(call.tool_name):
                 told.append(self._answer(call, Outcome(wrong, error=True)))
-            else:
-                self._undecided[str(call.id)] = call
+                continue
+            self._undecided[str(call.id)] = call
+            if wrong is not None:
+                self._wrong[str(call.id)] = wrong
         return told
 
     def resume(self, decisions: Mapping[str, Decision]) -> None:
@@ -184,8 +196,10 @@ class Turn:
         self._undecided = {call_id: waiting[call_id] for call_id in decisions}
         self.decided(decisions)
 
-    def decided(self, decisions: Mapping[str, Decision | None]) -> None:
+    def decided(self, decisions: Mapping[str, Decision | None]) -> list[ChatMessage]:
         """Take a decision about each call that waits for one; None leaves the call waiting, and parks the turn.
+
+        A call that nobody mended cannot wait: what the model is told of those is returned.
 
         Raises
         ------
@@ -194,13 +208,16 @@ class Turn:
         """
         for call_id, decision in decisions.items():
             self._check(self._undecided[call_id], decision)
+        told = []
         for call_id, decision in decisions.items():
-            call = self._undecided.pop(call_id)
+            call, wrong = self._undecided.pop(call_id), self._wrong.pop(call_id, None)
             match decision:
+                case None if wrong is not None:
+                    told.append(self._answer(call, Outcome(wrong, error=True)))
                 case None:
                     self._put(call, ChatMessage.from_tool(_WAITS, call, error=True, meta={"pending": True}))
                 case Reject():
-                    text = f"This call was rejected and did not run. {decision.reason}".strip()
+                    text = f"This call was rejected and did not run. {decision.reason or wrong or ''}".strip()
                     self._answer(call, Outcome(text, error=True), decision="rejected")
                 case Answer():
                     self._answer(call, Outcome(content_of(decision.value)), decision="answered")
@@ -209,6 +226,7 @@ class Turn:
                     arguments = copy.deepcopy(call.arguments if decision.arguments is None else decision.arguments)
                     self._put(call, ChatMessage.from_tool(_NOT_YET, call, error=True))
                     self._approved[call_id] = Run(call, self.tools[call.tool_name], arguments)
+        return told
 
     def started(self, call: ToolCall) -> None:
         """Take note that a tool has begun to run."""

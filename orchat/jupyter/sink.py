@@ -60,9 +60,9 @@ class CellSink:
         """Say that an answer is on its way."""
         self._display.start(self._model)
 
-    def expect(self, asked: Callable[[str], Tool | None]) -> None:
-        """Take note of which calls will be asked about."""
-        self._display.expect(asked)
+    def expect(self, asked: Callable[[str], Tool | None]) -> bool:
+        """Take note of which calls will be asked about; say whether people can mend one."""
+        return self._display.expect(asked)
 
     def add(self, chunk: StreamingChunk) -> None:
         """Show what arrived."""

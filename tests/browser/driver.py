@@ -13,7 +13,7 @@ class Showing:
     def start(self, question):
         self.view.start(self.model)
     def expect(self, asked):
-        self.view.expect(asked)
+        return self.view.expect(asked)
     def add(self, chunk):
         self.view.add(chunk)
     def ask(self, call, tool):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from typing import Any
 
@@ -11,7 +12,8 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.lab import Lab
 from tests.browser.test_panel import ask
-from tests.browser.test_view import opened, printed, serious
+from tests.browser.test_view import opened, printed, results, serious
+from tests.jupyter.kernel import SOON
 from tests.openrouter_server import ScriptedOpenRouter, finish, hold, pause, stream, text, tool_call, usage
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -129,7 +131,7 @@ def test_what_was_written_of_a_call_stays_when_it_is_cut(
     if how == "stop":
         page.locator(".orchat-stop").click()
     else:
-        assert notebook.interrupt(2, "gone") <= 0.5
+        assert notebook.interrupt(2, "gone") < SOON
     notebook.wait(2)
     expect(page.locator(".orchat-form")).to_have_count(0)
     assert 'launch({"code": "sea.step(0)' in notebook.text(2)
@@ -150,18 +152,39 @@ def test_a_call_that_is_not_asked_about_is_text(page: Page, lab: Lab, endpoint: 
     assert printed(notebook, 3) == "1\n"
 
 
-def test_a_call_that_turns_out_wrong_has_no_form_left(page: Page, lab: Lab, endpoint: ScriptedOpenRouter) -> None:
-    gate = threading.Event()
-    writing = Writing(endpoint, json.dumps(GIVEN)[:-9], text("Sorry.").held(gate))
-    notebook = opened(page, lab, "wrong.ipynb", LAUNCH, SHOW)
+def test_a_call_that_turns_out_malformed_is_mended_as_json(
+    page: Page, front_end: Lab, endpoint: ScriptedOpenRouter
+) -> None:
+    writing = Writing(endpoint, json.dumps(GIVEN)[:-9], text("It sails."))
+    notebook = opened(page, front_end, "malformed.ipynb", LAUNCH, SHOW, "print(ran[0][1:])")
     notebook.run(1, 2)
-    expect(page.locator(".orchat-form")).to_be_visible(timeout=30_000)
+    form = page.locator(".orchat-form")
+    expect(form).to_be_visible(timeout=30_000)
     writing.gate.set()
-    expect(page.locator(".orchat-call-status")).to_have_text("failed", timeout=20_000)
-    expect(page.locator(".orchat-form")).to_have_count(0)
-    expect(page.locator(".orchat-call-peek")).to_contain_text("The arguments are no JSON object")
-    gate.set()
+    raw = form.get_by_label("Arguments as JSON", exact=True)
+    expect(raw).to_have_value(json.dumps(GIVEN)[:-9], timeout=20_000)
+    expect(form.get_by_role("alert")).to_contain_text("This is no JSON: ")
+    expect(form.locator(".orchat-approve")).to_be_disabled()
+    raw.fill(json.dumps(GIVEN))
+    form.get_by_role("button", name="Approve edited").click()
     notebook.wait(2)
+    assert printed(notebook, 3) == "('summer', 2, True)\n"
+    assert results(endpoint)[0].startswith("A person changed the arguments before the call ran.")
+
+
+def test_a_call_that_does_not_fit_says_so_at_its_field(page: Page, lab: Lab, endpoint: ScriptedOpenRouter) -> None:
+    writing = Writing(endpoint, json.dumps({**GIVEN, "times": "twice"}), text("It sails."))
+    writing.gate.set()
+    notebook = opened(page, lab, "misfit.ipynb", LAUNCH, SHOW, "print(ran[0][1:])")
+    notebook.run(1, 2)
+    times = page.locator(".orchat-form").get_by_label("times", exact=True)
+    expect(times).to_have_accessible_description(re.compile("times: .* is not of type"), timeout=30_000)
+    page.locator(".orchat-approve").click()  # as it is it cannot run
+    expect(times).to_be_focused()
+    times.fill("3")
+    page.get_by_role("button", name="Approve edited").click()
+    notebook.wait(2)
+    assert printed(notebook, 3) == "('summer', 3, True)\n"
 
 
 @pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])

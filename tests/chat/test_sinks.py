@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from orchat.chat import Approve
+from orchat.chat import Answer, Approve, Reject
 from orchat.chat.hooks import show_with
 from orchat.errors import OrchatError
-from orchat.messages import ToolCall
+from orchat.messages import ToolCall, ToolCallResult
 from orchat.tools import Tool
 from tests.chat.conftest import Make
 from tests.chat.test_approval import OSLO, later
-from tests.chat.test_tools import HULL
+from tests.chat.test_tools import HULL, results
 from tests.chat.tools import Log
 from tests.chat.ways import Way
-from tests.openrouter_server import ScriptedOpenRouter, calls, text
+from tests.openrouter_server import ScriptedOpenRouter, call, calls, text
 
 
 @pytest.fixture
@@ -196,3 +196,67 @@ def test_a_form_that_fails_closes_the_others(make: Make, openrouter: ScriptedOpe
 
     asyncio.run(main())
     assert (closed, log.calls) == (["call_2"], [])
+
+
+MISFIT = 'The arguments do not fit the tool `tide`: port: 7 is not of type "string"'
+
+
+@pytest.mark.parametrize(
+    ("verdict", "told", "ran"),
+    [
+        (Approve(arguments={"port": "Oslo"}), "Oslo: 14:10", [("Oslo", 0)]),
+        (Reject(), f"This call was rejected and did not run. {MISFIT}", []),
+        (Reject("Not now."), "This call was rejected and did not run. Not now.", []),
+        (Answer("Low."), "Low.", []),
+        (None, MISFIT, []),  # where nobody answers it is told to the model, and nothing waits
+    ],
+)
+@pytest.mark.parametrize(
+    "wanted", [call("tide", {"port": 7}), call("tide", '{"port": 7, ')], ids=["misfit", "malformed"]
+)
+def test_a_call_that_does_not_fit_may_be_mended(
+    make: Make, way: Way, openrouter: ScriptedOpenRouter, log: Log, wanted: Any, verdict: Any, told: str, ran: list[Any]
+) -> None:
+    class Mending(Watching):
+        def expect(self, asked: Any) -> bool:
+            return True
+
+        def ask(self, call: ToolCall, tool: Tool) -> Any:
+            assert (call.tool_name, tool.name) == ("tide", "tide")
+            return self.verdict
+
+    if wanted["function"]["arguments"].endswith(", "):
+        told = told.replace(MISFIT, 'The arguments are no JSON object: {"port": 7,  Call the tool again, with one.')
+    sink = Mending(verdict)
+    show_with(lambda asked: sink)
+    try:
+        openrouter.answers(calls(wanted), text("I see."))
+        reply = way.ask(make(tools=[log.tide()]))
+    finally:
+        show_with(None)
+    assert (reply.text, reply.ending, log.calls) == ("I see.", "finished", ran)
+    (said,) = results(openrouter)
+    assert said.endswith(told)
+    assert ("A person changed the arguments" in said) == bool(ran)
+    if verdict is None:
+        assert [each.result for each in sink.seen if isinstance(each, ToolCallResult)] == [told]
+
+
+@pytest.mark.parametrize("policy", ["always", "never", lambda call: None])
+def test_only_people_who_are_asked_anyway_mend_calls(
+    make: Make, way: Way, openrouter: ScriptedOpenRouter, log: Log, policy: Any
+) -> None:
+    class Mending(Watching):
+        def expect(self, asked: Any) -> bool:
+            return True
+
+        def ask(self, call: ToolCall, tool: Tool) -> Any:
+            raise AssertionError("asked")
+
+    show_with(lambda asked: Mending(None))
+    try:
+        openrouter.answers(calls(call("tide", {"port": 7})), text("I see."))
+        way.ask(make(tools=[log.tide()], approve=policy))
+    finally:
+        show_with(None)
+    assert results(openrouter) == [MISFIT]

@@ -161,8 +161,9 @@ class LiveDisplay:
             if (bundle := picture_bundle(image)) is not None:
                 self._shell.display_pub.publish(data=bundle, metadata={"orchat": {}})
 
-    def expect(self, asked: Callable[[str], Tool | None]) -> None:
+    def expect(self, asked: Callable[[str], Tool | None]) -> bool:
         """Prepare nothing: nobody is asked."""
+        return False
 
     def ask(self, call: ToolCall, tool: Tool) -> Verdict | Awaitable[Verdict]:
         """Ask nobody: the turn parks."""
@@ -235,8 +236,9 @@ class TerminalDisplay:
         if below and (error is None or reply.text):
             self._write(f"[{below}]\n")
 
-    def expect(self, asked: Callable[[str], Tool | None]) -> None:
-        """Prepare nothing: a call is shown when it is whole."""
+    def expect(self, asked: Callable[[str], Tool | None]) -> bool:
+        """Prepare nothing: a call is shown when it is whole, and one line is no place to mend it."""
+        return False
 
     def ask(self, call: ToolCall, tool: Tool) -> Decision | Awaitable[Decision | None] | None:
         """Ask whoever sits at the terminal about a call; None where nobody answers."""

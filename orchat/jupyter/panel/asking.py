@@ -76,9 +76,10 @@ class Asking:
         self._feed.start(self._model)
         self._changed(True)
 
-    def expect(self, asked: Callable[[str], Tool | None]) -> None:
-        """Show the calls that will be asked about as forms while they are written."""
+    def expect(self, asked: Callable[[str], Tool | None]) -> bool:
+        """Show the calls that will be asked about as forms while they are written; people can mend one."""
         self._questions.expect(asked)
+        return True
 
     def add(self, chunk: StreamingChunk) -> None:
         """Show what arrived."""

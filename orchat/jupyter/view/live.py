@@ -94,9 +94,10 @@ class LiveView(LiveDisplay):
         elif seen:
             self._channel.changed()
 
-    def expect(self, asked: Callable[[str], Tool | None]) -> None:
-        """Show the calls that will be asked about as forms while they are written."""
+    def expect(self, asked: Callable[[str], Tool | None]) -> bool:
+        """Show the calls that will be asked about as forms while they are written; people can mend one."""
         self._questions.expect(asked)
+        return True
 
     async def ask(self, call: ToolCall, tool: Tool) -> Verdict:
         """Ask a person about a call; None where no view answers, and the turn parks."""

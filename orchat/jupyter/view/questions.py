@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 @dataclass
 class _Open:
     tool: Tool
+    given: dict[str, str]  # the arguments of the model, as a page would send them
     decided: asyncio.Future[Decision]
 
 
@@ -77,14 +78,16 @@ class Questions:
 
     async def ask(self, call: ToolCall, tool: Tool) -> Decision:
         """Show a call as a form, and wait for a decision."""
-        from orchat.jupyter.forms import describe
+        from orchat.jupyter.forms import check, describe
 
         number = self._feed.item_of(call)
-        form = describe(tool, call.arguments, call.malformed_arguments)
-        question = _Open(tool, asyncio.get_running_loop().create_future())
+        malformed = call.malformed_arguments
+        form = describe(tool, call.arguments, malformed)
+        given = {"json": form["json"] if malformed is None else malformed}
+        question = _Open(tool, given, asyncio.get_running_loop().create_future())
         self._open[number] = question
-        self._feed.set(number, status="asking", form=form, errors=[], reply=0)
-        self._preview(number, tool, call.arguments if call.malformed_arguments is None else None)
+        self._feed.set(number, status="asking", form=form, errors=check(tool, given), reply=0)
+        self._preview(number, tool, call.arguments if malformed is None else None)
         self._changed()
         status = "waiting"
         try:
@@ -114,7 +117,7 @@ class Questions:
             self._feed.set(number, errors=errors, reply=content.get("n", 0))
             if not errors:
                 self._preview(number, question.tool, arguments_of(values)[0])
-        elif (decision := self._decision(question.tool, number, content)) is not None:
+        elif (decision := self._decision(question, number, content)) is not None:
             question.decided.set_result(decision)
             return
         self._changed()
@@ -127,25 +130,24 @@ class Questions:
         if (said := preview_of(tool, arguments)) is not None:
             self._feed.preview(number, escape_markdown(said.text) if said.failed else safe_markdown(said.text))
 
-    def _decision(self, tool: Tool, number: int, content: dict[str, Any]) -> Decision | None:
+    def _decision(self, question: _Open, number: int, content: dict[str, Any]) -> Decision | None:
         """Return what a person decided; None where it is no decision, or its arguments do not fit."""
         from orchat.chat.approval import Answer, Approve, Reject
         from orchat.jupyter.forms import arguments_of, check
 
+        tool, values = question.tool, content.get("arguments")
         match content.get("decision"):
             case "reject":
                 return Reject(line(str(content.get("reason") or ""), 1_000))
             case "answer":
                 return Answer(content.get("value"))
             case "approve" | "edited" | "always" as said:
-                edited = None
-                if (values := content.get("arguments")) is not None:
-                    if errors := check(tool, values):
-                        self._feed.set(number, errors=errors, reply=content.get("n", 0))
-                        return None
-                    edited, _ = arguments_of(values)
-                elif said == "edited":
+                if values is None and said == "edited":
                     return None
+                if errors := check(tool, question.given if values is None else values):
+                    self._feed.set(number, errors=errors, reply=content.get("n", 0))
+                    return None
+                edited = None if values is None else arguments_of(values)[0]
                 if said == "always" and not tool.asks_always:
                     self._grants.allow(tool)
                 return Approve() if edited is None else Approve(arguments=edited)
