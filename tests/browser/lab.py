@@ -11,9 +11,10 @@ import sys
 import time
 import urllib.request
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 
 import nbformat
 from playwright.sync_api import Error as BrowserError
@@ -31,22 +32,34 @@ class Lab:
         Everything is kept in here; the notebooks in ``folder / "work"``.
     environment
         What its kernels shall have in their environment.
+    extension
+        Whether it has our extension: that of the sources, before any copy that an installation has made.
     """
 
     MODULE, APP, ADDRESS = "jupyterlab", "LabApp", "lab/tree/{}?reset"
 
-    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None, *, extension: bool = True) -> None:
         self.work = folder / "work"
         self.work.mkdir(parents=True)
         self._log = folder / "server.log"
         settings = folder / "config" / "lab" / "user-settings" / "@jupyterlab" / "apputils-extension"
         settings.mkdir(parents=True)
         (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
+        extensions = folder / "share" / "labextensions"
+        extensions.mkdir(parents=True)
+        if extension:
+            (extensions / "orchat-lab").symlink_to(ROOT / "orchat" / "jupyter" / "labextension")
+        else:  # it may be installed
+            (folder / "config" / "labconfig").mkdir(parents=True)
+            disabled = {"disabledExtensions": {"orchat-lab": True}}
+            (folder / "config" / "labconfig" / "page_config.json").write_text(json.dumps(disabled))
         self._token = secrets.token_hex(16)
         self._environment = {
             **os.environ,
             **{f"JUPYTER_{kind}_DIR": str(folder / kind.lower()) for kind in ("CONFIG", "DATA", "RUNTIME")},
+            "JUPYTER_PATH": str(folder / "share"),
             "IPYTHONDIR": str(folder / "ipython"),
+            "XDG_CACHE_HOME": str(folder / "cache"),
             "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
             **(environment or {}),
         }
@@ -121,7 +134,7 @@ class Lab:
 
     def show(self, page: Page, path: Path) -> Notebook:
         """Open a notebook that is there already."""
-        address = f"http://127.0.0.1:{self._port}/{self.ADDRESS.format(path.name)}&token={self._token}"
+        address = self.address(path)
         for attempt in (1, 2):  # about one page in thirty never sees its kernel become idle
             page.goto(address)
             try:
@@ -132,10 +145,15 @@ class Lab:
                     raise
         return Notebook(page, path)
 
+    def address(self, path: Path) -> str:
+        """Where a page finds a notebook."""
+        return f"http://127.0.0.1:{self._port}/{self.ADDRESS.format(path.name)}&token={self._token}"
+
     def end_sessions(self) -> None:
         """Shut all kernels down, so that the next test gets a new one."""
         for session in self.request("GET", "sessions"):
-            self.request("DELETE", f"sessions/{session['id']}")
+            with suppress(HTTPError):  # two sessions may share a kernel
+                self.request("DELETE", f"sessions/{session['id']}")
 
 
 class Notebook7(Lab):

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
 
 import nbformat
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-from tests.browser.lab import ROOT, Lab, Notebook, Notebook7
+from tests.browser.lab import ROOT, Lab, Notebook
 from tests.jupyter.kernel import OTHERS, ipykernel_folder
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 MIME = "application/vnd.orchat.v1+json"
-EXTENSION = ROOT / "orchat" / "jupyter" / "labextension"
 STATE = {"format": "orchat", "version": 1, "turns": {"notebook": {"messages": ["How high is the tide?"]}}}
 BRIDGE = """\
 import asyncio
@@ -33,36 +29,6 @@ def here():
     return current_cell(get_ipython())
 """
 SAVED = "print(await bridge.hello(5)); bridge.write(here().id, STATE)"
-
-
-def _served(kind: type[Lab], folders: pytest.TempPathFactory, *, extended: bool = True) -> Iterator[Lab]:
-    folder: Path = folders.mktemp(f"{kind.MODULE}-extension")
-    environment = {}
-    if extended:  # from the sources, before any copy that an installation has made
-        (folder / "share" / "labextensions").mkdir(parents=True)
-        (folder / "share" / "labextensions" / "orchat-lab").symlink_to(EXTENSION)
-        environment["JUPYTER_PATH"] = str(folder / "share")
-    else:  # and it may be installed
-        (folder / "config" / "labconfig").mkdir(parents=True)
-        disabled = {"disabledExtensions": {"orchat-lab": True}}
-        (folder / "config" / "labconfig" / "page_config.json").write_text(json.dumps(disabled))
-    with kind(folder, environment) as server:
-        yield server
-
-
-@pytest.fixture(scope="module", params=[Lab, Notebook7], ids=["lab", "notebook7"])
-def front_end(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """Each of the two, with the extension."""
-    yield from _served(request.param, tmp_path_factory)
-
-
-@pytest.fixture(autouse=True)
-def _no_sessions_left(request: pytest.FixtureRequest, page: Page) -> Iterator[None]:
-    yield
-    page.goto("about:blank")
-    if "front_end" in request.fixturenames:
-        with suppress(HTTPError):  # two sessions may share a kernel
-            request.getfixturevalue("front_end").end_sessions()
 
 
 def opened(page: Page, lab: Lab, name: str, *cells: str, ipykernel: str) -> Notebook:
@@ -85,10 +51,6 @@ def opened(page: Page, lab: Lab, name: str, *cells: str, ipykernel: str) -> Note
     return lab.show(page, lab.work / name)
 
 
-def address(lab: Lab, path: Path) -> str:
-    return f"http://127.0.0.1:{lab._port}/{lab.ADDRESS.format(path.name)}&token={lab._token}"
-
-
 def metadata(notebook: Notebook, cell: int) -> Any:
     """What a cell's metadata holds of ours, in the page."""
     return notebook.page.evaluate(
@@ -99,10 +61,11 @@ def metadata(notebook: Notebook, cell: int) -> Any:
 
 def wait_for_metadata(notebook: Notebook, cell: int) -> Any:
     """The same, as soon as there is something."""
-    notebook.page.wait_for_function(
-        "(cell) => window.jupyterapp.shell.currentWidget.content.model.cells.get(cell).getMetadata('orchat')", arg=cell
-    )
-    return metadata(notebook, cell)
+    for _ in range(300):
+        if (found := metadata(notebook, cell)) is not None:
+            return found
+        notebook.page.wait_for_timeout(100)
+    pytest.fail(f"Nothing was written into cell {cell}, which says: {notebook.text(cell)}")
 
 
 def is_dirty(notebook: Notebook) -> bool:
@@ -285,9 +248,8 @@ def test_another_kernel_is_heard_too(page: Page, front_end: Lab) -> None:
     assert wait_for_metadata(notebook, 1) == STATE
 
 
-@pytest.mark.parametrize("front_end", [Lab], ids=["lab"], indirect=True)  # Notebook 7 shows one notebook in a page
-def test_two_notebooks_on_one_kernel_are_told_apart(page: Page, front_end: Lab) -> None:
-    first = front_end.open(page, "first.ipynb", BRIDGE, SAVED)
+def test_two_notebooks_on_one_kernel_are_told_apart(page: Page, lab: Lab) -> None:
+    first = lab.open(page, "first.ipynb", BRIDGE, SAVED)
     content = nbformat.v4.new_notebook(
         cells=[
             nbformat.v4.new_code_cell("print(len(await bridge.cells(5)), await bridge.hello(5))"),
@@ -295,7 +257,7 @@ def test_two_notebooks_on_one_kernel_are_told_apart(page: Page, front_end: Lab) 
             nbformat.v4.new_code_cell(""),
         ]
     )
-    nbformat.write(content, front_end.work / "second.ipynb")
+    nbformat.write(content, lab.work / "second.ipynb")  # Notebook 7 shows one notebook in a page
     first.run(0, 1)
     assert wait_for_metadata(first, 1) == STATE
     page.evaluate(
@@ -308,7 +270,7 @@ def test_two_notebooks_on_one_kernel_are_told_apart(page: Page, front_end: Lab) 
         }"""
     )
     page.wait_for_function("() => window.jupyterapp.shell.currentWidget.context.path === 'second.ipynb'")
-    second = Notebook(page, front_end.work / "second.ipynb")
+    second = Notebook(page, lab.work / "second.ipynb")
     second.run(0, 1)
     assert wait_for_metadata(second, 1) == {"version": 1, "second": True}
     assert printed(second, 0) == "3 open\n"
@@ -362,7 +324,7 @@ def test_a_page_reloaded_while_a_cell_runs_ends_with_the_right_output(page: Page
         notebook.save()
     page.on("dialog", lambda dialog: dialog.accept())
     page.goto("about:blank")
-    page.goto(address(front_end, notebook.path))
+    page.goto(front_end.address(notebook.path))
     page.wait_for_function(
         """() => {
             const panel = window.jupyterapp?.shell?.currentWidget;
@@ -404,7 +366,7 @@ def test_an_output_that_was_seen_or_taken_away_is_not_set_again(page: Page, fron
 def test_a_notebook_without_the_extension_works_and_is_told(
     page: Page, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    for server in _served(Lab, tmp_path_factory, extended=False):
+    with Lab(tmp_path_factory.mktemp("without"), extension=False) as server:
         code = f"{SAVED}; bridge.flush(); print(bridge.hint()); display({BUNDLE!r}, raw=True)"
         notebook = server.open(page, "without.ipynb", BRIDGE, code)
         notebook.run(0, 1)
@@ -461,7 +423,7 @@ def saved_notebook(lab: Lab, name: str, *bundles: dict[str, Any]) -> Path:
 
 def reopen(page: Page, lab: Lab, path: Path) -> Notebook:
     """Open it without a kernel."""
-    page.goto(address(lab, path))
+    page.goto(lab.address(path))
     page.wait_for_function("() => window.jupyterapp?.shell?.currentWidget?.content?.widgets?.length", timeout=60_000)
     page.locator(".jp-Dialog button", has_text="No Kernel").click()
     return Notebook(page, path)

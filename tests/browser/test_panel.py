@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,44 +11,15 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.lab import ROOT, Lab, Notebook, Notebook7
+from tests.browser.lab import Lab, Notebook
 from tests.openrouter_server import PNG, ScriptedOpenRouter, call, calls, error, text
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 KEY = "sk-or-v1-0123456789abcdef"
-EXTENSION = ROOT / "orchat" / "jupyter" / "labextension"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 PANEL = "from orchat.jupyter.panel.panel import ChatPanel\n"
 ANSWER = "The river runs down to the *sea*. " * 30
-
-
-def _served(kind: type[Lab], folders: pytest.TempPathFactory, endpoint: ScriptedOpenRouter) -> Iterator[Lab]:
-    folder = folders.mktemp(f"{kind.MODULE}-panel")
-    (folder / "share" / "labextensions").mkdir(parents=True)
-    (folder / "share" / "labextensions" / "orchat-lab").symlink_to(EXTENSION)
-    environment = {"OPENROUTER_BASE_URL": endpoint.base_url, "OPENROUTER_API_KEY": KEY}
-    environment |= {"JUPYTER_PATH": str(folder / "share"), "XDG_CACHE_HOME": str(folder / "cache")}
-    with kind(folder, environment) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def lab(endpoint: ScriptedOpenRouter, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    yield from _served(Lab, tmp_path_factory, endpoint)
-
-
-@pytest.fixture(scope="module")
-def notebook7(endpoint: ScriptedOpenRouter, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    yield from _served(Notebook7, tmp_path_factory, endpoint)
-
-
-@pytest.fixture(autouse=True)
-def _no_sessions_left(request: pytest.FixtureRequest, page: Page) -> Iterator[None]:
-    yield
-    page.goto("about:blank")
-    for name in {"lab", "notebook7"} & set(request.fixturenames):
-        request.getfixturevalue(name).end_sessions()
 
 
 def opened(page: Page, lab: Lab, name: str, *cells: str) -> tuple[Notebook, Locator]:

@@ -157,7 +157,7 @@ async with ticking(), pumping_comms():
     for number in (0, 1):
         expect(items.nth(number)).to_contain_text(re.compile(r"One\.\s*Two two\.\s*Three\. more more"))
     notebook.save()
-    page.goto(f"http://127.0.0.1:{lab._port}/lab/tree/{notebook.path.name}?reset&token={lab._token}")
+    page.goto(lab.address(notebook.path))
     expect(items).to_have_count(1, timeout=60_000)
     expect(items).to_contain_text(re.compile(r"One\.\s*Two two\.\s*Three\. more more"), timeout=20_000)
 
