@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal, NamedTuple
@@ -85,9 +86,10 @@ def _count(value: Any) -> int:
 
 
 def _some(value: Any) -> int:
-    if (count := _count(value)) == 0:
-        raise ValueError("a whole number, 1 or more")
-    return count
+    with suppress(ValueError):
+        if count := _count(value):
+            return count
+    raise ValueError("a whole number, 1 or more")
 
 
 def _usd(value: Any) -> Decimal:
@@ -123,6 +125,13 @@ SETTINGS: Mapping[str, Setting] = {
     "privacy": Setting(
         "ORCHAT_PRIVACY", "head", _one_of("schema", "head", "sample"), "what of a table in a prompt is sent"
     ),
+    "state": Setting(
+        "ORCHAT_STATE",
+        "cell",
+        _one_of("cell", "file", "none"),
+        "where conversations are kept: in the notebook's cells, in a file beside it, or nowhere",
+    ),
+    "state_limit": Setting("ORCHAT_STATE_LIMIT", 256_000, _some, "how many bytes of a conversation a cell keeps"),
 }
 """Everything that can be set, by name."""
 

@@ -18,11 +18,12 @@ from hypothesis import strategies as st
 from nbclient import NotebookClient
 
 from orchat.chat import state
+from orchat.configuration import SETTINGS
 from orchat.connect import Chat
 from orchat.errors import ConfigurationError, InsufficientCreditsError, StateError, TurnInProgressError
 from orchat.jupyter.panel.log import PAGE, Log
 from orchat.jupyter.panel.panel import ChatPanel
-from orchat.jupyter.panel.saving import MOST_BYTES, Kept, from_entry, to_entry
+from orchat.jupyter.panel.saving import Kept, from_entry, to_entry
 from orchat.jupyter.panel.turns import split_turns, transcript
 from orchat.jupyter.panel.uploads import Uploads
 from orchat.messages import ChatMessage, ImageContent, ToolCall
@@ -30,6 +31,7 @@ from tests.jupyter.kernel import Kernel
 from tests.jupyter.panel_page import PANEL, Page
 from tests.openrouter_server import PNG, ScriptedOpenRouter, call, calls, error, text
 
+LIMIT = SETTINGS["state_limit"].default
 KEY = "sk-or-v1-0123456789abcdef"
 
 
@@ -100,13 +102,13 @@ def test_too_much_is_left_out_visibly_media_first_then_the_oldest_turns() -> Non
     full = kept(messages)
     entry = to_entry(full)
     assert full.left_out == {"media": 1}
-    assert len(json.dumps(entry)) < MOST_BYTES
+    assert len(json.dumps(entry)) < LIMIT
     assert len(split_turns(from_entry(entry).chats["chat"].messages)) == 4
     long = kept([ChatMessage.from_system("Be brief."), *talk(1_000, "word " * 400)])
     started = time.process_time()
     entry = to_entry(long)
     assert time.process_time() - started < 1.5
-    assert len(json.dumps(entry)) < MOST_BYTES * 1.2
+    assert len(json.dumps(entry)) < LIMIT * 1.2
     back = from_entry(entry).chats["chat"].messages
     assert back[0].text == "Be brief."
     assert back[-2].text == "Question 999?"

@@ -94,7 +94,9 @@ def restored(
     notebook = run(endpoint, path, environment, CELLS)
     sent = [request.json["messages"] for request in endpoint.requests[-2:]]
     told = ask(kernel, f"%openrouter restore {path}").printed
-    assert told == "notebook: 11 turns restored\nthe other: 2 turns restored\n"
+    assert told == (
+        "notebook: 11 turns restored\nthe other: 2 turns restored\nfrom a notebook.ipynb, as it was saved\n"
+    )
     return notebook, sent, kernel
 
 
@@ -174,7 +176,8 @@ def test_a_hostile_file_sets_nothing_but_what_was_said(
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
     ask(kernel, "ran = []")
     before = ask(kernel, "%openrouter params").printed
-    assert ask(kernel, f"%openrouter restore '{path}'").printed == "notebook: 1 turn restored\n"
+    told = ask(kernel, f"%openrouter restore '{path}'").printed
+    assert told == "notebook: 1 turn restored\nfrom hostile.ipynb, as it was saved\n"
     assert ask(kernel, "%openrouter params").printed == before
     endpoint.answers(text("Hello."))
     ask(kernel, "%%openrouter -T run_python --approve always\nHi")
@@ -205,7 +208,7 @@ def test_where_the_file_is(kernel: Kernel, tmp_path: Path) -> None:
     nbformat.write(nbformat.v4.new_notebook(), path)
     kernel.run(f"import os; os.environ['JPY_SESSION_NAME'] = {str(path)!r}")
     try:
-        assert ask(kernel, "%openrouter restore").printed == "new.ipynb holds no saved conversation. Is it saved?\n"
+        assert ask(kernel, "%openrouter restore").printed == "No saved conversation in new.ipynb, as it was saved.\n"
     finally:
         kernel.run("del os.environ['JPY_SESSION_NAME']")
 

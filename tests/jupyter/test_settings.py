@@ -67,6 +67,8 @@ def test_the_more_important_file_wins_setting_by_setting(tmp_path: Path) -> None
         ("max_cost = -1.0", "It is an amount of USD"),
         ("max_tokens = 0", "It is a whole number, 1 or more"),
         ("history_tokens = -1", "It is a whole number, 0 or more"),
+        ("state = 'cloud'", "state='cloud' makes no sense. It is one of cell, file, none."),
+        ("state_limit = 0", "It is a whole number, 1 or more"),
         ("zdr = 'perhaps'", "expected a boolean"),
         ("aliases = {'a': 1}", "It is a dict of names"),
         ("model = ''", "It is a text"),
@@ -91,6 +93,8 @@ def test_a_wrong_value_names_its_file(tmp_path: Path, line: str, words: str) -> 
         ("max_cost = '1'", "expected a float, not the str '1'"),
         ("max_cost = -1", "It is an amount of USD, such as 0.50."),
         ("max_tokens = 0", "It is a whole number, 1 or more."),
+        ("state = 'cells'", "It is one of cell, file, none."),
+        ("state_limit = '1 MB'", "expected an int, not the str '1 MB'"),
         ("fotter = 'none'", "Did you mean `footer`?"),
     ],
 )

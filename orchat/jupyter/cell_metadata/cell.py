@@ -6,6 +6,7 @@ send nothing. All of it is data of a file that anybody may have written.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -65,6 +66,12 @@ def current_cell(shell: InteractiveShell) -> Cell:
         _text(header.get("msg_id")),
         _number(shell),
     )
+
+
+def notebook_path(shell: InteractiveShell) -> str | None:
+    """Return where the file of the notebook is, as the front end told when the kernel started; None if it did not."""
+    told = shell.user_ns.get("__vsc_ipynb_file__") or os.environ.get("JPY_SESSION_NAME")
+    return _text(told)
 
 
 def _mapping(value: object, name: str) -> Mapping[str, Any]:

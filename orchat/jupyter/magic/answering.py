@@ -6,16 +6,18 @@ Whatever happens, what arrived is shown, kept and bound to its variable before t
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from argparse import Namespace
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from orchat.configuration import model_named, setting
 from orchat.errors import OrchatError
 from orchat.jupyter.cell_metadata.cell import current_cell
 from orchat.jupyter.magic.asking import Asking, Request, connected, fingerprint
+from orchat.jupyter.magic.keeping import Keeping
+from orchat.jupyter.magic.options import MAGIC
 from orchat.jupyter.output.caption import error_line
 from orchat.jupyter.output.display import LiveDisplay
 from orchat.jupyter.output.formats import cell_code
@@ -50,6 +52,7 @@ class Answering:
         self._asking: Asking | None = None
         self._chat: Chat | None = None
         self._cell = current_cell(session.shell)
+        self._keeping = Keeping(session.shell)
         self._display = display_for(session.shell, options.format, stopped=self._stop, to_cell=self._to_cell)
         self._body: Mapping[str, Any] = {}
 
@@ -160,6 +163,9 @@ class Answering:
             record=lambda plain: self._record(turn, thread, source, plain, continued=continued),
         )
         self._show_to_new_pages()
+        if (note := self._keeping.note) and note not in self._session.told:
+            self._session.told.add(note)
+            print(f"{MAGIC}: {note}", file=sys.stderr)  # noqa: T201 - told beside the answer
         if ending == "interrupted":
             raise CellError("interrupted; what arrived is kept") from failure
         if known is not None and not self._options.debug:
@@ -196,10 +202,12 @@ class Answering:
             kept["parameters"] = {name: value for name, value in self._body.items() if name not in content}
             kept["request"] = fingerprint(self._body)
         if thread is not None and turn.messages:
-            with suppress(OrchatError):  # what cannot be kept is still shown
-                secrets = secrets_of(self._chat.generator if self._chat is not None else None)
-                if data := record(turn, thread.name, source, plain, continued=continued, secrets=secrets):
-                    kept["turn"] = data
+            secrets = secrets_of(self._chat.generator if self._chat is not None else None)
+            name, cell = thread.name, self._keeping.cell
+            if data := self._keeping.put(
+                lambda: record(turn, name, source, plain, continued=continued, secrets=secrets, cell=cell)
+            ):
+                kept["turn"] = data
         return kept
 
 

@@ -5,7 +5,6 @@ Each is a function of the session and its words. It returns what is printed, or 
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Callable, Coroutine, Sequence
 from decimal import Decimal
@@ -205,15 +204,9 @@ def _fork(session: Session, words: Sequence[str]) -> str:
 
 
 def _restore(session: Session, words: Sequence[str]) -> str:
-    from orchat.jupyter.notebook.records import cells_of, restore
+    from orchat.jupyter.magic.restoring import restore_from_file
 
-    path = " ".join(words) or os.environ.get("JPY_SESSION_NAME") or session.shell.user_ns.get("__vsc_ipynb_file__")
-    if not isinstance(path, str):
-        raise ConfigurationError("This notebook's file is not known here.", hint=f"%{MAGIC} restore FILE.ipynb")
-    restored, damaged = restore(session.threads, cells_of(path))
-    told = [f"{thread.name}: {_turns(thread)} restored" for thread in restored]
-    told += [f"{len(damaged)} could not be read: {line(str(damaged[0]), 120)}"] if damaged else []
-    return "\n".join(told) or f"{os.path.basename(path)} holds no saved conversation. Is it saved?"
+    return repr(restore_from_file(session, " ".join(words) or None))
 
 
 def _alias(session: Session, words: Sequence[str]) -> str:

@@ -67,6 +67,8 @@ class Session:
         self.shown = shown
         # The last error of the user's own, where one of ours hides it.
         self.failed: BaseException | None = None
+        # What needs to be said once.
+        self.told: set[str] = set()
         # Who asked: it knows the tools of a turn that waits for a decision.
         self.chats: WeakKeyDictionary[CellTurn, Chat] = WeakKeyDictionary()
 

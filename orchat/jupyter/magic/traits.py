@@ -29,6 +29,8 @@ class Configured(Configurable):
     history_tokens = traitlets.Int(None, allow_none=True, help=SETTINGS["history_tokens"].help).tag(config=True)
     footer = traitlets.Unicode(None, allow_none=True, help=SETTINGS["footer"].help).tag(config=True)
     privacy = traitlets.Unicode(None, allow_none=True, help=SETTINGS["privacy"].help).tag(config=True)
+    state = traitlets.Unicode(None, allow_none=True, help=SETTINGS["state"].help).tag(config=True)
+    state_limit = traitlets.Int(None, allow_none=True, help=SETTINGS["state_limit"].help).tag(config=True)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._source = FILE

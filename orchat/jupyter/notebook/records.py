@@ -2,23 +2,26 @@
 
 An output holds the answer once, as its plain text; the record beside it points there, and to the cell's own source,
 and holds only what stands in neither: values that went into the prompt, tool calls and results, reasoning that must go
-back unchanged. What is read is data: it sets what was said, and nothing else (`orchat.chat.state`).
+back unchanged. A record may be kept elsewhere, `apart` from its output, which points to it then: so a turn whose output
+was cleared is gone, for nobody can see any more what was said. What is read is data: it sets what was said, and nothing
+else (`orchat.chat.state`).
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from orchat.chat import state
+from orchat.configuration import setting
 from orchat.errors import StateError, redact
+from orchat.jupyter.notebook.quiet import aloud, lines, quiet
 from orchat.jupyter.notebook.threads import CellTurn, Place, Thread, Threads
 from orchat.jupyter.output.display import MIME_TYPE
 from orchat.messages import ChatRole
 
-MOST_BYTES = 64_000
 _META = ("pending", "ending", "requested_model", "model", "refusal")
 # Other magics may stand before it, such as %%time.
 _MAGIC = re.compile(r"\s*(?:%%\w[^\n]*\n\s*)*?%%openrouter\b[^\n]*\n(.*)", re.DOTALL)
@@ -50,6 +53,7 @@ def record(
     *,
     continued: bool = False,
     secrets: Collection[str] = (),
+    cell: str | None = None,
 ) -> dict[str, Any]:
     """Return what an output keeps of a turn.
 
@@ -67,11 +71,13 @@ def record(
         Whether another output has its beginning.
     secrets
         Values to hide wherever somebody repeats them.
+    cell
+        The output's cell, as the notebook's file calls it: in a copy of that cell the turn does not count again.
 
-    Returns
-    -------
-    dict
-        Empty where the turn is too large to be kept.
+    Raises
+    ------
+    StateError
+        The turn is larger than is set, or holds something that is no JSON.
 
     Examples
     --------
@@ -81,17 +87,18 @@ def record(
     {'thread': 'notebook', 'messages': [{'role': 'user', 'content': None}, {'role': 'assistant', 'content': \
 [{'at': [0, 6]}]}]}
     """
-    try:
-        saved = state.to_dict(state.Saved(turn.messages), secrets=secrets, max_bytes=MOST_BYTES + len(plain))
-    except StateError:
-        return {}
+    saved = state.to_dict(state.Saved(turn.messages), secrets=secrets, max_bytes=_most_bytes(plain))
     kept: dict[str, Any] = {"thread": thread}
+    if cell is not None:
+        kept["cell"] = cell
     if turn.system is not None:
         kept["system"] = redact(turn.system, *secrets)
     if turn.begins:
         kept["begins"] = True
     if continued:
         kept["continued"] = True
+    if media := saved["left_out"]["media"]:
+        kept["left_out"] = {"media": media}
     at = 0
     kept["messages"] = []
     for number, message in enumerate(saved["messages"]):
@@ -111,6 +118,65 @@ def record(
             meta["annotations"] = files
         kept["messages"].append({"role": message["role"], "content": content, **({"meta": meta} if meta else {})})
     return kept
+
+
+def apart(kept: Mapping[str, Any], number: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Part a record into what is kept elsewhere, and what the output keeps to find it.
+
+    Parameters
+    ----------
+    kept
+        What `record` made.
+    number
+        Which one it is of its thread and cell.
+
+    Examples
+    --------
+    >>> apart({"thread": "notebook", "messages": [{"role": "user", "content": [{"text": "Hi"}]}]}, 0)
+    ({'messages': [{'role': 'user', 'content': [{'text': ['Hi']}]}]}, {'thread': 'notebook'})
+    """
+    messages, ids = quiet(kept["messages"])
+    entry = {name: value for name, value in kept.items() if name not in ("thread", "cell")} | {"messages": messages}
+    if "system" in entry:
+        entry["system"] = lines(entry["system"])
+    pointer = {name: kept[name] for name in ("thread", "cell") if name in kept}
+    return entry, pointer | ({"number": number} if number else {}) | ({"ids": ids} if ids else {})
+
+
+def together(pointer: Mapping[str, Any], turns: object) -> dict[str, Any]:
+    """Return the record that `apart` parted.
+
+    Parameters
+    ----------
+    pointer
+        What the output keeps.
+    turns
+        The turns that are kept elsewhere, by thread.
+
+    Raises
+    ------
+    StateError
+        It is not there, or damaged.
+
+    Examples
+    --------
+    >>> together({"thread": "notebook"}, {"notebook": [{"messages": [{"content": [{"text": ["Hi"]}]}]}]})
+    {'messages': [{'content': [{'text': 'Hi'}]}], 'thread': 'notebook'}
+    """
+    thread, number, ids = pointer.get("thread"), pointer.get("number", 0), pointer.get("ids", [])
+    entries = turns.get(thread) if isinstance(turns, Mapping) and isinstance(thread, str) else None
+    known = isinstance(entries, list) and isinstance(number, int) and 0 <= number < len(entries)
+    entry = entries[number] if known and isinstance(entries, list) else None
+    if not isinstance(entry, Mapping) or not isinstance(entry.get("messages"), list):
+        raise StateError("What an output points to is not kept any more.")
+    if not isinstance(ids, list) or not all(isinstance(each, str) for each in ids):
+        raise StateError("An output keeps calls that have no names.")
+    try:
+        messages = aloud(entry["messages"], ids)
+    except RecursionError:
+        raise StateError("What a cell keeps is damaged.") from None
+    system = {"system": _text(entry["system"])} if "system" in entry else {}
+    return {**entry, **system, "messages": messages, "thread": thread}
 
 
 def turn_of(kept: object, source: str, plain: str, place: Place) -> Kept:
@@ -134,8 +200,8 @@ def turn_of(kept: object, source: str, plain: str, place: Place) -> Kept:
     try:
         size = len(json.dumps(kept, ensure_ascii=False))
     except RecursionError:
-        size = 2 * MOST_BYTES + len(plain)
-    if size >= 2 * MOST_BYTES + len(plain):
+        size = _most_bytes(plain) * 2
+    if size >= _most_bytes(plain) * 2:
         raise StateError("The output keeps more than a turn may take.")
     thread, system = kept.get("thread"), kept.get("system")
     if not isinstance(thread, str) or not thread.isprintable() or not 0 < len(thread) <= 60:
@@ -151,7 +217,9 @@ def turn_of(kept: object, source: str, plain: str, place: Place) -> Kept:
     return Kept(thread, turn, kept.get("continued") is True)
 
 
-def restore(threads: Threads, cells: Iterable[Mapping[str, Any]]) -> tuple[list[Thread], list[StateError]]:
+def restore(
+    threads: Threads, cells: Iterable[Mapping[str, Any]], beside: Callable[[], Mapping[str, Any]] = dict
+) -> tuple[list[Thread], list[StateError]]:
     """Rebuild threads from what a notebook's cells keep; those of other names stay as they are.
 
     Parameters
@@ -159,7 +227,9 @@ def restore(threads: Threads, cells: Iterable[Mapping[str, Any]]) -> tuple[list[
     threads
         The notebook's.
     cells
-        As in a notebook file.
+        As `cells_of` gives them.
+    beside
+        Gives the turns that a file beside the notebook keeps, by cell; asked only where an output points there.
 
     Returns
     -------
@@ -168,7 +238,7 @@ def restore(threads: Threads, cells: Iterable[Mapping[str, Any]]) -> tuple[list[
     """
     rebuilt: dict[str, Thread] = {}
     damaged: list[StateError] = []
-    for found in turns_in(cells):
+    for found in turns_in(cells, beside):
         if isinstance(found, StateError):
             damaged.append(found)
             continue
@@ -185,19 +255,25 @@ def restore(threads: Threads, cells: Iterable[Mapping[str, Any]]) -> tuple[list[
     return [threads[name] for name in rebuilt], damaged
 
 
-def turns_in(cells: Iterable[Mapping[str, Any]]) -> Iterator[Kept | StateError]:
+def turns_in(
+    cells: Iterable[Mapping[str, Any]], beside: Callable[[], Mapping[str, Any]] = dict
+) -> Iterator[Kept | StateError]:
     """Give the turns that a notebook's cells keep, in the order of the cells.
 
     Parameters
     ----------
     cells
-        As in a notebook file: ``id``, ``source`` and ``outputs``.
+        Their ``id``, ``source``, ``metadata`` (ours) and ``outputs``.
+    beside
+        Gives the turns that a file beside the notebook keeps, by cell; asked only where an output points there.
 
     Yields
     ------
     Kept or StateError
         A turn; or why it could not be read.
     """
+    cells = list(cells)
+    names = {name for cell in cells if isinstance(name := cell.get("id"), str)}
     for cell in cells:
         source = _text(cell.get("source"))
         prompt = found[1].strip() if (found := _MAGIC.fullmatch(source)) else ""
@@ -208,10 +284,21 @@ def turns_in(cells: Iterable[Mapping[str, Any]]) -> Iterator[Kept | StateError]:
             extras = data.get(MIME_TYPE) if isinstance(data, Mapping) else None
             if not isinstance(data, Mapping) or not isinstance(extras, Mapping) or "turn" not in extras:
                 continue
+            kept = extras["turn"]
+            asked_in = kept.get("cell") if isinstance(kept, Mapping) else None
+            if isinstance(asked_in, str) and asked_in != name and asked_in in names:
+                continue  # a copy of the cell, which has not been run
             try:
-                yield turn_of(extras["turn"], prompt, _text(data.get("text/plain")), Place(name))
+                if isinstance(kept, Mapping) and "messages" not in kept:
+                    kept = together(kept, beside().get(asked_in) if isinstance(asked_in, str) else None)
+                yield turn_of(kept, prompt, _text(data.get("text/plain")), Place(name))
             except StateError as error:
                 yield error
+
+
+def _most_bytes(plain: str) -> int:
+    """Return how large a record may be: it points to what stands in the output, so that this counts once only."""
+    return int(setting("state_limit")) + len(plain)
 
 
 def _filled(messages: list[Any], source: str, plain: str) -> list[Any]:

@@ -7,25 +7,21 @@ read, stay untouched.
 
 from __future__ import annotations
 
-import json
-import os
-import tempfile
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from orchat.chat.state import FORMAT, VERSION
+from orchat.configuration import setting
 from orchat.errors import ConfigurationError, StateError
+from orchat.jupyter.cell_metadata.beside import Beside
 from orchat.jupyter.cell_metadata.bridge import bridge_of
-from orchat.jupyter.cell_metadata.cell import Cell, current_cell
+from orchat.jupyter.cell_metadata.cell import Cell, current_cell, notebook_path
+from orchat.jupyter.cell_metadata.entries import Entry, entry_of
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 State = Literal["cell", "file", "none"]
-_MOST_FILE = 50_000_000
 
 
 @dataclass
@@ -38,18 +34,13 @@ class _Panel:
 class _Place:
     """The panels of one run of a cell."""
 
-    cell: Cell
+    entry: Entry
     panels: dict[str, _Panel] = field(default_factory=dict)
     before: dict[str, _Panel] = field(default_factory=dict)
 
-    @property
-    def is_newer(self) -> bool:
-        version = self.cell.metadata.get("version", VERSION)
-        return not isinstance(version, int) or isinstance(version, bool) or version > VERSION
-
-    def value(self) -> dict[str, Any] | None:
-        """Return all that the cell keeps of ours."""
-        kept = self.cell.metadata.get("panels")
+    def value(self) -> dict[str, Any]:
+        """Return the cell's panels."""
+        kept = self.entry.cell.metadata.get("panels")
         panels = dict(kept) if isinstance(kept, Mapping) else {}
         for key, panel in self.panels.items():
             entry = panel.make()
@@ -57,10 +48,7 @@ class _Place:
                 panels.pop(key, None)
             else:
                 panels[key] = entry
-        value = {**self.cell.metadata, "format": FORMAT, "version": VERSION, "panels": panels}
-        if not panels:
-            del value["panels"]
-        return value if set(value) - {"format", "version"} else None
+        return panels
 
 
 _places: dict[str, _Place] = {}
@@ -68,9 +56,9 @@ _places: dict[str, _Place] = {}
 
 def _place_of(cell: Cell) -> _Place:
     known = _places.get(cell.id) if cell.id is not None else None
-    if known is not None and known.cell.run == cell.run:
+    if known is not None and known.entry.cell.run == cell.run:
         return known
-    place = _Place(cell, before=dict(known.panels) if known is not None else {})
+    place = _Place(entry_of(cell), before=dict(known.panels) if known is not None else {})
     if cell.id is not None:
         _places[cell.id] = place
     return place
@@ -84,7 +72,7 @@ class Keeping:
     shell
         The running IPython; None where there is none.
     state
-        ``cell``, ``file`` or ``none``.
+        ``cell``, ``file`` or ``none``; None for what is set.
     name
         The panel's name, by which it is found again; otherwise its place among the panels of the cell.
 
@@ -100,13 +88,16 @@ class Keeping:
     (None, 'Kept in the memory of this kernel only.')
     """
 
-    def __init__(self, shell: InteractiveShell | None, state: State, name: str | None) -> None:
+    def __init__(self, shell: InteractiveShell | None, state: State | None, name: str | None) -> None:
+        state = state if state is not None else setting("state")
         if state not in ("cell", "file", "none"):
             raise ConfigurationError(f"state={state!r} makes no sense.", hint='It is "cell", "file" or "none".')
+        setting("state_limit")  # nonsense is told now, and not when something is to be kept
         self._shell = shell
         self._state = state
         self._cell = Cell() if shell is None else current_cell(shell)
         self._place = _place_of(self._cell)
+        self._file = Beside(None if shell is None else notebook_path(shell))
         self.key = name or str(len(self._place.panels) + 1)
         self._held = False
         self._mine: _Panel | None = None
@@ -123,9 +114,8 @@ class Keeping:
         if self._state == "none":
             return f"{memory}, as you wished."
         if self._state == "file":
-            return (
-                f"Kept in {self._file.name}, beside the notebook." if self._file else f"{memory}: no notebook is known."
-            )
+            path = self._file.path
+            return f"Kept in {path.name}, beside the notebook." if path else f"{memory}: no notebook is known."
         if self._shell is None or self._cell.id is None:
             return f"{memory}."
         match bridge_of(self._shell).status:
@@ -150,8 +140,12 @@ class Keeping:
         if (earlier := self._place.before.get(self.key)) is not None:
             return earlier.make()
         if self._state == "file":
-            return self._in_file()
-        if self._place.is_newer:
+            try:
+                return self._file.part("panels").get(self._file_key)
+            except StateError:
+                self.hold()
+                raise
+        if self._place.entry.is_newer:
             self._held = True
             raise StateError(
                 "A newer orchat has written what this cell keeps: it stays untouched, and this panel is not kept.",
@@ -166,7 +160,7 @@ class Keeping:
     @property
     def may_be_released(self) -> bool:
         """Whether a person may write over what is there."""
-        return not self._place.is_newer or self._state == "file"
+        return not self._place.entry.is_newer or self._state == "file"
 
     def hold(self) -> None:
         """Leave what is there untouched."""
@@ -197,67 +191,19 @@ class Keeping:
         if self._held or self._state == "none" or self._shell is None or self._mine is None:
             return
         if self._state == "file":
-            self._to_file()
-        elif self._cell.id is not None and not self._place.is_newer and _places.get(self._cell.id) is self._place:
-            bridge_of(self._shell).write(self._cell.id, self._place.value)
+            try:
+                self._file.put("panels", self._file_key, self._mine.make())
+            except StateError:
+                self.hold()
+        elif self._cell.id is not None and not self._place.entry.is_newer and _places.get(self._cell.id) is self._place:
+            self._place.entry.put("panels", self._place.value)
+            bridge_of(self._shell).write(self._cell.id, self._place.entry.value)
 
     def flush(self) -> None:
         """Keep it at once."""
         if self._shell is not None and self._state == "cell" and not self._held:
             bridge_of(self._shell).flush()
 
-    # -- the file -----------------------------------------------------------------------------------------------
-
-    @property
-    def _file(self) -> Path | None:
-        notebook = os.environ.get("JPY_SESSION_NAME") or ""
-        if self._shell is not None:
-            notebook = str(self._shell.user_ns.get("__vsc_ipynb_file__") or notebook)
-        path = Path(notebook)
-        if path.suffix != ".ipynb" or not path.parent.is_dir():
-            return None
-        return path.with_suffix(".orchat.json")
-
     @property
     def _file_key(self) -> str:
         return self.key if not self.key.isdigit() else f"{self._cell.id}/{self.key}"
-
-    def _read_file(self) -> dict[str, Any]:
-        path = self._file
-        try:
-            if path is None or not path.exists():
-                return {}
-            if path.stat().st_size > _MOST_FILE:
-                raise ValueError("too large")
-            data = json.loads(path.read_text("utf-8"))
-        except (OSError, ValueError, RecursionError):
-            self._held = True
-            raise StateError(f"{path.name if path else 'The file'} cannot be read. It stays untouched.") from None
-        version = data.get("version") if isinstance(data, dict) and data.get("format") == FORMAT else None
-        if version != VERSION or not isinstance(data.get("panels"), dict):
-            self._held = True
-            raise StateError(f"{path.name} is of another orchat, or damaged. It stays untouched.")
-        return dict(data)
-
-    def _in_file(self) -> Any:
-        return self._read_file().get("panels", {}).get(self._file_key)
-
-    def _to_file(self) -> None:
-        assert self._mine is not None
-        path = self._file
-        if path is None:
-            return
-        try:
-            data = self._read_file()
-        except StateError:
-            data = {}
-            if self._held:
-                return
-        panels = {**data.get("panels", {}), self._file_key: self._mine.make()}
-        panels = {key: entry for key, entry in panels.items() if entry is not None}
-        text = json.dumps({**data, "format": FORMAT, "version": VERSION, "panels": panels}, sort_keys=True, indent=1)
-        with suppress(OSError):
-            handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".tmp")
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text + "\n")
-            os.replace(name, path)

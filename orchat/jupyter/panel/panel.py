@@ -45,6 +45,7 @@ class ChatPanel:
         How tall the conversation grows, as CSS says it.
     state
         Where the conversation is kept: in the ``"cell"``, in a ``"file"`` beside the notebook, or nowhere (``"none"``).
+        Default: what is set (``%config OpenRouterMagics.state``).
     max_cost, generation_kwargs
         As for `Chat`.
 
@@ -70,7 +71,7 @@ class ChatPanel:
         name: str | None = None,
         restore: bool = True,
         height: str = "28rem",
-        state: State = "cell",
+        state: State | None = None,
         max_cost: float | Decimal | Budget | None = None,
         generation_kwargs: dict[str, Any] | None = None,
     ) -> None:

@@ -9,17 +9,17 @@ lists of lines, so that a notebook's differences stay quiet::
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from orchat.chat import state
+from orchat.configuration import setting
 from orchat.errors import StateError
+from orchat.jupyter.notebook.quiet import aloud, quiet
 from orchat.jupyter.output.caption import line
 from orchat.messages import ChatMessage, ChatRole, TextContent, ToolCallResult
 
-MOST_BYTES = 256_000
 MOST_CHATS = 100
 # Of what an endpoint said beside its words, what must be known to go on.
 _META = ("pending", "ending", "decision", "arguments", "requested_model", "model", "refusal")
@@ -53,8 +53,8 @@ class Kept:
         )
 
 
-def to_entry(kept: Kept, *, secrets: Collection[str] = (), most_bytes: int = MOST_BYTES) -> dict[str, Any]:
-    r"""Return the data of a panel, at most so large: media go first, then the oldest turns, then whole other chats.
+def to_entry(kept: Kept, *, secrets: Collection[str] = ()) -> dict[str, Any]:
+    r"""Return the data of a panel, as large as is set: media go first, then the oldest turns, then whole other chats.
 
     Parameters
     ----------
@@ -62,8 +62,6 @@ def to_entry(kept: Kept, *, secrets: Collection[str] = (), most_bytes: int = MOS
         The conversations; its ``left_out`` says afterwards what found no room.
     secrets
         Values to hide wherever somebody repeats them.
-    most_bytes
-        The largest size as JSON.
 
     Examples
     --------
@@ -73,7 +71,7 @@ def to_entry(kept: Kept, *, secrets: Collection[str] = (), most_bytes: int = MOS
     """
     entry: dict[str, Any] = {"chat": kept.current, "chats": {}}
     left_out = {"turns": 0, "media": 0, "chats": 0}
-    room = most_bytes
+    room = int(setting("state_limit"))
     for name in sorted(kept.chats, key=lambda name: name != kept.current):
         chat, lost, size = _chat(kept.chats[name], secrets, room)
         if chat is None and name != kept.current:
@@ -193,68 +191,15 @@ def _weight(message: ChatMessage) -> int:
     return size
 
 
-def _quiet(messages: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    names: dict[str, str] = {}
-
-    def named(call: Mapping[str, Any]) -> dict[str, Any]:
-        kept = {key: value for key, value in call.items() if value is not None}
-        if isinstance(call_id := call.get("id"), str):
-            kept["id"] = names.setdefault(call_id, f"call {len(names) + 1}")
-        return kept
-
-    def part(data: Any) -> Any:
-        if not isinstance(data, dict):
-            return data
-        if isinstance(data.get("text"), str):
-            return {**data, "text": _lines(data["text"])}
-        if isinstance(call := data.get("tool_call"), dict):
-            return {"tool_call": named(call)}
-        if isinstance(result := data.get("tool_call_result"), dict):
-            came = result["result"]
-            came = _lines(came) if isinstance(came, str) else [part(each) for each in came]
-            return {"tool_call_result": {**result, "result": came, "origin": named(result["origin"])}}
-        if isinstance(thought := data.get("reasoning"), dict) and isinstance(thought.get("reasoning_text"), str):
-            return {"reasoning": {**thought, "reasoning_text": _lines(thought["reasoning_text"])}}
-        return data
-
-    quiet = []
+def _quiet(messages: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    kept = []
     for message in messages:
         meta = {key: message["meta"][key] for key in _META if message.get("meta", {}).get(key) is not None}
-        content = [part(each) for each in message["content"]]
-        quiet.append({"role": message["role"], "content": content, **({"meta": meta} if meta else {})})
-    return quiet
+        kept.append({"role": message["role"], "content": message["content"], **({"meta": meta} if meta else {})})
+    return quiet(kept)[0]
 
 
-def _with_texts(messages: object) -> Any:
+def _with_texts(messages: object) -> list[Any]:
     if not isinstance(messages, list):
         raise StateError("The conversation that the cell keeps is damaged.", hint="What it keeps is untouched.")
-
-    def part(data: Any) -> Any:
-        if not isinstance(data, Mapping):
-            return data
-        filled = dict(data)
-        for key in ("text", "reasoning_text", "result"):
-            if _is_lines(filled.get(key)):
-                filled[key] = "".join(filled[key])
-        for key in ("tool_call_result", "reasoning"):
-            if isinstance(filled.get(key), Mapping):
-                filled[key] = part(filled[key])
-        if isinstance(filled.get("result"), list):
-            filled["result"] = [part(each) for each in filled["result"]]
-        return filled
-
-    filled = []
-    for message in messages:
-        content = message.get("content") if isinstance(message, Mapping) else None
-        filled.append(
-            {**message, "content": [part(each) for each in content]} if isinstance(content, list) else message
-        )
-    return filled
-
-
-def _is_lines(value: object) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(each, str) for each in value)
-
-
-def _lines(text: str) -> list[str]:
-    return re.findall(r"[^\n]*\n|[^\n]+", text) or [""]
+    return aloud(messages)

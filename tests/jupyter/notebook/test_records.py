@@ -11,13 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchat.configuration import SETTINGS, configure
 from orchat.errors import StateError
-from orchat.jupyter.notebook.records import MOST_BYTES, cells_of, record, restore, turn_of, turns_in
+from orchat.jupyter.notebook.records import cells_of, record, restore, turn_of, turns_in
 from orchat.jupyter.notebook.threads import CellTurn, Place, Thread, Threads
 from orchat.jupyter.output.display import MIME_TYPE
 from orchat.jupyter.output.transcript import Transcript
 from orchat.messages import ChatMessage, ImageContent, ReasoningContent, TextContent, ToolCall
 
+LIMIT = SETTINGS["state_limit"].default
 CALL = ToolCall("tide", {"port": "Hull", "days": [1, 2]}, "call_1")
 WAITS = ChatMessage.from_tool("It waits.", CALL, error=True, meta={"pending": True})
 DETAILS = [{"type": "reasoning.text", "text": "Hm. " * 20, "signature": "c2ln" * 30, "index": 0}]
@@ -146,11 +148,20 @@ def test_nothing_that_looks_like_a_key_is_kept() -> None:
 
 def test_what_is_too_large_is_not_kept() -> None:
     assert record(turn_with(assistant("x")), "notebook", None, "")
-    assert record(turn_with(assistant("x"), question="long " * 20_000), "notebook", None, "") == {}
-    large = ImageContent("R0lGODlh" + "A" * 2 * MOST_BYTES, "image/gif")
+    long = turn_with(assistant("x"), question="long " * (LIMIT // 4))
+    with pytest.raises(StateError, match=f"takes more than {LIMIT} bytes"):
+        record(long, "notebook", None, "")
+    configure("state_limit", 2 * LIMIT)
+    try:
+        assert record(long, "notebook", None, "")
+    finally:
+        configure("state_limit", None)
+    large = ImageContent("R0lGODlh" + "A" * 2 * LIMIT, "image/gif")
     turn = turn_with(assistant("I see."))
     turn.messages[0] = ChatMessage.from_user(content_parts=["Look:", large])
-    (_, left_out), _ = (message["content"] for message in record(turn, "notebook", None, "")["messages"])
+    kept = record(turn, "notebook", None, "")
+    (_, left_out), _ = (message["content"] for message in kept["messages"])
+    assert kept["left_out"] == {"media": 1}
     assert left_out == {"text": "[an image was left out to save space]"}
 
 
@@ -209,7 +220,7 @@ HOSTILE: dict[str, Any] = {
     "a thread with a line in its name": damaged(thread="a\nb"),
     "a thread that turns its line around": damaged(thread="a\u202eb"),
     "a thread with a long name": damaged(thread="a" * 61),
-    "a huge one": changed(3, content=[{"text": "x" * 5 * MOST_BYTES}]),
+    "a huge one": changed(3, content=[{"text": "x" * 5 * LIMIT}]),
     "a deep one": changed(3, meta={"requested_model": nested(3_000)}),
 }
 

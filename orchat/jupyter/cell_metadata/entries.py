@@ -1,0 +1,65 @@
+"""What one run of a cell keeps of ours in its metadata: parts of whoever has something to keep there.
+
+A cell's metadata comes with the request that runs it, and is written as a whole: so those who write into one cell, a
+panel and the magic, put their parts together here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from orchat.chat.state import FORMAT, VERSION
+from orchat.jupyter.cell_metadata.cell import Cell
+
+
+class Entry:
+    """What a run of a cell keeps.
+
+    Parameters
+    ----------
+    cell
+        The run; what its metadata holds is kept unless somebody says otherwise.
+
+    Examples
+    --------
+    >>> entry = Entry(Cell("a1", {"version": 1, "panels": {"1": {}}, "turns": {"old": []}}))
+    >>> entry.put("turns", lambda: None)
+    >>> entry.value()
+    {'version': 1, 'panels': {'1': {}}, 'format': 'orchat'}
+    """
+
+    def __init__(self, cell: Cell) -> None:
+        self.cell = cell
+        self._parts: dict[str, Callable[[], Mapping[str, Any] | None]] = {}
+
+    @property
+    def is_newer(self) -> bool:
+        """Whether a newer orchat has written what is there: it stays untouched."""
+        version = self.cell.metadata.get("version", VERSION)
+        return not isinstance(version, int) or isinstance(version, bool) or version > VERSION
+
+    def put(self, part: str, make: Callable[[], Mapping[str, Any] | None]) -> None:
+        """Say what makes a part when it is written; nothing takes it away."""
+        self._parts[part] = make
+
+    def value(self) -> dict[str, Any] | None:
+        """Return all that the cell keeps of ours; None where it is nothing."""
+        parts = {part: make() for part, make in self._parts.items()}
+        value = {**self.cell.metadata, "format": FORMAT, "version": VERSION, **parts}
+        value = {name: each for name, each in value.items() if each or name not in parts}
+        return value if set(value) - {"format", "version"} else None
+
+
+_entries: dict[str, Entry] = {}
+
+
+def entry_of(cell: Cell) -> Entry:
+    """Return the entry of a run of a cell, which all share who keep something there."""
+    known = _entries.get(cell.id) if cell.id is not None else None
+    if known is not None and known.cell.run == cell.run:
+        return known
+    entry = Entry(cell)
+    if cell.id is not None:
+        _entries[cell.id] = entry
+    return entry

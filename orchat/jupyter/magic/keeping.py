@@ -1,0 +1,101 @@
+"""Where a turn of a cell is kept: beside its output, in a file beside the notebook, or nowhere.
+
+The output always says what was answered. What a turn needs besides to be rebuilt is a record
+(`orchat.jupyter.notebook.records`), and where that goes is for people to say.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from orchat.configuration import setting
+from orchat.errors import OrchatError, StateError
+from orchat.jupyter.cell_metadata.cell import current_cell, notebook_path
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from orchat.jupyter.cell_metadata.entries import Entry
+
+_IN_FILES = re.compile(r"[\w-]{1,64}", re.ASCII)  # what a notebook's file calls a cell; other names may tell of paths
+_MEMORY = "This turn is kept in the memory of this kernel only"
+_turns: WeakKeyDictionary[Entry, dict[str, list[Any]]] = WeakKeyDictionary()
+
+
+class Keeping:
+    """Keeps one turn of the running cell.
+
+    Parameters
+    ----------
+    shell
+        The running IPython.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> keeping = Keeping(SimpleNamespace())
+    >>> keeping.put(lambda: {"thread": "notebook", "messages": []})
+    {'thread': 'notebook', 'messages': []}
+    """
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        self._state = str(setting("state"))
+        setting("state_limit")  # nonsense is told before anything is asked
+        self._shell = shell
+        self._cell = current_cell(shell)
+        self.note = ""
+
+    @property
+    def cell(self) -> str | None:
+        """What the notebook's file calls the running cell; None where that is not known."""
+        return self._cell.id if self._cell.id is not None and _IN_FILES.fullmatch(self._cell.id) else None
+
+    def put(self, make: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any] | None:
+        """Keep a turn, and return what its output is to keep of it; None for nothing. What it lacks is in the note.
+
+        Parameters
+        ----------
+        make
+            Makes the turn's record (`orchat.jupyter.notebook.records.record`).
+        """
+        if self._state == "none":
+            return None
+        try:
+            record = make()
+        except OrchatError as error:  # what cannot be kept is still shown
+            self.note = f"{_MEMORY}: {error.message}"
+            return None
+        if media := record.get("left_out", {}).get("media", 0):
+            what = "a picture or file" if media == 1 else f"{media} pictures and files"
+            self.note = f"There was no room for {what} in what is kept of this turn (state_limit)."
+        return record if self._state == "cell" else self._in_file(record)
+
+    def _in_file(self, record: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        from orchat.jupyter.cell_metadata.beside import Beside
+        from orchat.jupyter.notebook.records import apart
+
+        beside = Beside(notebook_path(self._shell))
+        if self.cell is None or beside.path is None:
+            self.note = f"{_MEMORY}: no notebook is known."
+            return None
+        turns, number = self._number(record["thread"])
+        entry, pointer = apart(record, number)
+        turns[record["thread"]].append(entry)
+        try:
+            kept = beside.put("turns", self.cell, turns)
+        except StateError as error:
+            self.note = f"{_MEMORY}: {error.message}"
+            return None
+        if not kept:
+            self.note = f"{_MEMORY}: {beside.path.name} cannot be written."
+        return pointer if kept else None
+
+    def _number(self, thread: str) -> tuple[dict[str, list[Any]], int]:
+        """Return the turns of this run of the cell, and which one of its thread is the next."""
+        from orchat.jupyter.cell_metadata.entries import entry_of
+
+        turns = _turns.setdefault(entry_of(self._cell), {})
+        return turns, len(turns.setdefault(thread, []))
