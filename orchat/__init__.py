@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from orchat.chat import Chat, Reply, ask
+    from orchat.jupyter.magic.restoring import restore
     from orchat.jupyter.panel.panel import ChatPanel
     from orchat.openrouter.generator import OpenRouterChatGenerator
     from orchat.streaming import FinishReason, StreamingChunk, ToolCallDelta, print_streaming_chunk
@@ -59,6 +60,7 @@ __all__ = [
     "ask",
     "create_tool_from_function",
     "print_streaming_chunk",
+    "restore",
     "tool",
 ]
 
@@ -79,6 +81,7 @@ _LAZY = {
     "ask": "orchat.connect",
     "create_tool_from_function": "orchat.tools",
     "print_streaming_chunk": "orchat.streaming",
+    "restore": "orchat.jupyter.magic.restoring",
     "tool": "orchat.tools",
 }
 

@@ -2,9 +2,10 @@
 
 An awaited cell keeps the kernel answering (Stop, widgets) while later cells wait. Four things make it reliable:
 
-- `await_cells` turns a cell magic into a top-level ``await``, but only where Python accepts one: not inside ``%%time``
-  or ``%%capture``, not with ``%autoawait off``, not in a terminal. There the magic is called as any other, and
-  `run_in_private_loop` runs the same coroutine while the main thread waits for Ctrl-C.
+- `await_cells` turns a cell magic, and a line magic that is all of a cell, into a top-level ``await``, but only where
+  Python accepts one: not inside ``%%time`` or ``%%capture``, not with ``%autoawait off``, not in a terminal. There the
+  magic is called as any other, and `run_in_private_loop` runs the same coroutine while the main thread waits for
+  Ctrl-C.
 - `ticking` wakes the loop 20 times a second. A kernel's interrupt only schedules a cancellation; on a quiet loop that
   would wait for the next byte from the network.
 - `pumping_comms` delivers the messages of widgets where the kernel would not before the cell ends.
@@ -20,9 +21,10 @@ import contextvars
 import inspect
 import json
 import queue
+import re
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine
 from contextlib import asynccontextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -282,24 +284,32 @@ def _thread(work: Callable[[], None]) -> threading.Thread:
 class await_cells:  # noqa: N801 - used as a function
     """An input transformer that turns ``%%magic`` cells into ``await get_ipython()....awaited(line, cell)``.
 
+    So it does with cells of one line ``%magic COMMAND``, which become ``await ....awaited(line)``.
+
     Parameters
     ----------
     shell
         The running IPython.
     magic
-        A cell magic whose function is a method of an object that has a coroutine method ``awaited(line, cell)``.
+        A cell magic whose function is a method of an object that has a coroutine method ``awaited(line, cell=None)``.
+    commands
+        The words behind the line magic of that name which are to be awaited.
     """
 
-    def __init__(self, shell: InteractiveShell, magic: str) -> None:
+    def __init__(self, shell: InteractiveShell, magic: str, commands: Collection[str]) -> None:
         self.shell = shell
-        self.called = f"get_ipython().run_cell_magic({magic!r}, "
+        words = "|".join(map(re.escape, commands))
+        line = rf"line_magic\({magic!r}, (?=['\"](?:{words})\b)"
+        self.called = re.compile(rf"get_ipython\(\)\.run_(?:cell_magic\({magic!r}, |{line})")
         self.awaited = f"await get_ipython().find_cell_magic({magic!r}).__self__.awaited("
 
     def __call__(self, lines: list[str]) -> list[str]:
         """Rewrite the lines of one cell, which IPython's own transformer has prepared."""
-        if not lines or not lines[0].startswith(self.called) or not can_await(self.shell):
+        code = [line for line in lines if line.strip() and not line.startswith("#")]
+        found = self.called.match(code[0]) if len(code) == 1 else None
+        if found is None or not can_await(self.shell):
             return lines
-        return [self.awaited + lines[0].removeprefix(self.called), *lines[1:]]
+        return [self.awaited + code[0][found.end() :]]
 
 
 def in_kernel(shell: InteractiveShell) -> bool:

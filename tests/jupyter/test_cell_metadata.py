@@ -37,7 +37,7 @@ class Page:
     """A front end's page: runs cells with their metadata, and answers on the comm as the extension does."""
 
     def __init__(self, kernel: Kernel, version: str = INSTALLED) -> None:
-        self._client = kernel._client
+        self.kernel, self._client = kernel, kernel._client
         self._version = version
         self.extended = True
         self.protocol = PROTOCOL
@@ -72,7 +72,7 @@ class Page:
         message = session.msg("execute_request", {**content, "user_expressions": {}})
         message["metadata"] = metadata
         self._client.shell_channel.send(message)
-        printed, ended, deadline = "", None, time.monotonic() + 60
+        printed, failed, ended, deadline = "", "", None, time.monotonic() + 60
         while (ended is None or time.monotonic() < ended + after) and time.monotonic() < deadline:
             try:
                 heard = self._client.get_iopub_msg(timeout=0.05)
@@ -83,14 +83,23 @@ class Page:
                 self._take(kind, heard["content"])
             elif heard["parent_header"].get("msg_id") != message["header"]["msg_id"]:
                 continue
+            elif kind in ("display_data", "update_display_data"):
+                self._show(cell, kind, heard["content"])
             elif kind == "stream":
                 printed += heard["content"]["text"]
             elif kind == "error":
-                raise AssertionError("\n".join(heard["content"]["traceback"]))
+                failed = "\n".join(heard["content"]["traceback"])
             elif kind == "status" and heard["content"]["execution_state"] == "idle":
                 ended = time.monotonic()
         assert ended is not None
+        while self._client.get_shell_msg(timeout=5)["parent_header"].get("msg_id") != message["header"]["msg_id"]:
+            pass
+        if failed:
+            raise AssertionError(failed)
         return printed
+
+    def _show(self, cell: str | None, kind: str, content: dict[str, Any]) -> None:
+        """Nothing is shown."""
 
     def _take(self, kind: str, content: dict[str, Any]) -> None:
         if kind == "comm_open":

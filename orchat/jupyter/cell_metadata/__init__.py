@@ -7,5 +7,6 @@ next run of the cell.
 From low to high: `cell` (the running cell, as the page told of it), `pages` (messages to all pages that show the
 notebook, and their answers), `checkpoints` (what waits to be written, and when it may be), and `bridge`:
 `orchat.jupyter.cell_metadata.bridge.Bridge`; `entries` (what all who keep something in a cell keep together) and
-`beside` (the file for those who want nothing in the notebook). Beside them `strip` and `files` take out of notebooks what we put in.
+`beside` (the file for those who want nothing in the notebook). Beside them `strip` and `files` take out of notebooks
+what we put in.
 """

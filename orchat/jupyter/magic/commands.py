@@ -1,6 +1,6 @@
 """The sub-commands of ``%openrouter``: what they are called, what they do, what they say.
 
-Each is a function of the session and its words. It returns what is printed, or what asks a model.
+Each is a function of the session and its words. It returns what is printed, or what somebody has to wait for.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from orchat.jupyter.magic.answering import Answering
 from orchat.jupyter.magic.options import MAGIC, manual, near, parse
 from orchat.jupyter.output.caption import line, printable
 from orchat.jupyter.output.transcript import call_text
+from orchat.jupyter.running import CellError
 
 if TYPE_CHECKING:
     from orchat.chat.approval import Decision
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from orchat.jupyter.notebook.threads import Thread
     from orchat.messages import ToolCall
 
-Done: TypeAlias = "str | Callable[[], Coroutine[Any, Any, Reply]]"
-"""What is printed, or what asks a model."""
+Done: TypeAlias = "str | Callable[[], Coroutine[Any, Any, Reply | str]]"
+"""What is printed; or what asks a model, or a page for what is printed then."""
 
 
 class Command(NamedTuple):
@@ -51,7 +52,7 @@ class Command(NamedTuple):
 
 
 def run(session: Session, text: str) -> Done:
-    """Do what a line says, and return what is printed or what asks a model.
+    """Do what a line says, and return what is printed or what is to be waited for.
 
     Raises
     ------
@@ -203,10 +204,16 @@ def _fork(session: Session, words: Sequence[str]) -> str:
     return f"{new.name} goes on from {old} ({_turns(new)}): ask with --chat {shlex.quote(new.name)}."
 
 
-def _restore(session: Session, words: Sequence[str]) -> str:
-    from orchat.jupyter.magic.restoring import restore_from_file
+def _restore(session: Session, words: Sequence[str]) -> Done:
+    from orchat.jupyter.magic.restoring import restored
 
-    return repr(restore_from_file(session, " ".join(words) or None))
+    async def told() -> str:
+        try:
+            return printable(repr(await restored(session, " ".join(words) or None)))
+        except OrchatError as error:
+            raise CellError(str(error)) from None
+
+    return told
 
 
 def _alias(session: Session, words: Sequence[str]) -> str:
@@ -276,7 +283,7 @@ COMMANDS: dict[str, Command] = {
     "fork": Command(_fork, "[CHAT] NAME", "go on from here under another name"),
     "approve": Command(_approve, "[TOOL ...]", "let the tool calls run that wait, as they were shown"),
     "reject": Command(_reject, "[REASON]", "refuse the tool calls that wait; the model is told why"),
-    "restore": Command(_restore, "[FILE]", "rebuild the conversations from the saved notebook"),
+    "restore": Command(_restore, "[FILE]", "rebuild the conversations from the notebook's cells, or from a file"),
     "alias": Command(_alias, "[NAME [MODEL]]", "a short name for a model; - as the model takes it away"),
     "params": Command(_params, "", "the settings in force, and where each comes from"),
     "help": Command(_help, "", "this"),

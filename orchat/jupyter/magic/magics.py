@@ -61,11 +61,12 @@ class OpenRouterMagics(Magics, Configured):
 
     openrouter.__doc__ = manual()  # what `%%openrouter?` shows
 
-    async def awaited(self, line: str, cell: str) -> None:
-        """Do what `openrouter` does, as a top-level ``await`` of the cell; `await_cells` writes the call."""
-        if (answer := self._read(line, cell)) is not None:
+    async def awaited(self, line: str, cell: str | None = None) -> None:
+        """Do what the magics do, as a top-level ``await`` of the cell; `await_cells` writes the call."""
+        answer = self._command(line) if cell is None else self._read(line, cell)
+        if answer is not None:
             async with ticking(), pumping_comms():
-                await answer()
+                _tell(await answer())
 
     @needs_local_scope
     @no_var_expand
@@ -79,20 +80,21 @@ class OpenRouterMagics(Magics, Configured):
         with self._one_line():
             before, prompt = split_prompt(line)
         if prompt is None:
-            return self._command(before.strip())
+            done = self._command(before.strip())
+            return None if done is None else _tell(run_in_private_loop(done))
         answer = self._read(before, prompt, local_ns, in_line=True)
         return None if answer is None else run_in_private_loop(answer)
 
-    def _command(self, line: str) -> Reply | None:
+    def _command(self, line: str) -> Callable[[], Coroutine[Any, Any, Reply | str]] | None:
+        """Do what a sub-command says; None where nothing remains to be waited for."""
         from orchat.jupyter.magic import commands  # what asks is loaded when somebody does
 
         with self._one_line():
             done = commands.run(self.session, line)
         if isinstance(done, str):
-            if done:
-                print(done)  # noqa: T201 - it was asked for
+            _tell(done)
             return None
-        return run_in_private_loop(done)
+        return done
 
     def _read(
         self, line: str, cell: str, local: Mapping[str, Any] | None = None, *, in_line: bool = False
@@ -165,6 +167,15 @@ def keep_as_typed(lines: list[str]) -> list[str]:
 keep_as_typed.has_side_effects = True  # type: ignore[attr-defined]
 
 
+def _tell(done: Reply | str) -> Reply | None:
+    """Print what is to be told; a reply has been shown."""
+    if isinstance(done, str):
+        if done:
+            print(done)  # noqa: T201 - it was asked for
+        return None
+    return done
+
+
 def _models() -> list[str]:
     """Return the models that are known on this machine; nobody is asked."""
     from orchat.openrouter.catalog import cached_catalog
@@ -199,7 +210,7 @@ def register(shell: InteractiveShell) -> None:
     look_for_keys_with(_find_key)
     magics.completions.register()
     shell.input_transformers_cleanup.insert(0, keep_as_typed)
-    shell.input_transformers_post.append(await_cells(shell, MAGIC))
+    shell.input_transformers_post.append(await_cells(shell, MAGIC, ("restore",)))
     if "orchat.chat" in sys.modules:
         sink.show_chats(shell)
 

@@ -1,0 +1,115 @@
+"""Conversations rebuilt from what the page shows, saved or not; from the saved file where no page answers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.jupyter.kernel import Kernel
+from tests.jupyter.notebook_page import NotebookPage
+from tests.jupyter.test_conversations import _an_answer_for_each_question  # noqa: F401 - a fixture
+from tests.jupyter.test_magic_options import MIME, ask
+from tests.openrouter_server import ScriptedOpenRouter
+
+pytestmark = pytest.mark.slow
+
+CALM = 0.3  # seconds: ipykernel 7.1 sometimes loses a request that comes together with a page's answer
+FROM_PAGE = "from the page, unsaved changes included\n"
+
+
+@pytest.fixture
+def page(kernel: Kernel) -> NotebookPage:
+    return NotebookPage(kernel)
+
+
+def messages(endpoint: ScriptedOpenRouter) -> Any:
+    return endpoint.request.json["messages"]
+
+
+def forget(page: NotebookPage) -> None:
+    page.run("%openrouter reset --all", None)
+
+
+def test_the_page_is_asked_for_its_cells(any_kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
+    page = NotebookPage(any_kernel, any_kernel.value("__import__('ipykernel').__version__").strip("'"))
+    for cell in "ab":
+        page.ask(cell, f"%%openrouter\nQuestion {cell}", after=CALM)
+    page.ask("c", "%%openrouter\nAnd?", after=CALM)
+    before = messages(endpoint)
+    for line in (
+        "%openrouter restore",
+        "\n# All of it:\n%openrouter restore\n\n",
+        "import orchat\nawait orchat.restore()",
+    ):
+        forget(page)
+        told = page.ask("d", line, after=CALM)
+        assert told == ("" if "await" in line else f"notebook: 3 turns restored\n{FROM_PAGE}")
+        page.ask("c", "%%openrouter\nAnd?", after=CALM)
+        assert messages(endpoint) == before
+
+
+def test_what_is_unsaved_counts(page: NotebookPage, endpoint: ScriptedOpenRouter, tmp_path: Path) -> None:
+    path = tmp_path / "tides.ipynb"
+    page.ask("a", "%%openrouter\nOld")
+    page.save(path)
+    page.run(f"import os; os.environ['JPY_SESSION_NAME'] = {str(path)!r}")
+    try:
+        page.ask("a", "%%openrouter\nNew")
+        page.ask("b", "%%openrouter\nNewer")
+        del page.cells["b"]
+        assert page.ask("r", "%openrouter restore") == f"notebook: 1 turn restored\n{FROM_PAGE}"
+        page.ask("c", "%%openrouter\nAnd?")
+        assert [each["content"] for each in messages(endpoint)] == ["New", "Re: New", "And?"]
+        # A file that is named is read, and so it is where the cell has to do more, or no page answers.
+        saved = "notebook: 1 turn restored\nfrom tides.ipynb, as it was saved\n"
+        assert page.ask("r", f"%openrouter restore {path}") == saved
+        assert page.ask("r", "x = 1\n%openrouter restore") == saved
+        assert ask(page.kernel, "%openrouter restore").printed == saved
+        page.deaf = True
+        assert page.ask("r", "%openrouter restore") == saved
+        page.ask("c", "%%openrouter\nAnd?")
+        assert [each["content"] for each in messages(endpoint)] == ["Old", "Re: Old", "And?"]
+        printed = page.ask("r", f"import orchat\nprint(await orchat.restore({str(path)!r}))")
+        assert printed == saved
+    finally:
+        page.run("del os.environ['JPY_SESSION_NAME']")
+
+
+def test_what_cannot_be_restored_is_one_line(page: NotebookPage, tmp_path: Path) -> None:
+    page.deaf = True
+    for line in ("%openrouter restore", f"%openrouter restore {tmp_path}/nowhere.ipynb"):
+        with pytest.raises(AssertionError) as raised:
+            page.ask("a", line)
+        assert str(raised.value).count("\n") == 0
+        assert str(raised.value).startswith("openrouter: ")
+
+
+def test_a_copy_that_has_not_run_does_not_count_again(page: NotebookPage, endpoint: ScriptedOpenRouter) -> None:
+    page.ask("a", "%%openrouter\nA question")
+    page.copy("a", "copied")
+    page.copy("a", "above", first=True)
+    assert page.ask("r", "%openrouter restore") == f"notebook: 1 turn restored\n{FROM_PAGE}"
+    # Its first cell is still that which asked, and a copy counts when it is run.
+    page.ask("a", "%%openrouter\nAnother question")
+    assert len(messages(endpoint)) == 1
+    page.ask("copied", "%%openrouter\nA question")
+    assert [each["content"] for each in messages(endpoint)][::2] == ["Another question", "A question"]
+    assert page.ask("r", "%openrouter restore") == f"notebook: 2 turns restored\n{FROM_PAGE}"
+    # Where the first one is gone, its copy is all that there is.
+    del page.cells["a"], page.cells["copied"]
+    assert page.ask("r", "%openrouter restore") == f"notebook: 1 turn restored\n{FROM_PAGE}"
+
+
+def test_damaged_cells_of_a_page_lose_only_themselves(page: NotebookPage) -> None:
+    page.ask("a", "%%openrouter\nA question")
+    page.ask("b", "%%openrouter\nAnother")
+    kept = json.loads(json.dumps(page.last("b")))
+    kept["turn"]["messages"][1]["role"] = "system"
+    page.outputs["b"] = [{"text/plain": "x", MIME: kept}]
+    page.sources["c"], page.outputs["c"], page.cells["c"] = 7, [{MIME: {"turn": []}}], "rubbish"  # type: ignore[assignment]
+    told = page.ask("r", "%openrouter restore").splitlines()
+    assert told[0] == "notebook: 1 turn restored"
+    assert told[1].startswith("2 could not be read: ")
