@@ -115,8 +115,8 @@ data is untouched.
             f"The chat was saved by a newer orchat (version {version}, this one reads {VERSION}).",
             hint="Update orchat; the data is untouched.",
         )
-    data = copy.deepcopy(dict(data))
     try:
+        data = copy.deepcopy(dict(data))
         messages = [ChatMessage.from_dict(message) for message in data.get("messages") or ()]
         _check(messages)
         cost = Cost.from_dict(data["cost"]) if data.get("cost") is not None else Cost()

@@ -12,8 +12,11 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
+from tests.browser.conftest import KEY
 from tests.browser.lab import ROOT, Lab, Notebook
 from tests.jupyter.kernel import OTHERS, ipykernel_folder
+from tests.jupyter.test_tool_calls import DEFINED, HULL
+from tests.openrouter_server import ScriptedOpenRouter, calls, text
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -232,6 +235,61 @@ def test_restoring_reads_the_cells_of_the_page_saved_or_not(page: Page, front_en
     assert printed(notebook, 3) == "['code', 'code', 'code', 'code'] True\nTrue True\nTrue None\n"
 
 
+def test_conversations_are_in_the_cells_and_come_back_with_unsaved_changes(
+    page: Page, front_end: Lab, endpoint: ScriptedOpenRouter
+) -> None:
+    endpoint.answers(calls(HULL, content="I look it up."), text("At *14:10*."), text("So it is."), text("Thanks."))
+    notebook = front_end.open(
+        page,
+        "turns.ipynb",
+        "%load_ext orchat" + DEFINED,
+        '%%openrouter -s "Be brief." -T tide --approve always\nWhen is the tide high in Hull?',
+        "%%openrouter\nReally?",
+        "%%openrouter\nThank you.",
+        "%openrouter restore",
+    )
+    notebook.run(0, 1, 2)
+    notebook.wait_for_text(2, "So it is.")
+    notebook.wait(2)
+    saved = notebook.save()
+    for cell, count in ((1, 4), (2, 2)):
+        kept = saved.cells[cell].metadata["orchat"]
+        assert (kept["format"], kept["version"], list(kept["turns"])) == ("orchat", 1, ["notebook"])
+        ((turn,),) = kept["turns"].values()
+        assert len(turn["messages"]) == count
+        assert turn["messages"][0] == {"role": "user", "content": None}
+        (output,) = saved.cells[cell].outputs
+        assert "messages" not in output.data[MIME]["turn"]
+        assert "text/markdown" in output.data
+        assert all(word not in json.dumps(kept) for word in (KEY, "call_1", "gen-", "cost", "14:10*", "So it is"))
+    assert json.dumps(saved.cells[1].metadata["orchat"]).count("Hull: 14:10") == 1
+    # What is asked next is not saved, and the kernel starts anew.
+    notebook.run(3)
+    notebook.wait_for_text(3, "Thanks.")
+    notebook.wait(3)
+    before = endpoint.request.json["messages"]
+    assert [each["role"] for each in before] == [
+        "system",
+        "user",
+        "assistant",
+        "tool",
+        "assistant",
+        "user",
+        "assistant",
+        "user",
+    ]
+    assert is_dirty(notebook)
+    assert "orchat" not in nbformat.read(notebook.path, 4).cells[3].metadata
+    restart(notebook)
+    notebook.run(0, 4)
+    notebook.wait_for_text(4, "notebook: 3 turns restored")
+    assert "from the page, unsaved changes included" in notebook.text(4)
+    endpoint.answers(text("Thanks again."))
+    notebook.run(3)
+    notebook.wait_for_text(3, "Thanks again.")
+    assert endpoint.request.json["messages"] == before
+
+
 def test_another_kernel_is_heard_too(page: Page, front_end: Lab) -> None:
     notebook = front_end.open(page, "changed.ipynb", BRIDGE, SAVED)
     notebook.run(0, 1)
@@ -364,9 +422,10 @@ def test_an_output_that_was_seen_or_taken_away_is_not_set_again(page: Page, fron
 
 
 def test_a_notebook_without_the_extension_works_and_is_told(
-    page: Page, tmp_path_factory: pytest.TempPathFactory
+    page: Page, tmp_path_factory: pytest.TempPathFactory, endpoint: ScriptedOpenRouter
 ) -> None:
-    with Lab(tmp_path_factory.mktemp("without"), extension=False) as server:
+    environment = {"OPENROUTER_BASE_URL": endpoint.base_url, "OPENROUTER_API_KEY": KEY}
+    with Lab(tmp_path_factory.mktemp("without"), environment, extension=False) as server:
         code = f"{SAVED}; bridge.flush(); print(bridge.hint()); display({BUNDLE!r}, raw=True)"
         notebook = server.open(page, "without.ipynb", BRIDGE, code)
         notebook.run(0, 1)

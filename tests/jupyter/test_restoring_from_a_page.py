@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.jupyter.kernel import Kernel
+from tests.jupyter.kernel import INSTALLED, Kernel
 from tests.jupyter.notebook_page import NotebookPage
 from tests.jupyter.test_conversations import _an_answer_for_each_question  # noqa: F401 - a fixture
 from tests.jupyter.test_magic_options import MIME, ask
@@ -16,7 +16,6 @@ from tests.openrouter_server import ScriptedOpenRouter
 
 pytestmark = pytest.mark.slow
 
-CALM = 0.3  # seconds: ipykernel 7.1 sometimes loses a request that comes together with a page's answer
 FROM_PAGE = "from the page, unsaved changes included\n"
 
 
@@ -33,11 +32,13 @@ def forget(page: NotebookPage) -> None:
     page.run("%openrouter reset --all", None)
 
 
+# In between, requests that come together with a page's answer are lost at times: by the kernel, as by none of these.
+@pytest.mark.parametrize("_any_kernel", [INSTALLED, "6.31.0"], indirect=True)
 def test_the_page_is_asked_for_its_cells(any_kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
     page = NotebookPage(any_kernel, any_kernel.value("__import__('ipykernel').__version__").strip("'"))
     for cell in "ab":
-        page.ask(cell, f"%%openrouter\nQuestion {cell}", after=CALM)
-    page.ask("c", "%%openrouter\nAnd?", after=CALM)
+        page.ask(cell, f"%%openrouter\nQuestion {cell}")
+    page.ask("c", "%%openrouter\nAnd?")
     before = messages(endpoint)
     for line in (
         "%openrouter restore",
@@ -45,9 +46,9 @@ def test_the_page_is_asked_for_its_cells(any_kernel: Kernel, endpoint: ScriptedO
         "import orchat\nawait orchat.restore()",
     ):
         forget(page)
-        told = page.ask("d", line, after=CALM)
+        told = page.ask("d", line)
         assert told == ("" if "await" in line else f"notebook: 3 turns restored\n{FROM_PAGE}")
-        page.ask("c", "%%openrouter\nAnd?", after=CALM)
+        page.ask("c", "%%openrouter\nAnd?")
         assert messages(endpoint) == before
 
 
@@ -105,7 +106,7 @@ def test_a_copy_that_has_not_run_does_not_count_again(page: NotebookPage, endpoi
 
 def test_damaged_cells_of_a_page_lose_only_themselves(page: NotebookPage) -> None:
     page.ask("a", "%%openrouter\nA question")
-    page.ask("b", "%%openrouter\nAnother")
+    page.ask("b", "%openrouter -- Another")
     kept = json.loads(json.dumps(page.last("b")))
     kept["turn"]["messages"][1]["role"] = "system"
     page.outputs["b"] = [{"text/plain": "x", MIME: kept}]

@@ -67,7 +67,12 @@ def test_a_file_beside_the_notebook_keeps_what_the_outputs_leave_out(
     ask(kernel, DEFINED)
     endpoint.answers(calls(HULL), text("At 14:10."), text("At noon."), text("At one."))
     first, second = in_cell(kernel, "a", asked), in_cell(kernel, "b", loop)
-    assert first.bundles[-1][MIME]["turn"] == {"cell": "a", "thread": "notebook", "ids": ["call_1"]}
+    assert first.bundles[-1][MIME]["turn"] == {
+        "beside": True,
+        "cell": "a",
+        "thread": "notebook",
+        "ids": ["call_1"],
+    }
     written = beside.with_suffix(".orchat.json").read_text()
     assert set(json.loads(written)["turns"]) == {"a", "b"}
     assert KEY not in written

@@ -63,6 +63,7 @@ class Bridge:
         self._asked = -_KNOWN
         self._names_cells = False
         self._hinted = False
+        self._silent = False
         self._status: Status = "unknown" if in_kernel(shell) else "absent"
         self._version = ""
         self._path: str | None = None
@@ -114,6 +115,24 @@ class Bridge:
             self._asked = time.monotonic()
         await self._pages.ask("hello", timeout, version=__version__)
         return self._status
+
+    async def holds(self, cell_id: str, timeout: float = 1.0) -> bool:
+        """Say whether a page with the extension shows a cell, so that what is written into it arrives.
+
+        Who was silent once is not waited for again, but may answer all the same.
+
+        Parameters
+        ----------
+        cell_id
+            The front end's name of the cell.
+        timeout
+            How many seconds to wait for an answer.
+        """
+        if await self.hello(0 if self._silent else timeout) != "open":
+            self._silent = self._status == "unknown"
+            return False
+        self._silent = False
+        return bool(await self._ask("get", timeout, cell_id=cell_id))
 
     def write(self, cell_id: str, value: Made) -> None:
         """Put a value into a cell's metadata, now or a little later; the newest one counts.

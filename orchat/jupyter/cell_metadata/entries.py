@@ -19,19 +19,22 @@ class Entry:
     Parameters
     ----------
     cell
-        The run; what its metadata holds is kept unless somebody says otherwise.
+        The run; what else its metadata holds is kept.
 
     Examples
     --------
-    >>> entry = Entry(Cell("a1", {"version": 1, "panels": {"1": {}}, "turns": {"old": []}}))
-    >>> entry.put("turns", lambda: None)
+    >>> entry = Entry(Cell("a1", {"version": 1, "panels": {"1": {}}, "turns": {"old": [{}]}}))
+    >>> entry.put("turns", lambda: {"new": [{}]})
+    >>> entry.value()
+    {'version': 1, 'panels': {'1': {}}, 'turns': {'new': [{}]}, 'format': 'orchat'}
+    >>> entry.put("turns", dict)
     >>> entry.value()
     {'version': 1, 'panels': {'1': {}}, 'format': 'orchat'}
     """
 
     def __init__(self, cell: Cell) -> None:
         self.cell = cell
-        self._parts: dict[str, Callable[[], Mapping[str, Any] | None]] = {}
+        self._parts: dict[str, Callable[[], Mapping[str, Any]]] = {}
 
     @property
     def is_newer(self) -> bool:
@@ -39,8 +42,8 @@ class Entry:
         version = self.cell.metadata.get("version", VERSION)
         return not isinstance(version, int) or isinstance(version, bool) or version > VERSION
 
-    def put(self, part: str, make: Callable[[], Mapping[str, Any] | None]) -> None:
-        """Say what makes a part when it is written; nothing takes it away."""
+    def put(self, part: str, make: Callable[[], Mapping[str, Any]]) -> None:
+        """Say what makes a part when it is written; an empty one is left out."""
         self._parts[part] = make
 
     def value(self) -> dict[str, Any] | None:

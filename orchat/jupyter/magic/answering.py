@@ -21,7 +21,7 @@ from orchat.jupyter.magic.options import MAGIC
 from orchat.jupyter.output.caption import error_line
 from orchat.jupyter.output.display import LiveDisplay
 from orchat.jupyter.output.formats import cell_code
-from orchat.jupyter.running import CellError
+from orchat.jupyter.running import CellError, has_waiting_thread
 from orchat.jupyter.sink import CellSink, display_for
 
 if TYPE_CHECKING:
@@ -135,8 +135,10 @@ class Answering:
         try:
             self._display.start(self._model)
             if self._cell.id is not None:  # so that it is known in the end whether the page can do what we ask
-                greeting = asyncio.ensure_future(self._session.bridge.hello())
+                greeting = asyncio.ensure_future(self._keeping.ask_page())
             await ask()
+            if greeting is not None and not has_waiting_thread():
+                await greeting
         except (asyncio.CancelledError, KeyboardInterrupt) as error:
             ending, failure = "interrupted", error
         except Exception as error:  # noqa: BLE001 - raised again below, when everything is kept
@@ -163,6 +165,7 @@ class Answering:
             record=lambda plain: self._record(turn, thread, source, plain, continued=continued),
         )
         self._show_to_new_pages()
+        self._keeping.hint()
         if (note := self._keeping.note) and note not in self._session.told:
             self._session.told.add(note)
             print(f"{MAGIC}: {note}", file=sys.stderr)  # noqa: T201 - told beside the answer
@@ -201,7 +204,9 @@ class Answering:
             content = {"model", "messages", "tools", "stream", "n", "response_format"}
             kept["parameters"] = {name: value for name, value in self._body.items() if name not in content}
             kept["request"] = fingerprint(self._body)
-        if thread is not None and turn.messages:
+        if thread is None:
+            self._keeping.forget()
+        elif turn.messages:
             secrets = secrets_of(self._chat.generator if self._chat is not None else None)
             name, cell = thread.name, self._keeping.cell
             if data := self._keeping.put(

@@ -1,7 +1,9 @@
-"""Where a turn of a cell is kept: beside its output, in a file beside the notebook, or nowhere.
+"""Where a turn of a cell is kept: in the cell, in a file beside the notebook, or nowhere.
 
 The output always says what was answered. What a turn needs besides to be rebuilt is a record
-(`orchat.jupyter.notebook.records`), and where that goes is for people to say.
+(`orchat.jupyter.notebook.records`), and where that goes is for people to say. In the cell it goes into the metadata,
+once a page has said that it can write there; else into the output itself: where there is no page, or no extension, or
+where the cell blocks its thread, as loops do, so that no page can answer.
 """
 
 from __future__ import annotations
@@ -14,10 +16,12 @@ from weakref import WeakKeyDictionary
 from orchat.configuration import setting
 from orchat.errors import OrchatError, StateError
 from orchat.jupyter.cell_metadata.cell import current_cell, notebook_path
+from orchat.jupyter.running import has_waiting_thread
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from orchat.jupyter.cell_metadata.bridge import Bridge
     from orchat.jupyter.cell_metadata.entries import Entry
 
 _IN_FILES = re.compile(r"[\w-]{1,64}", re.ASCII)  # what a notebook's file calls a cell; other names may tell of paths
@@ -46,12 +50,19 @@ class Keeping:
         setting("state_limit")  # nonsense is told before anything is asked
         self._shell = shell
         self._cell = current_cell(shell)
+        self._is_held = False
         self.note = ""
 
     @property
     def cell(self) -> str | None:
         """What the notebook's file calls the running cell; None where that is not known."""
         return self._cell.id if self._cell.id is not None and _IN_FILES.fullmatch(self._cell.id) else None
+
+    async def ask_page(self) -> None:
+        """Ask whether a page can write into the cell."""
+        if self._cell.id is not None:
+            held = await self._bridge.holds(self._cell.id)
+            self._is_held = held and not has_waiting_thread()
 
     def put(self, make: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any] | None:
         """Keep a turn, and return what its output is to keep of it; None for nothing. What it lacks is in the note.
@@ -62,16 +73,47 @@ class Keeping:
             Makes the turn's record (`orchat.jupyter.notebook.records.record`).
         """
         if self._state == "none":
+            self.forget()
             return None
         try:
             record = make()
         except OrchatError as error:  # what cannot be kept is still shown
+            self.forget()
             self.note = f"{_MEMORY}: {error.message}"
             return None
         if media := record.get("left_out", {}).get("media", 0):
             what = "a picture or file" if media == 1 else f"{media} pictures and files"
             self.note = f"There was no room for {what} in what is kept of this turn (state_limit)."
+        if self._state == "cell" and self._is_held and not self._entry.is_newer:
+            return self._in_metadata(record)
+        self.forget()
         return record if self._state == "cell" else self._in_file(record)
+
+    def forget(self) -> None:
+        """Take out of the cell's metadata what an earlier run kept there."""
+        if self._cell.id is not None and "turns" in self._cell.metadata and not self._entry.is_newer:
+            self._entry.put("turns", dict)
+            self._write()
+
+    def hint(self) -> None:
+        """Note once what a person should know of a page that cannot write into cells."""
+        if self._state == "cell" and not self.note:
+            self.note = self._bridge.hint() or ""
+
+    def _in_metadata(self, record: Mapping[str, Any]) -> Mapping[str, Any]:
+        from orchat.jupyter.notebook.records import apart
+
+        turns, number = self._number(record["thread"])
+        kept, pointer = apart(record, number)
+        turns[record["thread"]].append(kept)
+        self._entry.put("turns", lambda: turns)
+        self._write()
+        return pointer
+
+    def _write(self) -> None:
+        assert self._cell.id is not None
+        self._bridge.write(self._cell.id, self._entry.value)
+        self._bridge.flush()
 
     def _in_file(self, record: Mapping[str, Any]) -> Mapping[str, Any] | None:
         from orchat.jupyter.cell_metadata.beside import Beside
@@ -82,7 +124,7 @@ class Keeping:
             self.note = f"{_MEMORY}: no notebook is known."
             return None
         turns, number = self._number(record["thread"])
-        entry, pointer = apart(record, number)
+        entry, pointer = apart(record, number, beside=True)
         turns[record["thread"]].append(entry)
         try:
             kept = beside.put("turns", self.cell, turns)
@@ -95,7 +137,17 @@ class Keeping:
 
     def _number(self, thread: str) -> tuple[dict[str, list[Any]], int]:
         """Return the turns of this run of the cell, and which one of its thread is the next."""
+        turns = _turns.setdefault(self._entry, {})
+        return turns, len(turns.setdefault(thread, []))
+
+    @property
+    def _entry(self) -> Entry:
         from orchat.jupyter.cell_metadata.entries import entry_of
 
-        turns = _turns.setdefault(entry_of(self._cell), {})
-        return turns, len(turns.setdefault(thread, []))
+        return entry_of(self._cell)
+
+    @property
+    def _bridge(self) -> Bridge:
+        from orchat.jupyter.cell_metadata.bridge import bridge_of
+
+        return bridge_of(self._shell)

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from orchat.chat import state
 from orchat.configuration import setting
 from orchat.errors import StateError, redact
+from orchat.jupyter.cell_metadata.cell import KEY
 from orchat.jupyter.notebook.quiet import aloud, lines, quiet
 from orchat.jupyter.notebook.threads import CellTurn, Place, Thread, Threads
 from orchat.jupyter.output.display import MIME_TYPE
@@ -120,7 +121,7 @@ def record(
     return kept
 
 
-def apart(kept: Mapping[str, Any], number: int) -> tuple[dict[str, Any], dict[str, Any]]:
+def apart(kept: Mapping[str, Any], number: int, *, beside: bool = False) -> tuple[dict[str, Any], dict[str, Any]]:
     """Part a record into what is kept elsewhere, and what the output keeps to find it.
 
     Parameters
@@ -129,6 +130,8 @@ def apart(kept: Mapping[str, Any], number: int) -> tuple[dict[str, Any], dict[st
         What `record` made.
     number
         Which one it is of its thread and cell.
+    beside
+        Whether it goes into the file beside the notebook, instead of its cell.
 
     Examples
     --------
@@ -139,7 +142,7 @@ def apart(kept: Mapping[str, Any], number: int) -> tuple[dict[str, Any], dict[st
     entry = {name: value for name, value in kept.items() if name not in ("thread", "cell")} | {"messages": messages}
     if "system" in entry:
         entry["system"] = lines(entry["system"])
-    pointer = {name: kept[name] for name in ("thread", "cell") if name in kept}
+    pointer = {name: kept[name] for name in ("thread", "cell") if name in kept} | ({"beside": True} if beside else {})
     return entry, pointer | ({"number": number} if number else {}) | ({"ids": ids} if ids else {})
 
 
@@ -290,10 +293,20 @@ def turns_in(
                 continue  # a copy of the cell, which has not been run
             try:
                 if isinstance(kept, Mapping) and "messages" not in kept:
-                    kept = together(kept, beside().get(asked_in) if isinstance(asked_in, str) else None)
+                    kept = together(kept, beside().get(str(asked_in)) if kept.get("beside") else _turns_of(cell))
                 yield turn_of(kept, prompt, _text(data.get("text/plain")), Place(name))
             except StateError as error:
                 yield error
+
+
+def _turns_of(cell: Mapping[str, Any]) -> object:
+    metadata = cell.get("metadata")
+    if not isinstance(metadata, Mapping):
+        return None
+    version = metadata.get("version")
+    if isinstance(version, int) and version > state.VERSION:
+        raise StateError(f"A newer orchat has written what a cell keeps (version {version!r:.20}).")
+    return metadata.get("turns")
 
 
 def _most_bytes(plain: str) -> int:
@@ -348,7 +361,7 @@ def _text(value: Any) -> str:
 
 
 def cells_of(path: str) -> list[Mapping[str, Any]]:
-    """Return the cells of a saved notebook.
+    """Return the cells of a saved notebook, with what their metadata holds of ours.
 
     Raises
     ------
@@ -360,4 +373,8 @@ def cells_of(path: str) -> list[Mapping[str, Any]]:
             cells = json.load(file)["cells"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise StateError(f"{path} cannot be read as a notebook ({type(error).__name__}).") from None
-    return [cell for cell in cells if isinstance(cell, Mapping)] if isinstance(cells, list) else []
+    found = [cell for cell in cells if isinstance(cell, Mapping)] if isinstance(cells, list) else []
+    return [
+        {**cell, "metadata": each.get(KEY) if isinstance(each := cell.get("metadata"), dict) else None}
+        for cell in found
+    ]

@@ -272,7 +272,7 @@ def test_a_file_that_is_no_notebook_is_refused(tmp_path: Path, content: str | No
 def test_cells_of_a_wrong_type_are_no_cells(tmp_path: Path) -> None:
     path = tmp_path / "a.ipynb"
     path.write_text('{"cells": [7, {"source": ""}]}')
-    assert cells_of(str(path)) == [{"source": ""}]
+    assert cells_of(str(path)) == [{"source": "", "metadata": None}]
     path.write_text('{"cells": {"a": 1}}')
     assert cells_of(str(path)) == []
 
