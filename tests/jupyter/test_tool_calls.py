@@ -70,6 +70,7 @@ def test_a_call_waits_and_is_approved(tools: Kernel, endpoint: ScriptedOpenRoute
     asked = len(endpoint.requests)
     ended = in_cell(tools, "a", "%%openrouter -T tide -o reply\nWhen is the tide high?")
     assert ended.status == "ok"
+    assert "%openrouter approve lets it run" in ended.printed
     bundle = ended.bundles[-1]
     assert '> **tide**(port="Hull") → waits for your decision' in bundle["text/markdown"]
     assert 'tide(port="Hull") → waits for your decision' in bundle["text/plain"]

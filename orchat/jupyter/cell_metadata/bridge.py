@@ -116,7 +116,7 @@ class Bridge:
         await self._pages.ask("hello", timeout, version=__version__)
         return self._status
 
-    async def holds(self, cell_id: str, timeout: float = 1.0) -> bool:
+    async def holds(self, cell_id: str, timeout: float = 2.0) -> bool:
         """Say whether a page with the extension shows a cell, so that what is written into it arrives.
 
         Who was silent once is not waited for again, but may answer all the same.
@@ -126,7 +126,7 @@ class Bridge:
         cell_id
             The front end's name of the cell.
         timeout
-            How many seconds to wait for an answer.
+            How many seconds to wait for an answer: a page that was loaded a moment ago hears only the second try.
         """
         if await self.hello(0 if self._silent else timeout) != "open":
             self._silent = self._status == "unknown"

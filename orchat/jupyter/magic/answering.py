@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from orchat.jupyter.notebook.threads import CellTurn, Thread
     from orchat.messages import ChatMessage
 
+_WAITS = f"A tool call waits: %{MAGIC} approve lets it run, %{MAGIC} reject does not, and the conversation goes on."
+
 
 class Answering:
     """One turn, from the question to what is kept of it.
@@ -166,9 +168,10 @@ class Answering:
         )
         self._show_to_new_pages()
         self._keeping.hint()
-        if (note := self._keeping.note) and note not in self._session.told:
-            self._session.told.add(note)
-            print(f"{MAGIC}: {note}", file=sys.stderr)  # noqa: T201 - told beside the answer
+        for note in (self._keeping.note, _WAITS if thread is not None and reply.pending else ""):
+            if note and note not in self._session.told:
+                self._session.told.add(note)
+                print(f"{MAGIC}: {note}", file=sys.stderr)  # noqa: T201 - told beside the answer
         if ending == "interrupted":
             raise CellError("interrupted; what arrived is kept") from failure
         if known is not None and not self._options.debug:

@@ -29,7 +29,7 @@ from orchat.jupyter.panel.saving import from_entry, note_of, to_entry
 from orchat.jupyter.panel.turns import split_turns, transcript
 from orchat.jupyter.view.channel import WIDGET_MIME_TYPE, Channel
 from orchat.jupyter.view.grants import GRANTS
-from orchat.jupyter.view.live import _shows_widgets
+from orchat.jupyter.view.live import shows_widgets
 from orchat.jupyter.view.questions import Questions
 from orchat.messages import ChatMessage, ChatRole
 
@@ -259,7 +259,7 @@ class Session:
 
     def display(self) -> None:
         """Show the panel as an output of the running cell."""
-        if self._channel is None and self._shell is not None and _shows_widgets(self._shell):
+        if self._channel is None and self._shell is not None and shows_widgets(self._shell):
             self._channel = Channel("panel", self.log, lambda content: errands.run(self, content))
             self.log.set(widget=self._channel.bundle[WIDGET_MIME_TYPE]["model_id"])
             self.begin(self._tell_where())

@@ -78,7 +78,7 @@ class LiveView(LiveDisplay):
         """Show at once that an answer is on its way, and from whom."""
         self._feed.start(label)
         self._feed.may(stop=self._stopped is not None, cell=self._to_cell is not None)
-        if self._channel is None and _shows_widgets(self._shell):
+        if self._channel is None and shows_widgets(self._shell):
             self._channel = Channel("view", self._feed, self._take)
             self._patience = time.monotonic() + _PATIENCE
         super().start(label)
@@ -155,7 +155,7 @@ class LiveView(LiveDisplay):
                 self._questions.take(content)
 
 
-def _shows_widgets(shell: InteractiveShell) -> bool:
+def shows_widgets(shell: InteractiveShell) -> bool:
     """Say whether whoever runs this cell may show a widget and answer from it.
 
     Front ends send a cell's metadata along; those that only execute (nbclient, a console) send none, and would keep
