@@ -15,7 +15,7 @@ from typing import Any
 
 from orchat.chat.approval import Decision, Policy, Reject, as_decision, consult, will_ask
 from orchat.chat.calling import cancelled, invoke, invoke_async
-from orchat.chat.history import outgoing
+from orchat.chat.history import outgoing, shortened
 from orchat.chat.hooks import Sink
 from orchat.chat.loops import Loop
 from orchat.chat.money import Budget, Cost, Price, estimate_request
@@ -101,6 +101,15 @@ class _Driver:
 
     def _mends(self, name: str) -> bool:
         return self._can_mend and self._asked_about(name) is not None
+
+    def so_far(self) -> list[ChatMessage]:
+        """Return what the turn has said, and what has arrived of a response, as if it had been cut now."""
+        partial = self._stream.message if self._stream is not None else None
+        if partial is None or not partial.parts:
+            return list(self.turn.messages)
+        partial = shortened(partial)
+        partial.meta.update(ending="interrupted", requested_model=self.means.model)
+        return [*self.turn.messages, partial]
 
     # -- the end ------------------------------------------------------------------------------------------------
 

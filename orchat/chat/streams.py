@@ -57,6 +57,12 @@ class _Stream:
         """The turn so far; whole after the last chunk."""
         return Reply(ChatMessage.from_assistant()) if self._turn is None else self._turn.reply
 
+    @property
+    def messages(self) -> list[ChatMessage]:
+        """The turn so far, with what has arrived of a response."""
+        driver = self._chat._driver
+        return list(self.reply.messages) if driver is None else driver.so_far()
+
     @contextlib.contextmanager
     def _watched(self) -> Iterator[Turn]:
         """Hold the chat, and tell the sink of beginning and end."""

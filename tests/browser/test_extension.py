@@ -235,6 +235,28 @@ def test_restoring_reads_the_cells_of_the_page_saved_or_not(page: Page, front_en
     assert printed(notebook, 3) == "['code', 'code', 'code', 'code'] True\nTrue True\nTrue None\n"
 
 
+def test_what_had_arrived_when_the_kernel_was_restarted_comes_back(
+    page: Page, front_end: Lab, endpoint: ScriptedOpenRouter
+) -> None:
+    endpoint.answers(text("The river runs down to the sea. " * 40).paced(0.1), text("And on."))
+    cells = ("%load_ext orchat", "%%openrouter\nTell me of the river.", "%openrouter restore", "%%openrouter\nGo on.")
+    notebook = front_end.open(page, "died.ipynb", *cells)
+    notebook.run(0, 1)
+    wait_for_metadata(notebook, 1)
+    while "sea" not in json.dumps(metadata(notebook, 1)):  # not each word is kept at once
+        page.wait_for_timeout(100)
+    assert [turn["live"] for turn in metadata(notebook, 1)["turns"]["notebook"]] == [True]
+    notebook.save()
+    restart(notebook)
+    wait_until_idle(notebook)
+    notebook.run(0, 2, 3)
+    notebook.wait(3)
+    assert notebook.text(2).startswith("notebook: 1 turn restored\nfrom the page")
+    asked, partial, then = [each["content"] for each in endpoint.request.json["messages"]]
+    assert (asked, then) == ("Tell me of the river.", "Go on.")
+    assert partial.startswith("The river runs down to the sea.")
+
+
 def test_conversations_are_in_the_cells_and_come_back_with_unsaved_changes(
     page: Page, front_end: Lab, endpoint: ScriptedOpenRouter
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,14 @@ class NotebookPage(Page):
         self.cells = {}
         self.sources: dict[str, str] = {}
         self.outputs: dict[str, list[dict[str, Any]]] = {}
+        self.metadata: dict[str, dict[str, Any]] = {}  # of each cell's latest output
         self._displays: dict[str, tuple[str, int]] = {}
 
-    def ask(self, name: str, source: str, *, after: float = 0.0) -> str:
+    def ask(self, name: str, source: str, *, after: float = 0.0, until: Callable[[], bool] | None = None) -> str:
         """Write a cell, run it, and return what it printed."""
         self.cells.setdefault(name, None)
         self.sources[name], self.outputs[name] = source, []
-        return self.run(source, name, after=after)
+        return self.run(source, name, after=after, until=until)
 
     def copy(self, name: str, copied: str, *, first: bool = False) -> None:
         """Copy a cell with all that belongs to it, to the end of the notebook or to its beginning."""
@@ -44,14 +46,21 @@ class NotebookPage(Page):
         for name, kept in self.cells.items():
             cell = nbformat.v4.new_code_cell(self.sources[name], id=name)
             cell.metadata = {} if kept is None else {"orchat": kept}
-            cell.outputs = [nbformat.v4.new_output("display_data", bundle) for bundle in self.outputs[name]]
+            cell.outputs = [nbformat.v4.new_output("display_data", **output) for output in self._saved(name)]
             cells.append(cell)
         nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+
+    def _saved(self, name: str) -> list[dict[str, Any]]:
+        outputs = [{"data": bundle, "metadata": {}} for bundle in self.outputs[name]]
+        if outputs:
+            outputs[-1]["metadata"] = self.metadata.get(name, {})
+        return outputs
 
     def _show(self, cell: str | None, kind: str, content: dict[str, Any]) -> None:
         shown = self.outputs.get(str(cell))
         if shown is None:
             return
+        self.metadata[str(cell)] = content["metadata"]
         display = content.get("transient", {}).get("display_id", "")
         if kind == "display_data":
             self._displays[display] = (str(cell), len(shown))
@@ -69,7 +78,7 @@ class NotebookPage(Page):
                 "type": "code",
                 "source": self.sources[name],
                 "metadata": kept,
-                "outputs": [{"data": bundle} for bundle in self.outputs[name] if MIME in bundle],
+                "outputs": [each for each in self._saved(name) if MIME in each["data"] or "orchat" in each["metadata"]],
             }
             for name, kept in self.cells.items()
         ]

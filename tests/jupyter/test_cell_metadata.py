@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -62,8 +62,10 @@ class Page:
             message["header"]["subshell_id"] = self._subshell
         self._client.shell_channel.send(message)
 
-    def run(self, code: str, cell: str | None = "a1", *, after: float = 0.0) -> str:
-        """Run a cell to its end and a little longer, and return what it printed."""
+    def run(
+        self, code: str, cell: str | None = "a1", *, after: float = 0.0, until: Callable[[], bool] | None = None
+    ) -> str:
+        """Run a cell to its end and a little longer, or until something has happened; return what it printed."""
         session = self._client.session
         content = {"code": code, "silent": False, "store_history": True, "allow_stdin": False, "stop_on_error": True}
         metadata = {} if cell is None else {"cellId": cell}
@@ -74,6 +76,8 @@ class Page:
         self._client.shell_channel.send(message)
         printed, failed, ended, deadline = "", "", None, time.monotonic() + 60
         while (ended is None or time.monotonic() < ended + after) and time.monotonic() < deadline:
+            if until is not None and until():
+                return printed
             try:
                 heard = self._client.get_iopub_msg(timeout=0.05)
             except Exception:

@@ -308,3 +308,45 @@ def test_a_page_that_does_not_answer_is_waited_for_once(page: NotebookPage) -> N
     page.ask("d", "%%openrouter\nHi")
     assert "messages" not in page.last("d")["turn"]
     assert page.ask("r", "%openrouter restore") == f"notebook: 4 turns restored\n{FROM_PAGE}"
+
+
+def test_what_had_arrived_when_a_kernel_died_is_restored(
+    kernel: Kernel, endpoint: ScriptedOpenRouter, tmp_path: Path
+) -> None:
+    environment = {"OPENROUTER_BASE_URL": endpoint.base_url, "OPENROUTER_API_KEY": KEY}
+    endpoint.answers(text("Fine."), text("The river runs down to the sea. " * 30).paced(0.1), text("And on."))
+    with Kernel(environment) as dying:
+        ask(dying, "%load_ext orchat")
+        first = NotebookPage(dying)
+        first.ask("a", "%%openrouter\nHow are you?")
+        first.ask("b", "%%openrouter\nTell me of the river.", until=lambda: "sea" in json.dumps(first.cells["b"]))
+    kept = first.cells["b"]["turns"]["notebook"]
+    assert [each["live"] for each in kept] == [True]
+    path = tmp_path / "tides.ipynb"
+    first.save(path)
+    page = NotebookPage(kernel)
+    page.cells, page.sources, page.outputs, page.metadata = first.cells, first.sources, first.outputs, first.metadata
+    for line in ("%openrouter restore", f"%openrouter restore {path}"):
+        page.run("%openrouter reset --all", None)
+        assert page.ask("r", line).startswith("notebook: 2 turns restored\n")
+    page.ask("c", "%%openrouter\nGo on.")
+    partial = messages(endpoint)[3]["content"]
+    assert [each["content"] for each in messages(endpoint)[:3]] == ["How are you?", "Fine.", "Tell me of the river."]
+    assert partial.startswith("The river runs down to the sea. ")
+    assert len(partial) < len("The river runs down to the sea. " * 30)
+    # A person who clears the output wants its words gone.
+    page.outputs["b"] = []
+    page.run("%openrouter reset --all", None)
+    assert page.ask("r", "%openrouter restore").startswith("notebook: 2 turns restored\n")
+
+
+def test_a_turn_that_ends_takes_the_place_of_its_checkpoints(page: NotebookPage, endpoint: ScriptedOpenRouter) -> None:
+    endpoint.answers(text("One.").paced(0.1), text("The river runs down to the sea. " * 6).paced(0.1))
+    page.ask("a", "%%openrouter\nCount.")
+    page.ask("b", "%%openrouter\nTell me of the river.", after=0.5)
+    sets = [each for each in page.requests if each["op"] == "set" and each["cell_id"] == "b"]
+    written = [each["value"]["turns"]["notebook"] for each in sets]
+    assert [turn.get("live") for (turn,) in written][-1] is None
+    assert all(turn.get("live") for (turn,) in written[:-1])
+    assert 2 <= len(written) <= 4  # not at each of its pieces
+    assert page.cells["b"]["turns"]["notebook"] == written[-1]

@@ -1,4 +1,4 @@
-"""Strip notebook files, and leave everything else in them as it is written: a difference shows what was taken out."""
+"""Notebook files: what their cells keep of ours, and taking it out while all else stays as it is written."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import os
 import re
 import tempfile
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from orchat.errors import StateError
+from orchat.jupyter.cell_metadata.cell import KEY
 from orchat.jupyter.cell_metadata.strip import strip
 
 _INDENT = re.compile(r'[\[{]\r?\n([ \t]+)["\[{]')
@@ -119,3 +120,23 @@ def _replace(path: Path, text: str) -> None:
             with suppress(OSError):
                 os.unlink(written)
         raise StateError(f"{path} cannot be written ({error.strerror}).") from None
+
+
+def cells_of(path: str) -> list[Mapping[str, Any]]:
+    """Return the cells of a saved notebook, with what their metadata holds of ours.
+
+    Raises
+    ------
+    StateError
+        There is no such file, or it is no notebook.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            cells = json.load(file)["cells"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise StateError(f"{path} cannot be read as a notebook ({type(error).__name__}).") from None
+    found = [cell for cell in cells if isinstance(cell, Mapping)] if isinstance(cells, list) else []
+    return [
+        {**cell, "metadata": each.get(KEY) if isinstance(each := cell.get("metadata"), dict) else None}
+        for cell in found
+    ]

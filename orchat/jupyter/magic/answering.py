@@ -9,7 +9,9 @@ import asyncio
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from orchat.configuration import model_named, setting
@@ -25,13 +27,17 @@ from orchat.jupyter.running import CellError, has_waiting_thread
 from orchat.jupyter.sink import CellSink, display_for
 
 if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
     from orchat.chat import Chat
     from orchat.chat.approval import Decision
     from orchat.chat.money import Cost
     from orchat.chat.reply import Ending, Reply
     from orchat.jupyter.magic.session import Session
     from orchat.jupyter.notebook.threads import CellTurn, Thread
+    from orchat.jupyter.sink import Display
     from orchat.messages import ChatMessage
+    from orchat.streaming import StreamingChunk
 
 _WAITS = f"A tool call waits: %{MAGIC} approve lets it run, %{MAGIC} reject does not, and the conversation goes on."
 
@@ -57,6 +63,7 @@ class Answering:
         self._keeping = Keeping(session.shell)
         self._display = display_for(session.shell, options.format, stopped=self._stop, to_cell=self._to_cell)
         self._body: Mapping[str, Any] = {}
+        self._recorded: Callable[[list[ChatMessage], str], dict[str, Any]] | None = None
 
     async def question(self, request: Request, source: str | None) -> Reply:
         """Ask a question.
@@ -118,7 +125,7 @@ class Answering:
             self._asking.stop()
 
     async def _turn(self, chat: Chat, question: ChatMessage | dict[str, Decision], *, parks: bool = True) -> None:
-        sink = _Feeding(self._session.shell, self._display, self._model)
+        sink = _Feeding(self._session.shell, self._display, self._model, self._checkpoint)
         self._chat = chat
         self._asking = Asking(chat, question, sink, streams=not self._options.no_stream, parks=parks)
         await self._asking.done()
@@ -134,6 +141,8 @@ class Answering:
         ending: Ending = "finished"
         failure: BaseException | None = None
         greeting = None
+        if thread is not None:
+            self._recorded = partial(self._record_of, turn, thread, source, continued=continued)
         try:
             self._display.start(self._model)
             if self._cell.id is not None:  # so that it is known in the end whether the page can do what we ask
@@ -164,14 +173,10 @@ class Answering:
             model=self._model,
             error=known,
             sent=sent,
-            record=lambda plain: self._record(turn, thread, source, plain, continued=continued),
+            record=lambda plain: self._record(turn, thread, plain),
         )
         self._show_to_new_pages()
-        self._keeping.hint()
-        for note in (self._keeping.note, _WAITS if thread is not None and reply.pending else ""):
-            if note and note not in self._session.told:
-                self._session.told.add(note)
-                print(f"{MAGIC}: {note}", file=sys.stderr)  # noqa: T201 - told beside the answer
+        self._tell(_WAITS if thread is not None and reply.pending else "")
         if ending == "interrupted":
             raise CellError("interrupted; what arrived is kept") from failure
         if known is not None and not self._options.debug:
@@ -185,6 +190,14 @@ class Answering:
             self._session.shell.set_next_input(code)
         return reply
 
+    def _tell(self, step: str) -> None:
+        """Tell beside the answer what a person should know, each once."""
+        self._keeping.hint()
+        for note in (self._keeping.note, step):
+            if note and note not in self._session.told:
+                self._session.told.add(note)
+                print(f"{MAGIC}: {note}", file=sys.stderr)  # noqa: T201 - that is telling
+
     def _reply(self, ending: Ending) -> Reply:
         """Return what has arrived, stamped with how it ended when it is not whole."""
         from orchat.chat.reply import Reply
@@ -195,13 +208,8 @@ class Answering:
         stamp = {} if ending == "finished" else {"ending": ending}
         return Reply(ChatMessage.from_assistant(None, stamp), ending=ending)
 
-    def _record(
-        self, turn: CellTurn, thread: Thread | None, source: str | None, plain: str, *, continued: bool
-    ) -> dict[str, Any]:
+    def _record(self, turn: CellTurn, thread: Thread | None, plain: str) -> dict[str, Any]:
         """Return what the output keeps: with what it was asked, and what the turn can be rebuilt from."""
-        from orchat.chat.state import secrets_of
-        from orchat.jupyter.notebook.records import record
-
         kept: dict[str, Any] = {}
         if self._body:
             content = {"model", "messages", "tools", "stream", "n", "response_format"}
@@ -209,14 +217,29 @@ class Answering:
             kept["request"] = fingerprint(self._body)
         if thread is None:
             self._keeping.forget()
-        elif turn.messages:
-            secrets = secrets_of(self._chat.generator if self._chat is not None else None)
-            name, cell = thread.name, self._keeping.cell
-            if data := self._keeping.put(
-                lambda: record(turn, name, source, plain, continued=continued, secrets=secrets, cell=cell)
-            ):
-                kept["turn"] = data
+            return kept
+        recorded = self._recorded
+        assert recorded is not None
+        if turn.messages and (data := self._keeping.put(lambda: recorded(turn.messages, plain))):
+            kept["turn"] = data
         return kept
+
+    def _record_of(
+        self, turn: CellTurn, thread: Thread, source: str | None, messages: list[ChatMessage], plain: str, **about: bool
+    ) -> dict[str, Any]:
+        """Return what a turn with these messages can be rebuilt from."""
+        from orchat.chat.state import secrets_of
+        from orchat.jupyter.notebook.records import record
+
+        said = replace(turn, messages=messages)
+        secrets = secrets_of(self._chat.generator if self._chat is not None else None)
+        return record(said, thread.name, source, plain, secrets=secrets, cell=self._keeping.cell, **about)
+
+    def _checkpoint(self) -> None:
+        """Keep what has arrived, for this kernel may end before the answer does."""
+        recorded, asking = self._recorded, self._asking
+        if recorded is not None and asking is not None:
+            self._keeping.checkpoint(lambda: recorded(asking.messages, ""))
 
 
 def _costs(messages: Iterable[ChatMessage]) -> list[Cost]:
@@ -227,7 +250,16 @@ def _costs(messages: Iterable[ChatMessage]) -> list[Cost]:
 
 
 class _Feeding(CellSink):
-    """Shows a turn that somebody else brings to its end."""
+    """Shows a turn that somebody else brings to its end, and says when something has arrived."""
+
+    def __init__(self, shell: InteractiveShell, display: Display, model: str, arrived: Callable[[], None]) -> None:
+        super().__init__(shell, display, model)
+        self._arrived = arrived
+
+    def add(self, chunk: StreamingChunk) -> None:
+        """Show what arrived."""
+        super().add(chunk)
+        self._arrived()
 
     def start(self, question: ChatMessage | None) -> None:
         """Do nothing: it has been said already that an answer is on its way."""

@@ -195,6 +195,11 @@ class Asking:
         """What has arrived."""
         return self._stream.reply
 
+    @property
+    def messages(self) -> list[ChatMessage]:
+        """The turn so far, with what has arrived of a response."""
+        return self._stream.messages
+
 
 async def connected(request: Request, history: tuple[ChatMessage, ...], session: str, options: Namespace) -> Chat:
     """Return the chat that asks; an interrupt need not wait for it."""

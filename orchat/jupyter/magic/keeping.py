@@ -51,6 +51,7 @@ class Keeping:
         self._shell = shell
         self._cell = current_cell(shell)
         self._is_held = False
+        self._is_live = False
         self.note = ""
 
     @property
@@ -89,9 +90,36 @@ class Keeping:
         self.forget()
         return record if self._state == "cell" else self._in_file(record)
 
+    def checkpoint(self, make: Callable[[], Mapping[str, Any]]) -> None:
+        """Keep a turn that goes on in the cell, not too often, until it is `put`.
+
+        Parameters
+        ----------
+        make
+            Makes the record of the turn as it is then, with all its words: its output is not there yet.
+        """
+        if self._state != "cell" or not self._is_held or self._entry.is_newer:
+            return
+        assert self._cell.id is not None
+        self._is_live = True
+        self._entry.put("turns", lambda: self._with_live(make))
+        self._bridge.write(self._cell.id, self._entry.value)
+
+    def _with_live(self, make: Callable[[], Mapping[str, Any]]) -> dict[str, list[Any]]:
+        from orchat.jupyter.notebook.records import apart
+
+        turns = _turns.get(self._entry, {})
+        try:
+            record = make()
+        except OrchatError:  # at the end it is told what cannot be kept
+            return turns
+        kept, _ = apart(record, 0)
+        return {**turns, record["thread"]: [*turns.get(record["thread"], []), {**kept, "live": True}]}
+
     def forget(self) -> None:
-        """Take out of the cell's metadata what an earlier run kept there."""
-        if self._cell.id is not None and "turns" in self._cell.metadata and not self._entry.is_newer:
+        """Take out of the cell's metadata what an earlier run or a checkpoint kept there."""
+        is_there = "turns" in self._cell.metadata or self._is_live
+        if self._cell.id is not None and is_there and not self._entry.is_newer:
             self._entry.put("turns", dict)
             self._write()
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from orchat.errors import ConfigurationError, StateError
 from orchat.jupyter.cell_metadata.beside import Beside
 from orchat.jupyter.cell_metadata.cell import notebook_path
+from orchat.jupyter.cell_metadata.files import cells_of
 from orchat.jupyter.notebook import records
 from orchat.jupyter.output.caption import line
 from orchat.jupyter.running import has_waiting_thread, pumping_comms, ticking
@@ -76,7 +77,7 @@ async def restored(session: Session, path: str | None) -> Restored:
         return _restored(session, cells, notebook, "the page, unsaved changes included")
     if notebook is None:
         raise ConfigurationError("This notebook's file is not known here.", hint="%openrouter restore FILE.ipynb")
-    return _restored(session, records.cells_of(notebook), notebook, f"{os.path.basename(notebook)}, as it was saved")
+    return _restored(session, cells_of(notebook), notebook, f"{os.path.basename(notebook)}, as it was saved")
 
 
 async def restore(path: str | os.PathLike[str] | None = None) -> Restored:

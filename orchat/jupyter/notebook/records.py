@@ -230,7 +230,7 @@ def restore(
     threads
         The notebook's.
     cells
-        As `cells_of` gives them.
+        As `orchat.jupyter.cell_metadata.files.cells_of` gives them.
     beside
         Gives the turns that a file beside the notebook keeps, by cell; asked only where an output points there.
 
@@ -281,9 +281,9 @@ def turns_in(
         source = _text(cell.get("source"))
         prompt = found[1].strip() if (found := _MAGIC.fullmatch(source)) else ""
         name = cell.get("id") if isinstance(cell.get("id"), str) else None
-        outputs = cell.get("outputs")
-        for output in outputs if isinstance(outputs, list) else ():
-            data = output.get("data") if isinstance(output, Mapping) else None
+        outputs = [each for each in _list(cell.get("outputs")) if isinstance(each, Mapping)]
+        for output in outputs:
+            data = output.get("data")
             extras = data.get(MIME_TYPE) if isinstance(data, Mapping) else None
             if not isinstance(data, Mapping) or not isinstance(extras, Mapping) or "turn" not in extras:
                 continue
@@ -297,6 +297,35 @@ def turns_in(
                 yield turn_of(kept, prompt, _text(data.get("text/plain")), Place(name))
             except StateError as error:
                 yield error
+        if any(map(_is_live, outputs)):
+            yield from _cut_short(cell, prompt, Place(name))
+
+
+def _is_live(output: Mapping[str, Any]) -> bool:
+    """Say whether an output is that of a turn which goes on; or did so when its kernel ended."""
+    metadata = output.get("metadata")
+    ours = metadata.get(KEY) if isinstance(metadata, Mapping) else None
+    return isinstance(ours, Mapping) and "live" in ours
+
+
+def _cut_short(cell: Mapping[str, Any], prompt: str, place: Place) -> Iterator[Kept | StateError]:
+    """Give the turns of a cell as they were when its kernel ended."""
+    try:
+        turns = _turns_of(cell)
+    except StateError as error:
+        yield error
+        return
+    for thread, entries in turns.items() if isinstance(turns, Mapping) else ():
+        for number, entry in enumerate(_list(entries)):
+            if isinstance(entry, Mapping) and entry.get("live") is True:
+                try:
+                    yield turn_of(together({"thread": thread, "number": number}, turns), prompt, "", place)
+                except StateError as error:
+                    yield error
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _turns_of(cell: Mapping[str, Any]) -> object:
@@ -358,23 +387,3 @@ def _text(value: Any) -> str:
     if isinstance(value, list):
         return "".join(line for line in value if isinstance(line, str))
     return value if isinstance(value, str) else ""
-
-
-def cells_of(path: str) -> list[Mapping[str, Any]]:
-    """Return the cells of a saved notebook, with what their metadata holds of ours.
-
-    Raises
-    ------
-    StateError
-        There is no such file, or it is no notebook.
-    """
-    try:
-        with open(path, encoding="utf-8") as file:
-            cells = json.load(file)["cells"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise StateError(f"{path} cannot be read as a notebook ({type(error).__name__}).") from None
-    found = [cell for cell in cells if isinstance(cell, Mapping)] if isinstance(cells, list) else []
-    return [
-        {**cell, "metadata": each.get(KEY) if isinstance(each := cell.get("metadata"), dict) else None}
-        for cell in found
-    ]

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from orchat.configuration import SETTINGS, configure
 from orchat.errors import StateError
-from orchat.jupyter.notebook.records import cells_of, record, restore, turn_of, turns_in
+from orchat.jupyter.cell_metadata.files import cells_of
+from orchat.jupyter.notebook.records import record, restore, turn_of, turns_in
 from orchat.jupyter.notebook.threads import CellTurn, Place, Thread, Threads
 from orchat.jupyter.output.display import MIME_TYPE
 from orchat.jupyter.output.transcript import Transcript

@@ -97,9 +97,10 @@ function cells(panels, { cell_id }) {
 /** @param {any[]} outputs @returns {object[]} */
 function ours(outputs) {
   return outputs
-    .filter((output) => output.data && MIME_TYPE in output.data)
-    .map(({ data }) => ({
+    .filter((output) => output.data && (MIME_TYPE in output.data || output.metadata?.[KEY]?.live))
+    .map(({ data, metadata }) => ({
       data: Object.fromEntries(KEPT.filter((type) => type in data).map((type) => [type, data[type]])),
+      metadata: metadata?.[KEY]?.live ? { [KEY]: { live: metadata[KEY].live } } : {},
     }));
 }
 
