@@ -24,6 +24,17 @@ class NotebookPage(Page):
         self.metadata: dict[str, dict[str, Any]] = {}  # of each cell's latest output
         self._displays: dict[str, tuple[str, int]] = {}
 
+    def greet(self) -> NotebookPage:
+        """Let the kernel hear of the page, whatever other pages it has had."""
+        code = (
+            "from orchat.jupyter.cell_metadata.bridge import bridge_of\n"
+            "from orchat.jupyter.running import pumping_comms, ticking\n"
+            "async with ticking(), pumping_comms():\n"
+            "    print(await bridge_of(get_ipython()).hello(5))"
+        )
+        assert self.run(code, "greeting") == "open\n"
+        return self
+
     def ask(self, name: str, source: str, *, after: float = 0.0, until: Callable[[], bool] | None = None) -> str:
         """Write a cell, run it, and return what it printed."""
         self.cells.setdefault(name, None)

@@ -21,7 +21,7 @@ FROM_PAGE = "from the page, unsaved changes included\n"
 
 @pytest.fixture
 def page(kernel: Kernel) -> NotebookPage:
-    return NotebookPage(kernel)
+    return NotebookPage(kernel).greet()
 
 
 def messages(endpoint: ScriptedOpenRouter) -> Any:
@@ -35,7 +35,7 @@ def forget(page: NotebookPage) -> None:
 # In between, requests that come together with a page's answer are lost at times: by the kernel, as by none of these.
 @pytest.mark.parametrize("_any_kernel", [INSTALLED, "6.31.0"], indirect=True)
 def test_the_page_is_asked_for_its_cells(any_kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
-    page = NotebookPage(any_kernel, any_kernel.value("__import__('ipykernel').__version__").strip("'"))
+    page = NotebookPage(any_kernel, any_kernel.value("__import__('ipykernel').__version__").strip("'")).greet()
     for cell in "ab":
         page.ask(cell, f"%%openrouter\nQuestion {cell}")
     page.ask("c", "%%openrouter\nAnd?")

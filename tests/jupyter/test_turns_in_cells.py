@@ -27,7 +27,7 @@ FROM_PAGE = "from the page, unsaved changes included\n"
 @pytest.fixture
 def page(kernel: Kernel) -> NotebookPage:
     ask(kernel, DEFINED + "\nport = 'Hull {and} more'")
-    return NotebookPage(kernel)
+    return NotebookPage(kernel).greet()
 
 
 def messages(endpoint: ScriptedOpenRouter) -> Any:
@@ -63,7 +63,7 @@ def test_a_restarted_kernel_says_exactly_the_same(
     any_kernel: Kernel, endpoint: ScriptedOpenRouter, tmp_path: Path
 ) -> None:
     ask(any_kernel, DEFINED + "\nport = 'Hull {and} more'")
-    page = NotebookPage(any_kernel, any_kernel.value("__import__('ipykernel').__version__").strip("'"))
+    page = NotebookPage(any_kernel, any_kernel.value("__import__('ipykernel').__version__").strip("'")).greet()
     before = a_notebook(page, endpoint)
     path = tmp_path / "tides.ipynb"
     page.save(path)
@@ -317,14 +317,14 @@ def test_what_had_arrived_when_a_kernel_died_is_restored(
     endpoint.answers(text("Fine."), text("The river runs down to the sea. " * 30).paced(0.1), text("And on."))
     with Kernel(environment) as dying:
         ask(dying, "%load_ext orchat")
-        first = NotebookPage(dying)
+        first = NotebookPage(dying).greet()
         first.ask("a", "%%openrouter\nHow are you?")
         first.ask("b", "%%openrouter\nTell me of the river.", until=lambda: "sea" in json.dumps(first.cells["b"]))
     kept = first.cells["b"]["turns"]["notebook"]
     assert [each["live"] for each in kept] == [True]
     path = tmp_path / "tides.ipynb"
     first.save(path)
-    page = NotebookPage(kernel)
+    page = NotebookPage(kernel).greet()
     page.cells, page.sources, page.outputs, page.metadata = first.cells, first.sources, first.outputs, first.metadata
     for line in ("%openrouter restore", f"%openrouter restore {path}"):
         page.run("%openrouter reset --all", None)
