@@ -44,7 +44,8 @@ def test_a_preview_follows_each_change_and_fails_in_its_place(
     preview = form.get_by_role("group", name="What it would do")
     expect(preview.locator("em")).to_have_text("Zoe", timeout=30_000)
     expect(preview.locator("strong")).to_have_text("2")
-    expect(form.locator(".orchat-form-title")).to_have_text("Send a mail mail")  # the title hides no name
+    expect(form.locator(".orchat-form-title")).to_have_text("Send a mail")
+    expect(page.locator(".orchat-call-name")).to_have_text("mail")  # the title hides no name
     below, above = form.locator(".orchat-approve").bounding_box(), preview.bounding_box()
     assert below is not None
     assert above is not None

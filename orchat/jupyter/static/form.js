@@ -243,9 +243,7 @@ export function createForm(description, { strings: words, render, onChange, onDe
   }
 
   const title = element("div", "orchat-form-title", description.title);
-  // A title must not hide which tool runs.
-  if (description.title !== description.name) title.append(" ", element("code", "orchat-form-name", description.name));
-  else title.hidden = true; // the call says its name
+  title.hidden = description.title === description.name; // which the call around it says anyhow
   const about = element("div", "orchat-note", description.description);
   node.append(title, about, body, errors, changes, preview.node, buttons, more);
   draw();
