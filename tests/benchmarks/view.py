@@ -121,7 +121,8 @@ WATCH = """(part) => {
     };
     requestAnimationFrame(count);
     const look = () => {
-        const text = ([...area().querySelectorAll(part)].pop()?.textContent ?? '').slice(-600);
+        const looked = part ? [...area().querySelectorAll(part)].pop() : area();
+        const text = (looked?.textContent ?? '').slice(-600);
         const found = [...text.matchAll(/\\bw(\\d+)\\b/g)].pop();
         if (found && Number(found[1]) > last) {
             last = Number(found[1]);
@@ -182,7 +183,7 @@ def measure(page: Page, lab: Lab, name: str, tokens: int, rate: float) -> dict[s
     notebook.wait(0)
     if name == "by_view":  # the module is sent once a page
         warm(page, notebook, lab)
-    page.evaluate(WATCH, ".orchat-items" if name == "by_view" else ":scope")
+    page.evaluate(WATCH, ".orchat-items" if name == "by_view" else "")
     before, cpu = received.count, browser_cpu()
     notebook.run(1)
     deadline = 60 + 4 * tokens / (rate or 1_000)
