@@ -233,6 +233,15 @@ def test_an_extension_that_came_later_is_found(usual_page: Page) -> None:
     assert usual_page.cells["a1"] == VALUE
 
 
+def test_a_page_that_was_not_all_there_yet_is_asked_once_more(usual_page: Page) -> None:
+    usual_page.extended = False
+    assert usual_page.run(f"bridge.write(here().id, {VALUE})", after=0.5) == ""
+    usual_page.extended = True
+    assert usual_page.run("print(bridge.status)", after=3) == "absent\n"
+    assert usual_page.cells["a1"] == VALUE
+    assert usual_page.run("print(bridge.status)") == "open\n"
+
+
 def test_a_page_that_speaks_otherwise_is_written_nothing(usual_page: Page) -> None:
     usual_page.protocol = PROTOCOL + 1
     code = f"print(await bridge.hello(2)); bridge.write(here().id, {VALUE}); bridge.flush()\nprint(bridge.hint())"

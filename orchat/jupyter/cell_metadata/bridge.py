@@ -338,6 +338,15 @@ class Bridge:
         with self._lock:
             if self._status == "unknown":
                 self._status = "absent"  # what waits is dropped by the next write: another page may still answer
+                if self._loop is not None:
+                    self._later(partial(self._loop.call_later, _SILENT, self._ask_once_more))
+
+    def _ask_once_more(self) -> None:
+        """Ask a page that refused when it had only been opened, and perhaps not all of it."""
+        with self._lock:
+            if self._waiting and self._status == "absent":
+                self._asked = time.monotonic()
+                self._pages.send("hello", about="hello", version=__version__)
 
 
 _bridges: WeakKeyDictionary[Any, Bridge] = WeakKeyDictionary()
