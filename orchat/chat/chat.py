@@ -184,6 +184,11 @@ class Chat(Conversation):
         if (driver := self._driver) is not None:
             driver.stop()
 
+    @property
+    def arrived(self) -> list[ChatMessage]:
+        """What has arrived of a response that goes on, as if it had been cut now: one message, or none."""
+        return [] if self._driver is None else self._driver.arrived
+
     # -- who answers ----------------------------------------------------------------------------------------------
 
     @property

@@ -102,14 +102,15 @@ class _Driver:
     def _mends(self, name: str) -> bool:
         return self._can_mend and self._asked_about(name) is not None
 
-    def so_far(self) -> list[ChatMessage]:
-        """Return what the turn has said, and what has arrived of a response, as if it had been cut now."""
+    @property
+    def arrived(self) -> list[ChatMessage]:
+        """What has arrived of a response, as if it had been cut now: one message, or none."""
         partial = self._stream.message if self._stream is not None else None
         if partial is None or not partial.parts:
-            return list(self.turn.messages)
-        partial = shortened(partial)
-        partial.meta.update(ending="interrupted", requested_model=self.means.model)
-        return [*self.turn.messages, partial]
+            return []
+        cut = shortened(partial)
+        cut.meta.update(ending="interrupted", requested_model=self.means.model)
+        return [cut]
 
     # -- the end ------------------------------------------------------------------------------------------------
 
@@ -259,9 +260,7 @@ class AsyncDriver(_Driver):
                 if isinstance(step, Request):
                     pieces = self._respond()
                 elif isinstance(step, Decide):
-                    for chunk in self._chunks(self.turn.decided(await self._decide(step.calls))):
-                        yield chunk
-                    continue
+                    pieces = self._settle_calls(step.calls)
                 else:
                     pieces = self._call(step.runs)
                 async with contextlib.aclosing(pieces):  # type: ignore[type-var]
@@ -287,6 +286,10 @@ class AsyncDriver(_Driver):
                 yield chunk
             told = self._take(self._stream.message)
         for chunk in told:
+            yield chunk
+
+    async def _settle_calls(self, calls: Sequence[ToolCall]) -> AsyncIterator[StreamingChunk]:
+        for chunk in self._chunks(self.turn.decided(await self._decide(calls))):
             yield chunk
 
     async def _decide(self, calls: Sequence[ToolCall]) -> dict[str, Decision | None]:

@@ -60,8 +60,7 @@ class _Stream:
     @property
     def messages(self) -> list[ChatMessage]:
         """The turn so far, with what has arrived of a response."""
-        driver = self._chat._driver
-        return list(self.reply.messages) if driver is None else driver.so_far()
+        return [*self.reply.messages, *self._chat.arrived]
 
     @contextlib.contextmanager
     def _watched(self) -> Iterator[Turn]:

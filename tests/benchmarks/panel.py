@@ -11,7 +11,6 @@ streams, and no task longer than 50 ms.
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect, sync_playwright
 
-from tests.benchmarks.view import WATCH
+from tests.benchmarks.view import WATCH, opened
 from tests.browser.lab import Lab
 from tests.openrouter_server import Answer, ScriptedOpenRouter, done, event, finish, stream, usage
 
@@ -85,7 +84,7 @@ def measure(page: Page, lab: Lab, endpoint: ScriptedOpenRouter, messages: int, t
     notebook.wait(0)
     page.evaluate(_OPENING)
     notebook.run(1)
-    opened = page.evaluate("() => window.opened")
+    milliseconds = page.evaluate("() => window.opened")
     expect(page.locator(".orchat-where")).not_to_be_empty(timeout=20_000)
     scrolled = page.evaluate(_SCROLL)
     endpoint.answers(answer(tokens, 100.0))
@@ -96,7 +95,7 @@ def measure(page: Page, lab: Lab, endpoint: ScriptedOpenRouter, messages: int, t
     page.wait_for_function(f"() => window.watch.last() === {tokens - 1}", timeout=60_000 + 20 * tokens)
     watched = page.evaluate("() => window.watch.stop()")
     return {
-        "opened": opened,
+        "opened": milliseconds,
         "turns": scrolled["turns"],
         "scroll": scrolled["frames"],
         "scroll tasks": len(scrolled["tasks"]),
@@ -122,7 +121,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--tokens", type=int, default=1_000)
     parser.add_argument("--check", action="store_true", help="exit with 1 when a limit is missed")
     options = parser.parse_args(arguments)
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
     found: dict[int, dict[str, float]] = {}
     print(
         f"{'messages':>8}{'opened ms':>11}{'turns shown':>13}{'scroll frm/s':>14}{'tasks':>7}"
@@ -131,12 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with ScriptedOpenRouter() as endpoint, tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         environment = {"OPENROUTER_BASE_URL": endpoint.base_url, "OPENROUTER_API_KEY": "sk-or-v1-0123456789abcdef"}
         with Lab(Path(folder) / "lab", environment) as lab:
-            context = playwright.chromium.launch_persistent_context(
-                Path(folder) / "chromium",
-                executable_path=chromium,
-                args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"],
-                viewport={"width": 1280, "height": 900},
-            )
+            context = opened(playwright, Path(folder))
             for messages in (2, options.messages):
                 page = context.new_page()
                 found[messages] = each = measure(page, lab, endpoint, messages, options.tokens)

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import BrowserContext, Page, Playwright, sync_playwright
 
 from tests.browser.lab import Lab, Notebook
 
@@ -161,6 +161,16 @@ class Bytes:
         self.messages += 1
 
 
+def opened(playwright: Playwright, folder: Path) -> BrowserContext:
+    """The distribution's browser."""
+    return playwright.chromium.launch_persistent_context(
+        folder / "chromium",
+        executable_path=next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))),
+        args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"],
+        viewport={"width": 1280, "height": 900},
+    )
+
+
 def browser_cpu() -> float:
     """Seconds of CPU of all our browser's processes."""
     total = 0.0
@@ -259,7 +269,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--naive", type=int, default=1_000, help="tokens of the naive way; 0 leaves it out")
     parser.add_argument("--check", action="store_true", help="exit with 1 when a limit is missed")
     options = parser.parse_args(arguments)
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
     arms = [("live view, 200/s", "by_view", options.tokens, 200.0), ("live view, flood", "by_view", options.tokens, 0)]
     if options.naive:
         arms.append(("update(Markdown), 200/s", "by_updates", options.naive, 200.0))
@@ -273,12 +282,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Lab(Path(folder) / "lab") as lab,
         sync_playwright() as playwright,
     ):
-        context = playwright.chromium.launch_persistent_context(
-            Path(folder) / "chromium",
-            executable_path=chromium,
-            args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"],
-            viewport={"width": 1280, "height": 900},
-        )
+        context = opened(playwright, Path(folder))
         for title, name, tokens, rate in arms:
             page = context.new_page()
             found[title] = measure(page, lab, name, tokens, rate)

@@ -163,9 +163,18 @@ EDITS: dict[str, Any] = {
     "first": lambda form: form.node.get_by_role("group", name="first", exact=True).get_by_label("port").fill("York"),
 }
 EDITED: dict[str, Any] = {
-    "name": "Zo\u00eb", "many": 2**64 + 3, "share": -0.0025, "night": True, "season": "summer", "code": "sea.show()\n",
-    "free": {"b": 12345678901234567890}, "note": "calm", "days": 4, "when": 7, "first": {"port": "York", "hours": 1},
-}  # fmt: skip
+    "name": "Zo\u00eb",
+    "many": 2**64 + 3,
+    "share": -0.0025,
+    "night": True,
+    "season": "summer",
+    "code": "sea.show()\n",
+    "free": {"b": 12345678901234567890},
+    "note": "calm",
+    "days": 4,
+    "when": 7,
+    "first": {"port": "York", "hours": 1},
+}
 
 
 def exactly(value: Any) -> str:
@@ -349,7 +358,7 @@ def test_the_whole_form_is_accessible_and_two_do_not_meet(page: Page, address: s
     identifiers = page.evaluate("() => [...document.querySelectorAll('[id]')].map((each) => each.id)")
     assert len(set(identifiers)) == len(identifiers) > 50
     for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        page.emulate_media(color_scheme=scheme)
         found = Axe().run(page, context=".orchat-form").response["violations"]
         assert [f"{each['id']}: {each['nodes'][0]['html']}" for each in found] == []
 

@@ -84,7 +84,11 @@ def test_a_form_is_there_before_the_call_is_complete_and_unlocks_in_place(
     page.keyboard.type("x")
     page.keyboard.press("Enter")
     assert CODE.startswith(code.input_value())
-    # Where a person reads and what they have selected stays theirs.
+    # Where a person reads and what they have selected stays theirs, once all of the first half is there.
+    lengths = {0}
+    while (length := len(code.input_value())) not in lengths:
+        lengths = {length}
+        page.wait_for_timeout(600)
     code.evaluate("(field) => { field.scrollTop = 20; field.setSelectionRange(3, 9); window.before = field; }")
     top = form.bounding_box()
     writing.gate.set()
@@ -93,8 +97,12 @@ def test_a_form_is_there_before_the_call_is_complete_and_unlocks_in_place(
     expect(code).to_have_value(CODE)
     expect(code).to_be_focused()
     assert code.evaluate("(f) => [f === window.before, f.scrollTop, f.selectionStart, f.selectionEnd, f.readOnly]") == [
-        True, 20, 3, 9, False,
-    ]  # fmt: skip
+        True,
+        20,
+        3,
+        9,
+        False,
+    ]
     after = form.bounding_box()
     assert top is not None
     assert after is not None

@@ -85,7 +85,7 @@ def test_the_call_is_shown_before_the_question_and_again_when_it_changed() -> No
 
 def test_a_title_and_a_preview_are_told_and_follow_a_change() -> None:
     def preview(port: str, days: int = 1) -> str:
-        return f"Looks **{port}** up\x1b[2J\u202e." if port != "York" else 1 / 0  # type: ignore[return-value]
+        return f"Looks **{port}** up\x1b[2J\u202e." if port != "York" else 1 / 0
 
     assert tide.function is not None
     told = create_tool_from_function(tide.function, title="Ask\nthe sea", preview=preview)

@@ -110,7 +110,7 @@ def test_damaged_cells_of_a_page_lose_only_themselves(page: NotebookPage) -> Non
     kept = json.loads(json.dumps(page.last("b")))
     kept["turn"]["messages"][1]["role"] = "system"
     page.outputs["b"] = [{"text/plain": "x", MIME: kept}]
-    page.sources["c"], page.outputs["c"], page.cells["c"] = 7, [{MIME: {"turn": []}}], "rubbish"  # type: ignore[assignment]
+    page.sources["c"], page.outputs["c"], page.cells["c"] = 7, [{MIME: {"turn": []}}], "rubbish"
     told = page.ask("r", "%openrouter restore").splitlines()
     assert told[0] == "notebook: 1 turn restored"
     assert told[1].startswith("2 could not be read: ")

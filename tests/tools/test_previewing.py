@@ -47,7 +47,7 @@ def test_they_are_given_in_every_way_and_no_model_is_told() -> None:
         assert preview_of(each, {"to": "Zoe", "times": 2}) == ("Sends *2* to Zoe.", False)
         assert [copy.copy(each), copy.deepcopy(each), pickle.loads(pickle.dumps(each))] == [each] * 3
     with pytest.raises(TypeError, match="positional"):
-        Tool("send", "", {}, send, None, None, None, None, "Send a mail")  # type: ignore[misc]
+        Tool("send", "", {}, send, None, None, None, None, "Send a mail")
 
 
 @pytest.mark.parametrize(

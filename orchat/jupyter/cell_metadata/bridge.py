@@ -345,8 +345,7 @@ class Bridge:
         """Ask a page that refused when it had only been opened, and perhaps not all of it."""
         with self._lock:
             if self._waiting and self._status == "absent":
-                self._asked = time.monotonic()
-                self._pages.send("hello", about="hello", version=__version__)
+                self._ask_who_is_there(0.0)
 
 
 _bridges: WeakKeyDictionary[Any, Bridge] = WeakKeyDictionary()

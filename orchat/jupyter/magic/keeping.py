@@ -9,6 +9,7 @@ where the cell blocks its thread, as loops do, so that no page can answer.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from orchat.jupyter.cell_metadata.entries import Entry
 
 _IN_FILES = re.compile(r"[\w-]{1,64}", re.ASCII)  # what a notebook's file calls a cell; other names may tell of paths
+_CHECKPOINT = 1.0  # seconds of streaming between two thoughts of keeping
 _MEMORY = "This turn is kept in the memory of this kernel only"
 _turns: WeakKeyDictionary[Entry, dict[str, list[Any]]] = WeakKeyDictionary()
 
@@ -52,6 +54,7 @@ class Keeping:
         self._cell = current_cell(shell)
         self._is_held = False
         self._is_live = False
+        self._thought = 0.0
         self.note = ""
 
     @property
@@ -98,10 +101,11 @@ class Keeping:
         make
             Makes the record of the turn as it is then, with all its words: its output is not there yet.
         """
-        if self._state != "cell" or not self._is_held or self._entry.is_newer:
+        now = time.monotonic()
+        if self._state != "cell" or not self._is_held or now - self._thought < _CHECKPOINT or self._entry.is_newer:
             return
         assert self._cell.id is not None
-        self._is_live = True
+        self._is_live, self._thought = True, now
         self._entry.put("turns", lambda: self._with_live(make))
         self._bridge.write(self._cell.id, self._entry.value)
 

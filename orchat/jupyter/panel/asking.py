@@ -53,17 +53,12 @@ class Asking:
         model: str,
         changed: Callable[[bool], None],
     ) -> None:
-        from orchat.folding import MessageFold
-
         self.chat = chat
         self._feed = feed
         self._questions = questions
         self._channel = channel
         self._model = model
         self._changed = changed
-        self._new_fold = MessageFold
-        self._fold = MessageFold()
-        self._folded_at = -1
         self._asking: set[str] = set()
         self._started = time.monotonic()
         self._kept = 0.0
@@ -83,10 +78,6 @@ class Asking:
 
     def add(self, chunk: StreamingChunk) -> None:
         """Show what arrived."""
-        if chunk.tool_call_result is None and chunk.finish_reason != "tool_call_results":
-            if (count := len(self.chat.messages)) != self._folded_at:
-                self._fold, self._folded_at = self._new_fold(), count
-            self._fold.add(chunk)
         seen = self._feed.add(chunk)
         now = time.monotonic()
         keep = chunk.tool_call_result is not None or now - self._kept > _CHECKPOINT
@@ -122,16 +113,7 @@ class Asking:
 
     def messages(self) -> list[ChatMessage]:
         """Return the conversation with what has arrived of an answer, and with the calls that a person looks at."""
-        from orchat.chat.history import shortened
-
-        messages = [self._as_asked(message) for message in self.chat.messages]
-        if len(messages) == self._folded_at:
-            partial = self._fold.message()
-            if partial.parts:
-                partial = shortened(partial)
-                partial.meta.update(ending="interrupted", requested_model=self._model)
-                messages.append(partial)
-        return messages
+        return [*(self._as_asked(message) for message in self.chat.messages), *self.chat.arrived]
 
     def _as_asked(self, message: ChatMessage) -> ChatMessage:
         result = message.tool_call_result if message.is_from(ChatRole.TOOL) else None

@@ -171,9 +171,7 @@ class Conversations:
         words = "This conversation goes on in another run: what earlier tool calls left in memory may be gone."
         if gone := sorted({call.tool_name for call in calls} - set(self.tools)):
             words += f" These tools are not there any more: {', '.join(gone)}."
-        ran = [
-            result.origin for message in self.shown.messages for result in message.tool_call_results if not result.error
-        ]
+        ran = [result.origin for message in messages for result in message.tool_call_results if not result.error]
         if gone := sorted(used_names(ran) - set(variables)):
             more = f" and {len(gone) - _MOST_NAMES} more" if len(gone) > _MOST_NAMES else ""
             words += f" These variables are not there any more: {', '.join(gone[:_MOST_NAMES])}{more}."
