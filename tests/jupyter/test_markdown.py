@@ -13,6 +13,9 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from orchat.jupyter.output.markdown import escape_markdown, safe_markdown
+from orchat.jupyter.output.nesting import DEEPEST
+from orchat.jupyter.view.blocks import split_blocks
+from orchat.jupyter.view.html import to_html
 
 PLAIN = [
     "# Title\n\nText with *emphasis*, **strong**, `code`, [a link](https://example.com/a_b?c=d) and <https://example.com>.",
@@ -111,6 +114,50 @@ def test_escaped_text_shows_as_it_is(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "deep",
+    [
+        "> " * 40 + "seen",
+        ">" * 40 + "seen",
+        "- " * 40 + "seen",
+        "1. " * 40 + "seen",
+        "> - " * 20 + "seen",
+        "\n".join("  " * level + "- level" for level in range(40)) + " seen",
+        "\n".join("> " * level + "level" for level in range(40)) + " seen",
+        "> " * 40 + "```\n" + "> " * 40 + "seen",
+    ],
+)
+def test_what_is_nested_too_deep_is_text(deep: str) -> None:
+    safe = safe_markdown(deep + "\n\nand after")
+    assert "seen" in to_html(safe)
+    assert "and after" in to_html(safe)
+    opened = [token.type for token in MarkdownIt("gfm-like", {"linkify": False, "maxNesting": 200}).parse(safe)]
+    depth = deepest = 0
+    for kind in opened:
+        if kind.startswith(("blockquote", "bullet_list", "ordered_list")):
+            depth += 1 if kind.endswith("_open") else -1
+            deepest = max(depth, deepest)
+    assert 8 <= deepest <= DEEPEST
+
+
+def test_a_line_across_the_page_is_no_nesting() -> None:
+    rule = "- " * 40
+    assert safe_markdown(rule + "\n" + rule.strip()) == rule + "\n" + rule.strip()
+
+
+@pytest.mark.parametrize("length", [26, 42])
+@pytest.mark.parametrize("line", ["> ", "- ", "* ", "1. ", "> - ", ">- "], ids=lambda mark: mark.strip())
+@pytest.mark.parametrize("end", ["x", "```x`", "~~", "``` `\n", "\n", "```\n> x"])
+def test_a_line_of_marks_is_read_at_once(line: str, length: int, end: str) -> None:
+    text = line * length + end
+    started = time.process_time()
+    split_blocks(text)
+    split_blocks(f"{text}\n{text}\n\n{text}")
+    to_html(safe_markdown(text))
+    to_html(safe_markdown("> " * length + "```\n" + text))
+    assert time.process_time() - started < 1
+
+
+@pytest.mark.parametrize(
     "hostile",
     [
         "[" * 50_000,
@@ -130,6 +177,14 @@ def test_escaped_text_shows_as_it_is(text: str) -> None:
         "\\[ " * 30_000,
         "https://a!" * 10_000,
         "{" * 100_000,
+        "> " * 50_000,
+        "> > > x```\n" * 9_000,
+        "- " * 50_000 + "```",
+        "1. " * 30_000 + "~~~",
+        "> " * 16 + "```\n" + "> " * 50_000,
+        "> " * 16 + "```\n" + "> > > > > >\n" * 8_000,
+        " " * 50_000 + "```\n" + "a\n" * 25_000,
+        "- " * 16 + "a\n" + "b\n" * 40_000,
     ],
     ids=lambda text: repr(text[:12]),
 )

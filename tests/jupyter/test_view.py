@@ -32,7 +32,34 @@ DOCUMENTS = [
     "~~~~\n```\n\n~~~~\n\nx",
     "$$\na\n$$\n\nand `code`\n\n***\n\nSetext\n======\n\ntext",
 ]
-MARKDOWN = st.text(alphabet="ab `~\n\n->1.#|$ ", max_size=120)
+_MARKS = ["> ", ">", " ", "    ", "- ", "-", "* ", "1. ", "2. ", "10)", "```", "~~~", "````", "|", "|-|-|", "# ", "==="]
+_ITEMS = "".join(f"{number}. {'long ' * 60}\n" for number in range(1, 8))
+MARKDOWN = st.text(alphabet="ab `~\n\n->1.#|$ ", max_size=120) | st.lists(
+    st.sampled_from([*_MARKS, "\n", "\n", "\n\n", "\n\n", "a", "b c", "**d**", "`", "$$", _ITEMS]), max_size=40
+).map("".join)
+# What people write: whole blocks with blank lines between them.
+ORDINARY = st.lists(
+    st.sampled_from(
+        [
+            "# Title",
+            "Words,\n*more* and `code`.",
+            "**Bold** words",
+            "2024 was a year",
+            "- one\n- two\n  - three\n\n    of three\n- four",
+            "* one\n\n* two\n\n      code of two",
+            "1. Do\n\n   ```sh\n   ls\n\n   pwd\n   ```\n\n2. Done",
+            "> said\n>\n> > before\nlazy\n>\n> - so",
+            "```python\nx = 1\n\n\ny = [2]\n```",
+            "~~~\n```\n\n- no item\n~~~",
+            "    code\n\n    more of it",
+            "| a | b |\n|---|---|\n| 1 | 2 |",
+            "$$\na\n+ b\n$$",
+            "***",
+            "Title\n=====\nwords",
+        ]
+    ),
+    max_size=8,
+).map("\n\n".join)
 
 
 def html_of(markdown: str) -> str:
@@ -58,12 +85,27 @@ def test_blocks_hold_the_whole_text(markdown: str) -> None:
     assert words(pieces(markdown)) == words([markdown])
 
 
+@given(ORDINARY, st.data())
+def test_what_people_write_looks_the_same_in_blocks(document: str, data: st.DataObject) -> None:
+    """Lists and quotations that follow one another without anything between are one to Markdown, and here, too."""
+    whole = html_of(safe_markdown(document))
+    assert "".join(html_of(safe_markdown(piece)) for piece in pieces(document)) == whole
+    cut = data.draw(st.integers(0, len(document)))
+    blocks, rest = split_blocks(document[:cut])
+    later = [block.text for block in blocks] + pieces(rest.text + document[cut:])
+    assert "".join(html_of(safe_markdown(piece)) for piece in later) == whole
+
+
 @given(MARKDOWN, st.data())
 def test_a_finished_block_never_changes(markdown: str, data: st.DataObject) -> None:
     cut = data.draw(st.integers(0, len(markdown)))
-    early, _ = split_blocks(markdown[:cut])
-    later, _ = split_blocks(markdown)
-    assert [block.text for block in later[: len(early)]] == [block.text for block in early]
+    early, rest = split_blocks(markdown[:cut])
+    later, last = split_blocks(markdown)
+    assert later[: len(early)] == early
+    more, same = split_blocks(rest.text + markdown[cut:])
+    continues = [rest.continues or block.continues for block in [*more, same]][:1]
+    assert [block.text for block in [*early, *more, same]] == [block.text for block in [*later, last]]
+    assert continues == [([*later, last])[len(early)].continues]
 
 
 def test_a_long_list_is_cut_between_items_and_keeps_its_numbers() -> None:

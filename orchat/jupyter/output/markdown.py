@@ -13,6 +13,7 @@ them read alike:
   its first backtick from some parser (half a link, an address). All other backticks become ``&#96;``.
 - A formula is kept when it is plain: no backtick, no quotation mark, balanced braces. Any other ``$``, as in a price,
   becomes ``\$``, or ``\\$`` where a renderer would make a formula of two of them.
+- Quotations and lists stand inside one another as deep as `limit_nesting` lets them; the marks beyond that are text.
 - Outside of these ``<`` becomes ``&lt;``, ``![`` becomes ``\![`` (an image becomes a link), and a link to anything but
   the web, a file or an e-mail address is taken apart.
 - ``\(x\)`` and ``\[ x \]``, which no Jupyter front end shows, become ``$x$`` and ``$$ x $$``.
@@ -25,16 +26,10 @@ from __future__ import annotations
 
 import re
 
-_REMOVED = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x85\u2028\u2029]")
+from orchat.jupyter.output.fences import find_opener, take_content, write_fence
+from orchat.jupyter.output.nesting import limit_nesting
 
-# A line that opens a fence: inside quotations, indented (in a list), or right behind a bullet.
-_OPENER = re.compile(
-    r"(?P<quote>(?: {0,3}> ?)*)(?P<indent> *)(?P<bullet>(?:[-*+]|\d{1,9}[.)]) {1,4})?"
-    r"(?P<run>`{3,}(?=[^`]*$)|~{3,})(?P<info>.*)$"
-)
-_LANGUAGE = re.compile(r"\s*([\w+#.-]*)", re.ASCII)
-# JupyterLab draws these instead of showing them, and a drawing may load what it names.
-_DRAWN = frozenset({"mermaid"})
+_REMOVED = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x85\u2028\u2029]")
 
 # What may mean something in prose. Each place of the text is looked at once.
 _SPECIAL = re.compile(
@@ -101,12 +96,12 @@ def safe_markdown(text: str) -> str:
     while at < len(lines):
         line = lines[at]
         at += 1
-        opener = _OPENER.match(line.expandtabs(4)) if "```" in line or "~~~" in line else None
+        opener = find_opener(line)
         if opener is None:
-            prose.append(line)
+            prose.append(limit_nesting(line))
         else:
-            content, at = _fence_content(lines, at, opener)
-            blocks += [_Prose("\n".join(prose)).safe(), _fence(opener, content)]
+            content, at = take_content(lines, at, opener)
+            blocks += [_Prose("\n".join(prose)).safe(), write_fence(opener, content)]
             prose = []
     blocks.append(_Prose("\n".join(prose)).safe())
     return "\n\n".join(stripped for block in blocks if (stripped := block.strip("\n")).strip())
@@ -135,40 +130,6 @@ _PLAIN = re.compile(r"[\\`*\[\]<&$~|]|!(?=\[)|(?<![^\W_])_|_(?![^\W_])")
 _BLOCK_START = re.compile(r"^(\s*\d*)([-+#>=.)])")
 _ENTITIES = {"<": "&lt;", "&": "&amp;", "`": "&#96;"}
 _BRACKETS = {"(": "&#40;", ")": "&#41;", "[": "&#91;", "]": "&#93;"}
-
-
-def _fence_content(lines: list[str], at: int, opener: re.Match[str]) -> tuple[list[str], int]:
-    """Return the lines of a fence from ``at`` on, without its indentation, and the number of the line behind it."""
-    depth, run = opener["quote"].count(">"), opener["run"]
-    indent = len(opener["indent"]) + len(opener["bullet"] or "")
-    quote = re.compile(rf"(?: {{0,3}}> ?){{{depth}}}")
-    closer = re.compile(rf" {{0,{indent + 3}}}{run[0]}{{{len(run)},}}[ \t]*$")
-    content: list[str] = []
-    while at < len(lines):
-        prefix = quote.match(lines[at])
-        if prefix is None:  # the quotation is over, and the fence with it
-            break
-        line = lines[at][prefix.end() :]
-        at += 1
-        if indent and "\t" in line[:indent]:
-            line = line.expandtabs(4)
-        if closer.match(line):
-            break
-        if indent:
-            line = line[min(indent, len(line) - len(line.lstrip(" "))) :]
-        content.append(line)
-    return content, at
-
-
-def _fence(opener: re.Match[str], content: list[str]) -> str:
-    """Write the fence as every parser reads it; without a language its first line could close another one."""
-    run = "`" * max([3, *(len(found) + 1 for line in content for found in _BACKTICKS.findall(line))])
-    language = _LANGUAGE.match(opener["info"])
-    name = language[1] if language is not None else ""
-    quote, bullet = "> " * opener["quote"].count(">"), opener["bullet"] or ""
-    indent = quote + opener["indent"] + " " * len(bullet)
-    first = f"{quote}{opener['indent']}{bullet}{run}{'text' if not name or name.lower() in _DRAWN else name}"
-    return "\n".join([first, *((indent + line).rstrip(" ") for line in content), indent + run])
 
 
 class _Prose:

@@ -3,20 +3,24 @@ r"""What of a Markdown text that still grows is finished, block by block. Pure.
 A block is finished when no later text can change it: a paragraph, a list or a quotation when something else stands
 below a blank line, a fence when it is closed. A finished block is rendered once; only the rest is rendered anew.
 
-That Markdown is cut here decides nothing about safety: each piece goes through `safe_markdown` by itself.
+Where blocks begin is for markdown-it to say, from which come lines only. That Markdown is cut here decides nothing
+about safety: each piece goes through `safe_markdown` by itself.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
+from functools import cache
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+from orchat.jupyter.output.nesting import DEEPEST, limit_nesting
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
 
 _LONG_LIST = 1_200  # characters, from which on a list is cut between two of its items
-
-_FENCE = re.compile(r"(?P<before>(?: {0,3}> ?)*\s*(?:(?:[-*+]|\d{1,9}[.)])\s+)?)(?P<run>`{3,}(?=[^`]*$)|~{3,})")
-_ITEM = re.compile(r"(?:(?P<bullet>[-*+])|(?P<number>\d{1,9})(?P<mark>[.)]))\s")
-_ITEM_BEGINS = re.compile(r"[-*+]|\d{1,9}[.)]?")
-_QUOTED = re.compile(r"(?: {0,3}> ?)*")
 
 
 @dataclass(frozen=True)
@@ -47,57 +51,89 @@ def split_blocks(text: str) -> tuple[list[Block], Block]:
 class _Splitter:
     def __init__(self, text: str) -> None:
         self._lines = text.split("\n")
+        self._ends = [0, *accumulate(len(line) + 1 for line in self._lines)]
         self._first = 0  # line of the open block
         self._blocks: list[Block] = []
         self._continues = False
-        self._item: re.Match[str] | None = None  # the last item at the margin, in a list
-        self._size = 0
 
     def split(self) -> tuple[list[Block], Block]:
-        closer: re.Pattern[str] | None = None
-        top = blank = False
-        last = len(self._lines) - 1
-        for number, line in enumerate(self._lines):
-            if closer is not None:
-                self._size += len(line) + 1
-                if closer.fullmatch(_QUOTED.sub("", line, count=1).strip()) and number < last:
-                    closer = None
-                    if top:
-                        self._cut(number + 1)
+        settled = self._lines if self._is_last_settled() else self._lines[:-1]
+        listed = ""  # the mark of the item before, in a list that the open block begins with
+        for token in _tokens(settled) if self._may_be_cut(settled) else ():
+            if token.map is None or token.nesting < 0:
                 continue
-            if not line.strip():
-                blank = True
-                continue
-            fence = _FENCE.match(line)
-            item = _ITEM.match(line)
-            if number == last and (fence is not None or (self._item is not None and _ITEM_BEGINS.fullmatch(line))):
-                break  # more of this line may change what it is
-            top = fence is not None and not fence["before"]
-            if top or (blank and self._is_new(line, item)):
-                self._cut(number)
-            elif item is not None and self._size > _LONG_LIST and self._is_next(item):
-                self._cut(number, continues=True)
-            blank = False
-            if item is not None and (self._first == number or self._item is not None):
-                self._item = item
-            self._size += len(line) + 1
-            if fence is not None:
-                closer = re.compile(f"{re.escape(fence['run'][0])}{{{len(fence['run'])},}}")
+            start, end = token.map
+            if token.level == 0:
+                if token.type == "fence" or (start and not settled[start - 1].strip()):
+                    self._cut(start)
+                if token.type == "fence" and self._is_closed(token):
+                    self._cut(end)
+                listed = ""
+            elif token.level == 1 and token.type == "list_item_open":
+                mark = token.info + token.markup
+                if listed and self._is_long(start) and _is_next(listed, mark):
+                    self._cut(start, continues=True)
+                if listed or self._first == start:
+                    listed = mark
         return self._blocks, Block("\n".join(self._lines[self._first :]), self._continues)
 
-    def _is_new(self, line: str, item: re.Match[str] | None) -> bool:
-        """Whether a line below a blank one begins a block: not what is indented, nor the next item of a list."""
-        return not line[0].isspace() and not (self._item is not None and item is not None)
-
-    def _is_next(self, item: re.Match[str]) -> bool:
-        last = self._item
-        if last is None:
+    def _is_last_settled(self) -> bool:
+        """Whether the line that still grows begins a block for sure, and not perhaps the next item of a list."""
+        last = self._lines[-1]
+        if not last or last[0].isspace() or len(self._lines) < 2 or self._lines[-2].strip():
             return False
-        if item["bullet"]:
-            return item["bullet"] == last["bullet"]
-        return bool(last["number"]) and item["mark"] == last["mark"] and int(item["number"]) == int(last["number"]) + 1
+        after = last[1:] if last[0] in "-+*" else last.lstrip("0123456789")
+        if after == last:
+            return True
+        if last[0] in "0123456789" and after[:1] in {".", ")"}:
+            after = after[1:]
+        return bool(after) and not after[0].isspace()
+
+    def _may_be_cut(self, lines: list[str]) -> bool:
+        """Whether it is worth a look; most of the time it is not."""
+        run = lines[0][:3] if lines else ""
+        if run in {"```", "~~~"}:  # code that was not closed yet
+            return any(line.lstrip().startswith(run) for line in lines[1:])
+        blank = False
+        for line in lines:
+            if not line or line.isspace():
+                blank = True
+            elif blank or "```" in line or "~~~" in line:
+                return True
+        return self._is_long(len(lines))
+
+    def _is_long(self, until: int) -> bool:
+        return self._ends[until] - self._ends[self._first] > _LONG_LIST
+
+    def _is_closed(self, fence: Token) -> bool:
+        start, end = fence.map or (0, 0)
+        marks = self._lines[end - 1].strip()
+        whole = end - start > 1 and end < len(self._lines)
+        return whole and len(marks) >= len(fence.markup) and not marks.strip(fence.markup[0])
 
     def _cut(self, number: int, *, continues: bool = False) -> None:
         if text := "\n".join(self._lines[self._first : number]).strip("\n"):
             self._blocks.append(Block(text, self._continues))
-        self._first, self._size, self._item, self._continues = number, 0, None, continues
+        self._first, self._continues = number, continues
+
+
+def _is_next(last: str, mark: str) -> bool:
+    """Whether an item goes on where the one before ended, also when a list begins with it."""
+    return mark == (f"{int(last[:-1]) + 1}{last[-1]}" if last[:-1] else last)
+
+
+def _tokens(lines: list[str]) -> list[Token]:
+    """Return the blocks of some lines."""
+    parser = _parser()
+    tokens: list[Token] = []
+    parser.block.parse("\n".join(map(limit_nesting, lines)), parser, {}, tokens)
+    return tokens
+
+
+@cache
+def _parser() -> MarkdownIt:
+    from markdown_it import MarkdownIt
+
+    # Raw HTML is text, as `safe_markdown` makes it; two levels to a list.
+    parser = MarkdownIt("commonmark", {"html": False, "maxNesting": 2 * DEEPEST + 4})
+    return parser.enable("table").disable("reference")

@@ -9,6 +9,8 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from orchat.jupyter.output.nesting import DEEPEST
+
 
 def to_html(markdown: str) -> str:
     r"""Return safe Markdown as HTML.
@@ -28,7 +30,9 @@ def _parser() -> Any:
     from markdown_it import MarkdownIt
 
     # What its preset for GitHub's Markdown turns on, less what needs another package.
-    parser = MarkdownIt("commonmark", {"html": False, "highlight": _highlighted})
+    # Deeper than safe Markdown is nested, for what is deeper it leaves out; a list counts twice.
+    options = {"html": False, "highlight": _highlighted, "maxNesting": 2 * DEEPEST + 4}
+    parser = MarkdownIt("commonmark", options)
     return parser.enable(["table", "strikethrough"]).disable("image")
 
 
