@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,6 +75,13 @@ class MessageFold:
                 _merge_details(self._details, details)
         for delta in chunk.tool_calls or ():
             self._calls.setdefault(delta.index, _OpenCall()).add(delta)
+
+    @property
+    def call_indexes(self) -> list[int]:
+        """The index under which each of the message's tool calls came: calls that count once may have come twice."""
+        indexes = sorted(self._calls)
+        calls = [self._calls[index] for index in indexes]
+        return [indexes[at] for at, _ in _assembled((call.id, call.name, call.arguments) for call in calls)]
 
     def _note(self, meta: Mapping[str, Any], finish_reason: str | None) -> None:
         self._size = len(meta)
@@ -178,7 +185,11 @@ def assemble_tool_calls(calls: Iterable[tuple[str | None, str, Any]], *, salt: s
     >>> assemble_tool_calls([("a", "tide", ""), ("a", "tide", "{}"), ("a", "tide", '{"port": ')])[1].malformed_arguments
     '{"port": '
     """
-    result: list[ToolCall] = []
+    return [call for _, call in _assembled(calls, salt)]
+
+
+def _assembled(calls: Iterable[tuple[str | None, str, Any]], salt: str = "") -> Iterator[tuple[int, ToolCall]]:
+    """Give the calls that count, each with its number among those that came."""
     taken: dict[str, ToolCall] = {}
     for number, (given, name, raw) in enumerate(calls):
         arguments, malformed = parse_arguments(raw)
@@ -186,14 +197,13 @@ def assemble_tool_calls(calls: Iterable[tuple[str | None, str, Any]], *, salt: s
         twin = taken.get(given) if given else None
         if twin is not None and (twin.tool_name, twin.arguments, twin.extra) == (name, arguments, extra):
             continue
-        call_id = given
-        if not given or twin is not None:
-            digest = hashlib.sha256(f"{salt}/{number}/{name}/{raw}".encode(errors="replace")).hexdigest()
-            call_id = f"call_{digest[:24]}"
-        call = ToolCall(name, arguments, call_id, extra)
-        taken[call_id or ""] = call
-        result.append(call)
-    return result
+        call_id = "" if given is None or twin is not None else given
+        attempt = salt
+        while not call_id or call_id in taken:  # an endpoint may have sent what we make
+            digest = hashlib.sha256(f"{attempt}/{number}/{name}/{raw}".encode(errors="replace")).hexdigest()
+            call_id, attempt = f"call_{digest[:24]}", digest
+        taken[call_id] = ToolCall(name, arguments, call_id, extra)
+        yield number, taken[call_id]
 
 
 def parse_arguments(raw: Any) -> tuple[dict[str, Any], str | None]:

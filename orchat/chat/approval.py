@@ -61,6 +61,8 @@ class Answer:
 
 
 Decision: TypeAlias = Approve | Reject | Answer
+# By the ids of calls, or where these may repeat by their places in the turn (`orchat.chat.history.CallPlace`).
+Decisions: TypeAlias = dict[Any, Decision]
 Mode: TypeAlias = Literal["ask", "always", "never"]
 Verdict: TypeAlias = Decision | bool | Mode | None
 Approver: TypeAlias = Callable[[ToolCall], Verdict | Awaitable[Verdict]]
@@ -184,7 +186,7 @@ def as_decision(verdict: object) -> Decision | None:
     )
 
 
-def all_decided(said: Mapping[str, object]) -> dict[str, Decision]:
+def all_decided(said: Mapping[Any, object]) -> Decisions:
     """Return what was said about several calls as decisions.
 
     Raises

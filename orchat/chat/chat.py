@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import Any, Unpack
 
 from orchat.chat import state
-from orchat.chat.approval import Decision, Policy, all_decided, check_policy
+from orchat.chat.approval import Decision, Decisions, Policy, all_decided, check_policy
 from orchat.chat.conversation import Conversation, Question
 from orchat.chat.driving import AsyncDriver, Driver, Means
 from orchat.chat.hooks import Sink, common_budget, connected, sink_for, usual_price
@@ -168,7 +168,7 @@ class Chat(Conversation):
         Raises
         ------
         ConfigurationError
-            No such call waits, or arguments do not fit; nothing has run then (a ValueError).
+            No such call waits, several of that id do, or arguments do not fit; nothing has run then (a ValueError).
         """
         return ChatStream(self, all_decided(decisions), {}, sink_for(self)).drain()
 
@@ -276,7 +276,7 @@ class Chat(Conversation):
 
     # -- for the streams ----------------------------------------------------------------------------------------
 
-    def _begun(self, question: Question | dict[str, Decision]) -> AbstractContextManager[Turn]:
+    def _begun(self, question: Question | Decisions) -> AbstractContextManager[Turn]:
         # Connected first: a missing key must not cost a decision.
         tools = flatten(self.generator.tools if self.tools is None else self.tools)
         return self._turning(question, {tool.name: tool for tool in tools}, self.max_rounds)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TypeAlias
 
-from orchat.chat.approval import Decision
+from orchat.chat.approval import Decisions
 from orchat.chat.history import passed_over, pending_calls
 from orchat.chat.markdown import as_markdown
 from orchat.chat.turn import Turn
@@ -92,9 +92,7 @@ class Conversation:
             self._lock.release()
 
     @contextmanager
-    def _turning(
-        self, question: Question | dict[str, Decision], tools: Mapping[str, Tool], max_rounds: int
-    ) -> Iterator[Turn]:
+    def _turning(self, question: Question | Decisions, tools: Mapping[str, Tool], max_rounds: int) -> Iterator[Turn]:
         """Hold the conversation for a turn, and keep what comes of it.
 
         Nothing is kept of a question that nothing came of, so that it can simply be asked again.

@@ -8,14 +8,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 from orchat.chat.approval import Decision, Policy, Reject, as_decision, consult, will_ask
 from orchat.chat.calling import cancelled, invoke, invoke_async
-from orchat.chat.history import outgoing, shortened
+from orchat.chat.history import CallPlace, outgoing, shortened
 from orchat.chat.hooks import Sink
 from orchat.chat.loops import Loop
 from orchat.chat.money import Budget, Cost, Price, estimate_request
@@ -95,9 +95,13 @@ class _Driver:
 
     def _take(self, message: ChatMessage) -> list[StreamingChunk]:
         """Take a response, and return what calls that cannot run came to."""
+        indexes = self._stream.call_indexes if self._stream is not None else []
         self._settle(Cost.of(message.meta.get("usage")))
         message.meta["requested_model"] = self.means.model
-        return self._chunks(self.turn.responded(message, self._mends))
+        told = self.turn.responded(message, self._mends)
+        if (tell := getattr(self.means.sink, "called", None)) is not None and message.tool_calls:
+            tell(self.turn.last_calls, indexes)
+        return self._chunks(told)
 
     def _mends(self, name: str) -> bool:
         return self._can_mend and self._asked_about(name) is not None
@@ -142,14 +146,14 @@ class _Driver:
         asks = tool is not None and will_ask(self.means.policy, name, asks_always=tool.asks_always)
         return tool if asks else None
 
-    def _askers(self) -> list[Callable[[ToolCall], Any]]:
+    def _askers(self, place: CallPlace) -> list[Callable[[ToolCall], Any]]:
         """Who is asked about a call, one after the other: the policy, then whoever can ask a person."""
         sink, tools = self.means.sink, self.means.tools
         askers: list[Callable[[ToolCall], Any]] = [
             lambda call: consult(self.means.policy, call, asks_always=tools[call.tool_name].asks_always)
         ]
         if sink is not None:
-            askers.append(lambda call: sink.ask(call, tools[call.tool_name]))
+            askers.append(lambda call: sink.ask(call, tools[call.tool_name], place))
         return askers
 
     @property
@@ -157,13 +161,13 @@ class _Driver:
         """What becomes of a call that nobody decided about."""
         return None if self.means.parks else Reject("Nobody can be asked about it here.")
 
-    def _chunks(self, told: Sequence[ChatMessage]) -> list[StreamingChunk]:
-        return [self._chunk(message, number) for number, message in enumerate(told)]
+    def _chunks(self, told: Mapping[CallPlace, ChatMessage]) -> list[StreamingChunk]:
+        return [self._chunk(message, number, place) for number, (place, message) in enumerate(told.items())]
 
-    def _chunk(self, message: ChatMessage, number: int) -> StreamingChunk:
+    def _chunk(self, message: ChatMessage, number: int, place: CallPlace) -> StreamingChunk:
         result = message.tool_call_result
         assert result is not None
-        meta = {"tool_result": result.result, "tool_call": result.origin}
+        meta = {"tool_result": result.result, "tool_call": result.origin, "place": place}
         return StreamingChunk("", meta, index=number, tool_call_result=result, start=True)
 
 
@@ -195,7 +199,7 @@ class Driver(_Driver):
                     if isinstance(step, Request):
                         yield from self._respond()
                     elif isinstance(step, Decide):
-                        decisions = {str(call.id): self._decision(call, loop) for call in step.calls}
+                        decisions = {place: self._decision(place, call, loop) for place, call in step.calls.items()}
                         yield from self._chunks(self.turn.decided(decisions))
                     else:
                         yield from self._call(step.runs, loop)
@@ -215,8 +219,8 @@ class Driver(_Driver):
             told = self._take(self._stream.message)
         yield from told
 
-    def _decision(self, call: ToolCall, loop: Loop) -> Decision | None:
-        for ask in self._askers():
+    def _decision(self, place: CallPlace, call: ToolCall, loop: Loop) -> Decision | None:
+        for ask in self._askers(place):
             verdict = ask(call)
             decision = as_decision(loop.run(verdict) if inspect.isawaitable(verdict) else verdict)
             if decision is not None:
@@ -226,9 +230,9 @@ class Driver(_Driver):
     def _call(self, runs: Sequence[Run], loop: Loop) -> Iterator[StreamingChunk]:
         for number, run in enumerate(runs):
             self._check()
-            self.turn.started(run.call)
+            self.turn.started(run.place)
             outcome = invoke(run.tool, run.arguments, loop.run)
-            yield self._chunk(self.turn.returned(run.call, outcome), number)
+            yield self._chunk(self.turn.returned(run.place, outcome), number, run.place)
         yield _RESULTS_END
 
     def _check(self) -> None:
@@ -288,22 +292,22 @@ class AsyncDriver(_Driver):
         for chunk in told:
             yield chunk
 
-    async def _settle_calls(self, calls: Sequence[ToolCall]) -> AsyncIterator[StreamingChunk]:
+    async def _settle_calls(self, calls: Mapping[CallPlace, ToolCall]) -> AsyncIterator[StreamingChunk]:
         for chunk in self._chunks(self.turn.decided(await self._decide(calls))):
             yield chunk
 
-    async def _decide(self, calls: Sequence[ToolCall]) -> dict[str, Decision | None]:
+    async def _decide(self, calls: Mapping[CallPlace, ToolCall]) -> dict[CallPlace, Decision | None]:
         """Ask about all calls at once, as forms side by side do; where one fails, the others are taken back."""
-        asking = [asyncio.ensure_future(self._decision(call)) for call in calls]
+        asking = [asyncio.ensure_future(self._decision(place, call)) for place, call in calls.items()]
         try:
             decisions = await asyncio.gather(*asking)
         finally:
             for task in asking:
                 task.cancel()
-        return {str(call.id): decision for call, decision in zip(calls, decisions, strict=True)}
+        return dict(zip(calls, decisions, strict=True))
 
-    async def _decision(self, call: ToolCall) -> Decision | None:
-        for ask in self._askers():
+    async def _decision(self, place: CallPlace, call: ToolCall) -> Decision | None:
+        for ask in self._askers(place):
             verdict = ask(call)
             decision = as_decision(await verdict if inspect.isawaitable(verdict) else verdict)
             if decision is not None:
@@ -313,7 +317,7 @@ class AsyncDriver(_Driver):
     async def _call(self, runs: Sequence[Run]) -> AsyncIterator[StreamingChunk]:
         tasks = {}
         for run in runs:
-            self.turn.started(run.call)
+            self.turn.started(run.place)
             tasks[asyncio.ensure_future(invoke_async(run.tool, run.arguments))] = run
         try:
             number = 0
@@ -323,7 +327,7 @@ class AsyncDriver(_Driver):
                 for task in [task for task in tasks if task in done]:
                     run = tasks[task]
                     outcome = cancelled(run.tool) if task.cancelled() else task.result()
-                    yield self._chunk(self.turn.returned(run.call, outcome), number)
+                    yield self._chunk(self.turn.returned(run.place, outcome), number, run.place)
                     number += 1
         finally:
             for task in tasks:

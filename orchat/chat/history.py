@@ -3,13 +3,70 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from orchat.messages import ChatMessage, ChatRole, ReasoningContent, ToolCall
 from orchat.messages.parts import Part
 
 _PASSED_OVER = "This call did not run: nobody decided about it."
 _LONGEST_CUT = 20_000
+
+
+class CallPlace(NamedTuple):
+    """Which tool call of a turn: this is what tells calls apart, for the ids that endpoints give repeat.
+
+    Parameters
+    ----------
+    response
+        The number of its response in the turn, from 0.
+    number
+        Its number among the calls of that response, from 0.
+    """
+
+    response: int
+    number: int
+
+
+def answered_calls(turn: Sequence[ChatMessage]) -> dict[int, CallPlace]:
+    """Tell of each tool result in the messages of a turn which call it answers.
+
+    A result belongs to the last response before it, and there to the first open call that is the same, or has its id.
+    One that fits no call is a call by itself: it joins no other.
+
+    Returns
+    -------
+    dict
+        By the result's place among the messages.
+
+    Examples
+    --------
+    >>> tide, wipe = ToolCall("tide", {}, "call_0"), ToolCall("wipe", {}, "call_0")
+    >>> turn = [ChatMessage.from_assistant(tool_calls=[tide, wipe]), ChatMessage.from_tool("Done.", wipe)]
+    >>> answered_calls([*turn, ChatMessage.from_tool("High.", tide)])
+    {1: CallPlace(response=0, number=1), 2: CallPlace(response=0, number=0)}
+    """
+    places: dict[int, CallPlace] = {}
+    response, count = -1, 0
+    open_calls: dict[int, ToolCall] = {}
+    for at, message in enumerate(turn):
+        if message.is_from(ChatRole.ASSISTANT):
+            response += 1
+            open_calls = dict(enumerate(message.tool_calls))
+            count = len(open_calls)
+        elif message.is_from(ChatRole.TOOL) and (result := message.tool_call_result) is not None:
+            number = _open_call(open_calls, result.origin)
+            if number is None:
+                number, count = count, count + 1
+            open_calls.pop(number, None)
+            places[at] = CallPlace(max(response, 0), number)
+    return places
+
+
+def _open_call(open_calls: Mapping[int, ToolCall], origin: ToolCall) -> int | None:
+    same = [number for number, call in open_calls.items() if call == origin]
+    alike = [number for number, call in open_calls.items() if call.id == origin.id]
+    return next(iter(same + alike), None)
 
 
 def pending_places(messages: Sequence[ChatMessage]) -> list[int]:
@@ -31,7 +88,25 @@ def pending_calls(messages: Sequence[ChatMessage]) -> list[ToolCall]:
     >>> pending_calls([ChatMessage.from_tool("", ToolCall("tide", {}, "call_1"), meta={"pending": True})])[0].id
     'call_1'
     """
-    return [result.origin for at in pending_places(messages) for result in messages[at].tool_call_results]
+    return list(waiting_calls(messages).values())
+
+
+def waiting_calls(messages: Sequence[ChatMessage]) -> dict[CallPlace, ToolCall]:
+    """Return the calls that wait for a decision, by their place in the last turn.
+
+    Examples
+    --------
+    >>> call = ToolCall("tide", {}, "call_1")
+    >>> waiting = ChatMessage.from_tool("", call, meta={"pending": True})
+    >>> list(waiting_calls([ChatMessage.from_user("When?"), ChatMessage.from_assistant(tool_calls=[call]), waiting]))
+    [CallPlace(response=0, number=0)]
+    """
+    if not (waiting := pending_places(messages)):
+        return {}
+    begin = max((at for at, message in enumerate(messages) if message.is_from(ChatRole.USER)), default=0)
+    places = answered_calls(messages[begin:])
+    origins = ((at, messages[at].tool_call_result) for at in waiting)
+    return {places[at - begin]: result.origin for at, result in origins if result is not None}
 
 
 def passed_over(messages: Sequence[ChatMessage]) -> list[ChatMessage]:

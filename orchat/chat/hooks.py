@@ -14,6 +14,7 @@ from orchat.errors import ConfigurationError
 if TYPE_CHECKING:
     from orchat.chat.approval import Verdict
     from orchat.chat.chat import Chat
+    from orchat.chat.history import CallPlace
     from orchat.chat.money import Budget, Price
     from orchat.chat.reply import Reply
     from orchat.messages import ChatMessage, ToolCall
@@ -28,17 +29,22 @@ class Sink(Protocol):
     One that also has a method ``awaited()`` is told by it, before anything else, that the turn leaves the event loop
     free; otherwise the turn blocks its thread until it ends. One that has ``expect(asked)`` is told, when the turn has
     begun, which calls it will be asked about: ``asked(name)`` is the tool, or None; it returns whether a person may
-    then be asked to mend a call whose arguments do not fit.
+    then be asked to mend a call whose arguments do not fit. One that has ``called(calls, indexes)`` is told of the
+    calls of each response when it is whole: by `orchat.chat.history.CallPlace`, and the index of the pieces in which
+    each one came (`orchat.streaming.ToolCallDelta`), none where it came in one piece.
     """
 
     def start(self, question: ChatMessage | None) -> None:
         """Begin a turn; there is no question where a parked one goes on."""
 
     def add(self, chunk: StreamingChunk) -> None:
-        """Show a piece of an answer, or a tool's result (`tool_call_result`)."""
+        """Show a piece of an answer, or a tool's result: ``meta["place"]`` is then the place of its call."""
 
-    def ask(self, call: ToolCall, tool: Tool) -> Verdict | Awaitable[Verdict]:
-        """Ask a person about a call; None where nobody can be asked, and the turn parks."""
+    def ask(self, call: ToolCall, tool: Tool, place: CallPlace) -> Verdict | Awaitable[Verdict]:
+        """Ask a person about a call; None where nobody can be asked, and the turn parks.
+
+        The call is told from others by its place in the turn, for ids may repeat.
+        """
 
     def end(self, reply: Reply, error: BaseException | None) -> None:
         """Show how the turn ended."""

@@ -16,7 +16,7 @@ from orchat.messages import ChatMessage
 from orchat.streaming import StreamingChunk
 
 if TYPE_CHECKING:
-    from orchat.chat.approval import Decision
+    from orchat.chat.approval import Decisions
     from orchat.chat.chat import Chat
     from orchat.chat.conversation import Question
 
@@ -43,9 +43,7 @@ class Options(TypedDict, total=False):
 
 
 class _Stream:
-    def __init__(
-        self, chat: Chat, question: Question | dict[str, Decision], options: Options, sink: Sink | None = None
-    ) -> None:
+    def __init__(self, chat: Chat, question: Question | Decisions, options: Options, sink: Sink | None = None) -> None:
         self._chat = chat
         self._question = question
         self._options = options

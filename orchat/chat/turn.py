@@ -9,6 +9,7 @@ drivers in `orchat.chat.driving` do what it says. What it promises:
 3. What did not arrive whole is kept and stamped: ``meta["ending"]`` is ``stopped``, ``interrupted`` or ``failed``.
 4. Only what a decision approved runs, with the arguments that were approved; the model is told of a person's change.
 5. What must be sent back unchanged (reasoning details, annotations) is not touched, unless another model is asked.
+6. Calls are told apart by their place in the turn (`CallPlace`), never by the ids that an endpoint gave them.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any, TypeAlias
 
 from orchat.chat.approval import Answer, Approve, Decision, Reject
 from orchat.chat.calling import Outcome, content_of, misfit, problem, with_note
-from orchat.chat.history import pending_calls, pending_places, shortened
+from orchat.chat.history import CallPlace, answered_calls, pending_calls, pending_places, shortened, waiting_calls
 from orchat.chat.reply import Ending, Reply
 from orchat.errors import ConfigurationError
 from orchat.messages import ChatMessage, ChatRole, ToolCall
@@ -45,13 +46,14 @@ class Request:
 class Decide:
     """Find a decision for each of these calls, and tell `Turn.decided`."""
 
-    calls: tuple[ToolCall, ...]
+    calls: Mapping[CallPlace, ToolCall]
 
 
 @dataclass(frozen=True)
 class Run:
     """A tool to run with these arguments; what came of it goes to `Turn.returned`."""
 
+    place: CallPlace
     call: ToolCall
     tool: Tool
     arguments: dict[str, Any]
@@ -104,11 +106,12 @@ class Turn:
         self.tools = dict(tools or {})
         self._max_rounds = max_rounds
         self._rounds = 0
-        self._undecided: dict[str, ToolCall] = {}
-        self._wrong: dict[str, str] = {}  # what is wrong with calls that a person may mend
-        self._approved: dict[str, Run] = {}
-        self._started: set[str] = set()
-        self._places = {_id_of(self.messages[at]): at for at in pending_places(self.messages)}
+        self._undecided: dict[CallPlace, ToolCall] = {}
+        self._wrong: dict[CallPlace, str] = {}  # what is wrong with calls that a person may mend
+        self._approved: dict[CallPlace, Run] = {}
+        self._started: set[CallPlace] = set()
+        answered = answered_calls(self.messages)
+        self._results = {answered[at]: at for at in pending_places(self.messages)}  # where each one's result stands
 
     # -- what is to be done -------------------------------------------------------------------------------------
 
@@ -122,10 +125,17 @@ class Turn:
         if self.ending is not None:
             return Ended(self.ending)
         if self._undecided:
-            return Decide(tuple(self._undecided.values()))
+            return Decide(dict(self._undecided))
         if self._approved:
             return RunAll(tuple(self._approved.values()))
         return Request()
+
+    @property
+    def last_calls(self) -> dict[CallPlace, ToolCall]:
+        """The calls of the last response."""
+        responses = [message for message in self.messages if message.is_from(ChatRole.ASSISTANT)]
+        calls = responses[-1].tool_calls if responses else []
+        return {CallPlace(len(responses) - 1, number): call for number, call in enumerate(calls)}
 
     @property
     def reply(self) -> Reply:
@@ -144,7 +154,9 @@ class Turn:
 
     # -- what came of it ----------------------------------------------------------------------------------------
 
-    def responded(self, message: ChatMessage, mends: Callable[[str], bool] = lambda name: False) -> list[ChatMessage]:
+    def responded(
+        self, message: ChatMessage, mends: Callable[[str], bool] = lambda name: False
+    ) -> dict[CallPlace, ChatMessage]:
         """Take a whole response, and return what the model is told at once of calls that cannot run.
 
         Parameters
@@ -156,47 +168,44 @@ class Turn:
         """
         self._rounds += 1
         self.messages.append(message)
-        self._places = {}
-        for call in message.tool_calls:
-            self._places[str(call.id)] = len(self.messages)
+        calls = self.last_calls
+        self._results = {}
+        for place, call in calls.items():
+            self._results[place] = len(self.messages)
             self.messages.append(ChatMessage.from_tool(_NOT_YET, call, error=True))
-        if message.tool_calls and self._rounds >= self._max_rounds:
+        if calls and self._rounds >= self._max_rounds:
             self.ending = "max_rounds"
             text = f"This call did not run: {self._max_rounds} rounds are the limit."
-            return [self._answer(call, Outcome(text, error=True)) for call in message.tool_calls]
-        told = []
-        for call in message.tool_calls:
+            return {place: self._answer(place, call, Outcome(text, error=True)) for place, call in calls.items()}
+        told = {}
+        for place, call in calls.items():
             wrong = problem(call, self.tools)
             if wrong is not None and not mends(call.tool_name):
-                told.append(self._answer(call, Outcome(wrong, error=True)))
+                told[place] = self._answer(place, call, Outcome(wrong, error=True))
                 continue
-            self._undecided[str(call.id)] = call
+            self._undecided[place] = call
             if wrong is not None:
-                self._wrong[str(call.id)] = wrong
+                self._wrong[place] = wrong
         return told
 
-    def resume(self, decisions: Mapping[str, Decision]) -> None:
-        """Take what was decided about calls of a parked turn.
+    def resume(self, decisions: Mapping[Any, Decision]) -> None:
+        """Take what was decided about calls of a parked turn, by their ids or by their `CallPlace`.
 
         Raises
         ------
         ConfigurationError
-            No such call waits, its tool is not there, or changed arguments do not fit it; nothing has changed then
-            (a ValueError).
+            No such call waits, or several do that have the same id; its tool is not there, or changed arguments do not
+            fit it; nothing has changed then (a ValueError).
         """
-        waiting = {str(call.id): call for call in pending_calls(self.messages)}
-        if unknown := [call_id for call_id in decisions if call_id not in waiting]:
-            raise ConfigurationError(
-                f"No tool call {unknown[0]!r} waits for a decision.",
-                hint=f"These do: {', '.join(waiting)}." if waiting else "None does.",
-            )
-        for call_id, decision in decisions.items():
-            self._check(waiting[call_id], decision)
+        waiting = waiting_calls(self.messages)
+        decided = {_place_of(key, waiting): decision for key, decision in decisions.items()}
+        for place, decision in decided.items():
+            self._check(waiting[place], decision)
         self.ending = None
-        self._undecided = {call_id: waiting[call_id] for call_id in decisions}
-        self.decided(decisions)
+        self._undecided = {place: waiting[place] for place in decided}
+        self.decided(decided)
 
-    def decided(self, decisions: Mapping[str, Decision | None]) -> list[ChatMessage]:
+    def decided(self, decisions: Mapping[CallPlace, Decision | None]) -> dict[CallPlace, ChatMessage]:
         """Take a decision about each call that waits for one; None leaves the call waiting, and parks the turn.
 
         A call that nobody mended cannot wait: what the model is told of those is returned.
@@ -206,42 +215,42 @@ class Turn:
         ConfigurationError
             Changed arguments do not fit the tool (a ValueError).
         """
-        for call_id, decision in decisions.items():
-            self._check(self._undecided[call_id], decision)
-        told = []
-        for call_id, decision in decisions.items():
-            call, wrong = self._undecided.pop(call_id), self._wrong.pop(call_id, None)
+        for place, decision in decisions.items():
+            self._check(self._undecided[place], decision)
+        told = {}
+        for place, decision in decisions.items():
+            call, wrong = self._undecided.pop(place), self._wrong.pop(place, None)
             match decision:
                 case None if wrong is not None:
-                    told.append(self._answer(call, Outcome(wrong, error=True)))
+                    told[place] = self._answer(place, call, Outcome(wrong, error=True))
                 case None:
-                    self._put(call, ChatMessage.from_tool(_WAITS, call, error=True, meta={"pending": True}))
+                    self._put(place, ChatMessage.from_tool(_WAITS, call, error=True, meta={"pending": True}))
                 case Reject():
                     text = f"This call was rejected and did not run. {decision.reason or wrong or ''}".strip()
-                    self._answer(call, Outcome(text, error=True), decision="rejected")
+                    self._answer(place, call, Outcome(text, error=True), decision="rejected")
                 case Answer():
-                    self._answer(call, Outcome(content_of(decision.value)), decision="answered")
+                    self._answer(place, call, Outcome(content_of(decision.value)), decision="answered")
                 case Approve():
                     # A copy: what was shown is what runs, and a tool may do with it what it likes.
                     arguments = copy.deepcopy(call.arguments if decision.arguments is None else decision.arguments)
-                    self._put(call, ChatMessage.from_tool(_NOT_YET, call, error=True))
-                    self._approved[call_id] = Run(call, self.tools[call.tool_name], arguments)
+                    self._put(place, ChatMessage.from_tool(_NOT_YET, call, error=True))
+                    self._approved[place] = Run(place, call, self.tools[call.tool_name], arguments)
         return told
 
-    def started(self, call: ToolCall) -> None:
+    def started(self, place: CallPlace) -> None:
         """Take note that a tool has begun to run."""
-        self._started.add(str(call.id))
+        self._started.add(place)
 
-    def returned(self, call: ToolCall, outcome: Outcome) -> ChatMessage:
+    def returned(self, place: CallPlace, outcome: Outcome) -> ChatMessage:
         """Take what a tool ended with, and return it as a message."""
-        run = self._approved.pop(str(call.id))
-        self._started.discard(str(call.id))
-        if _as_text(run.arguments) == _as_text(call.arguments):
-            return self._answer(call, outcome, decision="approved")
+        run = self._approved.pop(place)
+        self._started.discard(place)
+        if _as_text(run.arguments) == _as_text(run.call.arguments):
+            return self._answer(place, run.call, outcome, decision="approved")
         text = json.dumps(run.arguments, ensure_ascii=False)
         note = f"A person changed the arguments before the call ran. It ran with: {text}"
         changed = Outcome(with_note(outcome.content, note), outcome.error)
-        return self._answer(call, changed, decision="edited", arguments=run.arguments)
+        return self._answer(place, run.call, changed, decision="edited", arguments=run.arguments)
 
     def cut(self, ending: Ending, partial: ChatMessage | None = None) -> None:
         """End the turn before its time; what had arrived of a response is kept."""
@@ -250,10 +259,10 @@ class Turn:
         self.ending = ending
         if partial is not None and partial.parts:
             self.messages.append(shortened(partial))
-        for call_id, call in [*self._undecided.items(), *((i, run.call) for i, run in self._approved.items())]:
-            begun = call_id in self._started
+        for place, call in [*self._undecided.items(), *((at, run.call) for at, run in self._approved.items())]:
+            begun = place in self._started
             text = "This call was cut off, and what it did is not known" if begun else "This call did not run"
-            self._answer(call, Outcome(f"{text}: {_CUT[ending]}.", error=True))
+            self._answer(place, call, Outcome(f"{text}: {_CUT[ending]}.", error=True))
         self._undecided, self._approved = {}, {}
         last = next((message for message in reversed(self.messages) if message.is_from(ChatRole.ASSISTANT)), None)
         if last is not None:
@@ -272,19 +281,30 @@ class Turn:
         if (wrong := misfit(tool, call.arguments if decision.arguments is None else decision.arguments)) is not None:
             raise ConfigurationError(wrong, hint="Nothing has run.")
 
-    def _answer(self, call: ToolCall, outcome: Outcome, **meta: Any) -> ChatMessage:
+    def _answer(self, place: CallPlace, call: ToolCall, outcome: Outcome, **meta: Any) -> ChatMessage:
         message = ChatMessage.from_tool(outcome.content, call, outcome.error, meta)
-        self._put(call, message)
+        self._put(place, message)
         return message
 
-    def _put(self, call: ToolCall, message: ChatMessage) -> None:
-        self.messages[self._places[str(call.id)]] = message
+    def _put(self, place: CallPlace, message: ChatMessage) -> None:
+        self.messages[self._results[place]] = message
 
 
-def _id_of(message: ChatMessage) -> str:
-    result = message.tool_call_result
-    assert result is not None
-    return str(result.origin.id)
+def _place_of(key: object, waiting: Mapping[CallPlace, ToolCall]) -> CallPlace:
+    """Return the place of the call that is meant by an id or a place."""
+    found = [place for place, call in waiting.items() if (place if isinstance(key, CallPlace) else call.id) == key]
+    if len(found) > 1:
+        names = ", ".join(waiting[place].tool_name for place in found)
+        raise ConfigurationError(
+            f"{len(found)} waiting tool calls have the id {key!r}: {names}. Which one is meant is not clear.",
+            hint="Decide in the calls' forms, or ask again.",
+        )
+    if not found:
+        ids = ", ".join(str(call.id) for call in waiting.values())
+        raise ConfigurationError(
+            f"No tool call {key!r} waits for a decision.", hint=f"These do: {ids}." if ids else "None does."
+        )
+    return found[0]
 
 
 def _as_text(arguments: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from orchat.configuration import setting
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from orchat.chat import Chat
     from orchat.chat.approval import Verdict
+    from orchat.chat.history import CallPlace
     from orchat.chat.reply import Reply
     from orchat.jupyter.output.display import LiveDisplay, TerminalDisplay
     from orchat.messages import ChatMessage, ToolCall
@@ -68,9 +69,13 @@ class CellSink:
         """Show what arrived."""
         self._display.add(chunk)
 
-    def ask(self, call: ToolCall, tool: Tool) -> Verdict | Awaitable[Verdict]:
+    def called(self, calls: Mapping[CallPlace, ToolCall], indexes: Sequence[int]) -> None:
+        """Take the calls of a response that is whole."""
+        self._display.called(calls, indexes)
+
+    def ask(self, call: ToolCall, tool: Tool, place: CallPlace) -> Verdict | Awaitable[Verdict]:
         """Ask by a form or at the terminal; where nobody can be asked, the turn parks."""
-        return self._display.ask(call, tool)
+        return self._display.ask(call, tool, place)
 
     def end(self, reply: Reply, error: BaseException | None) -> None:
         """Show how it ended."""

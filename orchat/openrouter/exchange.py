@@ -101,6 +101,11 @@ class _Stream:
         """The reply: whole after the last chunk, what has arrived before."""
         return self._final or self._plan.stamp(self._reader.fold.message())
 
+    @property
+    def call_indexes(self) -> list[int]:
+        """The index (`orchat.streaming.ToolCallDelta`) under which each of the message's tool calls came."""
+        return self._reader.fold.call_indexes
+
     def _read(self, body: Body, data: str) -> list[StreamingChunk]:
         reader = self._reader
         reader.received_at = body.received_at

@@ -16,8 +16,10 @@ class Showing:
         return self.view.expect(asked)
     def add(self, chunk):
         self.view.add(chunk)
-    def ask(self, call, tool):
-        return self.view.ask(call, tool)
+    def called(self, calls, indexes):
+        self.view.called(calls, indexes)
+    def ask(self, call, tool, place):
+        return self.view.ask(call, tool, place)
     def end(self, reply, error):
         self.view.end(reply, time.monotonic() - self.began, model=self.model)
 

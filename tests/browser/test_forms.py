@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -83,7 +84,8 @@ class Shown:
         self.node = page.locator(".orchat-form")
 
     def press(self, name: str) -> None:
-        self.node.get_by_role("button", name=name, exact=True).click()
+        whole = re.compile(f"^{name}:? {self.tool.name}$")  # each says of which tool it speaks
+        self.node.get_by_role("button", name=whole).click()
 
     def field(self, label: str) -> Locator:
         return self.node.get_by_label(label, exact=True)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from orchat.chat import Answer, Approve, Reject
+from orchat.chat.history import CallPlace
 from orchat.chat.hooks import show_with
 from orchat.errors import OrchatError
 from orchat.messages import ToolCall, ToolCallResult
@@ -39,7 +40,7 @@ class Watching:
     def add(self, chunk: Any) -> None:
         self.seen.append(chunk.content or chunk.tool_call_result)
 
-    def ask(self, call: ToolCall, tool: Any) -> Any:
+    def ask(self, call: ToolCall, tool: Any, place: CallPlace) -> Any:
         self.seen.append((call.id, tool.name))
         if isinstance(self.verdict, BaseException):
             raise self.verdict
@@ -150,7 +151,7 @@ def test_forms_are_open_side_by_side_and_close_with_the_turn(
     both, opened, closed = asyncio.Event(), [], []
 
     class Forms(Watching):
-        async def ask(self, call: ToolCall, tool: Any) -> Any:
+        async def ask(self, call: ToolCall, tool: Any, place: CallPlace) -> Any:
             opened.append(call.id)
             if len(opened) == 2:
                 both.set()
@@ -221,7 +222,7 @@ def test_a_call_that_does_not_fit_may_be_mended(
         def expect(self, asked: Any) -> bool:
             return True
 
-        def ask(self, call: ToolCall, tool: Tool) -> Any:
+        def ask(self, call: ToolCall, tool: Tool, place: CallPlace) -> Any:
             assert (call.tool_name, tool.name) == ("tide", "tide")
             return self.verdict
 
@@ -250,7 +251,7 @@ def test_only_people_who_are_asked_anyway_mend_calls(
         def expect(self, asked: Any) -> bool:
             return True
 
-        def ask(self, call: ToolCall, tool: Tool) -> Any:
+        def ask(self, call: ToolCall, tool: Tool, place: CallPlace) -> Any:
             raise AssertionError("asked")
 
     show_with(lambda asked: Mending(None))

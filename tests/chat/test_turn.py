@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from orchat.chat.approval import Answer, Approve, Decision, Reject, as_decision, check_policy, consult
 from orchat.chat.calling import Outcome
-from orchat.chat.history import outgoing, passed_over, pending_calls
+from orchat.chat.history import CallPlace, outgoing, passed_over, pending_calls
 from orchat.chat.turn import Decide, Ended, Request, Run, RunAll, Turn
 from orchat.errors import ConfigurationError
 from orchat.messages import ChatMessage, ChatRole, ReasoningContent, ToolCall
@@ -72,7 +72,7 @@ class Story:
                 self.turn.responded(response(self.draw, self.responses))
                 self.responses += 1
             elif isinstance(step, Decide):
-                self.decide({str(call.id): self.draw(DECISIONS) for call in step.calls}, step.calls)
+                self.decide({place: self.draw(DECISIONS) for place in step.calls}, step.calls)
             else:
                 self.run(step.runs)
             self.check()
@@ -81,9 +81,9 @@ class Story:
         if step.ending == "parked":
             assert self.turn.reply.pending
 
-    def decide(self, decisions: dict[str, Decision | None], calls: Any) -> None:
-        for call in calls:
-            match decisions[str(call.id)]:
+    def decide(self, decisions: dict[CallPlace, Decision | None], calls: Any) -> None:
+        for place, call in calls.items():
+            match decisions[place]:
                 case Approve(arguments=None):
                     self.allowed.append(call.arguments)
                 case Approve(arguments=changed):
@@ -92,12 +92,12 @@ class Story:
 
     def run(self, runs: tuple[Run, ...]) -> None:
         for run in self.draw(st.permutations(runs)):
-            self.turn.started(run.call)
+            self.turn.started(run.place)
             self.ran.append(run.arguments)
             if self.draw(st.integers(0, 5)) == 0:
                 self.cut()
                 return
-            message = self.turn.returned(run.call, Outcome("14:10", self.draw(st.booleans())))
+            message = self.turn.returned(run.place, Outcome("14:10", self.draw(st.booleans())))
             told = "A person changed the arguments" in str(message.tool_call_result.result)  # type: ignore[union-attr]
             assert told == (run.arguments != run.call.arguments)
 
@@ -132,7 +132,7 @@ def test_a_machine_that_is_asked_twice_says_the_same() -> None:
     assert turn.step() == turn.step() == Request()
     turn.responded(ChatMessage.from_assistant(None, tool_calls=[ToolCall("tide", HULL, "call_1")]))
     assert isinstance(turn.step(), Decide)
-    turn.decided({"call_1": Approve()})
+    turn.decided({CallPlace(0, 0): Approve()})
     assert isinstance(turn.step(), RunAll)
     assert turn.reply.ending == "interrupted"  # so far
 

@@ -84,6 +84,12 @@ class Page:
         data = {"method": "custom", "content": dict(content)}
         self._comm("comm_msg", self._view, data)
 
+    def decide(self, turn: int, item: int, decision: Mapping[str, Any]) -> None:
+        """Decide in the form that is shown."""
+        (items,) = [each["s"]["items"] for each in self.turns if each["k"] == turn]
+        revision = items[item]["form"]["revision"]
+        self.send({"t": "decide", "k": turn, "i": item, "revision": revision, **decision})
+
     def until(self, condition: Callable[[], bool], seconds: float = 15) -> None:
         """Take what the kernel sends until something is so."""
         deadline = time.monotonic() + seconds

@@ -57,6 +57,7 @@ def asked(
         (["e", '{"port": "Goole"}', "y"], Approve({"port": "Goole"})),
         (['edit {"port": "Goole"}', "n", "no"], Reject("no")),
         (['e {"port": "Goole"}', 'e {"port": "Hull"}', "y"], Approve()),
+        (['e {"port": "Hull", "days": 1}', "y"], Approve({"port": "Hull", "days": 1})),
         (["e {", "e [1]", "e 7", "e null", 'e "x"', 'e {"prot": "x"}', 'e {"port": 1}', "y"], Approve()),
         (["e " + "[" * 5_000, "y"], Approve()),
         ([EOFError], None),
@@ -129,3 +130,12 @@ def test_what_hides_is_written_as_what_it_is(make: Callable[[], dict[str, Any]])
     written = shown("tide", make())
     assert written.isascii()
     assert "\\u" in written
+
+
+def test_a_change_to_an_equal_value_is_a_change() -> None:
+    anything = Tool("t", "", {"type": "object"}, print)
+    decision, _, _ = asked('e {"n": true}', "y", call=ToolCall("t", {"n": 1}, "call_1"), of=anything)
+    assert decision == Approve({"n": True})
+    assert isinstance(decision, Approve)
+    assert decision.arguments is not None
+    assert decision.arguments["n"] is True

@@ -630,11 +630,14 @@ panel"""
 def asked(page: Page) -> tuple[int, int]:
     """Wait for a form; its turn and its item."""
 
-    def forms() -> list[tuple[int, int]]:
-        return [(turn["k"], i) for turn in page.turns for i, item in enumerate(turn["s"]["items"]) if item.get("form")]
+    page.until(lambda: bool(page.state) and bool(forms(page)))
+    return forms(page)[0]
 
-    page.until(lambda: bool(page.state) and bool(forms()))
-    return forms()[0]
+
+def forms(page: Page) -> list[tuple[int, int]]:
+    """The forms that wait for a person, by turn and item."""
+    shown = [(turn["k"], i, item) for turn in page.turns for i, item in enumerate(turn["s"]["items"])]
+    return [(turn, i) for turn, i, item in shown if item.get("form") and item["status"] == "asking"]
 
 
 @pytest.mark.slow
@@ -645,18 +648,62 @@ def test_a_call_is_a_form_in_the_log(any_kernel: Kernel, endpoint: ScriptedOpenR
     page.run(TIDES)
     page.send({"t": "send", "text": "When is high tide?"})
     turn, item = asked(page)
-    page.send({"t": "decide", "k": turn, "i": item, "decision": "edited", "arguments": {"json": '{"port": 5}'}, "n": 1})
+    page.decide(turn, item, {"decision": "edited", "arguments": {"json": '{"port": 5}'}, "n": 1})
     page.until(lambda: bool(page.turns[0]["s"]["items"][item].get("errors")))
     assert any_kernel.value("ran") == "[]"
     page.send({"t": "ready", "render": "markdown"})  # the page is loaded again: the form is still there
     turn, item = asked(page)
     edited = {"decision": "edited", "arguments": {"json": '{"port": "Goole"}'}, "n": 2}
-    page.send({"t": "decide", "k": turn, "i": item, **edited})
+    page.decide(turn, item, {**edited})
     page.until(lambda: "At noon." in page.answers()[0])
     page.idle()
     assert any_kernel.value("ran") == "['Goole']"
     assert "high at Goole" in endpoint.request.json["messages"][-1]["content"]
     assert "A person changed the arguments" in endpoint.request.json["messages"][-1]["content"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_one_call_is_one_box_whatever_its_id_also_in_the_next_kernel(endpoint: ScriptedOpenRouter) -> None:
+    def round_(*ports: str) -> Any:
+        return calls(*(call("tide", {"port": port}, id="tide:0") for port in ports))
+
+    def boxes(page: Page, turn: int = 0) -> list[tuple[str, str, str]]:
+        items = [item for item in page.turns[turn]["s"]["items"] if item["kind"] == "call"]
+        return [(item["text"], item["status"], item.get("result", "")) for item in items]
+
+    def box(port: str) -> tuple[str, str, str]:
+        return f'tide(port="{port}")', "done", f"high at {port}"
+
+    endpoint.answers(round_("a"), round_("b", "c"), round_("d"))
+    environment = {"OPENROUTER_BASE_URL": endpoint.base_url, "OPENROUTER_API_KEY": KEY}
+    with Kernel(environment) as first:
+        page = Page(first, "boxes")
+        page.run(TIDES)
+        page.send({"t": "send", "text": "When?"})
+        for item in range(4):
+            page.until(lambda item=item: (1, item) in forms(page))
+            page.decide(1, item, {"decision": "approve"} if item < 3 else {"decision": "check"})
+        page.kept("'port': 'd'")
+        assert boxes(page) == [box("a"), box("b"), box("c"), ('tide(port="d")', "asking", "")]
+        page.kept("'pending': True")
+        assert repr(page.metadata).count("'pending': True") == 1
+        metadata = page.metadata
+    endpoint.answers(text("Done."))
+    with Kernel(environment) as second:
+        page = Page(second, "boxes", metadata)
+        page.run(TIDES)
+        assert asked(page) == (1, 3)
+        assert boxes(page)[:3] == [box("a"), box("b"), box("c")]
+        page.decide(1, 3, {"decision": "approve"})
+        page.until(lambda: "Done." in page.answers()[0])
+        page.idle()
+        assert second.value("ran") == "['d']"
+        metadata = page.kept("Done.") and page.metadata
+    with Kernel(environment) as third:
+        page = Page(third, "boxes", metadata)
+        page.run(TIDES)
+        assert boxes(page) == [box("a"), box("b"), box("c"), box("d")]
 
 
 @pytest.mark.slow
@@ -683,7 +730,7 @@ def test_a_grant_is_shown_and_can_be_taken_back(endpoint: ScriptedOpenRouter) ->
         page.run(TIDES)
         page.send({"t": "send", "text": "First?"})
         turn, item = asked(page)
-        page.send({"t": "decide", "k": turn, "i": item, "decision": "always"})
+        page.decide(turn, item, {"decision": "always"})
         page.until(lambda: "One." in page.answers()[0])
         page.idle()
         assert page.fields["grants"] == ["tide"]
@@ -713,7 +760,7 @@ def test_a_form_waits_in_the_next_kernel(endpoint: ScriptedOpenRouter) -> None:
         page.run(TIDES)
         turn, item = asked(page)
         assert second.value("ran") == "[]"
-        page.send({"t": "decide", "k": turn, "i": item, "decision": "approve"})
+        page.decide(turn, item, {"decision": "approve"})
         page.until(lambda: "At noon." in page.answers()[0])
         page.idle()
         assert second.value("ran") == "['Hull']"
@@ -749,8 +796,8 @@ def test_variables_that_are_gone_are_told_to_the_model(endpoint: ScriptedOpenRou
         page.run(code)
         page.send({"t": "send", "text": "Make a list."})
         turn, item = asked(page)
-        page.send({"t": "decide", "k": turn, "i": item, "decision": "approve"})
-        page.send({"t": "decide", "k": turn, "i": item + 1, "decision": "reject", "reason": "No."})
+        page.decide(turn, item, {"decision": "approve"})
+        page.decide(turn, item + 1, {"decision": "reject", "reason": "No."})
         page.until(lambda: "It ran." in page.answers()[0])
         page.idle()
         metadata = page.kept("It ran.") and page.metadata

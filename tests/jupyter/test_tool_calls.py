@@ -114,6 +114,28 @@ def test_a_call_is_rejected_and_the_model_is_told_why(tools: Kernel, endpoint: S
     assert ran(tools) == "[]"
 
 
+def test_an_id_that_is_the_name_of_another_tool_approves_nothing(tools: Kernel, endpoint: ScriptedOpenRouter) -> None:
+    endpoint.answers(calls(call("depth", {"port": "Hull"}, id="tide"), HULL), text("High."))
+    in_cell(tools, "a", "%%openrouter -T tide -T depth\nWhen?")
+    in_cell(tools, "b", "%openrouter approve tide")
+    assert ran(tools) == "[('Hull', 1)]"
+    in_cell(tools, "c", "%openrouter reject")
+    assert ran(tools) == "[('Hull', 1)]"
+
+
+def test_ids_that_repeat_in_each_round_keep_calls_apart_in_cells(tools: Kernel, endpoint: ScriptedOpenRouter) -> None:
+    first, second = call("tide", {"port": "Hull"}, id="call_0"), call("depth", {"port": "Hull"}, id="call_0")
+    endpoint.answers(calls(first), calls(second), text("High and deep."))
+    in_cell(tools, "a", "%%openrouter -T tide -T depth\nWhen?")
+    in_cell(tools, "b", "%openrouter approve call_0")
+    assert ran(tools) == "[('Hull', 1)]"
+    ended = in_cell(tools, "c", "%openrouter approve call_0")
+    assert ran(tools) == "[('Hull', 1), 'Hull']"
+    assert ended.bundles[-1]["text/plain"].startswith(
+        'tide(port="Hull") → Hull: 14:10\n\ndepth(port="Hull") → 7.1\n\nHigh and deep.'
+    )
+
+
 def test_some_of_several_calls_are_approved_by_name(tools: Kernel, endpoint: ScriptedOpenRouter) -> None:
     endpoint.answers(calls(HULL, GOOLE, DEPTH), text("Deep, and high."))
     in_cell(tools, "a", "%%openrouter -T tide -T depth\nWhen?")

@@ -31,6 +31,21 @@ def chunks() -> list[StreamingChunk]:
     ]
 
 
+def test_calls_go_on_until_their_own_results_come_and_the_next_response_begins() -> None:
+    growing = Transcript()
+    for at, name in enumerate(("tide", "wipe", "tide", "wipe")):  # the last one came twice, and has no result
+        growing.add(StreamingChunk("", index=0, tool_calls=[ToolCallDelta(at, name, "{}", id="same")]))
+    shown = []
+    for name in ("wipe", "tide", "tide"):
+        result = ToolCallResult("Done.", ToolCall(name, {}, "same"), error=False)
+        growing.add(StreamingChunk("", index=0, tool_call_result=result))
+        shown.append(growing.markdown().rpartition("> ")[2])
+    assert shown == ["*calls tide, tide, wipe …*", "*calls tide, wipe …*", "*calls wipe …*"]
+    growing.add(StreamingChunk("", index=0, tool_calls=[ToolCallDelta(0, "depth", "{}", id="same")]))
+    assert growing.markdown().endswith("> *calls depth …*")
+    assert growing.markdown().count("Done.") == 3
+
+
 def test_what_grows_ends_as_what_is_kept() -> None:
     growing = Transcript()
     assert (bool(growing), growing.markdown(), growing.plain()) == (False, "", "")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from nbclient import NotebookClient
 
+from orchat.chat.history import CallPlace
 from orchat.jupyter.output.markdown import safe_markdown
 from orchat.jupyter.view.blocks import split_blocks
 from orchat.jupyter.view.channel import WIDGET_MIME_TYPE
@@ -175,13 +176,17 @@ def test_a_turn_as_items() -> None:
         StreamingChunk("", index=2, tool_calls=[ToolCallDelta(0, "tide", id="call_1")]),
         StreamingChunk("", index=2, tool_calls=[ToolCallDelta(0, arguments='{"port": ')]),
         StreamingChunk("", index=2, tool_calls=[ToolCallDelta(0, arguments='"Hull"}')]),
-        StreamingChunk("", index=0, tool_call_result=ToolCallResult("4.2 m", call, error=False)),
+        {CallPlace(0, 0): call},
+        StreamingChunk("", {"place": (0, 0)}, index=0, tool_call_result=ToolCallResult("4.2 m", call, error=False)),
         StreamingChunk("High.", index=0),
         StreamingChunk("", {"extras": {"images": [{"image_url": {"url": f"data:image/svg+xml;base64,{pixels}"}}]}}),
         StreamingChunk("", {"extras": {"images": [{"image_url": {"url": "https://example.org/i.png"}}]}}),
         StreamingChunk("", {"extras": {"annotations": notes}}),
     ]:
-        feed.add(chunk)
+        if isinstance(chunk, dict):
+            feed.called(chunk, [0])
+        else:
+            feed.add(chunk)
     feed.end("some/model · 1.2 s", "finished")
     state = feed.snapshot(html=True)
     assert (state["label"], state["phase"], state["footer"]) == ("some/model *x*", "ended", "some/model · 1.2 s")
@@ -201,12 +206,14 @@ def test_a_turn_as_items() -> None:
 
 def test_two_rounds_of_calls_are_different_items() -> None:
     feed = Feed()
-    for round_ in ("a", "b"):
-        feed.add(StreamingChunk("", index=0, tool_calls=[ToolCallDelta(0, "tide", '{"n": 1}', id=round_)]))
-        feed.add(StreamingChunk("", index=1, tool_calls=[ToolCallDelta(1, "tide", '{"n": 2}', id=round_ * 2)]))
-        for call_id in (round_ * 2, round_):
-            origin = ToolCall("tide", {}, call_id)
-            feed.add(StreamingChunk("", index=0, tool_call_result=ToolCallResult(call_id, origin, error=False)))
+    for response, round_ in enumerate(("a", "b")):
+        feed.add(StreamingChunk("", index=0, tool_calls=[ToolCallDelta(0, "tide", '{"n": 1}', id="same")]))
+        feed.add(StreamingChunk("", index=1, tool_calls=[ToolCallDelta(1, "tide", '{"n": 2}', id="same")]))
+        made = {CallPlace(response, at): ToolCall("tide", {"n": at + 1}, "same") for at in (0, 1)}
+        feed.called(made, [0, 1])
+        for place, said in ((CallPlace(response, 1), round_ * 2), (CallPlace(response, 0), round_)):
+            result = ToolCallResult(said, made[place], error=False)
+            feed.add(StreamingChunk("", {"place": place}, index=0, tool_call_result=result))
     items = feed.snapshot(html=False)["items"]
     assert [(item["args"], item["result"]) for item in items] == [
         ('{"n": 1}', "a"),

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from orchat.chat import Chat
-    from orchat.chat.approval import Decision
+    from orchat.chat.approval import Decisions
     from orchat.chat.money import Cost
     from orchat.chat.reply import Ending, Reply
     from orchat.jupyter.magic.session import Session
@@ -99,7 +99,7 @@ class Answering:
         sent = [*request.sent, opening.history]
         return await self._watched(ask, opening.turn, thread if opening.remembers else None, sent, source)
 
-    async def decisions(self, thread: Thread, turn: CellTurn, chat: Chat, decided: dict[str, Decision]) -> Reply:
+    async def decisions(self, thread: Thread, turn: CellTurn, chat: Chat, decided: Decisions) -> Reply:
         """Go on with a turn whose tool calls waited for a decision."""
         history = thread.history(turn, int(setting("history_tokens")))
         chat.messages = [*history.messages, *turn.messages]
@@ -124,7 +124,7 @@ class Answering:
         if self._asking is not None:
             self._asking.stop()
 
-    async def _turn(self, chat: Chat, question: ChatMessage | dict[str, Decision], *, parks: bool = True) -> None:
+    async def _turn(self, chat: Chat, question: ChatMessage | Decisions, *, parks: bool = True) -> None:
         sink = _Feeding(self._session.shell, self._display, self._model, self._checkpoint)
         self._chat = chat
         self._asking = Asking(chat, question, sink, streams=not self._options.no_stream, parks=parks)

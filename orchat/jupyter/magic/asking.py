@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
     from orchat.chat import Chat
-    from orchat.chat.approval import Decision
+    from orchat.chat.approval import Decisions
     from orchat.chat.hooks import Sink
     from orchat.chat.reply import Reply
     from orchat.chat.streams import AsyncChatStream
@@ -155,7 +155,7 @@ class Asking:
     def __init__(
         self,
         chat: Chat,
-        question: ChatMessage | dict[str, Decision],
+        question: ChatMessage | Decisions,
         sink: Sink,
         *,
         streams: bool,

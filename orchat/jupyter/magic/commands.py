@@ -6,7 +6,7 @@ Each is a function of the session and its words. It returns what is printed, or 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from decimal import Decimal
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -24,6 +24,7 @@ from orchat.jupyter.running import CellError
 
 if TYPE_CHECKING:
     from orchat.chat.approval import Decision
+    from orchat.chat.history import CallPlace
     from orchat.chat.reply import Reply
     from orchat.jupyter.magic.session import Session
     from orchat.jupyter.notebook.threads import Thread
@@ -158,7 +159,7 @@ def _chats(session: Session, words: Sequence[str]) -> str:
     lines = []
     for thread in session.threads:
         waiting = thread.waiting
-        waits = f", waits for your decision about {', '.join(map(call_text, waiting[1]))}" if waiting else ""
+        waits = f", waits for your decision about {', '.join(map(call_text, waiting[1].values()))}" if waiting else ""
         last = thread.turns[-1].messages[0].text if thread.turns else None
         lines.append(f"{thread.name}: {_turns(thread)}{waits}" + (f", last: {line(last, 60)}" if last else ""))
     return "\n".join(lines) or "No conversation yet. The first question begins one."
@@ -257,17 +258,32 @@ def _decide(session: Session, wanted: Sequence[str], decision: Callable[[ToolCal
     if not waiting:
         return "No tool call waits for a decision."
     thread, turn, calls = max(waiting, key=lambda found: found[1].place.execution)
-    if unknown := [word for word in wanted if all(word not in (call.id, call.tool_name) for call in calls)]:
-        raise ConfigurationError(f"No call {unknown[0]} waits.", hint=f"These do: {', '.join(map(call_text, calls))}.")
+    chosen = {place for word in wanted for place in _named(word, calls)} if wanted else set(calls)
     # A turn that was read from a file has none: what it says of calls runs nothing here.
     if (chat := session.chats.get(turn)) is None:
         raise ConfigurationError(
             "The tools of this conversation are gone with the kernel that knew them.",
             hint="Run the cell that asked again.",
         )
-    chosen = [call for call in calls if not wanted or not {call.id, call.tool_name}.isdisjoint(wanted)]
-    decided = {str(call.id): decision(call) for call in chosen}
+    decided = {place: decision(call) for place, call in calls.items() if place in chosen}
     return lambda: Answering(session, parse("")).decisions(thread, turn, chat, decided)
+
+
+def _named(word: str, calls: Mapping[CallPlace, ToolCall]) -> list[CallPlace]:
+    """Return the calls that somebody means: those of a tool, or else the one of that id, which a stranger chose.
+
+    Raises
+    ------
+    ConfigurationError
+        There is none, or the id is that of several (a ValueError).
+    """
+    of_tool = [place for place, call in calls.items() if call.tool_name == word]
+    found = of_tool or [place for place, call in calls.items() if call.id == word]
+    if not found or (len(found) > 1 and not of_tool):
+        which = "No call" if not found else "More than one call"
+        there = ", ".join(map(call_text, calls.values()))
+        raise ConfigurationError(f"{which} {word} waits.", hint=f"These do: {there}.")
+    return found
 
 
 COMMANDS: dict[str, Command] = {

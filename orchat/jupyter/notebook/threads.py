@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from orchat.chat.history import passed_over, pending_calls
+from orchat.chat.history import CallPlace, passed_over, pending_calls, waiting_calls
 from orchat.chat.money import Cost, message_tokens
 from orchat.errors import ConfigurationError
 from orchat.messages import ChatMessage, ChatRole, ToolCall
@@ -174,19 +174,20 @@ class Thread:
         self.turns = []
 
     @property
-    def waiting(self) -> tuple[CellTurn, list[ToolCall]] | None:
+    def waiting(self) -> tuple[CellTurn, dict[CallPlace, ToolCall]] | None:
         """The last turn whose tool calls wait for a decision, and these."""
         for turn in reversed(self.turns):
-            if calls := pending_calls(turn.messages):
+            if calls := waiting_calls(turn.messages):
                 return turn, calls
         return None
 
     def waits_for(self, turn: CellTurn) -> CellTurn | None:
         """Return the turn that waits for a decision, and with which another one goes on."""
-        calls = {call.id for message in turn.messages for call in message.tool_calls}
+        calls = _calls(turn)
         for each in reversed(self.turns):
-            waiting = {call.id for call in pending_calls(each.messages)}
-            if waiting and waiting <= calls and each.messages[0].text == turn.messages[0].text:
+            begun = _calls(each)
+            same = begun == calls[: len(begun)] and each.messages[0].text == turn.messages[0].text
+            if same and pending_calls(each.messages):
                 return each
         return None
 
@@ -198,6 +199,10 @@ class Thread:
         # A loop asks several times in one run of its cell.
         same = [at for at, each in enumerate(self.turns) if turn.place.cell and each.place == turn.place]
         return same[-1] + 1 if same else len(self.turns)
+
+
+def _calls(turn: CellTurn) -> list[list[ToolCall]]:
+    return [message.tool_calls for message in turn.messages if message.is_from(ChatRole.ASSISTANT)]
 
 
 class Threads:

@@ -52,7 +52,9 @@ def ask_in_terminal(
             word, _, rest = read(_QUESTION).strip().partition(" ")
             match word.lower():
                 case "y" | "yes":
-                    return Approve() if arguments == call.arguments else Approve(arguments=arguments)
+                    # As text: 1, 1.0 and true are equal, but not the same.
+                    same = json.dumps(arguments, default=str) == json.dumps(call.arguments, default=str)
+                    return Approve() if same else Approve(arguments=arguments)
                 case "n" | "no":
                     return Reject(rest or read("Why not? (the model is told) ").strip())
                 case "a" | "answer":

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from orchat.chat.approval import Decision, Verdict
+    from orchat.chat.history import CallPlace
     from orchat.chat.reply import Reply
     from orchat.messages import ToolCall
     from orchat.streaming import StreamingChunk
@@ -165,7 +166,10 @@ class LiveDisplay:
         """Prepare nothing: nobody is asked."""
         return False
 
-    def ask(self, call: ToolCall, tool: Tool) -> Verdict | Awaitable[Verdict]:
+    def called(self, calls: Mapping[CallPlace, ToolCall], indexes: Sequence[int]) -> None:
+        """Do nothing: calls are shown with their results."""
+
+    def ask(self, call: ToolCall, tool: Tool, place: CallPlace) -> Verdict | Awaitable[Verdict]:
         """Ask nobody: the turn parks."""
         return None
 
@@ -240,7 +244,10 @@ class TerminalDisplay:
         """Prepare nothing: a call is shown when it is whole, and one line is no place to mend it."""
         return False
 
-    def ask(self, call: ToolCall, tool: Tool) -> Decision | Awaitable[Decision | None] | None:
+    def called(self, calls: Mapping[CallPlace, ToolCall], indexes: Sequence[int]) -> None:
+        """Do nothing: a call is shown when somebody is asked, and with its result."""
+
+    def ask(self, call: ToolCall, tool: Tool, place: CallPlace) -> Decision | Awaitable[Decision | None] | None:
         """Ask whoever sits at the terminal about a call; None where nobody answers."""
         if has_waiting_thread():
             return in_waiting_thread(lambda: ask_in_terminal(call, tool))

@@ -68,6 +68,7 @@ class Transcript:
     def __init__(self, messages: Iterable[ChatMessage] = ()) -> None:
         self._pieces: list[_Piece] = []
         self._calling: list[str] = []
+        self._called = False  # whether results of these calls have come
         for message in messages:
             if message.is_from(ChatRole.ASSISTANT) or message.is_from(ChatRole.TOOL):
                 self._read(message)
@@ -81,6 +82,8 @@ class Transcript:
     def add(self, chunk: StreamingChunk) -> bool:
         """Take in what arrived; say whether that can be seen."""
         last = self._pieces[-1] if self._pieces else None
+        if isinstance(last, _Result) and self._called and chunk.tool_call_result is None:
+            self._calling, self._called = [], False  # the next response begins
         if chunk.content:
             if isinstance(last, _Thought):
                 last.live = False
@@ -98,8 +101,10 @@ class Transcript:
             self._calling += names
             return bool(names)
         elif chunk.tool_call_result is not None:
-            self._calling = []
+            if (name := chunk.tool_call_result.origin.tool_name) in self._calling:
+                self._calling.remove(name)  # the others go on
             self._pieces.append(_Result(chunk.tool_call_result))
+            self._called = True
         else:
             return False
         return True

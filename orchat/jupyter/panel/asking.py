@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from orchat.chat.history import CallPlace, answered_calls
 from orchat.configuration import setting
 from orchat.jupyter.output.caption import footer
 from orchat.jupyter.panel.turns import WAITS
@@ -59,7 +60,7 @@ class Asking:
         self._channel = channel
         self._model = model
         self._changed = changed
-        self._asking: set[str] = set()
+        self._asking: set[CallPlace] = set()
         self._started = time.monotonic()
         self._kept = 0.0
         self.reply: Reply | None = None
@@ -86,18 +87,23 @@ class Asking:
         if seen or keep:
             self._changed(keep)
 
-    async def ask(self, call: ToolCall, tool: Tool) -> Verdict:
+    def called(self, calls: Mapping[CallPlace, ToolCall], indexes: Sequence[int]) -> None:
+        """Take the calls of a response that is whole."""
+        self._feed.called(calls, indexes)
+        self._changed(True)
+
+    async def ask(self, call: ToolCall, tool: Tool, place: CallPlace) -> Verdict:
         """Ask by a form; where nobody looks on, the turn parks."""
-        if (decision := self._questions.granted(call, tool)) is not None:
+        if (decision := self._questions.granted(call, tool, place)) is not None:
             return decision
         if self._channel is None or not await self._channel.answers():
             return None
-        self._asking.add(str(call.id))
+        self._asking.add(place)
         self._changed(True)
         try:
-            return await self._questions.ask(call, tool)
+            return await self._questions.ask(call, tool, place)
         finally:
-            self._asking.discard(str(call.id))
+            self._asking.discard(place)
 
     def end(self, reply: Reply, error: BaseException | None) -> None:
         """Show how it ended."""
@@ -113,11 +119,16 @@ class Asking:
 
     def messages(self) -> list[ChatMessage]:
         """Return the conversation with what has arrived of an answer, and with the calls that a person looks at."""
-        return [*(self._as_asked(message) for message in self.chat.messages), *self.chat.arrived]
+        messages = self.chat.messages
+        if self._asking:
+            begin = max((at for at, message in enumerate(messages) if message.is_from(ChatRole.USER)), default=0)
+            for at, place in answered_calls(messages[begin:]).items():
+                if place in self._asking:
+                    messages[begin + at] = _as_pending(messages[begin + at])
+        return [*messages, *self.chat.arrived]
 
-    def _as_asked(self, message: ChatMessage) -> ChatMessage:
-        result = message.tool_call_result if message.is_from(ChatRole.TOOL) else None
-        if result is None or str(result.origin.id) not in self._asking:
-            return message
-        meta: dict[str, Any] = {**message.meta, "pending": True}
-        return ChatMessage.from_tool(result.result, result.origin, error=True, meta=meta)
+
+def _as_pending(message: ChatMessage) -> ChatMessage:
+    [result] = message.tool_call_results
+    meta: dict[str, Any] = {**message.meta, "pending": True}
+    return ChatMessage.from_tool(result.result, result.origin, error=True, meta=meta)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from orchat.chat.history import pending_calls
+from orchat.chat.history import waiting_calls
 from orchat.configuration import model_named
 from orchat.errors import APIError, ConfigurationError, OrchatError, StateError, TurnInProgressError, redact
 from orchat.jupyter.cell_metadata.bridge import bridge_of
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from orchat.chat import Chat
-    from orchat.chat.approval import Decision
+    from orchat.chat.approval import Decisions
     from orchat.chat.reply import Reply
 
 _logger = logging.getLogger(__name__)
@@ -148,9 +148,7 @@ class Session:
                 self.log.show(split_turns(before))
                 self.changed(True)
 
-    async def _drive(
-        self, question: ChatMessage | dict[str, Decision], turn: ShownTurn, options: dict[str, Any]
-    ) -> Reply:
+    async def _drive(self, question: ChatMessage | Decisions, turn: ShownTurn, options: dict[str, Any]) -> Reply:
         from orchat.chat.streams import AsyncChatStream
 
         chat, feed = self.conversations.shown, turn.feed
@@ -228,10 +226,10 @@ class Session:
     def _wait_for_decisions(self) -> None:
         """Show the calls of a parked turn as forms, and go on when a person has decided about all of them."""
         self._cancel_waiting()
-        turn, calls, tools = self.log.last, pending_calls(self.conversations.shown.messages), self.conversations.tools
+        turn, calls, tools = self.log.last, waiting_calls(self.conversations.shown.messages), self.conversations.tools
         if not calls or turn is None or turn.feed is None:
             return
-        if gone := sorted({line(call.tool_name, 80) for call in calls if call.tool_name not in tools}):
+        if gone := sorted({line(call.tool_name, 80) for call in calls.values() if call.tool_name not in tools}):
             self.log.set(
                 error={
                     "title": f"A call waits for a tool that is not there: {', '.join(gone)}",
@@ -243,10 +241,10 @@ class Session:
         questions = self._questions[turn.key] = Questions(turn.feed, self._show_soon)
 
         async def wait() -> None:
-            decisions = await asyncio.gather(*(questions.ask(call, tools[call.tool_name]) for call in calls))
+            asked = (questions.ask(call, tools[call.tool_name], place) for place, call in calls.items())
+            decisions = await asyncio.gather(*asked)
             self._waiting = None
-            by_id = {str(call.id): decision for call, decision in zip(calls, decisions, strict=True)}
-            await self._drive(by_id, turn, {})
+            await self._drive(dict(zip(calls, decisions, strict=True)), turn, {})
 
         self._waiting = self.begin(wait())
 

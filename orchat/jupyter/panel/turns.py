@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from itertools import count
 from typing import Any
 
+from orchat.chat.history import CallPlace, answered_calls, pending_calls, waiting_calls
 from orchat.chat.reply import Ending, Reply
 from orchat.jupyter.output.caption import footer, line, printable
 from orchat.jupyter.output.markdown import escape_markdown, safe_markdown
@@ -93,11 +94,17 @@ def replay(feed: Feed, turn: Sequence[ChatMessage]) -> None:
     >>> state["items"][0]["tail"], state["phase"], state["footer"]
     ('*Hello.*', 'ended', 'stopped')
     """
-    for chunk in _chunks(turn[1:]):
-        feed.add(chunk)
+    places = answered_calls(turn)
+    responses = count()
+    for at, message in enumerate(turn):
+        if message.is_from(ChatRole.TOOL):
+            if message.meta.get("pending") is not True and (result := message.tool_call_result) is not None:
+                feed.add(StreamingChunk("", {"place": places[at]}, index=at, tool_call_result=result))
+        elif message.is_from(ChatRole.ASSISTANT):
+            _replay_response(feed, message, next(responses))
     reply = reply_of(turn)
-    for call in reply.pending:
-        feed.item_of(call)
+    for place, call in waiting_calls(turn).items():
+        feed.item_of(place, call)
     if not reply.pending:
         feed.end(footer(reply, 0.0, style="model"), reply.ending)
     else:
@@ -106,8 +113,6 @@ def replay(feed: Feed, turn: Sequence[ChatMessage]) -> None:
 
 def reply_of(turn: Sequence[ChatMessage]) -> Reply:
     """Return a turn that was as a reply."""
-    from orchat.chat.history import pending_calls
-
     said = [message for message in turn if message.is_from(ChatRole.ASSISTANT)]
     last = said[-1] if said else ChatMessage.from_assistant()
     pending = tuple(pending_calls(turn))
@@ -118,34 +123,22 @@ def reply_of(turn: Sequence[ChatMessage]) -> Reply:
     return Reply(last, tuple(turn), pending, ending)
 
 
-def _chunks(messages: Iterable[ChatMessage]) -> Iterator[StreamingChunk]:
-    number = 0
-    for message in messages:
-        pending = message.meta.get("pending") is True
-        for part in message.parts:
-            number += 1
-            if message.is_from(ChatRole.TOOL):
-                if not pending and (result := message.tool_call_result) is not None:
-                    yield StreamingChunk("", index=number, tool_call_result=result)
-            elif not message.is_from(ChatRole.ASSISTANT):
-                continue
-            elif isinstance(part, TextContent):
-                yield StreamingChunk(part.text, index=number)
-            elif isinstance(part, ReasoningContent):
-                yield StreamingChunk("", index=number, reasoning=part)
-            elif isinstance(part, ToolCall):
-                text = part.malformed_arguments or json.dumps(part.arguments, ensure_ascii=False)
-                yield StreamingChunk(
-                    "", index=number, tool_calls=[ToolCallDelta(number, part.tool_name, text, part.id)]
-                )
-            elif isinstance(part, ImageContent) and part.base64_image:
-                url = f"data:{part.mime_type};base64,{part.base64_image}"
-                yield StreamingChunk("", {"extras": {"images": [{"image_url": {"url": url}}]}}, index=number)
-        for name, written in cut_calls(message):
-            number += 1
-            yield StreamingChunk("", index=number, tool_calls=[ToolCallDelta(number, name, written)])
-        if isinstance(notes := message.meta.get("annotations"), list):
-            yield StreamingChunk("", {"extras": {"annotations": notes}})
+def _replay_response(feed: Feed, message: ChatMessage, response: int) -> None:
+    calls = count()
+    for number, part in enumerate(message.parts):
+        if isinstance(part, ToolCall):
+            feed.called({CallPlace(response, next(calls)): part})
+        elif isinstance(part, TextContent):
+            feed.add(StreamingChunk(part.text, index=number))
+        elif isinstance(part, ReasoningContent):
+            feed.add(StreamingChunk("", index=number, reasoning=part))
+        elif isinstance(part, ImageContent) and part.base64_image:
+            url = f"data:{part.mime_type};base64,{part.base64_image}"
+            feed.add(StreamingChunk("", {"extras": {"images": [{"image_url": {"url": url}}]}}, index=number))
+    for number, (name, written) in enumerate(cut_calls(message)):
+        feed.add(StreamingChunk("", index=number, tool_calls=[ToolCallDelta(number, name, written)]))
+    if isinstance(notes := message.meta.get("annotations"), list):
+        feed.add(StreamingChunk("", {"extras": {"annotations": notes}}))
 
 
 def transcript(messages: Iterable[ChatMessage], note: str = "") -> tuple[str, str]:

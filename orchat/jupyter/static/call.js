@@ -12,6 +12,16 @@ import { STRINGS } from "./strings.js";
 const PAUSE = 150; // milliseconds between the last change in a form and the question whether it is right
 
 /**
+ * Whether a form is another one, rather than the one that is shown with more of it written.
+ *
+ * @param {any} next
+ * @param {any} last
+ */
+function isAnother(next, last) {
+  return next.name !== last?.name || Boolean(last?.revision && next.revision !== last.revision);
+}
+
+/**
  * @param {(message: object) => void} send
  * @param {(words: string) => void} say
  * @param {Forms | null} forms
@@ -51,9 +61,9 @@ export function createCall(send, say, forms, render) {
     form = forms.createForm(description, {
       strings: forms.STRINGS,
       render,
-      onChange(/** @type {any} */ values) {
+      onChange(/** @type {any} */ values, /** @type {string | undefined} */ revision) {
         clearTimeout(checking);
-        checking = window.setTimeout(() => send({ t: "check", values, n: ++number }), PAUSE);
+        checking = window.setTimeout(() => send({ t: "check", values, revision, n: ++number }), PAUSE);
       },
       onDecide(/** @type {any} */ decision) {
         clearTimeout(checking);
@@ -82,29 +92,37 @@ export function createCall(send, say, forms, render) {
     update(next) {
       const last = item;
       item = next;
-      setText(name, next.name);
-      node.setAttribute("aria-label", `${STRINGS.call} ${next.name}`);
+      // Where there is a form, it is of one piece with what stands above it: both are of the call that would run.
+      const tool = next.form?.name || next.name || STRINGS.nameless;
+      setText(name, tool);
+      node.setAttribute("aria-label", `${STRINGS.call} ${tool}`);
       node.dataset.status = next.status;
       setText(status, STRINGS.status[next.status] ?? "");
-      setText(code, next.status === "writing" || next.status === "cut" ? next.args : next.text ?? next.args);
+      const isWritten = ["writing", "cut", "twice"].includes(next.status);
+      setText(code, isWritten ? next.args : next.text ?? next.args);
       args.hidden = Boolean(next.form && forms) || !code.textContent;
       granted.hidden = !next.granted;
       result.hidden = !next.result;
       setText(came, next.result ?? "");
       setText(summary, (next.result ?? "").slice(0, 120));
+      const before = form;
       if (next.form !== last?.form) {
         if (!next.form) close();
-        else if (form) form.update(next.form);
-        else open(next.form);
+        else if (form && !isAnother(next.form, last?.form)) form.update(next.form);
+        else {
+          close();
+          open(next.form);
+        }
       }
       form?.setLocked(next.status !== "asking");
       if (next.preview !== last?.preview) form?.setPreview(next.preview ?? null);
       // Errors that answer an earlier question would point at what has been corrected.
-      if (form && next.errors !== last?.errors && (next.reply ?? 0) >= number) {
+      if (form && next.errors !== last?.errors && (form !== before || (next.reply ?? 0) >= number)) {
         form.setBusy(false);
         form.setErrors(next.errors ?? []);
       }
-      if (next.status === "asking" && last?.status !== "asking") say(`${next.name} ${STRINGS.asks}`);
+      if (next.status === "asking" && last?.status !== "asking") say(`${tool} ${STRINGS.asks}`);
+      if (next.form?.notice && next.form.notice !== last?.form?.notice) say(next.form.notice);
     },
     dispose: close,
   };

@@ -4,9 +4,9 @@
  *
  * @typedef {import("./form_fields.js").Field} Field
  * @typedef {{name: string, title: string, description: string, always: boolean, json: string, error: string | null,
- *   fields: Field[] | null}} Description
+ *   fields: Field[] | null, revision?: string, notice?: string}} Description
  * @typedef {{decision: "approve" | "edited" | "reject" | "answer" | "always", arguments?: {json: string},
- *   reason?: string, value?: string}} Decision
+ *   reason?: string, value?: string, revision?: string}} Decision
  */
 
 import { button, element, setText } from "./elements.js";
@@ -22,14 +22,13 @@ export { STRINGS };
 /**
  * @param {Description} description
  * @param {{strings?: Partial<typeof STRINGS>, render?: import("./markdown.js").Render,
- *   onChange(values: {json: string}): void, onDecide(decision: Decision): void}} options
+ *   onChange(values: {json: string}, revision?: string): void, onDecide(decision: Decision): void}} options
  */
 export function createForm(description, { strings: words, render, onChange, onDecide }) {
   const strings = { ...STRINGS, ...words };
   const node = element("div", "orchat-form");
   const id = newId();
   node.setAttribute("role", "group");
-  node.setAttribute("aria-label", `${strings.form}: ${description.name}`);
 
   node.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && !more.hidden && !event.isComposing) {
@@ -77,21 +76,36 @@ export function createForm(description, { strings: words, render, onChange, onDe
   const reject = button(strings.reject, "orchat-reject", () => ask("reject", strings.reason));
   const answer = button(strings.answer, "orchat-answer", () => ask("answer", strings.value));
   const toRaw = button(strings.raw, "orchat-raw", () => { drawRaw(indented(values().json)); raw?.focus(); });
-  const reset = button(strings.reset, "orchat-reset", () => { draw(); onChange(values()); approve.focus(); });
+  const reset = button(strings.reset, "orchat-reset", () => { draw(); changedTo(); approve.focus(); });
   buttons.append(approve, reject, answer, always, toRaw, reset, hint);
 
+  /** Ask whether what stands here is right; it is said of the form that is drawn, which may be older than the state. */
+  const changedTo = () => onChange(values(), description.revision);
   const values = () => ({ json: raw ? raw.value : objectText(fields) });
 
   function changed() {
     preview.setStale(true);
     refresh();
-    onChange(values());
+    changedTo();
+  }
+
+  /**
+   * Say with a button of which tool it speaks, for whoever hears it alone.
+   *
+   * @param {HTMLElement} pressed
+   * @param {string} [naming]
+   */
+  function nameButton(pressed, naming = strings.naming) {
+    const words = naming.replace("{action}", () => pressed.textContent ?? "").replace("{tool}", () => description.name);
+    pressed.setAttribute("aria-label", words);
   }
 
   function refresh() {
     // What has not been written yet is nobody's change.
     edited = !locked && (raw ? raw.value !== given : fields.some((each) => each.text() !== each.before));
     setText(approve, edited ? strings.approveEdited : strings.approve);
+    for (const each of [approve, reject]) nameButton(each, strings.namingShort);
+    for (const each of [answer, always, toRaw, reset]) nameButton(each);
     always.hidden = !description.always || Boolean(description.error);
     reset.hidden = !edited && (raw === null || description.fields === null);
     toRaw.hidden = raw !== null;
@@ -206,6 +220,8 @@ export function createForm(description, { strings: words, render, onChange, onDe
       (decision === "reject" ? reject : answer).focus();
     };
     const buttonBack = button(strings.back, "orchat-back", back);
+    nameButton(send, decision === "reject" ? strings.namingShort : strings.naming);
+    nameButton(buttonBack);
     more.replaceChildren(label, drawn, element("div", "orchat-form-buttons", send, buttonBack));
     more.hidden = false;
     buttons.hidden = true;
@@ -221,7 +237,7 @@ export function createForm(description, { strings: words, render, onChange, onDe
   function decide(decision) {
     if (busy) return;
     decided = true;
-    onDecide(decision);
+    onDecide(description.revision === undefined ? decision : { ...decision, revision: description.revision });
   }
 
   /** @param {{path: string, message: string}[]} list */
@@ -242,10 +258,22 @@ export function createForm(description, { strings: words, render, onChange, onDe
     decided = false;
   }
 
-  const title = element("div", "orchat-form-title", description.title);
-  title.hidden = description.title === description.name; // which the call around it says anyhow
-  const about = element("div", "orchat-note", description.description);
-  node.append(title, about, body, errors, changes, preview.node, buttons, more);
+  const notice = element("div", "orchat-form-notice");
+  const title = element("div", "orchat-form-title");
+  const about = element("div", "orchat-note");
+  node.append(notice, title, about, body, errors, changes, preview.node, buttons, more);
+
+  /** Say what would run: everything here speaks of one description. */
+  function drawHead() {
+    node.setAttribute("aria-label", `${strings.form}: ${description.name}`);
+    setText(notice, description.notice ?? "");
+    notice.hidden = !description.notice;
+    setText(title, description.title);
+    title.hidden = description.title === description.name; // the heading of the call is this name
+    setText(about, description.description);
+  }
+
+  drawHead();
   draw();
   return {
     node,
@@ -254,6 +282,7 @@ export function createForm(description, { strings: words, render, onChange, onDe
     update(next) {
       if (edited || (!locked && next.json === description.json)) return;
       description = next;
+      drawHead();
       redraw();
       if (locked) lock();
     },

@@ -1,6 +1,8 @@
 /** Every word that a form shows by itself. */
 export const STRINGS = {
   form: "A tool call that waits for your decision",
+  naming: "{action}: {tool}",
+  namingShort: "{action} {tool}",
   locked: "It is still being written.",
   preview: "What it would do",
   approve: "Approve",

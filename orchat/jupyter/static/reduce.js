@@ -6,7 +6,7 @@
  * @typedef {{kind: "text", blocks: Block[], tail: string, html?: string, goes_on?: boolean}} TextItem
  * @typedef {{kind: "reasoning", text: string, live: boolean}} ReasoningItem
  * @typedef {{path: string, message: string}} FieldError
- * @typedef {"writing"|"cut"|"waiting"|"asking"|"running"|"done"|"failed"|"rejected"|"answered"} CallStatus
+ * @typedef {"writing"|"cut"|"twice"|"waiting"|"asking"|"running"|"done"|"failed"|"rejected"|"answered"} CallStatus
  * @typedef {{kind: "call", name: string, args: string, status: CallStatus, text?: string, result?: string,
  *   form?: any, preview?: Block | null, errors?: FieldError[], reply?: number, granted?: boolean}} CallItem
  * @typedef {{kind: "picture", type: string, data: string}} PictureItem

@@ -15,6 +15,7 @@ export const STRINGS = {
   showImage: "Show the image from",
   calls: "calls",
   call: "Tool call",
+  nameless: "a call that names no tool",
   arguments: "Arguments",
   result: "Result",
   revoke: "Ask again next time",
@@ -24,6 +25,7 @@ export const STRINGS = {
   status: {
     writing: "being written",
     cut: "was being written",
+    twice: "came twice, counts once",
     waiting: "waits",
     asking: "asks",
     running: "runs",

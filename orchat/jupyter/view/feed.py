@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import re
 import time
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from orchat.chat.history import CallPlace
 from orchat.jupyter.output.caption import line, printable
 from orchat.jupyter.output.formats import shown_as
 from orchat.jupyter.output.pictures import picture_bundle
 from orchat.jupyter.output.transcript import call_text
 from orchat.jupyter.view.blocks import split_blocks
-from orchat.jupyter.view.calls import ShownCalls
+from orchat.jupyter.view.calls import ShownCalls, Written
 from orchat.jupyter.view.drafts import Drafts
 from orchat.jupyter.view.html import to_html
 from orchat.jupyter.view.reducing import Event, State, change, opening, reduced
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from orchat.chat.reply import Citation
     from orchat.messages import ImageContent, ToolCall, ToolCallResult
@@ -95,7 +97,7 @@ class Feed:
             for delta in chunk.tool_calls:
                 self._call(delta)
         elif chunk.tool_call_result is not None:
-            self._result(chunk.tool_call_result)
+            self._result(chunk.tool_call_result, chunk.meta.get("place"))
         else:
             seen = False
         if chunk.finish_reason is not None:
@@ -124,16 +126,47 @@ class Feed:
         """
         self._form_for = form_for
 
-    def item_of(self, call: ToolCall) -> int:
-        """Return the item of a call; a call that is not shown yet gets one."""
-        number = self._calls.find(call)
-        if number is None:
-            number = self._new({"kind": "call", "name": line(call.tool_name), "args": "", "status": "waiting"})
-            self._calls.note(number, call.id, call.tool_name)
-        self._calls.settle(number, call.id)
+    def called(self, calls: Mapping[CallPlace, ToolCall], indexes: Sequence[int] = ()) -> None:
+        """Take the calls of a response that is whole: from now on an item says what would run, whatever was written.
+
+        Parameters
+        ----------
+        calls
+            By their places in the turn.
+        indexes
+            The index of the pieces in which each one came; none where it came in one piece.
+        """
+        written = self._calls.take_written()
+        for (place, call), index in zip_longest(calls.items(), indexes):
+            known = written.pop(index, None)
+            if known is not None:
+                self._calls.bind(place, known.number)
+                if known.name != call.tool_name:
+                    self._drop_draft(known.number)
+            self._show_call(self._item_at(place, call), call)
+        for known in written.values():  # they came twice, and count once
+            self._drop_draft(known.number)
+            self._calls.settle(known.number)
+            self.set(known.number, status="twice")
+
+    def item_of(self, place: CallPlace, call: ToolCall) -> int:
+        """Return the item of a call that is asked about or answered; one that is not shown yet gets an item."""
+        number = self._item_at(place, call)
+        self._calls.settle(number)
         self._drafts.take(number)
-        self.set(number, text=call_text(call))
+        self._show_call(number, call)
         return number
+
+    def _item_at(self, place: CallPlace, call: ToolCall) -> int:
+        number = self._calls.find(place)
+        if number is None:
+            self._close_blocks()
+            number = self._new({"kind": "call", "name": line(call.tool_name), "args": "", "status": "waiting"})
+            self._calls.bind(place, number)
+        return number
+
+    def _show_call(self, number: int, call: ToolCall) -> None:
+        self.set(number, name=line(call.tool_name), text=call_text(call))
 
     def set(self, number: int, **fields: Any) -> None:
         """Set fields of an item."""
@@ -236,30 +269,45 @@ class Feed:
     # -- calls, pictures, sources -------------------------------------------------------------------------------
 
     def _call(self, delta: ToolCallDelta) -> None:
-        number = self._calls.open(delta)
-        if number is None:
+        written = self._calls.open(delta.index)
+        if written is None:
             self._close_blocks()
-            name = line(delta.tool_name or "")
-            number = self._new({"kind": "call", "name": name, "args": "", "status": "writing"})
-            self._calls.note(number, delta.id, delta.tool_name or "", delta.index)
-            if (tool := self._form_for(delta.tool_name or "")) is not None:
-                self._drafts.begin(number, tool)
+            number = self._new({"kind": "call", "name": "", "args": "", "status": "writing"})
+            written = self._calls.begin(delta.index, number)
+        number, arguments = written.number, delta.arguments or ""
+        if delta.tool_name and delta.tool_name != written.name:
+            self._name(written, delta.tool_name)
+        written.length += len(arguments)
         if number in self._drafts:  # its text would say the same again
-            self._drafts.add(number, delta.arguments or "")
-        elif delta.arguments and self._calls.lengthen(number, len(delta.arguments)) <= _ARGUMENTS_SHOWN:
-            self._grow(number, "args", delta.arguments)
+            self._drafts.add(number, arguments)
+            return
+        if not written.name:
+            written.before_name.append(arguments)
+        if arguments and written.length <= _ARGUMENTS_SHOWN:
+            self._grow(number, "args", arguments)
+
+    def _name(self, written: Written, name: str) -> None:
+        """Take the name of a call that is being written: only now a form may begin, and it ends with another name."""
+        if written.name:
+            self._drop_draft(written.number)
+        elif (tool := self._form_for(name)) is not None:
+            self._drafts.begin(written.number, tool)
+            self._drafts.add(written.number, "".join(written.before_name))
+        written.name, written.before_name = name, []
+        self.set(written.number, name=line(name))
 
     def _drop_draft(self, number: int) -> None:
         """Show what was written of a call as text: nobody will decide about it."""
         if (written := self._drafts.take(number)) is not None:
             self.set(number, form=None, args=printable(written[:_ARGUMENTS_SHOWN]))
 
-    def _result(self, result: ToolCallResult) -> None:
+    def _result(self, result: ToolCallResult, place: CallPlace | None) -> None:
         self._close_blocks()
-        number = self.item_of(result.origin)
+        self._calls.end_response()
+        # Where nobody knows whose result it is, it stands by itself.
+        number = self.item_of(CallPlace(-1, self._count) if place is None else CallPlace(*place), result.origin)
         status = "failed" if result.error else "done"
         self.set(number, status=status, result=_outcome(result), form=None)
-        self._calls.finish(number)
 
     def _extras(self, extras: Mapping[str, Any]) -> bool:
         from orchat.chat.reply import Reply

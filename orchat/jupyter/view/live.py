@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from orchat.chat.approval import Verdict
+    from orchat.chat.history import CallPlace
     from orchat.chat.reply import Reply
     from orchat.errors import OrchatError
     from orchat.messages import ToolCall
@@ -99,13 +100,19 @@ class LiveView(LiveDisplay):
         self._questions.expect(asked)
         return True
 
-    async def ask(self, call: ToolCall, tool: Tool) -> Verdict:
+    def called(self, calls: Mapping[CallPlace, ToolCall], indexes: Sequence[int]) -> None:
+        """Take the calls of a response that is whole."""
+        if self._channel is not None:
+            self._feed.called(calls, indexes)
+            self._channel.changed()
+
+    async def ask(self, call: ToolCall, tool: Tool, place: CallPlace) -> Verdict:
         """Ask a person about a call; None where no view answers, and the turn parks."""
-        if (decision := self._questions.granted(call, tool)) is not None:
+        if (decision := self._questions.granted(call, tool, place)) is not None:
             return decision
         if self._channel is None or find_spec("orchat.jupyter.forms") is None or not await self._channel.answers():
             return None
-        return await self._questions.ask(call, tool)
+        return await self._questions.ask(call, tool, place)
 
     def end(
         self,

@@ -1,14 +1,17 @@
 """Tool calls that wait for a person, and what the person says.
 
-What is shown is what runs: arguments that a person changed are checked here as they will be before the call, and as
-long as they do not fit the form stays open and says why.
+What is shown is what runs. Arguments that a person changed are checked here as they will be before the call, and as
+long as they do not fit the form stays open and says why. Each form that is shown has a revision, which a page sends
+back with what the person did: a decision about another form than the one that is shown decides nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
+import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from orchat.jupyter.output.caption import line
@@ -16,16 +19,23 @@ from orchat.jupyter.view.grants import GRANTS, Grants
 
 if TYPE_CHECKING:
     from orchat.chat.approval import Decision
+    from orchat.chat.history import CallPlace
     from orchat.jupyter.view.feed import Feed
     from orchat.messages import ToolCall
     from orchat.tools import Tool
 
 
+_SHOWN_ANEW = "This form had changed in the meantime. Nothing has run: look at it again, and decide."
+
+
 @dataclass
 class _Open:
+    call: ToolCall
     tool: Tool
-    given: dict[str, str]  # the arguments of the model, as a page would send them
     decided: asyncio.Future[Decision]
+    revision: str = ""
+    given: dict[str, str] = field(default_factory=dict)  # the arguments of the model, as a page would send them
+    as_shown: str = ""
 
 
 class Questions:
@@ -65,29 +75,28 @@ class Questions:
     def _is_granted(self, tool: Tool) -> bool:
         return not tool.asks_always and self._grants.covers(tool)
 
-    def granted(self, call: ToolCall, tool: Tool) -> Decision | None:
+    def granted(self, call: ToolCall, tool: Tool, place: CallPlace) -> Decision | None:
         """Return the approval of a call that needs no asking; None where a person must be asked."""
         from orchat.chat.approval import Approve
 
         if not self._is_granted(tool) or call.malformed_arguments is not None:
             return None
-        number = self._feed.item_of(call)
+        number = self._feed.item_of(place, call)
         self._feed.set(number, status="running", granted=True, form=None)
         self._changed()
         return Approve()
 
-    async def ask(self, call: ToolCall, tool: Tool) -> Decision:
+    async def ask(self, call: ToolCall, tool: Tool, place: CallPlace) -> Decision:
         """Show a call as a form, and wait for a decision."""
-        from orchat.jupyter.forms import check, describe
+        from orchat.chat.approval import Reject
 
-        number = self._feed.item_of(call)
-        malformed = call.malformed_arguments
-        form = describe(tool, call.arguments, malformed)
-        given = {"json": form["json"] if malformed is None else malformed}
-        question = _Open(tool, given, asyncio.get_running_loop().create_future())
+        number = self._feed.item_of(place, call)
+        if not line(call.tool_name):  # nobody could tell what would run
+            return Reject("The call names no tool.")
+        question = _Open(call, tool, asyncio.get_running_loop().create_future())
         self._open[number] = question
-        self._feed.set(number, status="asking", form=form, errors=check(tool, given), reply=0)
-        self._preview(number, tool, call.arguments if malformed is None else None)
+        self._feed.set(number, status="asking")
+        self._show(number, question)
         self._changed()
         status = "waiting"
         try:
@@ -109,7 +118,10 @@ class Questions:
         if question is None or question.decided.done():  # decided in another view, or in the meantime
             return
         assert isinstance(number, int)
+        is_shown = content.get("revision") == question.revision and question.as_shown == _as_text(question.call)
         if content["t"] == "check":
+            if not is_shown:  # the page is about to hear of the form as it is now
+                return
             from orchat.jupyter.forms import arguments_of, check
 
             values = content.get("values")
@@ -117,10 +129,26 @@ class Questions:
             self._feed.set(number, errors=errors, reply=content.get("n", 0))
             if not errors:
                 self._preview(number, question.tool, arguments_of(values)[0])
+        elif not is_shown:
+            self._show(number, question, notice=_SHOWN_ANEW)
         elif (decision := self._decision(question, number, content)) is not None:
             question.decided.set_result(decision)
             return
         self._changed()
+
+    def _show(self, number: int, question: _Open, notice: str = "") -> None:
+        """Show a call's form as it is now; what was decided about an earlier one counts no more."""
+        from orchat.jupyter.forms import check, describe
+
+        call, tool, malformed = question.call, question.tool, question.call.malformed_arguments
+        form = describe(tool, call.arguments, malformed)
+        question.revision = secrets.token_hex(8)
+        question.given = {"json": form["json"] if malformed is None else malformed}
+        question.as_shown = _as_text(call)
+        # The name is that of the call, which decides what runs.
+        form |= {"name": line(call.tool_name), "revision": question.revision, "notice": notice}
+        self._feed.set(number, form=form, errors=check(tool, question.given), reply=0)
+        self._preview(number, tool, call.arguments if malformed is None else None)
 
     def _preview(self, number: int, tool: Tool, arguments: dict[str, Any] | None) -> None:
         """Show what the tool's author says that a call with these arguments would do."""
@@ -152,6 +180,11 @@ class Questions:
                     self._grants.allow(tool)
                 return Approve() if edited is None else Approve(arguments=edited)
         return None
+
+
+def _as_text(call: ToolCall) -> str:
+    """Write what would run as text, so that 1, 1.0 and true differ."""
+    return json.dumps([call.tool_name, call.malformed_arguments, call.arguments], default=str)
 
 
 _STATUS = {"Approve": "running", "Reject": "rejected", "Answer": "answered"}

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
+from orchat.chat.history import CallPlace
 from orchat.jupyter.forms import describe
 from orchat.jupyter.view.drafts import Drafts
 from orchat.jupyter.view.feed import Feed
@@ -184,11 +185,15 @@ def test_a_call_that_was_answered_without_a_question_has_no_form_left() -> None:
     feed, questions = watching(tide, grants=grants)
     feed.add(delta(0, "tide", '{"port": "Hull"}', "call_1"))
     assert item(feed)["form"]
-    feed.add(StreamingChunk("", index=0, tool_call_result=ToolCallResult("No.", CALL, error=True)))
+    feed.called({CallPlace(0, 0): CALL}, [0])
+    refused = ToolCallResult("No.", CALL, error=True)
+    feed.add(StreamingChunk("", {"place": CallPlace(0, 0)}, index=0, tool_call_result=refused))
     assert (item(feed)["form"], item(feed)["status"]) == (None, "failed")
     feed.add(delta(0, "tide", '{"port": "Hull"}', "call_2"))
     grants.allow(tide)  # in another form, meanwhile
-    assert questions.granted(ToolCall("tide", {"port": "Hull"}, "call_2"), tide) is not None
+    call = ToolCall("tide", {"port": "Hull"}, "call_2")
+    feed.called({CallPlace(1, 0): call}, [0])
+    assert questions.granted(call, tide, CallPlace(1, 0)) is not None
     assert (item(feed, 1)["form"], item(feed, 1)["granted"]) == (None, True)
 
 

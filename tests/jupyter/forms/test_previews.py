@@ -12,6 +12,7 @@ from markdown_it import MarkdownIt
 from pydantic import Field
 
 from orchat.chat.approval import Reject
+from orchat.chat.history import CallPlace
 from orchat.jupyter.forms import describe
 from orchat.jupyter.view.feed import Feed
 from orchat.jupyter.view.grants import Grants
@@ -32,13 +33,14 @@ def asked(tool: Tool, arguments: dict[str, Any], *messages: dict[str, Any], malf
     """What a form shows as preview at first, after each message, and when it is decided."""
 
     async def main() -> None:
-        asking = asyncio.ensure_future(questions.ask(call, tool))
+        asking = asyncio.ensure_future(questions.ask(call, tool, CallPlace(0, 0)))
         await asyncio.sleep(0)
         look()
+        revision = feed.snapshot(html=False)["items"][0]["form"]["revision"]
         for message in messages:
-            questions.take({"i": 0, **message})
+            questions.take({"i": 0, "revision": revision, **message})
             look()
-        questions.take({"i": 0, "t": "decide", "decision": "reject"})
+        questions.take({"i": 0, "revision": revision, "t": "decide", "decision": "reject"})
         assert isinstance(await asking, Reject)
         look()
 
@@ -95,7 +97,7 @@ def test_what_it_says_is_as_safe_as_what_a_model_says(attack: str) -> None:
 
 def test_a_view_that_renders_no_markdown_gets_html() -> None:
     feed = Feed()
-    number = feed.item_of(ToolCall("mail", {}, "call_1"))
+    number = feed.item_of(CallPlace(0, 0), ToolCall("mail", {}, "call_1"))
     feed.preview(number, "*one*")
     assert feed.snapshot(html=True)["items"][0]["preview"] == {"md": "*one*", "html": "<p><em>one</em></p>\n"}
     feed.preview(number, "*two*")

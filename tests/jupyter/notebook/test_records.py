@@ -22,6 +22,7 @@ from orchat.messages import ChatMessage, ImageContent, ReasoningContent, TextCon
 
 LIMIT = SETTINGS["state_limit"].default
 CALL = ToolCall("tide", {"port": "Hull", "days": [1, 2]}, "call_1")
+AGAIN = ToolCall("wipe", {"port": "Hull"}, "call_1")
 WAITS = ChatMessage.from_tool("It waits.", CALL, error=True, meta={"pending": True})
 DETAILS = [{"type": "reasoning.text", "text": "Hm. " * 20, "signature": "c2ln" * 30, "index": 0}]
 
@@ -52,6 +53,13 @@ TURNS = {
         assistant(None, tool_calls=[CALL]),
         ChatMessage.from_tool([TextContent("Look:"), ImageContent("R0lGODlhAQABAAAAACw=", "image/gif")], CALL),
         assistant("I see."),
+    ),
+    "ids that repeat": turn_with(
+        assistant("First.", tool_calls=[CALL]),
+        ChatMessage.from_tool("7.1 m", CALL),
+        assistant("Then.", tool_calls=[AGAIN]),
+        ChatMessage.from_tool("Wiped.", AGAIN),
+        assistant("Done."),
     ),
     "a call that waits": turn_with(assistant("May I?", tool_calls=[CALL]), WAITS),
     "a refusal": turn_with(ChatMessage.from_assistant("", {"refusal": "I would rather not."})),

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchat.chat.history import CallPlace
 from orchat.errors import ConfigurationError
 from orchat.jupyter.notebook.threads import CellTurn, Place, Thread, Threads
 from orchat.messages import ChatMessage, ToolCall
@@ -142,7 +143,7 @@ def test_a_turn_that_goes_on_stays_where_it_is() -> None:
     parked = CellTurn(Place("a", 1))
     thread.keep(parked, [ChatMessage.from_user("a"), ChatMessage.from_assistant(tool_calls=[call]), waits])
     asked(thread, "b", 2, "b")
-    assert thread.waiting == (parked, [call])
+    assert thread.waiting == (parked, {CallPlace(0, 0): call})
     went = thread.history(CellTurn(Place("c", 3)), PLENTY).messages
     assert went[2].tool_call_result.result == "This call did not run: nobody decided about it."  # type: ignore[union-attr]
     done = ChatMessage.from_tool("high", call)
@@ -184,3 +185,19 @@ def test_threads_come_in_the_order_they_began() -> None:
         assert threads[name].name == name
     assert [thread.name for thread in threads] == ["b", "a"]
     assert ("b" in threads, "c" in threads) == (True, False)
+
+
+def test_a_turn_goes_on_with_its_own_beginning_whatever_the_ids() -> None:
+    def asked(name: str, cell: str) -> CellTurn:
+        call = ToolCall(name, {}, "call_0")
+        waits = ChatMessage.from_tool("It waits.", call, meta={"pending": True})
+        turn = CellTurn(Place(cell, 1))
+        turn.messages = [ChatMessage.from_user("Go"), ChatMessage.from_assistant(tool_calls=[call]), waits]
+        return turn
+
+    thread = Thread("notebook")
+    for name, cell in (("tide", "a"), ("wipe", "b")):
+        thread.keep(turn := asked(name, cell), turn.messages)
+    for number, name in enumerate(("tide", "wipe")):
+        assert thread.waits_for(asked(name, "c")) is thread.turns[number]
+    assert thread.waits_for(asked("sink", "c")) is None
