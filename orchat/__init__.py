@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from orchat.chat import Chat, Reply, ask
-    from orchat.jupyter.magic.restoring import restore
-    from orchat.jupyter.panel.panel import ChatPanel
+    from orchat.jupyter.magic.conversation_restore import restore
+    from orchat.jupyter.panel.chat_panel import ChatPanel
     from orchat.openrouter.generator import OpenRouterChatGenerator
     from orchat.streaming import FinishReason, StreamingChunk, ToolCallDelta, print_streaming_chunk
     from orchat.tools import Tool, Toolset, create_tool_from_function, tool
@@ -69,8 +69,8 @@ logging.getLogger("orchat").addHandler(logging.NullHandler())
 
 # Loaded when first asked for, so that `%load_ext orchat` costs next to nothing.
 _LAZY = {
-    "Chat": "orchat.connect",  # where a model's name is enough
-    "ChatPanel": "orchat.jupyter.panel.panel",
+    "Chat": "orchat.generator_factory",  # where a model's name is enough
+    "ChatPanel": "orchat.jupyter.panel.chat_panel",
     "FinishReason": "orchat.streaming",
     "OpenRouterChatGenerator": "orchat.openrouter.generator",
     "Reply": "orchat.chat.reply",
@@ -78,10 +78,10 @@ _LAZY = {
     "Tool": "orchat.tools",
     "ToolCallDelta": "orchat.streaming",
     "Toolset": "orchat.tools",
-    "ask": "orchat.connect",
+    "ask": "orchat.generator_factory",
     "create_tool_from_function": "orchat.tools",
     "print_streaming_chunk": "orchat.streaming",
-    "restore": "orchat.jupyter.magic.restoring",
+    "restore": "orchat.jupyter.magic.conversation_restore",
     "tool": "orchat.tools",
 }
 
@@ -91,7 +91,7 @@ if not TYPE_CHECKING:  # hidden from type checkers, to which a wrong name shall 
         if (module := _LAZY.get(name)) is None:
             raise AttributeError(f"module 'orchat' has no attribute {name!r}")
         value = getattr(import_module(module), name)
-        if module == "orchat.connect":
+        if module == "orchat.generator_factory":
             _show_in_cells()
         return value
 
@@ -103,7 +103,7 @@ def _show_in_cells() -> None:
     """Let chats show their turns where IPython runs."""
     ipython = sys.modules.get("IPython")
     if ipython is not None and (shell := ipython.get_ipython()) is not None:
-        from orchat.jupyter.sink import show_chats
+        from orchat.jupyter.kernel.cell_sink import show_chats
 
         show_chats(shell)
 

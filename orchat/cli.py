@@ -1,8 +1,8 @@
 """The command line: ``orchat demo``, ``ask``, ``models``, ``strip`` and ``local``.
 
-``demo`` opens the quickstart notebook in JupyterLab (`orchat.demo`), ``ask`` streams one answer into the terminal,
-``models`` lists models and their prices, ``strip`` takes conversations out of notebook files, ``local`` fetches the
-embedded model's weights. Each command imports what it needs when it runs.
+``demo`` opens the quickstart notebook in JupyterLab (`orchat.quickstart_launcher`), ``ask`` streams one answer into the
+terminal, ``models`` lists models and their prices, ``strip`` takes conversations out of notebook files, ``local``
+fetches the embedded model's weights. Each command imports what it needs when it runs.
 """
 
 from __future__ import annotations
@@ -104,17 +104,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _one_line(text: str) -> str:
-    from orchat.jupyter.output.caption import printable
+    from orchat.jupyter.kernel.output.answer_footer import escape_control_characters
 
-    return printable(" ".join(text.split()))
+    return escape_control_characters(" ".join(text.split()))
 
 
 def _ask(arguments: argparse.Namespace) -> int:
-    from orchat.connect import connect
-    from orchat.jupyter.magic.traits import read_files
+    from orchat.generator_factory import connect
+    from orchat.jupyter.magic.configurable_traits import read_config_files
     from orchat.messages import ChatMessage
 
-    read_files()
+    read_config_files()
     prompt = _prompt(arguments.prompt)
     messages = [ChatMessage.from_system(arguments.system)] if arguments.system else []
     messages.append(ChatMessage.from_user(prompt))
@@ -150,22 +150,22 @@ def _prompt(given: str | None) -> str:
 def _show(text: str) -> None:
     """Print a piece of the answer at once; into a file or a pipe it goes as it is."""
     if sys.stdout.isatty():
-        from orchat.jupyter.output.caption import printable
+        from orchat.jupyter.kernel.output.answer_footer import escape_control_characters
 
-        text = printable(text)
+        text = escape_control_characters(text)
     encoding = sys.stdout.encoding or "utf-8"
     sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
     sys.stdout.flush()
 
 
 def _models(arguments: argparse.Namespace) -> int:
-    from orchat.connect import endpoint
-    from orchat.jupyter.magic.traits import read_files
+    from orchat.generator_factory import catalog_endpoint
+    from orchat.jupyter.magic.configurable_traits import read_config_files
     from orchat.openrouter.catalog import load_catalog
-    from orchat.openrouter.listing import list_models
+    from orchat.openrouter.model_table import list_models
 
-    read_files()
-    catalog = load_catalog(endpoint())
+    read_config_files()
+    catalog = load_catalog(catalog_endpoint())
     if catalog.failure is not None:
         print(f"orchat: This list is {catalog.age_text}: {_one_line(catalog.failure.message)}", file=sys.stderr)
     _show(list_models(catalog, " ".join(arguments.query), free=arguments.free))
@@ -173,7 +173,7 @@ def _models(arguments: argparse.Namespace) -> int:
 
 
 def _strip(arguments: argparse.Namespace) -> int:
-    from orchat.jupyter.cell_metadata.files import strip_files
+    from orchat.jupyter.kernel.cell_storage.notebook_file import strip_files
 
     held = strip_files(arguments.notebooks, check=arguments.check, outputs=arguments.outputs)
     for path, count in held:
@@ -182,9 +182,9 @@ def _strip(arguments: argparse.Namespace) -> int:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    from orchat.demo import run
+    from orchat.quickstart_launcher import run_demo
 
-    run(arguments.folder, port=arguments.port, browser=not arguments.no_browser)
+    run_demo(arguments.folder, port=arguments.port, browser=not arguments.no_browser)
     return 0
 
 

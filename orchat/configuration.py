@@ -45,7 +45,7 @@ class Setting(NamedTuple):
     help: str
 
 
-class InForce(NamedTuple):
+class EffectiveSetting(NamedTuple):
     """A value, and where it comes from."""
 
     value: Any
@@ -85,7 +85,7 @@ def _count(value: Any) -> int:
     return count
 
 
-def _some(value: Any) -> int:
+def _positive(value: Any) -> int:
     with suppress(ValueError):
         if count := _count(value):
             return count
@@ -113,7 +113,7 @@ SETTINGS: Mapping[str, Setting] = {
     "base_url": Setting(BASE_URL_VARIABLE, DEFAULT_BASE_URL, _text, "where the API is"),
     "aliases": Setting("", {}, _names, "short names of models"),
     "max_cost": Setting("ORCHAT_MAX_COST", None, _usd, "USD that this session may spend, by list prices; 0 for free"),
-    "max_tokens": Setting("ORCHAT_MAX_TOKENS", None, _some, "where an answer ends, unless a cell says otherwise"),
+    "max_tokens": Setting("ORCHAT_MAX_TOKENS", None, _positive, "where an answer ends, unless a cell says otherwise"),
     "zdr": Setting("ORCHAT_ZDR", None, _flag, "whether to use only providers that keep nothing (OpenRouter)"),
     "data_collection": Setting(
         "ORCHAT_DATA_COLLECTION", None, _one_of("allow", "deny"), "may providers learn from prompts? (OpenRouter)"
@@ -131,18 +131,18 @@ SETTINGS: Mapping[str, Setting] = {
         _one_of("cell", "file", "none"),
         "where conversations are kept: in the notebook's cells, in a file beside it, or nowhere",
     ),
-    "state_limit": Setting("ORCHAT_STATE_LIMIT", 256_000, _some, "how many bytes of a conversation a cell keeps"),
+    "state_limit": Setting("ORCHAT_STATE_LIMIT", 256_000, _positive, "how many bytes of a conversation a cell keeps"),
 }
 """Everything that can be set, by name."""
 
 
 @dataclass(frozen=True)
-class _Given:
+class _Override:
     value: Any
     source: str
 
 
-_given: dict[str, _Given] = {}
+_overrides: dict[str, _Override] = {}
 
 
 def configure(name: str, value: Any, source: str = "configuration") -> None:
@@ -163,12 +163,12 @@ def configure(name: str, value: Any, source: str = "configuration") -> None:
     if name not in SETTINGS:
         raise ConfigurationError(f"There is no setting {name!r}.", hint=f"There are {', '.join(SETTINGS)}.")
     if value is None:
-        _given.pop(name, None)
+        _overrides.pop(name, None)
     else:
-        _given[name] = _Given(_read(name, value, f"{name}={value!r:.100}"), source)
+        _overrides[name] = _Override(_read(name, value, f"{name}={value!r:.100}"), source)
 
 
-def in_force(name: str) -> InForce:
+def effective_setting(name: str) -> EffectiveSetting:
     """Return what holds now, and where it comes from.
 
     Raises
@@ -178,35 +178,35 @@ def in_force(name: str) -> InForce:
 
     Examples
     --------
-    >>> in_force("history_tokens")
-    InForce(value=32000, source='default')
+    >>> effective_setting("history_tokens")
+    EffectiveSetting(value=32000, source='default')
     """
     setting = SETTINGS[name]
-    if (given := _given.get(name)) is not None:
-        return InForce(given.value, given.source)
+    if (given := _overrides.get(name)) is not None:
+        return EffectiveSetting(given.value, given.source)
     if setting.variable and (text := os.environ.get(setting.variable)):  # an empty one is how people switch one off
-        return InForce(_read(name, text, f"{setting.variable}={text!r:.100}"), setting.variable)
-    return InForce(setting.default, "default")
+        return EffectiveSetting(_read(name, text, f"{setting.variable}={text!r:.100}"), setting.variable)
+    return EffectiveSetting(setting.default, "default")
 
 
 def setting(name: str) -> Any:
-    """Return the value that holds now; see `in_force`.
+    """Return the value that holds now; see `effective_setting`.
 
     Examples
     --------
     >>> setting("footer")
     'full'
     """
-    return in_force(name).value
+    return effective_setting(name).value
 
 
-def model_named(name: str | None) -> str:
+def resolve_model_alias(name: str | None) -> str:
     """Return the model that a name stands for: itself, what an alias says, or the usual one for None.
 
     Examples
     --------
     >>> configure("aliases", {"fast": "vendor/small"})
-    >>> model_named("fast"), model_named("vendor/large")
+    >>> resolve_model_alias("fast"), resolve_model_alias("vendor/large")
     ('vendor/small', 'vendor/large')
     >>> configure("aliases", None)
     """
@@ -239,17 +239,17 @@ def _read(name: str, value: Any, said: str) -> Any:
 _finders: list[Callable[[str], str | None]] = []
 
 
-def look_for_keys_with(finder: Callable[[str], str | None] | None) -> None:
+def set_key_lookup(finder: Callable[[str], str | None] | None) -> None:
     """Set what finds the key of a base URL where the environment has none, such as a keyring; None for nothing."""
     _finders[:] = [] if finder is None else [finder]
 
 
-def stored_key(api_base_url: str) -> str | None:
+def look_up_key(api_base_url: str) -> str | None:
     """Return the key that is kept for a base URL outside the environment.
 
     Examples
     --------
-    >>> stored_key("https://nobody.invalid/v1") is None
+    >>> look_up_key("https://nobody.invalid/v1") is None
     True
     """
     return next(filter(None, (find(api_base_url) for find in _finders)), None)

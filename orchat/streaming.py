@@ -1,4 +1,4 @@
-"""A reply in pieces: `StreamingChunk` and what it carries. `orchat.folding` makes a message of many."""
+"""A reply in pieces: `StreamingChunk` and what it carries. `orchat.message_assembly` makes a message of many."""
 
 from __future__ import annotations
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from orchat.configuration import SETTINGS, configure, in_force, model_named, setting
-from orchat.connect import Chat, connect, spending
+from orchat.configuration import SETTINGS, configure, effective_setting, resolve_model_alias, setting
 from orchat.errors import BudgetExceededError, ConfigurationError
+from orchat.generator_factory import Chat, connect, session_budget
 from orchat.secret import Secret
 from tests.openrouter_server import ScriptedOpenRouter, text
 from tests.openrouter_server.events import usage_object
@@ -31,15 +31,15 @@ def _nothing_is_set(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_configuration_comes_before_the_environment_and_both_before_the_default(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert in_force("history_tokens") == (32_000, "default")
+    assert effective_setting("history_tokens") == (32_000, "default")
     monkeypatch.setenv("ORCHAT_HISTORY_TOKENS", "500")
-    assert in_force("history_tokens") == (500, "ORCHAT_HISTORY_TOKENS")
+    assert effective_setting("history_tokens") == (500, "ORCHAT_HISTORY_TOKENS")
     configure("history_tokens", 700, "a file")
-    assert in_force("history_tokens") == (700, "a file")
+    assert effective_setting("history_tokens") == (700, "a file")
     configure("history_tokens", None)
     assert setting("history_tokens") == 500
     monkeypatch.setenv("ORCHAT_HISTORY_TOKENS", "")
-    assert in_force("history_tokens").source == "default"
+    assert effective_setting("history_tokens").source == "default"
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_configuration_comes_before_the_environment_and_both_before_the_default(
 )
 def test_a_variable_is_read(monkeypatch: pytest.MonkeyPatch, name: str, text: str, value: Any) -> None:
     monkeypatch.setenv(SETTINGS[name].variable, text)
-    assert in_force(name) == (value, SETTINGS[name].variable)
+    assert effective_setting(name) == (value, SETTINGS[name].variable)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_an_unknown_setting_is_an_error_that_lists_the_known() -> None:
 def test_an_alias_names_a_model() -> None:
     configure("aliases", {"fast": "v/small"})
     configure("model", "fast")
-    assert model_named(None) == "v/small"
+    assert resolve_model_alias(None) == "v/small"
     assert connect("fast", api_key=KEY).model == "v/small"
 
 
@@ -107,13 +107,13 @@ def test_a_cap_on_length_gives_way_to_a_call() -> None:
 
 
 def test_all_chats_of_a_process_spend_from_one_purse(openrouter: ScriptedOpenRouter) -> None:
-    before = spending().spent.known
+    before = session_budget().spent.known
     generator = connect("v/m", api_key=KEY, api_base_url=openrouter.base_url)
     openrouter.answers(*(text("Hi", usage=usage_object(cost=0.25)) for _ in range(2)))
     chats = [Chat(generator, price=lambda model, prompt, completion: Decimal("0.01")) for _ in range(2)]
     for chat in chats:
         chat("Hello")
-    assert spending().spent.known - before == Decimal("0.5")
+    assert session_budget().spent.known - before == Decimal("0.5")
     configure("max_cost", float(before) + 0.5)
     with pytest.raises(BudgetExceededError):
         chats[0]("Once more")

@@ -20,7 +20,7 @@ from haystack.components.generators.utils import print_streaming_chunk as haysta
 import orchat.messages as our_messages
 import orchat.streaming as ours
 from orchat.errors import ConfigurationError
-from orchat.folding import MessageFold, assemble_tool_calls, build_message, parse_arguments
+from orchat.message_assembly import MessageAssembler, assemble_tool_calls, build_message, parse_arguments
 from orchat.messages import ReasoningContent, ToolCall
 from orchat.streaming import StreamingChunk, ToolCallDelta, print_streaming_chunk
 
@@ -107,7 +107,7 @@ def test_chunks_travel(travel: Any) -> None:
 
 def fold(*chunks: StreamingChunk) -> our_messages.ChatMessage:
     """The message of some chunks."""
-    folding = MessageFold()
+    folding = MessageAssembler()
     for chunk in chunks:
         folding.add(chunk)
     return folding.message()
@@ -143,7 +143,7 @@ def test_chunks_made_by_hand_fold() -> None:
 
 
 def test_a_message_may_be_asked_for_at_any_moment_and_does_not_change_afterwards() -> None:
-    folding = MessageFold()
+    folding = MessageAssembler()
     folding.add(StreamingChunk("a", {"model": "m", "logprobs": [1]}, index=0))
     first = folding.message()
     before = copy.deepcopy(first)

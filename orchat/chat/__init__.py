@@ -7,11 +7,11 @@ the floors above lend; `loops` runs coroutines where nobody can await; `driving`
 
 from orchat.chat.approval import Answer, Approve, Decision, Policy, Reject
 from orchat.chat.chat import Chat
-from orchat.chat.hooks import Sink
+from orchat.chat.dependency_injection import Sink
 from orchat.chat.money import Budget, Cost, Price
-from orchat.chat.once import ask
 from orchat.chat.reply import Citation, Reply
-from orchat.chat.streams import AsyncChatStream, ChatStream
+from orchat.chat.single_question import ask
+from orchat.chat.turn_streams import AsyncChatStream, ChatStream
 
 __all__ = [
     "Answer",

@@ -61,7 +61,7 @@ class Answer:
 
 
 Decision: TypeAlias = Approve | Reject | Answer
-# By the ids of calls, or where these may repeat by their places in the turn (`orchat.chat.history.CallPlace`).
+# By the ids of calls, or where these may repeat by their places in the turn (`orchat.chat.message_selection.CallPlace`).
 Decisions: TypeAlias = dict[Any, Decision]
 Mode: TypeAlias = Literal["ask", "always", "never"]
 Verdict: TypeAlias = Decision | bool | Mode | None
@@ -96,7 +96,9 @@ of a ToolCall, or a dict of these by tool name.
     return cast(Policy, policy)
 
 
-def consult(policy: Policy, call: ToolCall, *, asks_always: bool = False) -> Decision | Awaitable[Verdict] | None:
+def request_decision(
+    policy: Policy, call: ToolCall, *, asks_always: bool = False
+) -> Decision | Awaitable[Verdict] | None:
     """Ask a policy about a call.
 
     Parameters
@@ -111,33 +113,35 @@ def consult(policy: Policy, call: ToolCall, *, asks_always: bool = False) -> Dec
     Returns
     -------
     Decision, None or awaitable
-        None: a person must be asked. What is awaited goes through `as_decision`.
+        None: a person must be asked. What is awaited goes through `to_decision`.
 
     Examples
     --------
-    >>> consult({"tide": "always", "*": "never"}, ToolCall("tide", {}))
+    >>> request_decision({"tide": "always", "*": "never"}, ToolCall("tide", {}))
     Approve(arguments=None)
-    >>> consult({"tide": "always"}, ToolCall("launch", {})) is None
+    >>> request_decision({"tide": "always"}, ToolCall("launch", {})) is None
     True
-    >>> consult("always", ToolCall("run_python", {"code": "1"}), asks_always=True) is None
+    >>> request_decision("always", ToolCall("run_python", {"code": "1"}), asks_always=True) is None
     True
     """
     policy = _policy_for(policy, call.tool_name)
     verdict = policy(call) if callable(policy) else policy
     if inspect.isawaitable(verdict):
         return _about_this_call(verdict) if asks_always else verdict
-    decision = as_decision(verdict)
+    decision = to_decision(verdict)
     return None if asks_always and _is_blanket(verdict) else decision
 
 
-def will_ask(policy: Policy, name: str, *, asks_always: bool = False) -> bool:
+def needs_approval(policy: Policy, name: str, *, asks_always: bool = False) -> bool:
     """Say whether a person will be asked about a tool's calls, whatever their arguments; a function may yet decide.
 
     Examples
     --------
-    >>> will_ask("ask", "tide"), will_ask({"tide": "never"}, "tide"), will_ask(lambda call: None, "tide")
-    (True, False, False)
-    >>> will_ask("always", "run_python", asks_always=True)
+    >>> needs_approval("ask", "tide"), needs_approval({"tide": "never"}, "tide")
+    (True, False)
+    >>> needs_approval(lambda call: None, "tide")
+    False
+    >>> needs_approval("always", "run_python", asks_always=True)
     True
     """
     found = _policy_for(policy, name)
@@ -158,7 +162,7 @@ def _is_blanket(verdict: object) -> bool:
     return verdict is True or verdict == "always"
 
 
-def as_decision(verdict: object) -> Decision | None:
+def to_decision(verdict: object) -> Decision | None:
     """Return what a function or a person said as a decision; None where a person must still be asked.
 
     Raises
@@ -168,7 +172,7 @@ def as_decision(verdict: object) -> Decision | None:
 
     Examples
     --------
-    >>> as_decision(True), as_decision("never"), as_decision(None)
+    >>> to_decision(True), to_decision("never"), to_decision(None)
     (Approve(arguments=None), Reject(reason='This tool may not be used.'), None)
     """
     if isinstance(verdict, Approve | Reject | Answer):
@@ -186,7 +190,7 @@ def as_decision(verdict: object) -> Decision | None:
     )
 
 
-def all_decided(said: Mapping[Any, object]) -> Decisions:
+def to_decisions(said: Mapping[Any, object]) -> Decisions:
     """Return what was said about several calls as decisions.
 
     Raises
@@ -194,7 +198,7 @@ def all_decided(said: Mapping[Any, object]) -> Decisions:
     ConfigurationError
         Nothing was said, or something is no decision (a ValueError).
     """
-    decisions = {call_id: decision for call_id, each in said.items() if (decision := as_decision(each)) is not None}
+    decisions = {call_id: decision for call_id, each in said.items() if (decision := to_decision(each)) is not None}
     if not said or len(decisions) < len(said):
         raise ConfigurationError("There is no decision to go on with.", hint="Give {call_id: Approve()}, and the like.")
     return decisions

@@ -1,7 +1,7 @@
 """`Chat`: a conversation with a model, its tools and its money.
 
-It keeps the messages, starts turns, and hands them to a driver (`orchat.chat.driving`), for threads and for event loops
-alike. Who answers and who shows is lent by the floors above (`orchat.chat.hooks`).
+It keeps the messages, starts turns, and hands them to a driver (`orchat.chat.turn_drivers`), for threads and for event
+loops alike. Who answers and who shows is lent by the floors above (`orchat.chat.dependency_injection`).
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from decimal import Decimal
 from typing import Any, Unpack
 
 from orchat.chat import state
-from orchat.chat.approval import Decision, Decisions, Policy, all_decided, check_policy
+from orchat.chat.approval import Decision, Decisions, Policy, check_policy, to_decisions
 from orchat.chat.conversation import Conversation, Question
-from orchat.chat.driving import AsyncDriver, Driver, Means
-from orchat.chat.hooks import Sink, common_budget, connected, sink_for, usual_price
+from orchat.chat.dependency_injection import Sink, make_default_generator, price_lookup, shared_budget, sink_for
 from orchat.chat.money import Budget, Cost, Price
 from orchat.chat.reply import Reply
-from orchat.chat.streams import AsyncChatStream, ChatStream, Options
 from orchat.chat.turn import Turn
+from orchat.chat.turn_drivers import AsyncTurnDriver, TurnContext, TurnDriver
+from orchat.chat.turn_streams import AsyncChatStream, ChatStream, TurnOptions
 from orchat.errors import ConfigurationError
 from orchat.messages import ChatMessage
 from orchat.openrouter.dialect import DEFAULT_BASE_URL, is_openrouter
@@ -108,7 +108,7 @@ class Chat(Conversation):
         self.cost = Cost()
         self.show = show
         self._session = session or uuid.uuid4().hex
-        self._driver: Driver | AsyncDriver | None = None
+        self._driver: TurnDriver | AsyncTurnDriver | None = None
         self._unknown: dict[str, Any] = {}
         flatten(self.tools)
 
@@ -118,7 +118,7 @@ class Chat(Conversation):
 
     # -- asking -------------------------------------------------------------------------------------------------
 
-    def __call__(self, question: Question, **options: Unpack[Options]) -> Reply:
+    def __call__(self, question: Question, **options: Unpack[TurnOptions]) -> Reply:
         """Ask, call tools as often as the model wants, and return the answer.
 
         Parameters
@@ -126,7 +126,7 @@ class Chat(Conversation):
         question
             A text, a part or a list of them (texts, images, files ...), or a user's ChatMessage.
         **options
-            ``generation_kwargs``, ``max_cost``, ``park`` and ``whole``, for this turn only (`Options`).
+            ``generation_kwargs``, ``max_cost``, ``park`` and ``whole``, for this turn only (`TurnOptions`).
 
         Raises
         ------
@@ -140,19 +140,19 @@ class Chat(Conversation):
         stream = ChatStream(self, question, options, sink_for(self))
         return stream.drain()
 
-    async def ask(self, question: Question, **options: Unpack[Options]) -> Reply:
+    async def ask(self, question: Question, **options: Unpack[TurnOptions]) -> Reply:
         """Like calling the chat, on the running event loop; parallel tool calls run at once."""
         stream = AsyncChatStream(self, question, options, sink_for(self, awaited=True))
         return await stream.drain()
 
-    def stream(self, question: Question, **options: Unpack[Options]) -> ChatStream:
+    def stream(self, question: Question, **options: Unpack[TurnOptions]) -> ChatStream:
         """Ask, and iterate over the answer as it arrives, results of tools included; ``reply`` is the whole.
 
         Leaving the loop and closing the iterator stops the turn.
         """
         return ChatStream(self, question, options)
 
-    def stream_async(self, question: Question, **options: Unpack[Options]) -> AsyncChatStream:
+    def stream_async(self, question: Question, **options: Unpack[TurnOptions]) -> AsyncChatStream:
         """Like `stream`, for ``async for`` and ``async with``."""
         return AsyncChatStream(self, question, options)
 
@@ -170,11 +170,11 @@ class Chat(Conversation):
         ConfigurationError
             No such call waits, several of that id do, or arguments do not fit; nothing has run then (a ValueError).
         """
-        return ChatStream(self, all_decided(decisions), {}, sink_for(self)).drain()
+        return ChatStream(self, to_decisions(decisions), {}, sink_for(self)).drain()
 
     async def resume_async(self, decisions: Mapping[str, Decision | bool]) -> Reply:
         """Like `resume`, on the running event loop."""
-        return await AsyncChatStream(self, all_decided(decisions), {}, sink_for(self, awaited=True)).drain()
+        return await AsyncChatStream(self, to_decisions(decisions), {}, sink_for(self, awaited=True)).drain()
 
     def stop(self) -> None:
         """End the running turn, from any thread or task: its connection is closed, what arrived is kept.
@@ -210,7 +210,7 @@ class Chat(Conversation):
     def generator(self) -> OpenRouterChatGenerator:
         """Who answers; connected when first asked for."""
         if self._generator is None:
-            self._generator = connected(self._model)
+            self._generator = make_default_generator(self._model)
         return self._generator
 
     def fork(self, name: str | None = None) -> Chat:
@@ -240,7 +240,7 @@ class Chat(Conversation):
         """
         inherited = self._generator.generation_kwargs if self._generator is not None else {}
         parameters = {**inherited, **self.generation_kwargs}
-        saved = state.Saved(self.messages, self.name, self.model, parameters, self.cost, self._unknown)
+        saved = state.ChatState(self.messages, self.name, self.model, parameters, self.cost, self._unknown)
         return state.to_dict(saved, secrets=state.secrets_of(self._generator), max_bytes=max_bytes)
 
     @classmethod
@@ -281,7 +281,7 @@ class Chat(Conversation):
         tools = flatten(self.generator.tools if self.tools is None else self.tools)
         return self._turning(question, {tool.name: tool for tool in tools}, self.max_rounds)
 
-    def _means(self, options: Options, sink: Sink | None) -> Means:
+    def _means(self, options: TurnOptions, sink: Sink | None) -> TurnContext:
         """Put together what a turn is driven with."""
         generator = self.generator
         kwargs = {**self.generation_kwargs, **(options.get("generation_kwargs") or {})}
@@ -291,8 +291,8 @@ class Chat(Conversation):
         if is_openrouter(generator.api_base_url or DEFAULT_BASE_URL):
             # Keeps the rounds of a tool loop on one provider, which signed its reasoning (API section 3.4).
             kwargs.setdefault("session_id", self._session)
-        purses = (self.budget, Budget.of(options.get("max_cost")), common_budget())
-        return Means(
+        purses = (self.budget, Budget.of(options.get("max_cost")), shared_budget())
+        return TurnContext(
             generator=generator,
             model=str(model),
             generation_kwargs=kwargs,
@@ -301,7 +301,7 @@ class Chat(Conversation):
             policy=self.approve,
             sink=sink,
             budgets=[budget for budget in purses if budget is not None],
-            price=self.price or usual_price(),
+            price=self.price or price_lookup(),
             parks=options.get("park", True),
             whole=options.get("whole", False),
             charge=self._charge,

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from typing import TypeAlias
 
 from orchat.chat.approval import Decisions
-from orchat.chat.history import passed_over, pending_calls
-from orchat.chat.markdown import as_markdown
+from orchat.chat.markdown_export import as_markdown
+from orchat.chat.message_selection import pending_calls, skip_pending_calls
 from orchat.chat.turn import Turn
 from orchat.errors import ConfigurationError, TurnInProgressError
 from orchat.messages import ChatMessage, ChatRole, ToolCall
@@ -106,7 +106,7 @@ class Conversation:
                 kept = before[:at]
             else:
                 turn = Turn([_message(question)], tools, max_rounds)
-                kept = passed_over(before)
+                kept = skip_pending_calls(before)
             self._messages, self._turn = kept, turn
             try:
                 yield turn

@@ -76,10 +76,10 @@ class Cost:
         details = usage.get("cost_details")
         cost = usage.get("cost")
         upstream = details.get("upstream_inference_cost") if isinstance(details, Mapping) else None
-        charged = amount(cost)
+        charged = parse_amount(cost)
         if cost is not None and charged is None:
             return cls(unknown=1)
-        if usage.get("is_byok") and (extra := amount(upstream)) is not None:
+        if usage.get("is_byok") and (extra := parse_amount(upstream)) is not None:
             return cls((charged or Decimal(0)) + extra)
         return cls(unknown=1) if charged is None else cls(charged)
 
@@ -106,12 +106,12 @@ class Cost:
         return cls(known, int(unknown))
 
 
-def amount(value: object) -> Decimal | None:
+def parse_amount(value: object) -> Decimal | None:
     """Return a JSON number as an exact amount; None for anything else, and for what is no amount of money.
 
     Examples
     --------
-    >>> amount(0.00034), amount("0.5"), amount(True)
+    >>> parse_amount(0.00034), parse_amount("0.5"), parse_amount(True)
     (Decimal('0.00034'), None, None)
     """
     if not isinstance(value, int | float | Decimal) or isinstance(value, bool):
@@ -161,7 +161,7 @@ Raise max_cost, lower max_tokens, or ask a cheaper model.
     def __init__(
         self, limit: float | Decimal | None, *, spent: Cost | None = None, allow_unknown: bool = False
     ) -> None:
-        if (exact := amount(limit)) is None and limit is not None:
+        if (exact := parse_amount(limit)) is None and limit is not None:
             raise ConfigurationError(f"{limit!r} is no limit.", hint="max_cost is a number of USD, such as 0.05.")
         self.limit = exact
         self.spent = spent or Cost()
@@ -244,16 +244,16 @@ def estimate_request(
     kwargs = generation_kwargs or {}
     caps = [kwargs.get(name) for name in ("max_tokens", "max_completion_tokens")]
     completion = max((cap for cap in caps if isinstance(cap, int)), default=_COMPLETION_TOKENS)
-    prompt = sum(map(message_tokens, messages)) + sum(_tokens(str(tool.tool_spec)) for tool in tools)
+    prompt = sum(map(estimate_message_tokens, messages)) + sum(_tokens(str(tool.tool_spec)) for tool in tools)
     return price(model, prompt, completion)
 
 
-def message_tokens(message: ChatMessage) -> int:
+def estimate_message_tokens(message: ChatMessage) -> int:
     """Estimate from above how many tokens a message takes.
 
     Examples
     --------
-    >>> message_tokens(ChatMessage.from_user("Is it high tide?"))
+    >>> estimate_message_tokens(ChatMessage.from_user("Is it high tide?"))
     8
     """
     tokens = 4  # what frames it

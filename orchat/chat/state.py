@@ -21,7 +21,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchat.chat.history import pending_calls, pending_places
+from orchat.chat.message_selection import pending_calls, pending_indices
 from orchat.chat.money import Cost
 from orchat.errors import ConfigurationError, OrchatError, StateError, redact
 from orchat.messages import ChatMessage, ChatRole, ReasoningContent, TextContent, ToolCall, ToolCallResult
@@ -46,7 +46,7 @@ _MEDIA = {"image": "an image", "file": "a file", "audio": "a sound", "video": "a
 
 
 @dataclass
-class Saved:
+class ChatState:
     """What is saved of a chat."""
 
     messages: list[ChatMessage]
@@ -57,7 +57,7 @@ class Saved:
     unknown: dict[str, Any] = field(default_factory=dict)
 
 
-def to_dict(saved: Saved, *, secrets: Iterable[str] = (), max_bytes: int | None = None) -> dict[str, Any]:
+def to_dict(saved: ChatState, *, secrets: Iterable[str] = (), max_bytes: int | None = None) -> dict[str, Any]:
     """Return a chat as data; texts that look like keys are redacted.
 
     Raises
@@ -67,7 +67,7 @@ def to_dict(saved: Saved, *, secrets: Iterable[str] = (), max_bytes: int | None 
 
     Examples
     --------
-    >>> data = to_dict(Saved([ChatMessage.from_user("My key is sk-or-v1-0123456789abcdef.")], model="vendor/m"))
+    >>> data = to_dict(ChatState([ChatMessage.from_user("My key is sk-or-v1-0123456789abcdef.")], model="vendor/m"))
     >>> data["version"], data["messages"][0]["content"]
     (1, [{'text': 'My key is [redacted].'}])
     """
@@ -89,7 +89,7 @@ def to_dict(saved: Saved, *, secrets: Iterable[str] = (), max_bytes: int | None 
     return data
 
 
-def from_dict(data: Mapping[str, Any]) -> Saved:
+def from_dict(data: Mapping[str, Any]) -> ChatState:
     """Read `to_dict`'s form; the data stays as it is.
 
     Raises
@@ -123,7 +123,7 @@ data is untouched.
     except (OrchatError, TypeError, KeyError, AttributeError, ValueError, RecursionError) as error:
         raise StateError(f"The saved chat is damaged: {error!s:.200}", hint="The data is untouched.") from None
     parameters = data.get("parameters")
-    return Saved(
+    return ChatState(
         messages,
         name=data.get("name") if isinstance(data.get("name"), str) else None,
         model=data.get("model") if isinstance(data.get("model"), str) and data["model"] else None,
@@ -158,7 +158,7 @@ def _check(messages: list[ChatMessage]) -> None:
     """Refuse a conversation that could not be sent, or shows a person another call than the model made."""
     made: dict[str, ToolCall] = {}  # by the model's last answer
     open_ids: set[str] = set()
-    waiting = pending_places(messages)
+    waiting = pending_indices(messages)
     for at, message in enumerate(messages):
         json.dumps([message.to_dict(), message.to_openai_dict_format()], allow_nan=False)
         if not isinstance(message.meta, dict) or not all(map(_is_whole, message.parts)):

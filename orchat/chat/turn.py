@@ -1,7 +1,7 @@
 """One turn, as a machine: from a question to its answer, through responses, tool calls, decisions and results.
 
 It says what is to be done next (`Turn.step`) and is told what came of it. It does no I/O and knows no clock; two short
-drivers in `orchat.chat.driving` do what it says. What it promises:
+drivers in `orchat.chat.turn_drivers` do what it says. What it promises:
 
 1. A turn goes on until it has exactly one `Ending`, and ends once.
 2. Every tool call is answered from the moment it is known: first by a text that says it did not run, then by what came
@@ -21,9 +21,16 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from orchat.chat.approval import Answer, Approve, Decision, Reject
-from orchat.chat.calling import Outcome, content_of, misfit, problem, with_note
-from orchat.chat.history import CallPlace, answered_calls, pending_calls, pending_places, shortened, waiting_calls
+from orchat.chat.message_selection import (
+    CallPlace,
+    answered_calls,
+    pending_calls,
+    pending_indices,
+    truncate_partial,
+    waiting_calls,
+)
 from orchat.chat.reply import Ending, Reply
+from orchat.chat.tool_execution import ToolOutcome, argument_error, call_error, prepend_note, result_content
 from orchat.errors import ConfigurationError
 from orchat.messages import ChatMessage, ChatRole, ToolCall
 from orchat.tools import Tool
@@ -38,19 +45,19 @@ _CUT = {
 
 
 @dataclass(frozen=True)
-class Request:
+class CallModel:
     """Ask the model, and tell `Turn.responded`."""
 
 
 @dataclass(frozen=True)
-class Decide:
+class AskApproval:
     """Find a decision for each of these calls, and tell `Turn.decided`."""
 
     calls: Mapping[CallPlace, ToolCall]
 
 
 @dataclass(frozen=True)
-class Run:
+class RunTool:
     """A tool to run with these arguments; what came of it goes to `Turn.returned`."""
 
     place: CallPlace
@@ -60,20 +67,20 @@ class Run:
 
 
 @dataclass(frozen=True)
-class RunAll:
+class RunTools:
     """Run these, in any order."""
 
-    runs: tuple[Run, ...]
+    runs: tuple[RunTool, ...]
 
 
 @dataclass(frozen=True)
-class Ended:
+class TurnEnded:
     """Nothing more is to be done."""
 
     ending: Ending
 
 
-Step: TypeAlias = Request | Decide | RunAll | Ended
+Step: TypeAlias = CallModel | AskApproval | RunTools | TurnEnded
 
 
 class Turn:
@@ -92,10 +99,10 @@ class Turn:
     --------
     >>> turn = Turn([ChatMessage.from_user("Hi")])
     >>> turn.step()
-    Request()
+    CallModel()
     >>> _ = turn.responded(ChatMessage.from_assistant("Hello."))
     >>> turn.step()
-    Ended(ending='finished')
+    TurnEnded(ending='finished')
     """
 
     def __init__(
@@ -108,10 +115,10 @@ class Turn:
         self._rounds = 0
         self._undecided: dict[CallPlace, ToolCall] = {}
         self._wrong: dict[CallPlace, str] = {}  # what is wrong with calls that a person may mend
-        self._approved: dict[CallPlace, Run] = {}
+        self._approved: dict[CallPlace, RunTool] = {}
         self._started: set[CallPlace] = set()
         answered = answered_calls(self.messages)
-        self._results = {answered[at]: at for at in pending_places(self.messages)}  # where each one's result stands
+        self._results = {answered[at]: at for at in pending_indices(self.messages)}  # where each one's result stands
 
     # -- what is to be done -------------------------------------------------------------------------------------
 
@@ -123,12 +130,12 @@ class Turn:
             elif self.messages[-1].is_from(ChatRole.ASSISTANT):
                 self.ending = "finished"
         if self.ending is not None:
-            return Ended(self.ending)
+            return TurnEnded(self.ending)
         if self._undecided:
-            return Decide(dict(self._undecided))
+            return AskApproval(dict(self._undecided))
         if self._approved:
-            return RunAll(tuple(self._approved.values()))
-        return Request()
+            return RunTools(tuple(self._approved.values()))
+        return CallModel()
 
     @property
     def last_calls(self) -> dict[CallPlace, ToolCall]:
@@ -176,12 +183,12 @@ class Turn:
         if calls and self._rounds >= self._max_rounds:
             self.ending = "max_rounds"
             text = f"This call did not run: {self._max_rounds} rounds are the limit."
-            return {place: self._answer(place, call, Outcome(text, error=True)) for place, call in calls.items()}
+            return {place: self._answer(place, call, ToolOutcome(text, error=True)) for place, call in calls.items()}
         told = {}
         for place, call in calls.items():
-            wrong = problem(call, self.tools)
+            wrong = call_error(call, self.tools)
             if wrong is not None and not mends(call.tool_name):
-                told[place] = self._answer(place, call, Outcome(wrong, error=True))
+                told[place] = self._answer(place, call, ToolOutcome(wrong, error=True))
                 continue
             self._undecided[place] = call
             if wrong is not None:
@@ -222,26 +229,26 @@ class Turn:
             call, wrong = self._undecided.pop(place), self._wrong.pop(place, None)
             match decision:
                 case None if wrong is not None:
-                    told[place] = self._answer(place, call, Outcome(wrong, error=True))
+                    told[place] = self._answer(place, call, ToolOutcome(wrong, error=True))
                 case None:
                     self._put(place, ChatMessage.from_tool(_WAITS, call, error=True, meta={"pending": True}))
                 case Reject():
                     text = f"This call was rejected and did not run. {decision.reason or wrong or ''}".strip()
-                    self._answer(place, call, Outcome(text, error=True), decision="rejected")
+                    self._answer(place, call, ToolOutcome(text, error=True), decision="rejected")
                 case Answer():
-                    self._answer(place, call, Outcome(content_of(decision.value)), decision="answered")
+                    self._answer(place, call, ToolOutcome(result_content(decision.value)), decision="answered")
                 case Approve():
                     # A copy: what was shown is what runs, and a tool may do with it what it likes.
                     arguments = copy.deepcopy(call.arguments if decision.arguments is None else decision.arguments)
                     self._put(place, ChatMessage.from_tool(_NOT_YET, call, error=True))
-                    self._approved[place] = Run(place, call, self.tools[call.tool_name], arguments)
+                    self._approved[place] = RunTool(place, call, self.tools[call.tool_name], arguments)
         return told
 
     def started(self, place: CallPlace) -> None:
         """Take note that a tool has begun to run."""
         self._started.add(place)
 
-    def returned(self, place: CallPlace, outcome: Outcome) -> ChatMessage:
+    def returned(self, place: CallPlace, outcome: ToolOutcome) -> ChatMessage:
         """Take what a tool ended with, and return it as a message."""
         run = self._approved.pop(place)
         self._started.discard(place)
@@ -249,7 +256,7 @@ class Turn:
             return self._answer(place, run.call, outcome, decision="approved")
         text = json.dumps(run.arguments, ensure_ascii=False)
         note = f"A person changed the arguments before the call ran. It ran with: {text}"
-        changed = Outcome(with_note(outcome.content, note), outcome.error)
+        changed = ToolOutcome(prepend_note(outcome.content, note), outcome.error)
         return self._answer(place, run.call, changed, decision="edited", arguments=run.arguments)
 
     def cut(self, ending: Ending, partial: ChatMessage | None = None) -> None:
@@ -258,11 +265,11 @@ class Turn:
             return
         self.ending = ending
         if partial is not None and partial.parts:
-            self.messages.append(shortened(partial))
+            self.messages.append(truncate_partial(partial))
         for place, call in [*self._undecided.items(), *((at, run.call) for at, run in self._approved.items())]:
             begun = place in self._started
             text = "This call was cut off, and what it did is not known" if begun else "This call did not run"
-            self._answer(place, call, Outcome(f"{text}: {_CUT[ending]}.", error=True))
+            self._answer(place, call, ToolOutcome(f"{text}: {_CUT[ending]}.", error=True))
         self._undecided, self._approved = {}, {}
         last = next((message for message in reversed(self.messages) if message.is_from(ChatRole.ASSISTANT)), None)
         if last is not None:
@@ -278,10 +285,12 @@ class Turn:
                 f"The tool `{call.tool_name}` is not there, so that its call cannot be approved.",
                 hint="Give it with tools=, or reject or answer the call.",
             )
-        if (wrong := misfit(tool, call.arguments if decision.arguments is None else decision.arguments)) is not None:
+        if (
+            wrong := argument_error(tool, call.arguments if decision.arguments is None else decision.arguments)
+        ) is not None:
             raise ConfigurationError(wrong, hint="Nothing has run.")
 
-    def _answer(self, place: CallPlace, call: ToolCall, outcome: Outcome, **meta: Any) -> ChatMessage:
+    def _answer(self, place: CallPlace, call: ToolCall, outcome: ToolOutcome, **meta: Any) -> ChatMessage:
         message = ChatMessage.from_tool(outcome.content, call, outcome.error, meta)
         self._put(place, message)
         return message

@@ -23,7 +23,7 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     """
     from orchat.jupyter.magic import magics
 
-    magics.register(shell)
+    magics.register_magics(shell)
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:
@@ -36,4 +36,4 @@ def unload_ipython_extension(shell: InteractiveShell) -> None:
     """
     from orchat.jupyter.magic import magics
 
-    magics.unregister(shell)
+    magics.unregister_magics(shell)

@@ -27,7 +27,7 @@ _TAIL = 600
 
 
 @dataclass(frozen=True)
-class Endpoint:
+class ServerAddress:
     """Where an embedded server answers, and its key."""
 
     base_url: str
@@ -64,7 +64,7 @@ class ServerProcess:
         except BaseException:
             self.end()
             raise
-        self.endpoint = Endpoint(url, Secret.from_token(key))
+        self.endpoint = ServerAddress(url, Secret.from_token(key))
 
     def _read_url(self, timeout: float) -> str:
         late = threading.Timer(timeout, self._process.kill)  # which ends the reading below, on every platform

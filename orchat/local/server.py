@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 
 from orchat.errors import ConfigurationError
-from orchat.local.child import KEY_VARIABLE, Endpoint, ServerProcess
+from orchat.local.child import KEY_VARIABLE, ServerAddress, ServerProcess
 from orchat.local.weights import check_gguf, require_weights
 from orchat.secret import Secret
 
@@ -70,7 +70,7 @@ class LocalServer:
         self._end: weakref.finalize[..., LocalServer] | None = None
         _servers.add(self)
 
-    def start(self) -> Endpoint:
+    def start(self) -> ServerAddress:
         """Start the server unless it runs, wait until it listens, and return where.
 
         Raises
@@ -104,7 +104,7 @@ class LocalServer:
         return child is not None and child.running
 
     @property
-    def endpoint(self) -> Endpoint:
+    def endpoint(self) -> ServerAddress:
         """Where the server answers, and its key.
 
         Raises
@@ -164,7 +164,7 @@ with contextlib.suppress(AttributeError):  # Windows does not fork
     os.register_at_fork(after_in_child=_forget_servers)
 
 
-def shared_server() -> Endpoint:
+def shared_server() -> ServerAddress:
     """Return this process's embedded server, started on first use and stopped at the end.
 
     Where ``ORCHAT_LOCAL_URL`` and ``ORCHAT_LOCAL_KEY`` name a server that runs already, as in the kernels under
@@ -181,5 +181,5 @@ def shared_server() -> Endpoint:
                 f"{URL_VARIABLE} is set and {KEY_VARIABLE} is not.",
                 hint="Set the server's key too, or unset the address: then a server is started here.",
             )
-        return Endpoint(url.rstrip("/"), Secret.from_env_var(KEY_VARIABLE))
+        return ServerAddress(url.rstrip("/"), Secret.from_env_var(KEY_VARIABLE))
     return _shared.start()

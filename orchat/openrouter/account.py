@@ -12,8 +12,8 @@ from decimal import Decimal
 from typing import Any
 
 from orchat.errors import ConfigurationError, ProviderError
-from orchat.openrouter.endpoint import Endpoint, Query
-from orchat.openrouter.prices import amount
+from orchat.openrouter.json_query import JsonEndpoint, JsonQuery
+from orchat.openrouter.prices import parse_price
 
 __all__ = [
     "Credits",
@@ -29,8 +29,8 @@ __all__ = [
 
 # A call's figures come with delay: half a second, doubled each time, makes about 15 s.
 _GENERATION_RETRIES = 5
-_KEY = Query("/key", absent="This host keeps no account of its keys.", needs_key=True)
-_CREDITS = Query("/credits", absent="This host keeps no account of credits.", needs_key=True)
+_KEY = JsonQuery("/key", absent="This host keeps no account of its keys.", needs_key=True)
+_CREDITS = JsonQuery("/credits", absent="This host keeps no account of credits.", needs_key=True)
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ class Generation:
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
-def key_status(endpoint: Endpoint) -> KeyStatus:
+def key_status(endpoint: JsonEndpoint) -> KeyStatus:
     """Ask what the endpoint's key may still spend.
 
     Raises
@@ -156,22 +156,22 @@ def key_status(endpoint: Endpoint) -> KeyStatus:
     return _read_key(endpoint.get(_KEY))
 
 
-async def key_status_async(endpoint: Endpoint) -> KeyStatus:
+async def key_status_async(endpoint: JsonEndpoint) -> KeyStatus:
     """Like `key_status`, on the running event loop."""
     return _read_key(await endpoint.get_async(_KEY))
 
 
-def credits(endpoint: Endpoint) -> Credits:  # noqa: A001 - the API's word
+def credits(endpoint: JsonEndpoint) -> Credits:  # noqa: A001 - the API's word
     """Ask what credits the account has; an ordinary key may be refused. Raises as `key_status`."""
     return _read_credits(endpoint.get(_CREDITS))
 
 
-async def credits_async(endpoint: Endpoint) -> Credits:
+async def credits_async(endpoint: JsonEndpoint) -> Credits:
     """Like `credits`, on the running event loop."""
     return _read_credits(await endpoint.get_async(_CREDITS))
 
 
-def generation(endpoint: Endpoint, id: str, *, max_retries: int = _GENERATION_RETRIES) -> Generation:  # noqa: A002
+def generation(endpoint: JsonEndpoint, id: str, *, max_retries: int = _GENERATION_RETRIES) -> Generation:  # noqa: A002
     """Ask for the figures of a call; as they come with delay, a 404 is tried again.
 
     Parameters
@@ -193,27 +193,27 @@ def generation(endpoint: Endpoint, id: str, *, max_retries: int = _GENERATION_RE
     return _read_generation(endpoint.get(_generation_query(id, max_retries)))
 
 
-async def generation_async(endpoint: Endpoint, id: str, *, max_retries: int = _GENERATION_RETRIES) -> Generation:  # noqa: A002
+async def generation_async(endpoint: JsonEndpoint, id: str, *, max_retries: int = _GENERATION_RETRIES) -> Generation:  # noqa: A002
     """Like `generation`, on the running event loop."""
     return _read_generation(await endpoint.get_async(_generation_query(id, max_retries)))
 
 
-def _generation_query(id: str, max_retries: int) -> Query:  # noqa: A002
+def _generation_query(id: str, max_retries: int) -> JsonQuery:  # noqa: A002
     if not isinstance(id, str) or not id.strip():
         raise ConfigurationError(f"{id!r} is no generation's id.", hint="It looks like gen-1772000000-abc.")
     absent = "The figures of a call come with delay, those of free models sometimes never: try again in a minute."
     parameters = {"id": id.strip()}
-    return Query("/generation", parameters, absent, True, max_retries=max_retries, transient=frozenset({404}))
+    return JsonQuery("/generation", parameters, absent, True, max_retries=max_retries, transient=frozenset({404}))
 
 
 def _read_key(data: Any) -> KeyStatus:
     data = _object(data, "/key")
     return KeyStatus(
         label=_text(data, "label"),
-        limit=amount(data.get("limit")),
-        limit_remaining=amount(data.get("limit_remaining")),
+        limit=parse_price(data.get("limit")),
+        limit_remaining=parse_price(data.get("limit_remaining")),
         resets=_text(data, "limit_reset"),
-        usage=amount(data.get("usage")),
+        usage=parse_price(data.get("usage")),
         is_free_tier=_flag(data, "is_free_tier"),
         expires_at=_moment(data, "expires_at"),
         raw=data,
@@ -222,7 +222,7 @@ def _read_key(data: Any) -> KeyStatus:
 
 def _read_credits(data: Any) -> Credits:
     data = _object(data, "/credits")
-    return Credits(amount(data.get("total_credits")), amount(data.get("total_usage")), data)
+    return Credits(parse_price(data.get("total_credits")), parse_price(data.get("total_usage")), data)
 
 
 def _read_generation(data: Any) -> Generation:
@@ -231,7 +231,7 @@ def _read_generation(data: Any) -> Generation:
         id=_text(data, "id"),
         model=_text(data, "model"),
         provider=_text(data, "provider_name"),
-        cost=amount(data.get("total_cost")),
+        cost=parse_price(data.get("total_cost")),
         prompt_tokens=_count(data, "native_tokens_prompt", "tokens_prompt"),
         completion_tokens=_count(data, "native_tokens_completion", "tokens_completion"),
         finish_reason=_text(data, "finish_reason"),

@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from orchat.errors import APIError, BadRequestError, ProviderError
-from orchat.openrouter.endpoint import Endpoint, Query
+from orchat.openrouter.json_query import JsonEndpoint, JsonQuery
 from orchat.openrouter.models import FRESH, Catalog, Model, read_models
 
 __all__ = ["FRESH", "Catalog", "Model", "cached_catalog", "load_catalog", "load_catalog_async", "suggest_model"]
@@ -35,7 +35,7 @@ _EVERY_KIND = {"output_modalities": "all"}
 _SHORT_TIMEOUT = 10.0
 
 
-def load_catalog(endpoint: Endpoint, *, refresh: bool = False) -> Catalog:
+def load_catalog(endpoint: JsonEndpoint, *, refresh: bool = False) -> Catalog:
     """Return an endpoint's models: from disk while that list is fresh, else asked for.
 
     Parameters
@@ -57,7 +57,7 @@ def load_catalog(endpoint: Endpoint, *, refresh: bool = False) -> Catalog:
 
     Examples
     --------
-    >>> load_catalog(Endpoint("http://127.0.0.1:9/v1", max_retries=0))
+    >>> load_catalog(JsonEndpoint("http://127.0.0.1:9/v1", max_retries=0))
     Traceback (most recent call last):
     ...
     orchat.errors.APIConnectionError: No connection to 127.0.0.1: ...
@@ -71,7 +71,7 @@ def load_catalog(endpoint: Endpoint, *, refresh: bool = False) -> Catalog:
         return _rather(kept, error)
 
 
-async def load_catalog_async(endpoint: Endpoint, *, refresh: bool = False) -> Catalog:
+async def load_catalog_async(endpoint: JsonEndpoint, *, refresh: bool = False) -> Catalog:
     """Like `load_catalog`, on the running event loop."""
     kept = cached_catalog(endpoint.api_base_url)
     if kept is not None and kept.is_fresh and not refresh:
@@ -127,10 +127,10 @@ def suggest_model(error: APIError, model: str, api_base_url: str) -> str | None:
     return f"Did you mean {' or '.join(f'`{name}`' for name in near)}?" if near else None
 
 
-def _query(kept: Catalog | None) -> Query:
+def _query(kept: Catalog | None) -> JsonQuery:
     if kept is None:
-        return Query("/models", _EVERY_KIND, absent=_ABSENT)
-    return Query("/models", _EVERY_KIND, absent=_ABSENT, timeout=_SHORT_TIMEOUT, max_retries=0)
+        return JsonQuery("/models", _EVERY_KIND, absent=_ABSENT)
+    return JsonQuery("/models", _EVERY_KIND, absent=_ABSENT, timeout=_SHORT_TIMEOUT, max_retries=0)
 
 
 def _rather(kept: Catalog | None, error: APIError) -> Catalog:

@@ -15,25 +15,31 @@ from typing import TYPE_CHECKING, Any, cast
 
 from orchat.errors import ConfigurationError, MissingKeyError, SerializationError, redact
 from orchat.messages import ChatMessage
-from orchat.openrouter.dialect import DEFAULT_BASE_URL, DEFAULT_MODEL, canonical_json, dialect_of
-from orchat.openrouter.exchange import AsyncChunkStream, ChunkStream, Plan, read_whole, read_whole_async
-from orchat.openrouter.settings import (
+from orchat.openrouter.client_options import (
     client_kwargs_to_dict,
+    default_retries,
+    default_timeout,
     headers_to_dict,
-    retries_setting,
     secrets_from_dict,
-    timeout_setting,
 )
+from orchat.openrouter.completion_exchange import (
+    AsyncChunkStream,
+    ChunkStream,
+    RequestPlan,
+    read_whole,
+    read_whole_async,
+)
+from orchat.openrouter.dialect import DEFAULT_BASE_URL, DEFAULT_MODEL, canonical_json, dialect_of
 from orchat.openrouter.wire.request import chat_body
 from orchat.openrouter.wire.structured import read_response_format, response_format_to_dict
 from orchat.secret import Secret
 from orchat.streaming import ComponentInfo, StreamingCallback
 from orchat.tools import Tool, Toolset
-from orchat.tools.callables import path_of, resolve
+from orchat.tools.import_path import import_path_of, resolve_import_path
 from orchat.tools.toolset import flatten, tools_from_dict, tools_to_dict
 
 if TYPE_CHECKING:
-    from orchat.openrouter.transport import Transport
+    from orchat.openrouter.transport import HttpClient
 
 _log = logging.getLogger(__name__)
 
@@ -117,7 +123,7 @@ class OpenRouterChatGenerator:
         self.max_retries = max_retries
         self.http_client_kwargs = http_client_kwargs
         self.tools_strict = False
-        self._transport: Transport | None = None
+        self._transport: HttpClient | None = None
         flatten(self.tools)
 
     def __repr__(self) -> str:
@@ -263,13 +269,13 @@ class OpenRouterChatGenerator:
             No key is set (a ValueError).
         """
         self._key()
-        retries_setting(self.max_retries)
+        default_retries(self.max_retries)
         self._warm().client()
 
     async def warm_up_async(self) -> None:
         """Like `warm_up`, for the running event loop."""
         self._key()
-        retries_setting(self.max_retries)
+        default_retries(self.max_retries)
         await self._warm().async_client()
 
     def close(self) -> None:
@@ -282,11 +288,11 @@ class OpenRouterChatGenerator:
         if self._transport is not None:
             await self._transport.aclose()
 
-    def _warm(self) -> Transport:
+    def _warm(self) -> HttpClient:
         if self._transport is None:
-            from orchat.openrouter.transport import Transport
+            from orchat.openrouter.transport import HttpClient
 
-            self._transport = Transport(timeout_setting(self.timeout), self.http_client_kwargs)
+            self._transport = HttpClient(default_timeout(self.timeout), self.http_client_kwargs)
         return self._transport
 
     # -- as data ------------------------------------------------------------------------------------------------
@@ -305,7 +311,7 @@ class OpenRouterChatGenerator:
         headers = self.extra_headers
         values: dict[str, Any] = {
             "model": self.model,
-            "streaming_callback": path_of(self.streaming_callback) if self.streaming_callback else None,
+            "streaming_callback": import_path_of(self.streaming_callback) if self.streaming_callback else None,
             "api_base_url": self.api_base_url,
             "generation_kwargs": {k: headers_to_dict(v) if k == "extra_headers" else v for k, v in kwargs.items()},
             "api_key": self.api_key.to_dict() if self.api_key is not None else None,
@@ -338,7 +344,7 @@ class OpenRouterChatGenerator:
         if parameters.get("tools") is not None:
             parameters["tools"] = tools_from_dict(parameters["tools"])
         if isinstance(path := parameters.get("streaming_callback"), str):
-            parameters["streaming_callback"] = resolve(path)
+            parameters["streaming_callback"] = resolve_import_path(path)
         for name, value in parameters.items():
             parameters[name] = secrets_from_dict(value)
         return cls(**parameters)
@@ -350,7 +356,7 @@ class OpenRouterChatGenerator:
 
     def _stream_plan(
         self, messages: Messages, kwargs: dict[str, Any] | None, tools: Tools | None, strict: bool | None
-    ) -> Plan:
+    ) -> RequestPlan:
         plan = self._plan(messages, {**(kwargs or {}), "stream": True}, tools, strict, stream=True)
         if plan is None:
             raise ConfigurationError("There are no messages to answer.", hint="Give a text or a list of ChatMessages.")
@@ -364,9 +370,9 @@ class OpenRouterChatGenerator:
         tools_strict: bool | None,
         *,
         stream: bool,
-    ) -> Plan | None:
+    ) -> RequestPlan | None:
         """Put a call together; None where there is nothing to ask."""
-        from orchat.openrouter.transport import Call, check_base_url, merge_headers
+        from orchat.openrouter.transport import PreparedRequest, check_base_url, merge_headers
 
         conversation = _conversation(messages)
         key = self._key()
@@ -395,14 +401,14 @@ class OpenRouterChatGenerator:
             )
         )
         accept = {"Accept": "text/event-stream, application/json" if body.get("stream") else "application/json"}
-        call = Call(
+        call = PreparedRequest(
             url=f"{base_url}/chat/completions",
             content=canonical_json(body),
             headers=merge_headers(accept, dialect.headers, self.extra_headers, given_headers),
             key=key,
-            max_retries=retries_setting(self.max_retries),
+            max_retries=default_retries(self.max_retries),
         )
-        return Plan(call, output, rewrite, dialect, bool(body.get("stream")), _COMPONENT)
+        return RequestPlan(call, output, rewrite, dialect, bool(body.get("stream")), _COMPONENT)
 
     def _key(self) -> str | None:
         from orchat.openrouter.transport import header_value

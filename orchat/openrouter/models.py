@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from orchat.errors import APIError
-from orchat.openrouter.names import bases, near_names
+from orchat.openrouter.model_names import base_models, similar_names
 from orchat.openrouter.prices import cost, read_prices
 
 FRESH = timedelta(days=1)
@@ -169,7 +169,7 @@ class Catalog:
 
         None means only that it is not listed: private models are not.
         """
-        for name in bases(id):
+        for name in base_models(id):
             if (model := self._by_name.get(name)) is not None:
                 return model
         return None
@@ -198,7 +198,7 @@ class Catalog:
         >>> Catalog(read_models([{"id": "meta-llama/llama-3.3-70b-instruct"}]), datetime.now(UTC)).near("Llama 3.3 70b")
         ['meta-llama/llama-3.3-70b-instruct']
         """
-        return near_names(name, (model.id for model in self.models), count)
+        return similar_names(name, (model.id for model in self.models), count)
 
     def matching(self, query: str = "", *, free: bool = False) -> list[Model]:
         """Return the models whose id or name holds every word of a query, whatever the case.

@@ -17,12 +17,12 @@ _NO_PRICES = _CONDITIONS | {"overrides", "discount"}
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
-def amount(value: Any) -> Decimal | None:
+def parse_price(value: Any) -> Decimal | None:
     """Read a number that came as text or as JSON's number; None where it is none, or none that money is made of.
 
     Examples
     --------
-    >>> amount("0.000003"), amount(-0.5), amount("much"), amount(True)
+    >>> parse_price("0.000003"), parse_price(-0.5), parse_price("much"), parse_price(True)
     (Decimal('0.000003'), Decimal('-0.5'), None, None)
     """
     if isinstance(value, bool) or not isinstance(value, str | int | float):
@@ -51,7 +51,7 @@ def read_prices(pricing: Any) -> dict[str, Decimal]:
     """
     if not isinstance(pricing, dict):
         return {}
-    read = {key: amount(value) for key, value in pricing.items() if key not in _NO_PRICES}
+    read = {key: parse_price(value) for key, value in pricing.items() if key not in _NO_PRICES}
     return {key: price for key, price in read.items() if price is not None and price >= 0}
 
 
@@ -78,14 +78,14 @@ def prices_at(pricing: Any, prompt_tokens: int, at: datetime | None = None) -> d
 
 def _holds(override: Mapping[str, Any], prompt_tokens: int, moment: datetime) -> bool:
     least, days, start, end = (override.get(name) for name in ("min_prompt_tokens", "utc_days", "utc_start", "utc_end"))
-    if least is not None and ((threshold := amount(least)) is None or prompt_tokens <= threshold):
+    if least is not None and ((threshold := parse_price(least)) is None or prompt_tokens <= threshold):
         return False
     if days is not None and not (isinstance(days, list) and _DAYS[moment.weekday()] in days):
         return False
     if start is None and end is None:
         return True
     # Clock times as HHMM: 830 is half past eight. A window may wrap past midnight.
-    opens, closes = amount(0 if start is None else start), amount(2400 if end is None else end)
+    opens, closes = parse_price(0 if start is None else start), parse_price(2400 if end is None else end)
     if opens is None or closes is None:
         return False
     clock = moment.hour * 100 + moment.minute

@@ -3,9 +3,9 @@
 Libraries are never imported for it: a value of a library's type means that the library is loaded.
 """
 
-from orchat.rendering.result import Rendered
+from orchat.rendering.rendered_value import Rendered
 from orchat.rendering.tables import Privacy
-from orchat.rendering.tokens import estimate_tokens, shorten
-from orchat.rendering.value import render, render_text, render_value
+from orchat.rendering.token_estimate import estimate_tokens, shorten_to_budget
+from orchat.rendering.value_renderer import render, render_text, render_value
 
-__all__ = ["Privacy", "Rendered", "estimate_tokens", "render", "render_text", "render_value", "shorten"]
+__all__ = ["Privacy", "Rendered", "estimate_tokens", "render", "render_text", "render_value", "shorten_to_budget"]

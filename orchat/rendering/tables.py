@@ -13,11 +13,11 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Literal, Protocol
 
-from orchat.rendering.looking import is_a
-from orchat.rendering.plain import brief
+from orchat.rendering.plain_data import short_repr
 from orchat.rendering.redaction import HIDDEN, hide_secrets, hides_its_value
-from orchat.rendering.result import Rendered
-from orchat.rendering.tokens import estimate_tokens, fits
+from orchat.rendering.rendered_value import Rendered
+from orchat.rendering.safe_introspection import is_instance_by_name
+from orchat.rendering.token_estimate import estimate_tokens, fits_budget
 
 Privacy = Literal["schema", "head", "sample"]
 
@@ -41,7 +41,7 @@ class _Table(Protocol):
 class _PandasTable:
     def __init__(self, value: Any) -> None:
         self.kind = f"pandas {type(value).__name__}"
-        if is_a(value, "pandas.Series"):
+        if is_instance_by_name(value, "pandas.Series"):
             value = value.to_frame("value" if value.name is None else value.name)
         self._frame = value
         self.rows, self.columns = value.shape
@@ -56,7 +56,7 @@ class _PandasTable:
         part = self._frame.iloc[list(positions), :columns]
         names = [_label(name) for name in part.columns]
         cells = [[part.iat[row, column] for column in range(part.shape[1])] for row in range(len(part))]
-        if is_a(self._frame.index, "pandas.RangeIndex") and self._frame.index.name is None:
+        if is_instance_by_name(self._frame.index, "pandas.RangeIndex") and self._frame.index.name is None:
             return names, cells
         index = [_label(name if name is not None else "index") for name in part.index.names]
         keys = [list(key) if isinstance(key, tuple) else [key] for key in part.index]
@@ -66,7 +66,7 @@ class _PandasTable:
 class _PolarsTable:
     def __init__(self, value: Any) -> None:
         self.kind = f"polars {type(value).__name__}"
-        self._frame = value.to_frame() if is_a(value, "polars.Series") else value
+        self._frame = value.to_frame() if is_instance_by_name(value, "polars.Series") else value
         self.rows: int
         self.columns: int
         self.rows, self.columns = self._frame.shape
@@ -85,11 +85,11 @@ class _PolarsTable:
 
 def table_of(value: Any) -> _Table | None:
     """Return a frame or series, also one that is styled for display, as a table; None for anything else."""
-    if is_a(value, "pandas.io.formats.style.Styler"):
+    if is_instance_by_name(value, "pandas.io.formats.style.Styler"):
         value = value.data
-    if is_a(value, "pandas.DataFrame", "pandas.Series"):
+    if is_instance_by_name(value, "pandas.DataFrame", "pandas.Series"):
         return _PandasTable(value)
-    return _PolarsTable(value) if is_a(value, "polars.DataFrame", "polars.Series") else None
+    return _PolarsTable(value) if is_instance_by_name(value, "polars.DataFrame", "polars.Series") else None
 
 
 def render_table(table: _Table, budget: int, privacy: Privacy) -> Rendered:
@@ -114,7 +114,7 @@ def render_table(table: _Table, budget: int, privacy: Privacy) -> Rendered:
             HIDDEN if hides_its_value(name) and _cell(cell) else _cell(cell)
             for name, cell in zip(names, row, strict=True)
         )
-        if not fits("".join([schema, title, *rows, line]), budget):
+        if not fits_budget("".join([schema, title, *rows, line]), budget):
             break
         rows.append(line)
         kept += 1
@@ -131,7 +131,7 @@ def _schema(table: _Table, budget: int) -> tuple[str, int]:
         name, dtype = table.column(position)
         counted_here = counted and (cells := cells + table.rows) <= _MOST_CELLS
         line = _line([_cell(name), _cell(dtype), *([str(table.non_null(position))] if counted_here else [])])
-        if not fits(lines + line, budget // 2):
+        if not fits_budget(lines + line, budget // 2):
             return f"{lines}... and {table.columns - position:,} more columns\n", position
         lines += line
     return lines, table.columns
@@ -158,7 +158,7 @@ def _cell(value: Any) -> str:
         return "" if math.isnan(value) else f"{value:.10g}"
     if isinstance(value, str):
         return value if len(value) <= _WIDEST_CELL else hide_secrets(value[:4096])[:_WIDEST_CELL] + "..."
-    return brief(value, _WIDEST_CELL) if hasattr(type(value), "__len__") else str(value)[:_WIDEST_CELL]
+    return short_repr(value, _WIDEST_CELL) if hasattr(type(value), "__len__") else str(value)[:_WIDEST_CELL]
 
 
 def render_array(array: Any, budget: int, privacy: Privacy) -> Rendered:
@@ -170,7 +170,7 @@ def render_array(array: Any, budget: int, privacy: Privacy) -> Rendered:
         return Rendered.from_text(text, what, budget)
     if array.dtype.kind in "biuf" and array.size <= _MOST_CELLS:
         finite = array[numpy.isfinite(array)]
-        if is_a(array, "numpy.ma.MaskedArray"):
+        if is_instance_by_name(array, "numpy.ma.MaskedArray"):
             finite = finite.compressed()
         if finite.size:
             text += (

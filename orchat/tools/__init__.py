@@ -5,10 +5,10 @@ be loaded. This floor must not know messages, models or notebooks; pydantic and 
 first tool is made.
 """
 
-from orchat.tools.callables import allow_modules
 from orchat.tools.decorator import create_tool_from_function, tool
 from orchat.tools.definition import Tool
-from orchat.tools.rejected import ToolRejected
+from orchat.tools.import_path import allow_modules
+from orchat.tools.tool_refusal import ToolRejected
 from orchat.tools.toolset import Toolset
 
 __all__ = ["Tool", "ToolRejected", "Toolset", "allow_modules", "create_tool_from_function", "tool"]

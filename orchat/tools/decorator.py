@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, overload
 
 from orchat.tools.definition import Tool
-from orchat.tools.schema import schema_of
+from orchat.tools.function_schema import schema_of_function
 
 
 def create_tool_from_function(
@@ -70,7 +70,7 @@ def create_tool_from_function(
     return Tool(
         name=name or own_name,
         description=description if description is not None else (plain.__doc__ or ""),
-        parameters=schema_of(function, name=own_name, skip=(inputs_from_state or {}).values()),
+        parameters=schema_of_function(function, name=own_name, skip=(inputs_from_state or {}).values()),
         function=None if is_async else function,
         async_function=function if is_async else None,
         inputs_from_state=inputs_from_state,

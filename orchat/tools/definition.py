@@ -16,9 +16,9 @@ from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
 from orchat.errors import ConfigurationError, SerializationError, ToolInvocationError, redact
-from orchat.tools import outputs
-from orchat.tools.callables import path_of, resolve
-from orchat.tools.validation import check_schema, problems
+from orchat.tools import output_mapping
+from orchat.tools.import_path import import_path_of, resolve_import_path
+from orchat.tools.schema_validation import check_schema, validation_errors
 
 _FUNCTION_FIELDS = ("function", "async_function")
 _UNSAVED = ("preview",)  # runs without anybody's approval, so that no dictionary may name it
@@ -113,11 +113,11 @@ class Tool:
             )
         check_schema(self.parameters, what=f"The `parameters` dictionary of the tool `{self.name}`")
         if self.outputs_to_state is not None:
-            outputs.check_outputs_to_state(self.outputs_to_state)
+            output_mapping.check_outputs_to_state(self.outputs_to_state)
         if self.outputs_to_string is not None:
-            outputs.check_outputs_to_string(self.outputs_to_string)
+            output_mapping.check_outputs_to_string(self.outputs_to_string)
         if self.inputs_from_state is not None:
-            outputs.check_inputs_from_state(self.inputs_from_state, self._parameter_names())
+            output_mapping.check_inputs_from_state(self.inputs_from_state, self._parameter_names())
 
     def _parameter_names(self) -> set[str] | None:
         """Name what the function takes and the schema offers; None when the function takes any name."""
@@ -148,7 +148,7 @@ class Tool:
         """
         if not isinstance(arguments, dict):
             return [f"the arguments must be a JSON object, not a {type(arguments).__name__}"]
-        return problems(self.parameters, arguments)
+        return validation_errors(self.parameters, arguments)
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call the function as if it had not been decorated: positional arguments, its own exceptions, a coroutine."""
@@ -217,16 +217,18 @@ class Tool:
         Raises
         ------
         SerializationError
-            A function or handler has no path (`orchat.tools.callables`).
+            A function or handler has no path (`orchat.tools.import_path`).
         """
         data = {each.name: getattr(self, each.name) for each in fields(Tool) if each.name not in _UNSAVED}
         if data["title"] is None:  # Haystack's tools have none
             del data["title"]
         for name in _FUNCTION_FIELDS:
-            data[name] = None if data[name] is None else path_of(data[name])
+            data[name] = None if data[name] is None else import_path_of(data[name])
         for name in ("outputs_to_string", "outputs_to_state"):
             if data[name] is not None:
-                data[name] = outputs.convert_handlers(data[name], path_of, several=name == "outputs_to_state")
+                data[name] = output_mapping.convert_handlers(
+                    data[name], import_path_of, several=name == "outputs_to_state"
+                )
         cls = type(self)
         type_name = "orchat.tools.Tool" if cls is Tool else f"{cls.__module__}.{cls.__qualname__}"
         return {"type": type_name, "data": copy.deepcopy(data)}
@@ -249,10 +251,12 @@ class Tool:
             raise SerializationError(f"The dictionary of a tool must not name a `{found[0]}`.", hint="Set it in code.")
         for name in _FUNCTION_FIELDS:
             if values.get(name) is not None:
-                values[name] = resolve(values[name])
+                values[name] = resolve_import_path(values[name])
         for name in ("outputs_to_string", "outputs_to_state"):
             if isinstance(config := values.get(name), Mapping):
-                values[name] = outputs.convert_handlers(config, resolve, several=name == "outputs_to_state")
+                values[name] = output_mapping.convert_handlers(
+                    config, resolve_import_path, several=name == "outputs_to_state"
+                )
         return cls(**values)
 
     @staticmethod

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias, overload
 
 from orchat.errors import ConfigurationError, SerializationError
-from orchat.tools.callables import resolve
 from orchat.tools.definition import Tool
+from orchat.tools.import_path import resolve_import_path
 
 
 @dataclass
@@ -212,7 +212,7 @@ def _load(data: Any) -> Tool | Toolset:
     type_name = data.get("type")
     if not isinstance(type_name, str):
         raise SerializationError("The dictionary of a tool or toolset needs a text under `type`.")
-    cls: Any = _TYPES.get(type_name) or resolve(type_name)
+    cls: Any = _TYPES.get(type_name) or resolve_import_path(type_name)
     if not isinstance(cls, type) or not issubclass(cls, Tool | Toolset):
         raise TypeError(f"`{type_name}` is neither a Tool nor a Toolset.")
     return cls.from_dict(data)

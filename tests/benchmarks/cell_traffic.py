@@ -24,7 +24,7 @@ MOST_BYTES, MOST_PER_SECOND = 150_000, 25.0
 
 _NAIVE = """
 from IPython.display import Markdown, display
-from orchat.connect import connect
+from orchat.generator_factory import connect
 _handle, _all = display(Markdown(""), display_id=True), []
 def _show(chunk):
     _all.append(chunk.content)

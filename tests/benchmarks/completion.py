@@ -17,8 +17,8 @@ from typing import Any
 
 import pandas as pd
 
+from orchat.jupyter.kernel.prompt.prompt_namespace import PromptNamespace
 from orchat.jupyter.magic.completion import Completions
-from orchat.jupyter.prompt.names import Names
 
 GATE = 50.0  # ms
 PRESSES = {
@@ -40,7 +40,12 @@ def completions(models: int = 500, variables: int = 5_000, columns: int = 2_000)
     known = [f"vendor-{number % 40}/gpt-{number}" for number in range(models)]
     shell: Any = SimpleNamespace(user_ns=names, user_ns_hidden={}, history_manager=None)
     return Completions(
-        shell, names=lambda: Names(shell), models=lambda: known, aliases=dict, threads=list, commands=lambda: ["models"]
+        shell,
+        names=lambda: PromptNamespace(shell),
+        models=lambda: known,
+        aliases=dict,
+        threads=list,
+        commands=lambda: ["models"],
     )
 
 

@@ -3,9 +3,9 @@
 DRIVER = """\
 import asyncio, time
 import orchat
-from orchat.chat.streams import AsyncChatStream
-from orchat.jupyter.running import pumping_comms, ticking
-from orchat.jupyter.view.live import LiveView
+from orchat.chat.turn_streams import AsyncChatStream
+from orchat.jupyter.kernel.coroutine_runner import deliver_comms_while_awaiting, wake_loop_periodically
+from orchat.jupyter.kernel.live_view.live_view import LiveView
 
 class Showing:
     def __init__(self, view, model):
@@ -29,6 +29,6 @@ async def show(question="Hi", tools=None, **options):
     global view
     chat = orchat.Chat("some/model", tools=tools, show=False)
     view = LiveView(get_ipython(), stopped=chat.stop, to_cell=cells.append, **options)
-    async with ticking(), pumping_comms():
+    async with wake_loop_periodically(), deliver_comms_while_awaiting():
         return await AsyncChatStream(chat, question, {}, Showing(view, "some/model")).drain()
 """

@@ -48,7 +48,7 @@ class Lab:
         extensions = folder / "share" / "labextensions"
         extensions.mkdir(parents=True)
         if extension:
-            (extensions / "orchat-lab").symlink_to(ROOT / "orchat" / "jupyter" / "labextension")
+            (extensions / "orchat-lab").symlink_to(ROOT / "orchat" / "jupyter" / "frontend" / "extension")
         else:  # it may be installed
             (folder / "config" / "labconfig").mkdir(parents=True)
             disabled = {"disabledExtensions": {"orchat-lab": True}}

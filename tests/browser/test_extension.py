@@ -24,9 +24,9 @@ MIME = "application/vnd.orchat.v1+json"
 STATE = {"format": "orchat", "version": 1, "turns": {"notebook": {"messages": ["How high is the tide?"]}}}
 BRIDGE = """\
 import asyncio
-from orchat.jupyter.cell_metadata.bridge import Bridge
-from orchat.jupyter.cell_metadata.cell import current_cell
-bridge = Bridge(get_ipython())
+from orchat.jupyter.kernel.cell_storage.metadata_bridge import MetadataBridge
+from orchat.jupyter.kernel.cell_storage.executing_cell import current_cell
+bridge = MetadataBridge(get_ipython())
 STATE = {"format": "orchat", "version": 1, "turns": {"notebook": {"messages": ["How high is the tide?"]}}}
 def here():
     return current_cell(get_ipython())
@@ -151,7 +151,8 @@ def test_what_is_unchanged_does_not_make_a_notebook_changed(page: Page, front_en
 def test_a_newer_state_and_another_protocol_are_left_untouched(page: Page, front_end: Lab) -> None:
     newer = {"format": "orchat", "version": 2, "future": True}
     tell = "bridge.flush(); await asyncio.sleep(0.5); print(bridge.reason(here().id), bridge.status)"
-    other = "from orchat.jupyter.cell_metadata import pages; pages.PROTOCOL = 2; bridge.write(here().id, STATE); "
+    other = "from orchat.jupyter.kernel.cell_storage import frontend_messages as messages; messages.PROTOCOL = 2; "
+    other += "bridge.write(here().id, STATE); "
     notebook = front_end.open(
         page,
         "newer.ipynb",
@@ -380,14 +381,14 @@ async def answer():
     bridge.set_output(here(), {BUNDLE!r}, display_id="d-1")
     bridge.write(here().id, STATE)
     bridge.flush()
-async with ticking():
+async with wake_loop_periodically():
     await answer()
 """
 
 
 @pytest.mark.parametrize("saved", ["saved while it streamed", "never saved", "saved with an older answer"])
 def test_a_page_reloaded_while_a_cell_runs_ends_with_the_right_output(page: Page, front_end: Lab, saved: str) -> None:
-    setup = BRIDGE + "from orchat.jupyter.running import ticking"
+    setup = BRIDGE + "from orchat.jupyter.kernel.coroutine_runner import wake_loop_periodically"
     go = front_end.work / "go"
     go.unlink(missing_ok=True)
     notebook = front_end.open(page, f"reloaded-{saved.replace(' ', '-')}.ipynb", setup, STREAMED, "print('after')")
@@ -426,7 +427,7 @@ def test_a_page_reloaded_while_a_cell_runs_ends_with_the_right_output(page: Page
 
 
 def test_an_output_that_was_seen_or_taken_away_is_not_set_again(page: Page, front_end: Lab) -> None:
-    setup = BRIDGE + "from orchat.jupyter.running import ticking"
+    setup = BRIDGE + "from orchat.jupyter.kernel.coroutine_runner import wake_loop_periodically"
     go = front_end.work / "go"
     go.touch()
     notebook = front_end.open(page, "seen.ipynb", setup, STREAMED, STREAMED)
@@ -464,7 +465,8 @@ KERNELS = [version for version in OTHERS if version in ("7.3.0", "7.1.0", "6.31.
 @pytest.mark.parametrize("ipykernel", KERNELS)
 def test_other_kernels_write_while_a_cell_runs(page: Page, front_end: Lab, ipykernel: str) -> None:
     code = (
-        "from orchat.jupyter.running import ticking, pumping_comms\nasync with ticking(), pumping_comms():\n"
+        "from orchat.jupyter.kernel import coroutine_runner as runner\n"
+        "async with runner.wake_loop_periodically(), runner.deliver_comms_while_awaiting():\n"
         "    bridge.write(here().id, STATE)\n    await asyncio.sleep(2.5)\n    print(bridge.status)"
     )
     notebook = opened(page, front_end, f"kernel-{ipykernel}.ipynb", BRIDGE, code, ipykernel=ipykernel)

@@ -15,7 +15,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 from pydantic import BaseModel
 
-from orchat.jupyter.forms import arguments_of, check, describe
+from orchat.jupyter.kernel.forms import arguments_of, build_form, check_arguments
 from orchat.tools import Tool, create_tool_from_function
 from tests.browser.lab import ROOT, Lab
 from tests.browser.test_view import opened, results
@@ -23,7 +23,7 @@ from tests.openrouter_server import ScriptedOpenRouter, call, calls, text
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
-_STATIC = ROOT / "orchat" / "jupyter" / "static"
+_STATIC = ROOT / "orchat" / "jupyter" / "frontend"
 
 
 class _Modules(SimpleHTTPRequestHandler):
@@ -73,14 +73,14 @@ class Shown:
         self.page, self.tool = page, tool
         self.errors: list[str] = []
         page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.goto(f"{address}/elements.js")
+        page.goto(f"{address}/shared/elements.js")
         page.set_content(
             "<!doctype html><html lang=en><title>Form</title><meta charset=utf-8>"
             "<link rel=stylesheet href=/view.css><link rel=stylesheet href=/form.css>"
             "<main class=orchat-turn></main>"
         )
-        page.expose_function("check", lambda values: check(tool, values))
-        page.evaluate(_SHOW, [f"{address}/form.js", describe(tool, arguments, malformed)])
+        page.expose_function("check", lambda values: check_arguments(tool, values))
+        page.evaluate(_SHOW, [f"{address}/form/form.js", build_form(tool, arguments, malformed)])
         self.node = page.locator(".orchat-form")
 
     def press(self, name: str) -> None:
@@ -102,7 +102,7 @@ class Shown:
         self.press("Approve edited")
         decision = self.decision
         assert decision["decision"] == "edited"
-        assert check(self.tool, decision["arguments"]) == []
+        assert check_arguments(self.tool, decision["arguments"]) == []
         arguments, _ = arguments_of(decision["arguments"])
         assert arguments is not None
         return arguments
@@ -252,7 +252,7 @@ def test_what_is_wrong_stands_at_its_field_and_takes_the_focus(page: Page, addre
     expect(many).to_have_accessible_description("")
     form.press("Approve edited")
     refused, taken = page.evaluate("() => window.decisions")
-    assert check(PLAN, refused["arguments"])[0]["path"] == "many"
+    assert check_arguments(PLAN, refused["arguments"])[0]["path"] == "many"
     assert json.loads(taken["arguments"]["json"])["many"] == 12
 
 
@@ -297,8 +297,8 @@ def test_always_is_offered_where_the_tool_allows_it(page: Page, address: str) ->
     assert form.decision == {"decision": "always"}
     page.evaluate("() => window.form.dispose()")
     expect(page.locator(".orchat-form")).to_have_count(0)
-    closed = {**describe(PLAN, GIVEN), "always": False}
-    page.evaluate(_SHOW, [f"{address}/form.js", closed])
+    closed = {**build_form(PLAN, GIVEN), "always": False}
+    page.evaluate(_SHOW, [f"{address}/form/form.js", closed])
     expect(form.node.get_by_role("button", name="Approve")).to_be_visible()
     expect(form.node.get_by_role("button", name="Always")).to_be_hidden()
 
@@ -310,7 +310,9 @@ def test_all_arguments_are_edited_as_json(page: Page, address: str) -> None:
     expect(raw).to_be_focused()
     shown = raw.input_value()
     assert exactly(json.loads(shown)) == exactly(GIVEN)
-    in_order = {each["name"]: GIVEN[each["name"]] for each in describe(PLAN, GIVEN)["fields"] if each["name"] in GIVEN}
+    in_order = {
+        each["name"]: GIVEN[each["name"]] for each in build_form(PLAN, GIVEN)["fields"] if each["name"] in GIVEN
+    }
     assert shown == json.dumps(in_order, indent=2, ensure_ascii=False)
     form.press("Undo my changes")  # there is a way back, even if nothing was changed
     expect(form.field("many")).to_be_visible()
@@ -355,7 +357,7 @@ def test_the_whole_form_is_accessible_and_two_do_not_meet(page: Page, address: s
             const other = createForm(form, {onChange() {}, onDecide() {}});
             document.querySelector('main').append(other.node);
         }""",
-        [f"{address}/again/form.js", describe(PLAN, GIVEN)],
+        [f"{address}/again/form/form.js", build_form(PLAN, GIVEN)],
     )
     identifiers = page.evaluate("() => [...document.querySelectorAll('[id]')].map((each) => each.id)")
     assert len(set(identifiers)) == len(identifiers) > 50

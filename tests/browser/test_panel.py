@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 KEY = "sk-or-v1-0123456789abcdef"
 WIDGET = "application/vnd.jupyter.widget-view+json"
-PANEL = "from orchat.jupyter.panel.panel import ChatPanel\n"
+PANEL = "from orchat.jupyter.panel.chat_panel import ChatPanel\n"
 ANSWER = "The river runs down to the *sea*. " * 30
 
 

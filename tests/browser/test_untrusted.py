@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from playwright.sync_api import Page
 
-from orchat.jupyter.output.markdown import safe_markdown
+from orchat.jupyter.kernel.output.markdown_sanitizer import safe_markdown
 from tests.browser.lab import Lab, Notebook
 from tests.openrouter_server import ScriptedOpenRouter, text
 

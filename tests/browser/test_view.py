@@ -15,8 +15,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from orchat.jupyter.view.feed import Feed
-from orchat.jupyter.view.modules import loader, sources, styles
+from orchat.jupyter.kernel.live_view.frontend_modules import loader_source, module_sources, stylesheet
+from orchat.jupyter.kernel.live_view.turn_view_model import TurnViewModel
 from orchat.messages import ReasoningContent
 from orchat.streaming import StreamingChunk
 from tests.browser.driver import DRIVER
@@ -140,7 +140,7 @@ import threading
 from orchat.streaming import StreamingChunk
 view = LiveView(get_ipython())
 view.start("some/model")
-async with ticking(), pumping_comms():
+async with wake_loop_periodically(), deliver_comms_while_awaiting():
     for piece in ("One.\\n\\nTwo *t", "wo*.", "\\n\\nThree."):
         view.add(StreamingChunk(piece, index=0))
         await asyncio.sleep(0.1)
@@ -163,11 +163,11 @@ async with ticking(), pumping_comms():
 
 
 SLOW = """
-from orchat.jupyter.view import channel
-_take = channel.Channel._hand_over
+from orchat.jupyter.kernel.live_view import widget_channel
+_take = widget_channel.Channel._hand_over
 def slow(self, *message):  # a hub on the other side of the world
     self._loop.call_soon_threadsafe(self._loop.call_later, 2, lambda: _take(self, *message))
-channel.Channel._hand_over = slow
+widget_channel.Channel._hand_over = slow
 """
 
 
@@ -187,7 +187,9 @@ def test_where_no_page_answers_plain_updates_serve_and_a_late_view_takes_over(
 
 def test_under_time_an_answer_is_seen_to_grow_plainly(page: Page, lab: Lab, endpoint: ScriptedOpenRouter) -> None:
     endpoint.answers(text("The river runs down to the *sea*. " * 60).paced(0.02))
-    code = "%%time\nfrom orchat.jupyter.running import run_in_private_loop\nreply = run_in_private_loop(show)"
+    code = (
+        "%%time\nfrom orchat.jupyter.kernel import coroutine_runner\nreply = coroutine_runner.run_in_private_loop(show)"
+    )
     notebook = opened(page, lab, "time.ipynb", code)
     notebook.run(1)
     expect(page.locator(".jp-RenderedMarkdown em").first).to_be_visible(timeout=10_000)
@@ -201,7 +203,7 @@ def test_a_view_that_missed_something_asks_for_all(page: Page, lab: Lab) -> None
 from orchat.streaming import StreamingChunk
 view = LiveView(get_ipython())
 view.start("some/model")
-async with ticking(), pumping_comms():
+async with wake_loop_periodically(), deliver_comms_while_awaiting():
     assert await view._channel.answers()
     for number in range(6):
         view.add(StreamingChunk(f"{number} and ", index=0))
@@ -365,7 +367,7 @@ def test_the_two_reducers_agree(page: Page) -> None:
     words = ["The ", "sea\U0001f30a ", "*a* ", "\n\n", "`x` ", "- one\n", "```py\n", "```\n", "é", "<b> ", "$x$ "]
     sequences = []
     for _ in range(200):
-        feed, events = Feed(), []
+        feed, events = TurnViewModel(), []
         feed.start("some/model")
         for _ in range(30):
             word = chance.choice(words)
@@ -377,7 +379,7 @@ def test_the_two_reducers_agree(page: Page) -> None:
         events.append(feed.pending())
         sequences.append((events, feed.snapshot(html=False)["items"]))
     page.goto("about:blank")
-    source = next(text for name, text in sources("view") if name == "reduce.js")
+    source = next(text for name, text in module_sources("view/view") if name == "view/view_reducer.js")
     reduced = page.evaluate(
         """async ([source, sequences]) => {
             const {opening, reduce} = await import(URL.createObjectURL(new Blob([source], {type: 'text/javascript'})));
@@ -411,12 +413,12 @@ _FRONT_END = """async ([loader, modules, css, state]) => {
 
 def test_a_front_end_that_lends_no_renderer(page: Page) -> None:
     page.goto("about:blank")
-    feed = Feed()
+    feed = TurnViewModel()
     feed.start("some/model")
     feed.add(StreamingChunk(RICH, index=0))
     state = feed.snapshot(html=True)
-    modules = [list(each) for each in sources("view")]
-    heard, html = page.evaluate(_FRONT_END, [loader("view"), modules, styles(), state])
+    modules = [list(each) for each in module_sources("view/view")]
+    heard, html = page.evaluate(_FRONT_END, [loader_source("view/view"), modules, stylesheet(), state])
     assert heard == ["code?", "ready"]
     assert '<span class="pyg-k">def</span>' in html
     assert "<h1>Tides</h1>" in html
@@ -429,6 +431,6 @@ def test_a_front_end_that_lends_no_renderer(page: Page) -> None:
         "<iframe src='https://example.org'></iframe><style>*{display:none}</style><form><input name=x></form>"
     )
     state["items"] = [{**item, "blocks": [{"md": "", "html": hostile}], "tail": "", "html": ""}]
-    _, html = page.evaluate(_FRONT_END, [loader("view"), modules, styles(), state])
+    _, html = page.evaluate(_FRONT_END, [loader_source("view/view"), modules, stylesheet(), state])
     assert '<div class="orchat-block"><p>a</p><a>c</a></div>' in html
     assert page.evaluate("() => window.pwned") is None

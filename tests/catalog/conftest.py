@@ -13,7 +13,7 @@ import pytest
 
 from orchat.openrouter import account, catalog
 from orchat.openrouter.catalog import Catalog
-from orchat.openrouter.endpoint import Endpoint
+from orchat.openrouter.json_query import JsonEndpoint
 from orchat.secret import Secret
 from tests.openrouter_server import ScriptedOpenRouter
 
@@ -22,7 +22,7 @@ KEY: Final = "sk-or-v1-0123456789abcdef0123456789abcdef"
 TRUST: Final = httpx.create_ssl_context()
 
 Ask = Callable[..., Any]
-Make = Callable[..., Endpoint]
+Make = Callable[..., JsonEndpoint]
 
 
 @pytest.fixture(autouse=True)
@@ -40,15 +40,15 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def make(openrouter: ScriptedOpenRouter) -> Make:
     """Make an endpoint that is the scripted OpenRouter, asked once unless told otherwise."""
 
-    def make(**parameters: Any) -> Endpoint:
+    def make(**parameters: Any) -> JsonEndpoint:
         defaults = {"api_base_url": openrouter.base_url, "api_key": Secret.from_token(KEY), "max_retries": 0}
-        return Endpoint(**(defaults | {"timeout": 5.0, "http_client_kwargs": {"verify": TRUST}} | parameters))
+        return JsonEndpoint(**(defaults | {"timeout": 5.0, "http_client_kwargs": {"verify": TRUST}} | parameters))
 
     return make
 
 
 @pytest.fixture
-def endpoint(make: Make) -> Endpoint:
+def endpoint(make: Make) -> JsonEndpoint:
     """One without anything special."""
     return make()
 
@@ -68,6 +68,6 @@ def ask(request: pytest.FixtureRequest) -> Iterator[Ask]:
 
 
 @pytest.fixture
-def listed(endpoint: Endpoint) -> Catalog:
+def listed(endpoint: JsonEndpoint) -> Catalog:
     """The catalogue of the scripted OpenRouter."""
     return catalog.load_catalog(endpoint)

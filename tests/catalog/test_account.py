@@ -21,7 +21,7 @@ from orchat.errors import (
     ProviderError,
 )
 from orchat.openrouter.account import Credits, Generation, KeyStatus, _read_generation, _read_key
-from orchat.openrouter.endpoint import Endpoint
+from orchat.openrouter.json_query import JsonEndpoint
 from orchat.secret import Secret
 from tests.catalog.conftest import KEY, Ask, Make
 from tests.openrouter_server import KEY_STATUS, ScriptedOpenRouter, error, raw, reply_json
@@ -42,7 +42,7 @@ CALL = {
 }
 
 
-def test_a_keys_status(openrouter: ScriptedOpenRouter, endpoint: Endpoint, ask: Ask) -> None:
+def test_a_keys_status(openrouter: ScriptedOpenRouter, endpoint: JsonEndpoint, ask: Ask) -> None:
     status = ask("key_status", endpoint)
     assert status == KeyStatus(
         label="sk-or-v1-0e6...1c9",
@@ -59,7 +59,7 @@ def test_a_keys_status(openrouter: ScriptedOpenRouter, endpoint: Endpoint, ask: 
     assert openrouter.request.headers["authorization"] == f"Bearer {KEY}"
 
 
-def test_a_key_without_a_limit(openrouter: ScriptedOpenRouter, endpoint: Endpoint, ask: Ask) -> None:
+def test_a_key_without_a_limit(openrouter: ScriptedOpenRouter, endpoint: JsonEndpoint, ask: Ask) -> None:
     unlimited = KEY_STATUS | {"limit": None, "limit_remaining": None, "limit_reset": None, "expires_at": None}
     openrouter.on("GET", "/key").answers(reply_json({"data": unlimited}))
     status = ask("key_status", endpoint)
@@ -91,7 +91,7 @@ def test_the_next_reset_is_ahead() -> None:
     assert found > datetime.now(UTC)
 
 
-def test_credits(openrouter: ScriptedOpenRouter, endpoint: Endpoint, ask: Ask) -> None:
+def test_credits(openrouter: ScriptedOpenRouter, endpoint: JsonEndpoint, ask: Ask) -> None:
     route = openrouter.on("GET", "/credits")
     route.answers(reply_json({"data": {"total_credits": 10.1, "total_usage": 10.3}}), reply_json({"data": {}}))
     found = ask("credits", endpoint)
@@ -105,14 +105,14 @@ def test_credits(openrouter: ScriptedOpenRouter, endpoint: Endpoint, ask: Ask) -
 
 
 def test_credits_may_be_refused_to_an_ordinary_key(
-    openrouter: ScriptedOpenRouter, endpoint: Endpoint, ask: Ask
+    openrouter: ScriptedOpenRouter, endpoint: JsonEndpoint, ask: Ask
 ) -> None:
     openrouter.on("GET", "/credits").always(error(403, "Only management keys can fetch credits"))
     with pytest.raises(PermissionDeniedError, match="management keys"):
         ask("credits", endpoint)
 
 
-def test_the_figures_of_a_call(openrouter: ScriptedOpenRouter, endpoint: Endpoint, ask: Ask) -> None:
+def test_the_figures_of_a_call(openrouter: ScriptedOpenRouter, endpoint: JsonEndpoint, ask: Ask) -> None:
     openrouter.on("GET", "/generation").always(reply_json({"data": CALL}))
     found = ask("generation", endpoint, " gen-1772000000-abc&x=1 ")
     assert openrouter.request.query == {"id": "gen-1772000000-abc&x=1"}
@@ -131,7 +131,7 @@ def test_the_figures_of_a_call(openrouter: ScriptedOpenRouter, endpoint: Endpoin
 
 
 def test_without_the_models_own_count_the_common_one_counts(
-    openrouter: ScriptedOpenRouter, endpoint: Endpoint, ask: Ask
+    openrouter: ScriptedOpenRouter, endpoint: JsonEndpoint, ask: Ask
 ) -> None:
     common = CALL | {"native_tokens_prompt": None, "native_tokens_completion": "100", "created_at": "2026-08-17"}
     openrouter.on("GET", "/generation").always(reply_json({"data": common}))
@@ -141,7 +141,7 @@ def test_without_the_models_own_count_the_common_one_counts(
 
 
 def test_figures_that_come_late_are_asked_for_again(
-    openrouter: ScriptedOpenRouter, endpoint: Endpoint, ask: Ask
+    openrouter: ScriptedOpenRouter, endpoint: JsonEndpoint, ask: Ask
 ) -> None:
     late = error(404, "Generation gen-1 not found")
     openrouter.on("GET", "/generation").answers(late.headers(SOON), late.headers(SOON), reply_json({"data": CALL}))
@@ -149,7 +149,9 @@ def test_figures_that_come_late_are_asked_for_again(
     assert len(openrouter.requests) == 3
 
 
-def test_figures_are_waited_for_longer_each_time(openrouter: ScriptedOpenRouter, endpoint: Endpoint, ask: Ask) -> None:
+def test_figures_are_waited_for_longer_each_time(
+    openrouter: ScriptedOpenRouter, endpoint: JsonEndpoint, ask: Ask
+) -> None:
     openrouter.on("GET", "/generation").answers(error(404), reply_json({"data": CALL}))
     started = time.monotonic()
     ask("generation", endpoint, "gen-1")
@@ -157,7 +159,7 @@ def test_figures_are_waited_for_longer_each_time(openrouter: ScriptedOpenRouter,
 
 
 def test_figures_that_never_come_are_an_error_that_says_so(
-    openrouter: ScriptedOpenRouter, endpoint: Endpoint, ask: Ask
+    openrouter: ScriptedOpenRouter, endpoint: JsonEndpoint, ask: Ask
 ) -> None:
     openrouter.on("GET", "/generation").always(error(404, "Not found", headers=SOON))
     with pytest.raises(NotFoundError, match="come with delay"):
@@ -181,7 +183,7 @@ def test_only_figures_are_worth_another_try_after_a_404(openrouter: ScriptedOpen
 
 @pytest.mark.parametrize("wrong", ["", "  ", None, 7])
 def test_a_call_without_an_id_is_not_asked_for(
-    openrouter: ScriptedOpenRouter, endpoint: Endpoint, ask: Ask, wrong: Any
+    openrouter: ScriptedOpenRouter, endpoint: JsonEndpoint, ask: Ask, wrong: Any
 ) -> None:
     with pytest.raises(ConfigurationError, match="is no generation's id"):
         ask("generation", endpoint, wrong)
@@ -222,7 +224,7 @@ def test_an_empty_key_is_none(make: Make, ask: Ask, monkeypatch: pytest.MonkeyPa
     ],
 )
 def test_whatever_comes_instead_is_an_error(
-    openrouter: ScriptedOpenRouter, endpoint: Endpoint, ask: Ask, answer: Any, kind: type, words: str
+    openrouter: ScriptedOpenRouter, endpoint: JsonEndpoint, ask: Ask, answer: Any, kind: type, words: str
 ) -> None:
     openrouter.on("GET", "/key").always(answer)
     with pytest.raises(kind, match=words):

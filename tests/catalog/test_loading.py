@@ -24,7 +24,7 @@ from orchat.errors import (
     ProviderError,
 )
 from orchat.openrouter.catalog import Catalog, cached_catalog, load_catalog, suggest_model
-from orchat.openrouter.endpoint import Endpoint
+from orchat.openrouter.json_query import JsonEndpoint
 from orchat.secret import Secret
 from tests.catalog.conftest import Ask, Make
 from tests.openrouter_server import MODELS, ScriptedOpenRouter, error, raw, reply_json, text, wire
@@ -46,7 +46,7 @@ def age(cache: Path, by: timedelta) -> None:
     path.write_text(json.dumps(content))
 
 
-def test_all_kinds_are_asked_for_with_a_get(openrouter: ScriptedOpenRouter, endpoint: Endpoint, ask: Ask) -> None:
+def test_all_kinds_are_asked_for_with_a_get(openrouter: ScriptedOpenRouter, endpoint: JsonEndpoint, ask: Ask) -> None:
     assert ids(ask("load_catalog", endpoint)) == IDS
     request = openrouter.request
     assert (request.method, request.path, request.body) == ("GET", "/models", b"")
@@ -54,7 +54,7 @@ def test_all_kinds_are_asked_for_with_a_get(openrouter: ScriptedOpenRouter, endp
     assert request.headers["accept"] == "application/json"
 
 
-def test_a_fresh_list_is_not_asked_for_again(openrouter: ScriptedOpenRouter, endpoint: Endpoint, ask: Ask) -> None:
+def test_a_fresh_list_is_not_asked_for_again(openrouter: ScriptedOpenRouter, endpoint: JsonEndpoint, ask: Ask) -> None:
     first, second = ask("load_catalog", endpoint), ask("load_catalog", endpoint)
     assert first == second == cached_catalog(endpoint.api_base_url)
     assert second.failure is None
@@ -62,7 +62,7 @@ def test_a_fresh_list_is_not_asked_for_again(openrouter: ScriptedOpenRouter, end
     assert len(openrouter.requests) == 1
 
 
-def test_another_process_uses_the_same_list(openrouter: ScriptedOpenRouter, endpoint: Endpoint) -> None:
+def test_another_process_uses_the_same_list(openrouter: ScriptedOpenRouter, endpoint: JsonEndpoint) -> None:
     load_catalog(endpoint)
     code = "import sys; from orchat.openrouter.catalog import *; print(len(cached_catalog(sys.argv[1]).models))"
     root = Path(__file__).parents[2]
@@ -74,7 +74,7 @@ def test_another_process_uses_the_same_list(openrouter: ScriptedOpenRouter, endp
 
 
 def test_a_days_old_list_is_asked_for_again(
-    openrouter: ScriptedOpenRouter, endpoint: Endpoint, ask: Ask, cache: Path
+    openrouter: ScriptedOpenRouter, endpoint: JsonEndpoint, ask: Ask, cache: Path
 ) -> None:
     ask("load_catalog", endpoint)
     age(cache, timedelta(days=1, seconds=1))
@@ -83,7 +83,7 @@ def test_a_days_old_list_is_asked_for_again(
     assert ids(cached_catalog(endpoint.api_base_url)) == ["vendor/new"]
 
 
-def test_a_list_may_be_asked_for_anew(openrouter: ScriptedOpenRouter, endpoint: Endpoint, ask: Ask) -> None:
+def test_a_list_may_be_asked_for_anew(openrouter: ScriptedOpenRouter, endpoint: JsonEndpoint, ask: Ask) -> None:
     ask("load_catalog", endpoint)
     ask("load_catalog", endpoint, refresh=True)
     assert len(openrouter.requests) == 2
@@ -145,7 +145,7 @@ def test_a_body_that_trickles_has_the_same_deadline(openrouter: ScriptedOpenRout
         ask("load_catalog", make(timeout=0.3))
 
 
-def test_a_host_without_a_list_says_so(openrouter: ScriptedOpenRouter, endpoint: Endpoint, ask: Ask) -> None:
+def test_a_host_without_a_list_says_so(openrouter: ScriptedOpenRouter, endpoint: JsonEndpoint, ask: Ask) -> None:
     openrouter.on("GET", "/models").always(error(404, "Not Found"))
     with pytest.raises(NotFoundError, match="list its models"):
         ask("load_catalog", endpoint)
@@ -153,7 +153,7 @@ def test_a_host_without_a_list_says_so(openrouter: ScriptedOpenRouter, endpoint:
 
 @pytest.mark.parametrize("data", [None, {}, "x", 7, [None], [{"name": "no id"}]])
 def test_what_is_no_list_is_an_error_and_not_kept(
-    openrouter: ScriptedOpenRouter, endpoint: Endpoint, ask: Ask, cache: Path, data: Any
+    openrouter: ScriptedOpenRouter, endpoint: JsonEndpoint, ask: Ask, cache: Path, data: Any
 ) -> None:
     openrouter.on("GET", "/models").always(reply_json({"data": data}))
     with pytest.raises(ProviderError, match="The reply holds no"):
@@ -162,7 +162,7 @@ def test_what_is_no_list_is_an_error_and_not_kept(
 
 
 def test_an_empty_list_is_believed_but_not_kept(
-    openrouter: ScriptedOpenRouter, endpoint: Endpoint, ask: Ask, cache: Path
+    openrouter: ScriptedOpenRouter, endpoint: JsonEndpoint, ask: Ask, cache: Path
 ) -> None:
     openrouter.on("GET", "/models").always(reply_json({"data": []}))
     assert ids(ask("load_catalog", endpoint)) == []
@@ -191,7 +191,7 @@ GOOD = {"format": "orchat-models", "version": 1, "fetched_at": "2026-08-17T00:00
     ],
 )
 def test_a_file_that_cannot_be_read_is_fetched_anew(
-    openrouter: ScriptedOpenRouter, endpoint: Endpoint, cache: Path, content: bytes
+    openrouter: ScriptedOpenRouter, endpoint: JsonEndpoint, cache: Path, content: bytes
 ) -> None:
     load_catalog(endpoint)
     [path] = cache.iterdir()
@@ -202,7 +202,7 @@ def test_a_file_that_cannot_be_read_is_fetched_anew(
     assert len(openrouter.requests) == 2
 
 
-def test_a_folder_in_the_files_place_is_no_harm(endpoint: Endpoint, cache: Path) -> None:
+def test_a_folder_in_the_files_place_is_no_harm(endpoint: JsonEndpoint, cache: Path) -> None:
     load_catalog(endpoint)
     [path] = cache.iterdir()
     path.unlink()
@@ -212,7 +212,7 @@ def test_a_folder_in_the_files_place_is_no_harm(endpoint: Endpoint, cache: Path)
 
 
 def test_a_cache_that_cannot_be_written_is_no_harm(
-    endpoint: Endpoint, ask: Ask, cache: Path, caplog: pytest.LogCaptureFixture
+    endpoint: JsonEndpoint, ask: Ask, cache: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "orchat")
     cache.parent.parent.mkdir(parents=True, exist_ok=True)
@@ -223,7 +223,7 @@ def test_a_cache_that_cannot_be_written_is_no_harm(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="file modes are those of POSIX here")
-def test_the_file_is_the_users_own_and_plain_json(endpoint: Endpoint, cache: Path) -> None:
+def test_the_file_is_the_users_own_and_plain_json(endpoint: JsonEndpoint, cache: Path) -> None:
     load_catalog(endpoint)
     [path] = cache.iterdir()
     assert path.name.startswith("127.0.0.1-")
@@ -234,7 +234,7 @@ def test_the_file_is_the_users_own_and_plain_json(endpoint: Endpoint, cache: Pat
     assert (content["format"], content["version"]) == ("orchat-models", 1)
 
 
-def test_odd_text_survives_the_file(openrouter: ScriptedOpenRouter, endpoint: Endpoint, cache: Path) -> None:
+def test_odd_text_survives_the_file(openrouter: ScriptedOpenRouter, endpoint: JsonEndpoint, cache: Path) -> None:
     body = b'{"data": [{"id": "v/m", "name": "\\ud800 \\u2028 \xc3\xbc", "context_length": NaN, "x": 1e999}]}'
     openrouter.on("GET", "/models").always(raw(body))
     first = load_catalog(endpoint)
@@ -276,7 +276,7 @@ def test_the_key_goes_along_only_if_there_is_one(openrouter: ScriptedOpenRouter,
     assert openrouter.request.headers["authorization"].startswith("Bearer sk-or-v1-")
 
 
-def test_many_at_once_leave_one_whole_file(openrouter: ScriptedOpenRouter, endpoint: Endpoint, cache: Path) -> None:
+def test_many_at_once_leave_one_whole_file(openrouter: ScriptedOpenRouter, endpoint: JsonEndpoint, cache: Path) -> None:
     threads = [threading.Thread(target=load_catalog, args=(endpoint,), kwargs={"refresh": True}) for _ in range(6)]
     for thread in threads:
         thread.start()
@@ -287,7 +287,7 @@ def test_many_at_once_leave_one_whole_file(openrouter: ScriptedOpenRouter, endpo
     assert ids(cached_catalog(endpoint.api_base_url)) == IDS
 
 
-def test_reading_again_what_has_not_changed_costs_nothing(endpoint: Endpoint, cache: Path) -> None:
+def test_reading_again_what_has_not_changed_costs_nothing(endpoint: JsonEndpoint, cache: Path) -> None:
     load_catalog(endpoint)
     first = cached_catalog(endpoint.api_base_url)
     assert cached_catalog(endpoint.api_base_url) is first
@@ -308,7 +308,7 @@ def test_nothing_is_fetched_or_loaded_at_import() -> None:
 NO_MODEL = BadRequestError("HTTP 400: openai/gpt-5-mni is not a valid model ID.", status_code=400)
 
 
-def test_a_wrong_name_is_explained_by_the_list_on_disk(openrouter: ScriptedOpenRouter, endpoint: Endpoint) -> None:
+def test_a_wrong_name_is_explained_by_the_list_on_disk(openrouter: ScriptedOpenRouter, endpoint: JsonEndpoint) -> None:
     base_url = endpoint.api_base_url
     assert suggest_model(NO_MODEL, "openai/gpt-5-mni", base_url) is None
     load_catalog(endpoint)
@@ -329,5 +329,5 @@ def test_a_wrong_name_is_explained_by_the_list_on_disk(openrouter: ScriptedOpenR
         NotFoundError("HTTP 404: x is not a valid model ID."),
     ],
 )
-def test_other_errors_have_no_such_hint(listed: Catalog, endpoint: Endpoint, error: Any) -> None:
+def test_other_errors_have_no_such_hint(listed: Catalog, endpoint: JsonEndpoint, error: Any) -> None:
     assert suggest_model(error, "openai/gpt-5-mni", endpoint.api_base_url) is None

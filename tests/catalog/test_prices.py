@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchat.openrouter.prices import amount, cost, prices_at, read_prices
+from orchat.openrouter.prices import cost, parse_price, prices_at, read_prices
 
 MONDAY = datetime(2026, 8, 17, 12, tzinfo=UTC)
 BASE = {"prompt": "0.000003", "completion": "0.000015"}
@@ -44,8 +44,8 @@ BASE = {"prompt": "0.000003", "completion": "0.000015"}
     ],
 )
 def test_an_amount_is_a_decimal_or_nothing(value: Any, read: Decimal | None) -> None:
-    assert amount(value) == read
-    assert str(amount(value)) == str(read)  # 0.10 is no 0.1000000000000000055
+    assert parse_price(value) == read
+    assert str(parse_price(value)) == str(read)  # 0.10 is no 0.1000000000000000055
 
 
 def test_what_is_no_price_is_left_out() -> None:

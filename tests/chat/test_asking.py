@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from orchat.chat import Chat, ask
-from orchat.chat.hooks import connect_with
+from orchat.chat.dependency_injection import set_generator_factory
 from orchat.errors import ConfigurationError, MissingKeyError, ProviderError, TurnInProgressError
 from orchat.messages import ChatMessage, ImageContent
 from orchat.openrouter.generator import OpenRouterChatGenerator
@@ -294,14 +294,14 @@ def test_without_a_key_the_hint_names_the_ways_on(monkeypatch: pytest.MonkeyPatc
 
 
 def test_without_a_connector_a_generator_is_needed(way: Way) -> None:
-    from orchat.connect import connect
+    from orchat.generator_factory import connect
 
-    connect_with(None)
+    set_generator_factory(None)
     try:
         with pytest.raises(ConfigurationError, match="needs a generator here"):
             way.ask(Chat("vendor/m"))
     finally:
-        connect_with(connect)
+        set_generator_factory(connect)
 
 
 def test_ask_remembers_nothing(generator: OpenRouterChatGenerator, openrouter: ScriptedOpenRouter) -> None:

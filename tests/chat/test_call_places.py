@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchat.chat import Answer, Approve, Reject
-from orchat.chat.calling import Outcome
-from orchat.chat.history import CallPlace, answered_calls, waiting_calls
-from orchat.chat.turn import Decide, RunAll, Turn
+from orchat.chat.message_selection import CallPlace, answered_calls, waiting_calls
+from orchat.chat.tool_execution import ToolOutcome
+from orchat.chat.turn import AskApproval, RunTools, Turn
 from orchat.errors import ConfigurationError
-from orchat.folding import MessageFold, assemble_tool_calls
+from orchat.message_assembly import MessageAssembler, assemble_tool_calls
 from orchat.messages import ChatMessage, ChatRole, ToolCall
 from orchat.streaming import StreamingChunk, ToolCallDelta
 from orchat.tools import Tool
@@ -52,19 +52,19 @@ def test_each_decision_is_about_its_own_call_and_each_result_stands_with_it(
         if not made:
             break
         step = turn.step()
-        assert isinstance(step, Decide)
+        assert isinstance(step, AskApproval)
         assert list(step.calls.values()) == made
         decisions = {place: data.draw(st.sampled_from([Approve(), Reject("no")])) for place in step.calls}
         turn.decided(decisions)
         for place, decision in decisions.items():
             if isinstance(decision, Reject):
                 expected[place] = "This call was rejected and did not run. no"
-        if isinstance(step := turn.step(), RunAll):
+        if isinstance(step := turn.step(), RunTools):
             for run in data.draw(st.permutations(step.runs)):
                 assert run.call is made[run.place.number]
                 expected[run.place] = f"{run.call.tool_name} at {run.arguments['port']}"
                 turn.started(run.place)
-                turn.returned(run.place, Outcome(expected[run.place]))
+                turn.returned(run.place, ToolOutcome(expected[run.place]))
     results = [message.tool_call_result for message in turn.messages if message.is_from(ChatRole.TOOL)]
     assert [each.result for each in results if each] == [expected[place] for place in sorted(expected)]
     assert list(answered_calls(turn.messages).values()) == sorted(expected)
@@ -84,7 +84,7 @@ def test_waiting_calls_with_one_id_are_not_mistaken_for_each_other() -> None:
     again.resume({CallPlace(0, 1): Answer("kept")})
     again.resume({"call_0": Approve()})  # now only one waits
     step = again.step()
-    assert isinstance(step, RunAll)
+    assert isinstance(step, RunTools)
     assert [run.call for run in step.runs] == made[:1]
     assert again.messages[3].tool_call_result.result == "kept"  # type: ignore[union-attr]
 
@@ -116,7 +116,7 @@ def test_an_id_that_we_make_is_never_one_that_came() -> None:
 
 
 def test_a_fold_tells_in_which_pieces_each_call_came() -> None:
-    fold = MessageFold()
+    fold = MessageAssembler()
     for index, name in ((4, "tide"), (1, "wipe"), (2, "wipe")):
         delta = ToolCallDelta(index, name, "{}", id="same")
         fold.add(StreamingChunk("", index=index, tool_calls=[delta]))

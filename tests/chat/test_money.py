@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from orchat.chat import Budget, Cost
-from orchat.chat.hooks import price_with, usual_price
-from orchat.chat.money import amount, estimate_request
+from orchat.chat.dependency_injection import price_lookup, set_price_lookup
+from orchat.chat.money import estimate_request, parse_amount
 from orchat.errors import APIConnectionError, BudgetExceededError, ConfigurationError, ProviderError
 from orchat.messages import AudioContent, ChatMessage, ImageContent, TextContent, ToolCall
 from tests.chat.conftest import Make
@@ -70,7 +70,7 @@ def test_a_damaged_cost_is_refused(damaged: Any) -> None:
 
 @pytest.mark.parametrize("value", [None, "1", True, float("nan"), float("inf"), -1, -0.5])
 def test_what_is_no_amount(value: Any) -> None:
-    assert amount(value) is None
+    assert parse_amount(value) is None
 
 
 def test_sums_are_exact() -> None:
@@ -190,12 +190,12 @@ def test_a_refused_request_gives_its_reserve_back(make: Make, way: Way, openrout
 
 
 def test_prices_may_come_from_above(make: Make, way: Way) -> None:
-    before = usual_price()
-    price_with(per_token)
+    before = price_lookup()
+    set_price_lookup(per_token)
     try:
         assert way.ask(make(max_cost=10)).text
     finally:
-        price_with(before)
+        set_price_lookup(before)
 
 
 @pytest.mark.parametrize("limit", [-1, float("nan"), "1", True])

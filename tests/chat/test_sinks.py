@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from orchat.chat import Answer, Approve, Reject
-from orchat.chat.history import CallPlace
-from orchat.chat.hooks import show_with
+from orchat.chat.dependency_injection import set_sink_factory
+from orchat.chat.message_selection import CallPlace
 from orchat.errors import OrchatError
 from orchat.messages import ToolCall, ToolCallResult
 from orchat.tools import Tool
@@ -56,13 +56,13 @@ def test_a_sink_sees_the_turn_and_asks(
 ) -> None:
     sink = Watching(verdict)
     chat = make(tools=[log.tide()])
-    show_with(lambda asked: sink if asked is chat else None)
+    set_sink_factory(lambda asked: sink if asked is chat else None)
     try:
         openrouter.answers(calls(HULL), text("At 14:10."))
         way.ask(chat, "When?")
         way.stream(chat)  # shown by whoever iterates
     finally:
-        show_with(None)
+        set_sink_factory(None)
     assert sink.seen[0] == "When?"
     assert ("call_1", "tide") in sink.seen
     assert [getattr(each, "result", None) for each in sink.seen].count("Hull: 14:10") == 1
@@ -75,12 +75,12 @@ def test_a_policy_may_leave_it_to_the_sink(
     make: Make, way: Way, openrouter: ScriptedOpenRouter, log: Log, policy: Any
 ) -> None:
     sink = Watching(True)
-    show_with(lambda asked: sink)
+    set_sink_factory(lambda asked: sink)
     try:
         openrouter.answers(calls(HULL), text("At 14:10."))
         assert way.ask(make(tools=[log.tide()], approve=policy)).text == "At 14:10."
     finally:
-        show_with(None)
+        set_sink_factory(None)
     assert ("call_1", "tide") in sink.seen
 
 
@@ -89,13 +89,13 @@ def test_a_sink_that_cannot_ask_parks_and_sees_the_turn_go_on(
 ) -> None:
     sink = Watching(None)
     chat = make(tools=[log.tide()])
-    show_with(lambda asked: sink)
+    set_sink_factory(lambda asked: sink)
     try:
         openrouter.answers(calls(HULL), text("At 14:10."))
         assert way.ask(chat).ending == "parked"
         way.resume(chat, {"call_1": True})
     finally:
-        show_with(None)
+        set_sink_factory(None)
     assert ("parked", type(None)) in sink.seen
     assert None in sink.seen  # a turn without a question
     assert sink.seen[-1] == ("finished", type(None))
@@ -124,24 +124,24 @@ def test_a_sink_is_told_what_it_will_be_asked_about(
 
     sink = Expecting(None)
     sign = Asking("sign", "Sign.", {"type": "object"}, lambda: None)
-    show_with(lambda asked: sink)
+    set_sink_factory(lambda asked: sink)
     try:
         openrouter.answers(text("Hello."))
         way.ask(make(tools=[log.tide(), sign], approve=policy))
     finally:
-        show_with(None)
+        set_sink_factory(None)
     assert sink.expected == asked
 
 
 def test_a_sink_that_fails_ends_the_turn(make: Make, way: Way, openrouter: ScriptedOpenRouter, log: Log) -> None:
     chat = make(tools=[log.tide()])
-    show_with(lambda asked: Watching(OrchatError("The form is gone.")))
+    set_sink_factory(lambda asked: Watching(OrchatError("The form is gone.")))
     try:
         openrouter.answers(calls(HULL))
         with pytest.raises(OrchatError, match="The form is gone"):
             way.ask(chat)
     finally:
-        show_with(None)
+        set_sink_factory(None)
     assert (log.calls, chat.messages[1].meta["ending"]) == ([], "failed")
 
 
@@ -167,12 +167,12 @@ def test_forms_are_open_side_by_side_and_close_with_the_turn(
         return (await asking).ending
 
     chat = make(tools=[log.tide()])
-    show_with(lambda asked: Forms(None))
+    set_sink_factory(lambda asked: Forms(None))
     try:
         openrouter.answers(calls(HULL, OSLO))
         assert asyncio.run(main()) == "stopped"
     finally:
-        show_with(None)
+        set_sink_factory(None)
     assert (closed, log.calls, chat.pending) == (["call_1", "call_2"], [], [])
 
 
@@ -229,12 +229,12 @@ def test_a_call_that_does_not_fit_may_be_mended(
     if wanted["function"]["arguments"].endswith(", "):
         told = told.replace(MISFIT, 'The arguments are no JSON object: {"port": 7,  Call the tool again, with one.')
     sink = Mending(verdict)
-    show_with(lambda asked: sink)
+    set_sink_factory(lambda asked: sink)
     try:
         openrouter.answers(calls(wanted), text("I see."))
         reply = way.ask(make(tools=[log.tide()]))
     finally:
-        show_with(None)
+        set_sink_factory(None)
     assert (reply.text, reply.ending, log.calls) == ("I see.", "finished", ran)
     (said,) = results(openrouter)
     assert said.endswith(told)
@@ -254,10 +254,10 @@ def test_only_people_who_are_asked_anyway_mend_calls(
         def ask(self, call: ToolCall, tool: Tool, place: CallPlace) -> Any:
             raise AssertionError("asked")
 
-    show_with(lambda asked: Mending(None))
+    set_sink_factory(lambda asked: Mending(None))
     try:
         openrouter.answers(calls(call("tide", {"port": 7})), text("I see."))
         way.ask(make(tools=[log.tide()], approve=policy))
     finally:
-        show_with(None)
+        set_sink_factory(None)
     assert results(openrouter) == [MISFIT]

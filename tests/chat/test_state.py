@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchat.chat import Approve, Chat, Cost
-from orchat.chat.history import outgoing
-from orchat.chat.state import Saved, from_dict, to_dict
+from orchat.chat.message_selection import messages_to_send
+from orchat.chat.state import ChatState, from_dict, to_dict
 from orchat.errors import StateError
 from orchat.messages import ChatMessage, FileContent, ImageContent, ReasoningContent, TextContent, ToolCall
 from orchat.openrouter.generator import OpenRouterChatGenerator
@@ -125,9 +125,9 @@ def conversations(draw: st.DrawFn) -> list[ChatMessage]:
 def test_every_conversation_survives_saving(
     messages: list[ChatMessage], name: str, cents: int, unknown: int, future: Any
 ) -> None:
-    future = {key: value for key, value in future.items() if key not in to_dict(Saved([])) and key != "system"}
+    future = {key: value for key, value in future.items() if key not in to_dict(ChatState([])) and key != "system"}
     cost = Cost.from_dict({"known": f"{cents}E-7", "unknown": unknown})
-    saved = Saved(messages, name, "vendor/m", {"temperature": 0.5}, cost, future)
+    saved = ChatState(messages, name, "vendor/m", {"temperature": 0.5}, cost, future)
     data = to_dict(saved)
     before = copy.deepcopy(data)
     assert from_dict(json.loads(json.dumps(data))) == saved
@@ -231,7 +231,7 @@ def test_whatever_damages_a_chat_it_loads_whole_or_not_at_all(draws: st.DataObje
     except StateError:
         return
     check_sendable(chat.messages)
-    check_sendable(outgoing(chat.messages, "vendor/m"))
+    check_sendable(messages_to_send(chat.messages, "vendor/m"))
     for call_id in [str(each.id) for each in chat.pending]:
         assert call_id == "call_2"
     assert chat.export_markdown()
@@ -306,13 +306,13 @@ def test_opaque_data_stays_as_it_is() -> None:
     signature = "sk-or-v1-0123456789abcdef"  # looks like a key, and is none
     details = {"reasoning_details": [{"type": "reasoning.text", "text": "x", "signature": signature}]}
     message = ChatMessage.from_assistant("Hi", reasoning=ReasoningContent("x", details))
-    assert from_dict(to_dict(Saved([message]))).messages == [message]
+    assert from_dict(to_dict(ChatState([message]))).messages == [message]
 
 
 def test_a_tools_argument_is_not_opaque_whatever_its_name() -> None:
     asked = ToolCall("send", {"data": KEY, "signature": KEY, "base64_data": KEY, KEY: 1, "user_id": 7}, "call_1")
     messages = [ChatMessage.from_assistant(None, tool_calls=[asked]), ChatMessage.from_tool("", asked)]
-    data = to_dict(Saved(messages))
+    data = to_dict(ChatState(messages))
     assert KEY not in json.dumps(data)
     assert data["messages"][0]["content"][0]["tool_call"]["arguments"]["user_id"] == 7
 
@@ -333,7 +333,7 @@ def test_media_go_first_then_the_oldest_turns() -> None:
         ChatMessage.from_user("Two"),
         ChatMessage.from_assistant("y" * 1000),
     ]
-    saved = Saved(messages)
+    saved = ChatState(messages)
     assert to_dict(saved, max_bytes=20_000)["left_out"] == {"media": 0, "turns": 0}
     once = to_dict(saved, max_bytes=8_000)
     assert once["left_out"] == {"media": 1, "turns": 0}
@@ -353,4 +353,4 @@ def test_media_go_first_then_the_oldest_turns() -> None:
 
 def test_what_is_no_json_is_refused() -> None:
     with pytest.raises(StateError, match="no JSON"):
-        to_dict(Saved([ChatMessage.from_user("Hi", {"when": object()})]), max_bytes=100)
+        to_dict(ChatState([ChatMessage.from_user("Hi", {"when": object()})]), max_bytes=100)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from orchat.chat import Chat, Reply
-from orchat.chat.hooks import show_with
+from orchat.chat.dependency_injection import set_sink_factory
 from orchat.errors import APIConnectionError, OutputValidationError
 from orchat.tools import Tool, tool
 from tests.chat.conftest import Make
@@ -251,12 +251,12 @@ def test_an_interrupt_while_a_sink_paints_is_one(chat: Chat, openrouter: Scripte
 
     openrouter.answers(text("The Humber."))
     sink = Slow(None)
-    show_with(lambda asked: sink)
+    set_sink_factory(lambda asked: sink)
     try:
         with pytest.raises(KeyboardInterrupt):
             chat("Hi")
     finally:
-        show_with(None)
+        set_sink_factory(None)
     assert (chat.messages[-1].text, chat.messages[-1].meta["ending"]) == ("The", "interrupted")
     assert sink.seen[-1] == ("interrupted", KeyboardInterrupt)
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchat.chat.approval import Answer, Approve, Decision, Reject, as_decision, check_policy, consult
-from orchat.chat.calling import Outcome
-from orchat.chat.history import CallPlace, outgoing, passed_over, pending_calls
-from orchat.chat.turn import Decide, Ended, Request, Run, RunAll, Turn
+from orchat.chat.approval import Answer, Approve, Decision, Reject, check_policy, request_decision, to_decision
+from orchat.chat.message_selection import CallPlace, messages_to_send, pending_calls, skip_pending_calls
+from orchat.chat.tool_execution import ToolOutcome
+from orchat.chat.turn import AskApproval, CallModel, RunTool, RunTools, Turn, TurnEnded
 from orchat.errors import ConfigurationError
 from orchat.messages import ChatMessage, ChatRole, ReasoningContent, ToolCall
 from tests.chat.tools import Log
@@ -53,8 +53,8 @@ class Story:
 
     def check(self) -> None:
         check_sendable(self.turn.messages)
-        check_sendable(outgoing(self.turn.messages, "vendor/m"))
-        for message in outgoing(self.turn.messages, "vendor/m"):
+        check_sendable(messages_to_send(self.turn.messages, "vendor/m"))
+        for message in messages_to_send(self.turn.messages, "vendor/m"):
             if message.is_from(ChatRole.ASSISTANT) and message.reasoning and message.reasoning.extra:
                 assert message.meta["requested_model"] == "vendor/m"
 
@@ -64,20 +64,20 @@ class Story:
 
     def live(self) -> None:
         """Go on until the turn has ended."""
-        while not isinstance(step := self.turn.step(), Ended):
+        while not isinstance(step := self.turn.step(), TurnEnded):
             assert self.turn.step() == step
             if self.draw(st.integers(0, 9)) == 0:
                 self.cut()
-            elif isinstance(step, Request):
+            elif isinstance(step, CallModel):
                 self.turn.responded(response(self.draw, self.responses))
                 self.responses += 1
-            elif isinstance(step, Decide):
+            elif isinstance(step, AskApproval):
                 self.decide({place: self.draw(DECISIONS) for place in step.calls}, step.calls)
             else:
                 self.run(step.runs)
             self.check()
         self.turn.cut("failed")  # it has ended: nothing changes
-        assert self.turn.step() == step == Ended(self.turn.reply.ending)
+        assert self.turn.step() == step == TurnEnded(self.turn.reply.ending)
         if step.ending == "parked":
             assert self.turn.reply.pending
 
@@ -90,14 +90,14 @@ class Story:
                     self.allowed.append(changed)
         self.turn.decided(decisions)
 
-    def run(self, runs: tuple[Run, ...]) -> None:
+    def run(self, runs: tuple[RunTool, ...]) -> None:
         for run in self.draw(st.permutations(runs)):
             self.turn.started(run.place)
             self.ran.append(run.arguments)
             if self.draw(st.integers(0, 5)) == 0:
                 self.cut()
                 return
-            message = self.turn.returned(run.place, Outcome("14:10", self.draw(st.booleans())))
+            message = self.turn.returned(run.place, ToolOutcome("14:10", self.draw(st.booleans())))
             told = "A person changed the arguments" in str(message.tool_call_result.result)  # type: ignore[union-attr]
             assert told == (run.arguments != run.call.arguments)
 
@@ -121,7 +121,7 @@ def test_whatever_happens_the_promises_hold(data: st.DataObject) -> None:
         story.allowed.remove(arguments)
     results = [message for message in story.turn.messages if message.is_from(ChatRole.TOOL)]
     assert len(results) == sum(len(message.tool_calls) for message in story.turn.messages)
-    check_sendable(passed_over(story.turn.messages))
+    check_sendable(skip_pending_calls(story.turn.messages))
     endings = [message.meta["ending"] for message in story.turn.messages if "ending" in message.meta]
     if story.turn.ending in ("stopped", "interrupted", "failed") and not story.turn.is_empty:
         assert endings[-1] == story.turn.ending
@@ -129,11 +129,11 @@ def test_whatever_happens_the_promises_hold(data: st.DataObject) -> None:
 
 def test_a_machine_that_is_asked_twice_says_the_same() -> None:
     turn = Turn([ChatMessage.from_user("Hi")], TOOLS)
-    assert turn.step() == turn.step() == Request()
+    assert turn.step() == turn.step() == CallModel()
     turn.responded(ChatMessage.from_assistant(None, tool_calls=[ToolCall("tide", HULL, "call_1")]))
-    assert isinstance(turn.step(), Decide)
+    assert isinstance(turn.step(), AskApproval)
     turn.decided({CallPlace(0, 0): Approve()})
-    assert isinstance(turn.step(), RunAll)
+    assert isinstance(turn.step(), RunTools)
     assert turn.reply.ending == "interrupted"  # so far
 
 
@@ -150,7 +150,7 @@ def test_what_was_partly_heard_is_kept_without_its_loose_ends() -> None:
 
 def test_a_refusal_is_something_said() -> None:
     refusal = ChatMessage.from_assistant(None, {"refusal": "No."})
-    assert outgoing([refusal], "vendor/m") == [refusal]
+    assert messages_to_send([refusal], "vendor/m") == [refusal]
 
 
 @pytest.mark.parametrize("policy", ["ask", "always", "never", {}, {"tide": "ask"}, print])
@@ -167,7 +167,7 @@ def test_policies_that_make_none(policy: Any) -> None:
 @given(st.none() | st.booleans() | st.integers() | st.text() | st.lists(st.booleans()))
 def test_only_a_plain_yes_approves(said: Any) -> None:
     try:
-        decision = as_decision(said)
+        decision = to_decision(said)
     except ConfigurationError:
         return
     assert (decision == Approve()) == (said is True or said == "always")
@@ -176,5 +176,5 @@ def test_only_a_plain_yes_approves(said: Any) -> None:
 def test_a_policy_sees_the_call() -> None:
     seen: list[ToolCall] = []
     call = ToolCall("tide", HULL, "call_1")
-    assert consult(seen.append, call) is None
+    assert request_decision(seen.append, call) is None
     assert seen == [call]

@@ -135,10 +135,10 @@ def test_what_a_refusal_says_is_waited_for_a_moment_only(
     openrouter, generator, driver: Way, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from orchat.errors import BadRequestError
-    from orchat.openrouter.transport import body
+    from orchat.openrouter.transport import response_body
     from tests.openrouter_server import error
 
-    monkeypatch.setattr(body, "USAGE_TIMEOUT", 0.3)
+    monkeypatch.setattr(response_body, "USAGE_TIMEOUT", 0.3)
     openrouter.answers(error(400, "no such thing").first(20).ending("stall"))
     started = time.monotonic()
     with pytest.raises(BadRequestError, match="HTTP 400"):

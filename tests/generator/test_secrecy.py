@@ -16,7 +16,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from orchat.errors import OrchatError
 from orchat.openrouter.generator import OpenRouterChatGenerator
-from orchat.openrouter.transport import Call
+from orchat.openrouter.transport import PreparedRequest
 from orchat.secret import Secret
 from tests.generator.ways import KEY, Way
 from tests.openrouter_server import USER_ID, error, event, stream, text, wire
@@ -157,7 +157,7 @@ def test_an_interrupt_shows_no_key_either(openrouter, make, shell) -> None:
 def test_a_collected_generator_leaves_no_key_behind(openrouter) -> None:
     def calls() -> int:
         gc.collect()
-        return sum(type(item) is Call for item in gc.get_objects())
+        return sum(type(item) is PreparedRequest for item in gc.get_objects())
 
     before = calls()
     generator = OpenRouterChatGenerator(api_key=Secret.from_token(KEY), api_base_url=openrouter.base_url)

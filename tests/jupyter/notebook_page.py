@@ -9,8 +9,8 @@ from typing import Any
 import nbformat
 
 from tests.jupyter.kernel import INSTALLED, Kernel
-from tests.jupyter.test_cell_metadata import Page
 from tests.jupyter.test_magic_options import MIME
+from tests.jupyter.test_metadata_bridge import Page
 
 
 class NotebookPage(Page):
@@ -27,10 +27,10 @@ class NotebookPage(Page):
     def greet(self) -> NotebookPage:
         """Let the kernel hear of the page, whatever other pages it has had."""
         code = (
-            "from orchat.jupyter.cell_metadata.bridge import bridge_of\n"
-            "from orchat.jupyter.running import pumping_comms, ticking\n"
-            "async with ticking(), pumping_comms():\n"
-            "    print(await bridge_of(get_ipython()).hello(5))"
+            "from orchat.jupyter.kernel.cell_storage.metadata_bridge import get_bridge\n"
+            "from orchat.jupyter.kernel.coroutine_runner import deliver_comms_while_awaiting, wake_loop_periodically\n"
+            "async with wake_loop_periodically(), deliver_comms_while_awaiting():\n"
+            "    print(await get_bridge(get_ipython()).hello(5))"
         )
         assert self.run(code, "greeting") == "open\n"
         return self

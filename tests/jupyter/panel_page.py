@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from orchat.jupyter.view.reducing import reduced
+from orchat.jupyter.kernel.live_view.view_reducer import reduce_events
 from tests.jupyter.kernel import Kernel
 
-PANEL = "from orchat.jupyter.panel.panel import ChatPanel\n"
+PANEL = "from orchat.jupyter.panel.chat_panel import ChatPanel\n"
 
 
 class Page:
@@ -186,7 +186,7 @@ class Page:
             case "in":
                 for turn in state["turns"]:
                     if turn["k"] == event["k"]:
-                        turn["s"] = reduced(turn["s"], event["list"])
+                        turn["s"] = reduce_events(turn["s"], event["list"])
 
 
 def _words(item: Mapping[str, Any]) -> str:

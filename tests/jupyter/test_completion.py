@@ -15,8 +15,8 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
-from orchat.jupyter.magic.commands import COMMANDS
 from orchat.jupyter.magic.completion import Completions
+from orchat.jupyter.magic.subcommands import COMMANDS
 from orchat.openrouter.catalog import _path_of
 from tests.jupyter.kernel import ROOT, Kernel
 from tests.openrouter_server import ScriptedOpenRouter, text

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from orchat.jupyter.prompt.interpolation import Prompt, interpolate, literal
+from orchat.jupyter.kernel.prompt.interpolation import Prompt, interpolate, verbatim_prompt
 from orchat.messages import AudioContent, ImageContent, TextContent
 from tests.jupyter.prompts import UNHARMED, every_name
 from tests.openrouter_server import PNG
@@ -192,7 +192,7 @@ def test_pictures_and_sound_become_parts_in_their_place() -> None:
 
 
 def test_literal_sends_everything_as_it_is() -> None:
-    assert literal("{name}") == Prompt((TextContent("{name}"),))
+    assert verbatim_prompt("{name}") == Prompt((TextContent("{name}"),))
 
 
 _PIECES = (

@@ -19,13 +19,13 @@ from nbclient import NotebookClient
 
 from orchat.chat import state
 from orchat.configuration import SETTINGS
-from orchat.connect import Chat
 from orchat.errors import ConfigurationError, InsufficientCreditsError, StateError, TurnInProgressError
-from orchat.jupyter.panel.log import PAGE, Log
-from orchat.jupyter.panel.panel import ChatPanel
-from orchat.jupyter.panel.saving import Kept, from_entry, to_entry
-from orchat.jupyter.panel.turns import split_turns, transcript
-from orchat.jupyter.panel.uploads import Uploads
+from orchat.generator_factory import Chat
+from orchat.jupyter.panel.chat_panel import ChatPanel
+from orchat.jupyter.panel.file_uploads import Uploads
+from orchat.jupyter.panel.panel_serialization import PanelSnapshot, from_entry, to_entry
+from orchat.jupyter.panel.panel_view_model import PAGE, PanelViewModel
+from orchat.jupyter.panel.turn_grouping import split_turns, transcript_text
 from orchat.messages import ChatMessage, ImageContent, ToolCall
 from tests.jupyter.kernel import Kernel
 from tests.jupyter.panel_page import PANEL, Page
@@ -46,8 +46,8 @@ def talk(turns: int, words: str = "word ") -> list[ChatMessage]:
     ]
 
 
-def kept(messages: list[ChatMessage], **more: Any) -> Kept:
-    return Kept({"chat": state.Saved(messages, **more)}, "chat")
+def kept(messages: list[ChatMessage], **more: Any) -> PanelSnapshot:
+    return PanelSnapshot({"chat": state.ChatState(messages, **more)}, "chat")
 
 
 # -- what is kept -------------------------------------------------------------------------------------------------
@@ -153,7 +153,7 @@ def test_deeply_nested_data_is_refused_or_read_but_never_a_crash() -> None:
 
 
 def test_a_thousand_messages_come_in_pages() -> None:
-    log = Log()
+    log = PanelViewModel()
     log.show(split_turns(talk(500, "The *Humber*. " * 20)))
     full = log.snapshot(html=False)
     assert (len(full["turns"]), full["first"]) == (PAGE, 500 - PAGE)
@@ -166,11 +166,11 @@ def test_a_thousand_messages_come_in_pages() -> None:
 
 def test_the_transcript_is_safe_and_bounded() -> None:
     messages = [ChatMessage.from_user("<script>alert(1)</script> ![x](https://evil/i.png)"), *talk(400, "word " * 100)]
-    markdown, plain = transcript(messages[:1])
+    markdown, plain = transcript_text(messages[:1])
     assert "<script" not in markdown
     assert "\\![x](https://evil" in markdown  # a link, and no picture
     assert "<script>" in plain  # plain text is shown as it is
-    markdown, _ = transcript(messages)
+    markdown, _ = transcript_text(messages)
     assert len(markdown) < 70_000
     assert "earlier turns are not shown here" in markdown
 
@@ -198,7 +198,7 @@ def test_uploads_are_looked_at_here() -> None:
 
 
 def test_loading_stays_light() -> None:
-    code = "import sys, orchat.jupyter.panel.log, orchat.jupyter.panel.saving; print([m for m in \
+    code = "import sys; from orchat.jupyter.panel import panel_view_model, panel_serialization; print([m for m in \
 ('anywidget', 'ipywidgets', 'httpx', 'pydantic', 'jsonschema') if m in sys.modules])"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"
@@ -605,8 +605,8 @@ def test_hostile_state_sets_nothing_and_runs_nothing(endpoint: ScriptedOpenRoute
         assert "topsecret" not in json.dumps(sent)
         assert (
             kernel.value(
-                "(ran, panel.chat.approve, panel.chat.budget, list(__import__('orchat.jupyter.view.grants',"
-                " fromlist=['GRANTS']).GRANTS))"
+                "(ran, panel.chat.approve, panel.chat.budget, list(__import__("
+                "'orchat.jupyter.kernel.live_view.tool_grants', fromlist=['KERNEL_GRANTS']).KERNEL_GRANTS))"
             )
             == "([], 'ask', None, [])"
         )
@@ -789,7 +789,7 @@ def test_variables_that_are_gone_are_told_to_the_model(endpoint: ScriptedOpenRou
     refused = call("run_python", {"code": "evil = 1"}, id="refused")
     endpoint.answers(calls(ran, refused), text("It ran."), text("They are gone."))
     code = PANEL + 'panel = ChatPanel("some/model", tools=[{}])\npanel'
-    code = "from orchat.jupyter.kernel_tools import run_python\n" + code.format("run_python(get_ipython())")
+    code = "from orchat.jupyter.kernel.variable_tools import run_python\n" + code.format("run_python(get_ipython())")
     environment = {"OPENROUTER_BASE_URL": endpoint.base_url, "OPENROUTER_API_KEY": KEY}
     with Kernel(environment) as first:
         page = Page(first, "variables")

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from orchat.configuration import SETTINGS, configure, in_force
+from orchat.configuration import SETTINGS, configure, effective_setting
 from orchat.errors import ConfigurationError
-from orchat.jupyter.magic.traits import Configured, read_files
+from orchat.jupyter.magic.configurable_traits import ConfigurableTraits, read_config_files
 from tests.jupyter.conftest import KEY
 from tests.jupyter.kernel import ROOT, Kernel
 from tests.jupyter.test_magic_options import ask
@@ -45,18 +45,18 @@ def _nothing_is_set(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def test_every_setting_is_a_trait() -> None:
-    assert set(Configured.class_own_traits(config=True)) == set(SETTINGS)
-    assert all(trait.help for trait in Configured.class_own_traits(config=True).values())
+    assert set(ConfigurableTraits.class_own_traits(config=True)) == set(SETTINGS)
+    assert all(trait.help for trait in ConfigurableTraits.class_own_traits(config=True).values())
 
 
 def test_the_more_important_file_wins_setting_by_setting(tmp_path: Path) -> None:
     user = written(tmp_path / "user", "model = 'v/mine'", "zdr = True")
     hub = written(tmp_path / "hub", "model = 'v/theirs'", "max_cost = 0.5", "aliases = {'fast': 'v/small'}")
-    read_files([str(user), str(tmp_path / "nowhere"), str(hub)])
-    assert in_force("model") == ("v/mine", FILE)
-    assert (in_force("zdr").value, str(in_force("max_cost").value)) == (True, "0.5")
-    assert in_force("aliases").value == {"fast": "v/small"}
-    assert in_force("footer") == ("full", "default")
+    read_config_files([str(user), str(tmp_path / "nowhere"), str(hub)])
+    assert effective_setting("model") == ("v/mine", FILE)
+    assert (effective_setting("zdr").value, str(effective_setting("max_cost").value)) == (True, "0.5")
+    assert effective_setting("aliases").value == {"fast": "v/small"}
+    assert effective_setting("footer") == ("full", "default")
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_the_more_important_file_wins_setting_by_setting(tmp_path: Path) -> None
 )
 def test_a_wrong_value_names_its_file(tmp_path: Path, line: str, words: str) -> None:
     with pytest.raises(ConfigurationError) as raised:
-        read_files([str(written(tmp_path / "user", line))])
+        read_config_files([str(written(tmp_path / "user", line))])
     assert str(raised.value).startswith(str(tmp_path / "user" / FILE))
     assert words in str(raised.value)
 

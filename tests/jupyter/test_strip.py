@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchat.errors import StateError
-from orchat.jupyter.cell_metadata.files import strip_files
-from orchat.jupyter.cell_metadata.strip import strip
+from orchat.jupyter.kernel.cell_storage.notebook_file import strip_files
+from orchat.jupyter.kernel.cell_storage.strip_notebook import strip
 
 MIME = "application/vnd.orchat.v1+json"
 STATE = {"format": "orchat", "version": 1, "turns": {"notebook": {"messages": ["Wie hoch? ☂"]}}}

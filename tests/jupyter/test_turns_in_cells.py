@@ -10,7 +10,7 @@ from typing import Any
 import nbformat
 import pytest
 
-from orchat.jupyter.cell_metadata.strip import strip
+from orchat.jupyter.kernel.cell_storage.strip_notebook import strip
 from tests.jupyter.conftest import KEY
 from tests.jupyter.kernel import INSTALLED, Kernel
 from tests.jupyter.notebook_page import NotebookPage

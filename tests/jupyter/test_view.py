@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from nbclient import NotebookClient
 
-from orchat.chat.history import CallPlace
-from orchat.jupyter.output.markdown import safe_markdown
-from orchat.jupyter.view.blocks import split_blocks
-from orchat.jupyter.view.channel import WIDGET_MIME_TYPE
-from orchat.jupyter.view.feed import Feed, is_link
-from orchat.jupyter.view.html import to_html
-from orchat.jupyter.view.modules import loader, sources
-from orchat.jupyter.view.reducing import change, opening, reduced, units
+from orchat.chat.message_selection import CallPlace
+from orchat.jupyter.kernel.live_view.frontend_modules import loader_source, module_sources
+from orchat.jupyter.kernel.live_view.markdown_blocks import split_blocks
+from orchat.jupyter.kernel.live_view.markdown_html import to_html
+from orchat.jupyter.kernel.live_view.turn_view_model import TurnViewModel, is_link
+from orchat.jupyter.kernel.live_view.view_reducer import initial_state, reduce_events, text_change, utf16_length
+from orchat.jupyter.kernel.live_view.widget_channel import WIDGET_MIME_TYPE
+from orchat.jupyter.kernel.output.markdown_sanitizer import safe_markdown
 from orchat.messages import ReasoningContent, ToolCall, ToolCallResult
 from orchat.streaming import StreamingChunk, ToolCallDelta
 from tests.browser.driver import DRIVER
@@ -121,12 +121,12 @@ def test_a_long_list_is_cut_between_items_and_keeps_its_numbers() -> None:
 
 @given(st.text(), st.text())
 def test_a_change_says_what_stays_in_units_of_a_browser(old: str, new: str) -> None:
-    keep, added = change(old, new)
+    keep, added = text_change(old, new)
     item = {"kind": "text", "blocks": [], "tail": old}
-    state = {**opening(), "items": [item]}
+    state = {**initial_state(), "items": [item]}
     event = {"e": "text", "i": 0, "done": [], "keep": keep, "add": added}
-    assert reduced(state, [event])["items"][0]["tail"] == new
-    assert keep <= units(old)
+    assert reduce_events(state, [event])["items"][0]["tail"] == new
+    assert keep <= utf16_length(old)
 
 
 ATTACKS = st.text(alphabet='ab `~$\\<>![](){}\n*_|:"/#-1.&;', max_size=80)
@@ -134,10 +134,10 @@ ATTACKS = st.text(alphabet='ab `~$\\<>![](){}\n*_|:"/#-1.&;', max_size=80)
 
 @given(st.lists(ATTACKS, max_size=6))
 def test_what_a_view_gets_is_safe_and_is_everything(texts: list[str]) -> None:
-    feed, watching = Feed(), opening()
+    feed, watching = TurnViewModel(), initial_state()
     for each in texts:
         feed.add(StreamingChunk(each, index=0))
-        watching = reduced(watching, json.loads(json.dumps(feed.pending())))
+        watching = reduce_events(watching, json.loads(json.dumps(feed.pending())))
     state = feed.snapshot(html=False)
     assert watching["items"] == state["items"]
     parser = MarkdownIt("gfm-like", {"linkify": False})
@@ -153,7 +153,7 @@ def test_what_a_view_gets_is_safe_and_is_everything(texts: list[str]) -> None:
 @pytest.mark.parametrize("size", [1, 3, 1_000])
 def test_the_text_is_the_same_however_it_is_cut(size: int) -> None:
     for document in DOCUMENTS:
-        feed = Feed()
+        feed = TurnViewModel()
         for at in range(0, len(document), size):
             feed.add(StreamingChunk(document[at : at + size], index=0))
             feed.pending()
@@ -163,7 +163,7 @@ def test_the_text_is_the_same_however_it_is_cut(size: int) -> None:
 
 
 def test_a_turn_as_items() -> None:
-    feed = Feed()
+    feed = TurnViewModel()
     feed.start("some/model\n*x*")
     call = ToolCall("tide", {"port": "Hull"}, "call_1")
     pixels = PNG.partition(",")[2]
@@ -205,7 +205,7 @@ def test_a_turn_as_items() -> None:
 
 
 def test_two_rounds_of_calls_are_different_items() -> None:
-    feed = Feed()
+    feed = TurnViewModel()
     for response, round_ in enumerate(("a", "b")):
         feed.add(StreamingChunk("", index=0, tool_calls=[ToolCallDelta(0, "tide", '{"n": 1}', id="same")]))
         feed.add(StreamingChunk("", index=1, tool_calls=[ToolCallDelta(1, "tide", '{"n": 2}', id="same")]))
@@ -231,11 +231,11 @@ def test_what_is_no_link(url: str) -> None:
 
 
 def test_what_is_saved_with_a_widget_is_small_and_the_rest_stands_alone() -> None:
-    assert len(loader("view")) < 1_500
-    names = [name for name, _ in sources("view")]
-    assert names[-1] == "view.js"
+    assert len(loader_source("view/view")) < 1_500
+    names = [name for name, _ in module_sources("view/view")]
+    assert names[-1] == "view/view.js"
     seen: set[str] = set()
-    for name, source in sources("view"):
+    for name, source in module_sources("view/view"):
         assert set(re.findall(r'^import .*? from "\./(.+?)";$', source, re.MULTILINE)) <= seen
         seen.add(name)
         assert max(map(len, source.splitlines())) <= 120
@@ -261,7 +261,9 @@ def test_loading_stays_light() -> None:
     import subprocess
     import sys
 
-    code = "import sys, orchat.jupyter.view.live; print([m for m in ('anywidget', 'ipywidgets', 'httpx', 'pydantic', \
-'jsonschema', 'pygments', 'markdown_it') if m in sys.modules])"
+    code = (
+        "import sys, orchat.jupyter.kernel.live_view.live_view; print([m for m in ('anywidget', 'ipywidgets', 'httpx', \
+'pydantic', 'jsonschema', 'pygments', 'markdown_it') if m in sys.modules])"
+    )
     ran: Any = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from orchat.errors import ConfigurationError
-from orchat.local import Endpoint, LocalServer, server, shared_server
+from orchat.local import LocalServer, ServerAddress, server, shared_server
 from orchat.secret import Secret
 
 Started = Callable[[], set[psutil.Process]]
@@ -245,7 +245,7 @@ def test_one_shared_server_for_a_process(weights: Path, monkeypatch: pytest.Monk
 def test_a_server_that_runs_already_is_named_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ORCHAT_LOCAL_URL", "http://127.0.0.1:1/api/v1/")
     monkeypatch.setenv("ORCHAT_LOCAL_KEY", "from-the-environment")
-    assert shared_server() == Endpoint("http://127.0.0.1:1/api/v1", Secret.from_env_var("ORCHAT_LOCAL_KEY"))
+    assert shared_server() == ServerAddress("http://127.0.0.1:1/api/v1", Secret.from_env_var("ORCHAT_LOCAL_KEY"))
     monkeypatch.delenv("ORCHAT_LOCAL_KEY")
     with pytest.raises(ConfigurationError, match="ORCHAT_LOCAL_URL is set and ORCHAT_LOCAL_KEY is not"):
         shared_server()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from orchat.errors import ConfigurationError
 from orchat.messages import FileContent, ImageContent, TextContent
-from orchat.rendering import estimate_tokens, render, render_text, render_value, shorten
+from orchat.rendering import estimate_tokens, render, render_text, render_value, shorten_to_budget
 
 KEY = "sk-or-v1-0123456789abcdef0123456789abcdef"
 
@@ -40,20 +40,20 @@ def test_tokens_are_estimated_by_alphabet(text: str, tokens: int) -> None:
 
 @given(st.text(alphabet=st.sampled_from("ab é満🌊\n"), max_size=600), st.integers(1, 60))
 def test_what_is_shortened_fits_and_what_fits_is_left_alone(text: str, budget: int) -> None:
-    short = shorten(text, budget)
+    short = shorten_to_budget(text, budget)
     assert estimate_tokens(short) <= budget
     assert (short == text) == (estimate_tokens(text) <= budget)
 
 
 @given(st.integers(0, 12_000), st.integers(1, 200))
 def test_no_part_of_a_key_survives_the_cut_wherever_it_falls(before: int, budget: int) -> None:
-    sent = shorten("x " * before + KEY + " y" * 9_000, budget, redacted=True)
+    sent = shorten_to_budget("x " * before + KEY + " y" * 9_000, budget, redacted=True)
     assert "sk-or" not in sent
     assert not any(KEY[at : at + 6] in sent for at in range(9, len(KEY) - 6))
 
 
 def test_only_the_ends_of_a_huge_text_are_read() -> None:
-    sent = shorten("é" * 200_000_000, 100, redacted=True)
+    sent = shorten_to_budget("é" * 200_000_000, 100, redacted=True)
     assert "200,000,000 characters" in sent
     assert estimate_tokens(sent) <= 100
 

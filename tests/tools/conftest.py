@@ -7,12 +7,12 @@ from types import ModuleType
 
 import pytest
 
-from orchat.tools import callables
+from orchat.tools import import_path
 
 
 @pytest.fixture(autouse=True)
 def _only_what_a_test_allows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(callables, "_allowed", [])
+    monkeypatch.setattr(import_path, "_allowed", [])
     monkeypatch.delenv("ORCHAT_ALLOWED_MODULES", raising=False)
 
 

@@ -28,7 +28,7 @@ from haystack.utils.callable_serialization import serialize_callable
 
 import orchat.tools
 from orchat.errors import SerializationError, ToolInvocationError
-from orchat.tools.callables import path_of, resolve
+from orchat.tools.import_path import import_path_of, resolve_import_path
 from orchat.tools.toolset import flatten, tools_from_dict, tools_to_dict
 from tests.tools import samples
 from tests.tools.samples import PATH, Place, Unit
@@ -175,7 +175,7 @@ def test_tools_arguments_that_are_type_errors_in_both(tools: Any) -> None:
     ids=lambda function: function.__qualname__,
 )
 def test_paths_are_the_same(function: Any) -> None:
-    assert path_of(function) == serialize_callable(function)
+    assert import_path_of(function) == serialize_callable(function)
 
 
 def test_what_has_no_path_has_none_in_both() -> None:
@@ -185,7 +185,7 @@ def test_what_has_no_path_has_none_in_both() -> None:
         with pytest.raises(HaystackSerializationError):
             serialize_callable(function)
         with pytest.raises(SerializationError):
-            path_of(function)
+            import_path_of(function)
 
 
 def test_paths_that_both_refuse() -> None:
@@ -202,13 +202,13 @@ def test_paths_that_both_refuse() -> None:
         with pytest.raises(DeserializationError):
             deserialize_callable(path)
         with pytest.raises(SerializationError):
-            resolve(path)
+            resolve_import_path(path)
 
 
 def test_haystacks_callback_is_found() -> None:
     from orchat.streaming import print_streaming_chunk
 
-    assert resolve(serialize_callable(haystacks_print_streaming_chunk)) is print_streaming_chunk
+    assert resolve_import_path(serialize_callable(haystacks_print_streaming_chunk)) is print_streaming_chunk
 
 
 def test_haystacks_objects_are_adopted() -> None:

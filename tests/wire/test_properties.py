@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from orchat.errors import APIError
-from orchat.folding import MessageFold
+from orchat.message_assembly import MessageAssembler
 from orchat.messages import ChatMessage
 from orchat.openrouter.wire.failures import error_from_object, error_from_response
 from orchat.openrouter.wire.request import message_to_wire
@@ -173,7 +173,7 @@ def test_how_a_reply_is_cut_never_changes_the_message(reply: tuple[list[Any], li
 @settings(max_examples=100, deadline=None)
 def test_chunks_that_went_through_json_fold_to_the_same_message(events: list[Any]) -> None:
     chunks, message, _ = read(events)
-    again = MessageFold()
+    again = MessageAssembler()
     for chunk in chunks:
         again.add(StreamingChunk.from_dict(json.loads(json.dumps(chunk.to_dict()))))
     assert again.message() == message

@@ -1,6 +1,7 @@
 """Complete the lines and cells of the magics: options, models, conversations, tools, and ``{variables`` in the prompt.
 
-Everything comes from what is here already: nobody is asked, and no code of a value runs (`orchat.rendering.peeking`).
+Everything comes from what is here already: nobody is asked, and no code of a value runs
+(`orchat.rendering.static_lookup`).
 """
 
 from __future__ import annotations
@@ -15,9 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 
-from orchat.jupyter.magic.options import MAGIC, POLICIES, OneOf, option_table
-from orchat.jupyter.magic.words import split_prompt, unfinished
-from orchat.rendering.peeking import NOTHING, attribute, attributes, item, keys
+from orchat.jupyter.magic.line_splitting import incomplete_word, split_prompt
+from orchat.jupyter.magic.option_parser import MAGIC, POLICIES, Choice, option_table
+from orchat.rendering.static_lookup import (
+    NOTHING,
+    get_attribute_static,
+    get_item_static,
+    static_attributes,
+    static_keys,
+)
 
 if TYPE_CHECKING:
     import argparse
@@ -118,7 +125,7 @@ class Completions:
         top = _first(lines)
         if (found := _CELL.match(lines[top])) is not None:
             if row > top:
-                if "--raw" in unfinished(lines[top][found.end() :] + " ")[0]:
+                if "--raw" in incomplete_word(lines[top][found.end() :] + " ")[0]:
                     return "", []
                 body, rest = lines[top + 1 : row], lines[row + 1 :]
                 return self._in_prose("\n".join([*body, before]), "\n".join([after, *rest]))
@@ -138,12 +145,12 @@ class Completions:
             options, prompt = words, None
         if prompt is None or len(words) == len(options) + 2:  # dashes that an option may follow
             return self._word(words, commands=True)
-        if "--raw" in unfinished(options)[0]:
+        if "--raw" in incomplete_word(options)[0]:
             return "", []
         return self._in_prose(words[len(options) + 2 :], after)
 
     def _word(self, words: str, *, commands: bool) -> tuple[str, list[str]]:
-        done, last = unfinished(words)
+        done, last = incomplete_word(words)
         known = self._commands() if commands else ()
         if done and done[0] in known:
             return last, self._behind(known[done[0]] if isinstance(known, Mapping) else "", last)
@@ -178,7 +185,7 @@ class Completions:
         return found
 
     def _values(self, action: Any, last: str) -> list[str]:
-        if isinstance(action.type, OneOf):
+        if isinstance(action.type, Choice):
             return _starting(action.type.known, last)
         match action.metavar:
             case "MODEL":
@@ -220,14 +227,14 @@ class Completions:
     # -- the prompt ---------------------------------------------------------------------------------------------
 
     def _in_prose(self, before: str, after: str) -> tuple[str, list[str]]:
-        from orchat.jupyter.prompt.prose import fields
+        from orchat.jupyter.kernel.prompt.placeholder_parser import find_placeholders
 
         if (found := _FIELD.search(before)) is None:
             return "", []
         # Would it be a field if it were whole?
         rest = _REST.sub("", after, count=1)
         text = f"{before[: found.start()]}{{x}}{rest}"
-        if not any(field.start == found.start() and field.in_prose for field in fields(text)):
+        if not any(field.start == found.start() and field.in_prose for field in find_placeholders(text)):
             return "", []
         typed = found[1]
         if (path := _PATH.fullmatch(typed)) is None:
@@ -236,9 +243,9 @@ class Completions:
         if value is NOTHING:
             return "", []
         if last.startswith("."):
-            return last, ["." + name for name in _starting(attributes(value), last[1:])]
+            return last, ["." + name for name in _starting(static_attributes(value), last[1:])]
         wanted = last[1:].strip("\"'")
-        written = [_written(key, last[1:2]) for key in keys(value) if str(key).startswith(wanted)]
+        written = [_written(key, last[1:2]) for key in static_keys(value) if str(key).startswith(wanted)]
         closed = _CLOSED.match(after)  # by an editor that closes brackets by itself
         texts = [f"[{each}]" for each in written if each is not None][:_MOST]
         return last, [each.removesuffix(closed[0]) for each in texts] if closed else texts
@@ -252,9 +259,9 @@ class Completions:
         value = names[root[0]]
         for step in _STEP.finditer(path, root.end()):
             if step[1] is not None:
-                value = attribute(value, step[1])
+                value = get_attribute_static(value, step[1])
             else:
-                value = item(value, int(step[2]) if step[2] is not None else step[3])
+                value = get_item_static(value, int(step[2]) if step[2] is not None else step[3])
             if value is NOTHING:
                 return NOTHING
         return value

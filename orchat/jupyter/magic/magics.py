@@ -1,7 +1,7 @@
 """The ``%%openrouter`` cell magic and its line: a prompt in, a model's answer streaming into the cell.
 
-Here they are registered, and each line is read: an answer is asked for (`orchat.jupyter.magic.answering`), or one of
-the sub-commands (`orchat.jupyter.magic.commands`).
+Here they are registered, and each line is read: an answer is asked for (`orchat.jupyter.magic.cell_turn_runner`), or
+one of the sub-commands (`orchat.jupyter.magic.subcommands`).
 """
 
 from __future__ import annotations
@@ -17,14 +17,20 @@ from IPython.core.error import UsageError
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, needs_local_scope, no_var_expand
 from traitlets import TraitError
 
-from orchat.configuration import look_for_keys_with, setting
-from orchat.jupyter import sink
+from orchat.configuration import set_key_lookup, setting
+from orchat.jupyter.kernel import cell_sink
+from orchat.jupyter.kernel.coroutine_runner import (
+    AwaitedCellTransformer,
+    CellError,
+    deliver_comms_while_awaiting,
+    run_in_private_loop,
+    wake_loop_periodically,
+)
 from orchat.jupyter.magic.completion import Completions
-from orchat.jupyter.magic.options import MAGIC, manual, parse
-from orchat.jupyter.magic.session import Session
-from orchat.jupyter.magic.traits import FILE, Configured, forget
-from orchat.jupyter.magic.words import split_prompt
-from orchat.jupyter.running import CellError, await_cells, pumping_comms, run_in_private_loop, ticking
+from orchat.jupyter.magic.configurable_traits import FILE, ConfigurableTraits, reset_settings
+from orchat.jupyter.magic.line_splitting import split_prompt
+from orchat.jupyter.magic.magic_session import MagicSession
+from orchat.jupyter.magic.option_parser import MAGIC, help_text, parse_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -38,12 +44,12 @@ _QUESTION = re.compile(rf"(\s*(?:[\w.\[\]'\"]+\s*=\s*)?)%{MAGIC}[ \t]+((?:.*\s)?
 
 
 @magics_class
-class OpenRouterMagics(Magics, Configured):
+class OpenRouterMagics(Magics, ConfigurableTraits):
     """The magics of ``%load_ext orchat``; what can be set with ``%config OpenRouterMagics``."""
 
     def __init__(self, shell: InteractiveShell) -> None:
         super().__init__(shell)
-        self.session = Session(shell, sink.register(shell))
+        self.session = MagicSession(shell, cell_sink.register_sink(shell))
         self.completions = Completions(
             shell,
             names=self.session.names,
@@ -59,13 +65,13 @@ class OpenRouterMagics(Magics, Configured):
         if (answer := self._read(line, cell)) is not None:
             run_in_private_loop(answer)
 
-    openrouter.__doc__ = manual()  # what `%%openrouter?` shows
+    openrouter.__doc__ = help_text()  # what `%%openrouter?` shows
 
     async def awaited(self, line: str, cell: str | None = None) -> None:
-        """Do what the magics do, as a top-level ``await`` of the cell; `await_cells` writes the call."""
+        """Do what the magics do, as a top-level ``await`` of the cell; `AwaitedCellTransformer` writes the call."""
         answer = self._command(line) if cell is None else self._read(line, cell)
         if answer is not None:
-            async with ticking(), pumping_comms():
+            async with wake_loop_periodically(), deliver_comms_while_awaiting():
                 _tell(await answer())
 
     @needs_local_scope
@@ -87,10 +93,10 @@ class OpenRouterMagics(Magics, Configured):
 
     def _command(self, line: str) -> Callable[[], Coroutine[Any, Any, Reply | str]] | None:
         """Do what a sub-command says; None where nothing remains to be waited for."""
-        from orchat.jupyter.magic import commands  # what asks is loaded when somebody does
+        from orchat.jupyter.magic import subcommands  # what asks is loaded when somebody does
 
         with self._one_line():
-            done = commands.run(self.session, line)
+            done = subcommands.run_subcommand(self.session, line)
         if isinstance(done, str):
             _tell(done)
             return None
@@ -117,16 +123,16 @@ class OpenRouterMagics(Magics, Configured):
     def _asked(
         self, line: str, source: str, local: Mapping[str, Any] | None, *, in_line: bool
     ) -> Callable[[], Coroutine[Any, Any, Reply]] | None:
-        from orchat.jupyter.magic.answering import Answering
-        from orchat.jupyter.magic.asking import Request, dry_run
+        from orchat.jupyter.magic.cell_turn_runner import CellTurnRunner
+        from orchat.jupyter.magic.turn_request import PromptRequest, dry_run
 
-        options = parse(line)
+        options = parse_options(line)
         if options.help:
-            print(manual())  # noqa: T201 - it was asked for
+            print(help_text())  # noqa: T201 - it was asked for
             return None
         if not source:
             raise UsageError(f"The prompt is empty: write it below the %%{MAGIC} line.")
-        request = Request.of(
+        request = PromptRequest.of(
             options, source, self.session.names(local), self.session.kernel_tools if options.tool else {}
         )
         if request.prompt.warning:
@@ -135,7 +141,7 @@ class OpenRouterMagics(Magics, Configured):
             before = self.session.opening(options).messages
             print(dry_run(request, before, streams=not options.no_stream))  # noqa: T201 - it was asked for
             return None
-        return lambda: Answering(self.session, options).question(request, None if in_line else source)
+        return lambda: CellTurnRunner(self.session, options).question(request, None if in_line else source)
 
 
 def keep_as_typed(lines: list[str]) -> list[str]:
@@ -187,49 +193,49 @@ def _models() -> list[str]:
 
 def _commands() -> dict[str, str]:
     """Return the sub-commands, each with what may stand behind it."""
-    from orchat.jupyter.magic.commands import COMMANDS
+    from orchat.jupyter.magic.subcommands import COMMANDS
 
     return {name: command.usage for name, command in COMMANDS.items()}
 
 
 def _find_key(api_base_url: str) -> str | None:
-    from orchat.jupyter.magic.stored_keys import find_key
+    from orchat.jupyter.magic.key_lookup import find_key
 
     return find_key(api_base_url)
 
 
-def register(shell: InteractiveShell) -> None:
+def register_magics(shell: InteractiveShell) -> None:
     """Make the magics known to IPython; a second time changes nothing."""
-    unregister(shell)
+    unregister_magics(shell)
     try:
         magics = OpenRouterMagics(shell)
     except TraitError as error:  # a limit that is misspelt is none: nothing is asked before it is mended
-        forget()
+        reset_settings()
         raise CellError(f"{FILE}: {error}") from None
     shell.register_magics(magics)
-    look_for_keys_with(_find_key)
+    set_key_lookup(_find_key)
     magics.completions.register()
     shell.input_transformers_cleanup.insert(0, keep_as_typed)
-    shell.input_transformers_post.append(await_cells(shell, MAGIC, ("restore",)))
+    shell.input_transformers_post.append(AwaitedCellTransformer(shell, MAGIC, ("restore",)))
     if "orchat.chat" in sys.modules:
-        sink.show_chats(shell)
+        cell_sink.show_chats(shell)
 
 
-def unregister(shell: InteractiveShell) -> None:
-    """Undo `register`."""
+def unregister_magics(shell: InteractiveShell) -> None:
+    """Undo `register_magics`."""
     magics = shell.magics_manager.registry.pop(OpenRouterMagics.__name__, None)
     if magics is None:
         return
     shell.configurables.remove(magics)
     for kind in ("cell", "line"):
         del shell.magics_manager.magics[kind][MAGIC]
-    sink.unregister(shell)
+    cell_sink.unregister_sink(shell)
     magics.completions.unregister()
-    if "orchat.jupyter.cell_metadata.bridge" in sys.modules:
+    if "orchat.jupyter.kernel.cell_storage.metadata_bridge" in sys.modules:
         magics.session.bridge.close()
-    look_for_keys_with(None)
-    forget(magics, shell.config)
+    set_key_lookup(None)
+    reset_settings(magics, shell.config)
     shell.input_transformers_cleanup.remove(keep_as_typed)
     shell.input_transformers_post[:] = [
-        step for step in shell.input_transformers_post if not isinstance(step, await_cells)
+        step for step in shell.input_transformers_post if not isinstance(step, AwaitedCellTransformer)
     ]

@@ -6,16 +6,16 @@ request is sent again only if it did not start; comments that keep a connection 
 leaving a stream closes its connection.
 """
 
-from orchat.openrouter.transport.body import DRAIN_TIMEOUT, USAGE_TIMEOUT, Body
-from orchat.openrouter.transport.call import Call, check_base_url, header_value, merge_headers
-from orchat.openrouter.transport.client import Transport
+from orchat.openrouter.transport.http_client import HttpClient
+from orchat.openrouter.transport.prepared_request import PreparedRequest, check_base_url, header_value, merge_headers
+from orchat.openrouter.transport.response_body import DRAIN_TIMEOUT, USAGE_TIMEOUT, ResponseBody
 
 __all__ = [
     "DRAIN_TIMEOUT",
     "USAGE_TIMEOUT",
-    "Body",
-    "Call",
-    "Transport",
+    "HttpClient",
+    "PreparedRequest",
+    "ResponseBody",
     "check_base_url",
     "header_value",
     "merge_headers",

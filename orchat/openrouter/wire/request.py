@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from orchat.errors import ConfigurationError
-from orchat.folding import parse_arguments
+from orchat.message_assembly import parse_arguments
 from orchat.messages import (
     AudioContent,
     ChatMessage,

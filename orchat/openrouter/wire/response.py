@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchat.errors import APIError, ProviderError, redact, redact_json
-from orchat.folding import build_message
+from orchat.message_assembly import build_message
 from orchat.messages import ChatMessage, ReasoningContent
 from orchat.openrouter.wire.failures import error_from_object, error_object
 
@@ -17,7 +17,7 @@ _KNOWN = frozenset(
 
 
 @dataclass
-class Pieces:
+class ReplyParts:
     """What a message, or a delta of one, holds.
 
     ``details`` is None where the endpoint sent none; an empty list is something else, and kept.
@@ -37,15 +37,15 @@ class Pieces:
         return ReasoningContent(self.thought, {} if self.details is None else {"reasoning_details": self.details})
 
 
-def read_pieces(message: Mapping[str, Any]) -> Pieces:
+def read_reply_parts(message: Mapping[str, Any]) -> ReplyParts:
     """Take a message or delta apart; what we do not know lands in ``extras``, so that nothing is lost.
 
     Examples
     --------
-    >>> read_pieces({"role": "assistant", "content": "Hi", "reasoning_content": "Greet."}).thought
+    >>> read_reply_parts({"role": "assistant", "content": "Hi", "reasoning_content": "Greet."}).thought
     'Greet.'
     """
-    pieces = Pieces(extras={k: v for k, v in message.items() if k not in _KNOWN and v is not None})
+    pieces = ReplyParts(extras={k: v for k, v in message.items() if k not in _KNOWN and v is not None})
     content = message.get("content")
     if isinstance(content, list):
         _read_content_parts(content, pieces)
@@ -67,7 +67,7 @@ def read_pieces(message: Mapping[str, Any]) -> Pieces:
     return pieces
 
 
-def _read_content_parts(content: list[Any], pieces: Pieces) -> None:
+def _read_content_parts(content: list[Any], pieces: ReplyParts) -> None:
     """Read content that came as a list of parts, as some upstreams send it."""
     for part in content:
         kind = part.get("type") if isinstance(part, dict) else None
@@ -159,7 +159,7 @@ def _whole_characters(value: Any) -> Any:
 
 def _read_choice(choice: Mapping[str, Any], number: int, payload: Mapping[str, Any]) -> ChatMessage:
     message = choice.get("message")
-    pieces = read_pieces(message if isinstance(message, dict) else {})
+    pieces = read_reply_parts(message if isinstance(message, dict) else {})
     not_facts = {"choices", "object", "error", "usage", "user_id"}
     facts = {k: v for k, v in payload.items() if k not in not_facts and v is not None}
     index = choice.get("index")

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from orchat.errors import APIError, StreamError, redact
-from orchat.folding import MessageFold
+from orchat.message_assembly import MessageAssembler
 from orchat.messages import ChatMessage
 from orchat.openrouter.wire.failures import error_from_object, error_object
-from orchat.openrouter.wire.response import Pieces, choice_error, read_call, read_pieces
+from orchat.openrouter.wire.response import ReplyParts, choice_error, read_call, read_reply_parts
 from orchat.streaming import ComponentInfo, FinishReason, StreamingChunk, ToolCallDelta
 
 _FINISH_REASONS: dict[str, FinishReason] = {
@@ -56,7 +56,7 @@ class ChunkReader:
     ) -> None:
         from pydantic_core import from_json
 
-        self.fold = MessageFold()
+        self.fold = MessageAssembler()
         self.received_at: str | None = None
         self.done = False
         self._finish_reason: str | None = None
@@ -131,7 +131,7 @@ class ChunkReader:
         return self._long_way(choice, delta if delta is not None else choice.get("message") or {}, event)
 
     def _long_way(self, choice: dict[str, Any], delta: dict[str, Any], meta: dict[str, Any]) -> list[StreamingChunk]:
-        pieces = read_pieces(delta)
+        pieces = read_reply_parts(delta)
         reason = choice.get("finish_reason")
         failed = choice_error(choice, None, meta, *self._secrets)
         of_delta = {"delta", "message", "index", "error"}
@@ -150,7 +150,7 @@ class ChunkReader:
         self._finish_reason = reason or self._finish_reason
         return chunks
 
-    def _carriers(self, pieces: Pieces, meta: dict[str, Any]) -> Iterator[StreamingChunk]:
+    def _carriers(self, pieces: ReplyParts, meta: dict[str, Any]) -> Iterator[StreamingChunk]:
         """Yield one chunk for each kind of content, and for each call, in the event."""
         metas = _metas(meta)
         if (reasoning := pieces.reasoning) is not None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from orchat.errors import OutputValidationError
 from orchat.messages import ChatMessage
-from orchat.tools.validation import check_schema, problems
+from orchat.tools.schema_validation import check_schema, validation_errors
 
 _FENCED = re.compile(r"\s*```(?:json)?\s*\n(.*)\n\s*```\s*", re.DOTALL)
 # The formats that the API knows; a dictionary of any other type is taken for a bare JSON Schema.
@@ -121,7 +121,7 @@ def _reader_of(schema: Any) -> Callable[[str], Any]:
 
     def read(text: str) -> Any:
         value = json.loads(text)
-        if found := problems(schema, value):
+        if found := validation_errors(schema, value):
             raise ValueError("; ".join(found))
         return value
 

@@ -12,11 +12,11 @@ from markdown_it import MarkdownIt
 from pydantic import Field
 
 from orchat.chat.approval import Reject
-from orchat.chat.history import CallPlace
-from orchat.jupyter.forms import describe
-from orchat.jupyter.view.feed import Feed
-from orchat.jupyter.view.grants import Grants
-from orchat.jupyter.view.questions import Questions
+from orchat.chat.message_selection import CallPlace
+from orchat.jupyter.kernel.forms import build_form
+from orchat.jupyter.kernel.live_view.pending_approvals import PendingApprovals
+from orchat.jupyter.kernel.live_view.tool_grants import ToolGrants
+from orchat.jupyter.kernel.live_view.turn_view_model import TurnViewModel
 from orchat.messages import ToolCall
 from orchat.tools import Tool, tool
 
@@ -48,8 +48,8 @@ def asked(tool: Tool, arguments: dict[str, Any], *messages: dict[str, Any], malf
         shown.append(feed.snapshot(html=False)["items"][0].get("preview"))
 
     shown: list[Any] = []
-    feed = Feed()
-    questions = Questions(feed, lambda: None, Grants())
+    feed = TurnViewModel()
+    questions = PendingApprovals(feed, lambda: None, ToolGrants())
     call = ToolCall("mail", arguments, "call_1", {"malformed_arguments": malformed} if malformed else None)
     asyncio.run(main())
     return shown
@@ -96,7 +96,7 @@ def test_what_it_says_is_as_safe_as_what_a_model_says(attack: str) -> None:
 
 
 def test_a_view_that_renders_no_markdown_gets_html() -> None:
-    feed = Feed()
+    feed = TurnViewModel()
     number = feed.item_of(CallPlace(0, 0), ToolCall("mail", {}, "call_1"))
     feed.preview(number, "*one*")
     assert feed.snapshot(html=True)["items"][0]["preview"] == {"md": "*one*", "html": "<p><em>one</em></p>\n"}
@@ -106,7 +106,7 @@ def test_a_view_that_renders_no_markdown_gets_html() -> None:
 
 def test_a_title_hides_no_name() -> None:
     def named(title: str | None) -> tuple[str, str]:
-        form = describe(previewed(title=title), {"to": "Zoe"})
+        form = build_form(previewed(title=title), {"to": "Zoe"})
         return form["title"], form["name"]
 
     assert named("Send a mail") == ("Send a mail", "mail")
@@ -121,6 +121,6 @@ def test_the_hint_of_a_signature_makes_the_field() -> None:
         why: Annotated[str | None, Field(json_schema_extra={"x-orchat": {"widget": "textarea"}})] = None,
     ) -> None: ...
 
-    program, why = describe(launch, {"program": "x"})["fields"]
+    program, why = build_form(launch, {"program": "x"})["fields"]
     assert (program["code"], program["lines"], program["note"]) == (True, True, "what runs")
     assert (why["code"], why["lines"], why["nullable"]) == (False, True, True)

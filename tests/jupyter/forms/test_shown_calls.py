@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from orchat.chat.approval import Approve, Decision, Reject
-from orchat.chat.history import CallPlace
-from orchat.jupyter.view.feed import Feed
-from orchat.jupyter.view.grants import Grants
-from orchat.jupyter.view.questions import Questions
+from orchat.chat.message_selection import CallPlace
+from orchat.jupyter.kernel.live_view.pending_approvals import PendingApprovals
+from orchat.jupyter.kernel.live_view.tool_grants import ToolGrants
+from orchat.jupyter.kernel.live_view.turn_view_model import TurnViewModel
 from orchat.messages import ToolCall, ToolCallResult
 from orchat.streaming import StreamingChunk, ToolCallDelta
 from orchat.tools import Tool, tool
@@ -37,8 +37,8 @@ class Shown:
     """A turn in a view, with what a page would do."""
 
     def __init__(self) -> None:
-        self.feed, self.grants = Feed(), Grants()
-        self.questions = Questions(self.feed, lambda: None, self.grants)
+        self.feed, self.grants = TurnViewModel(), ToolGrants()
+        self.questions = PendingApprovals(self.feed, lambda: None, self.grants)
         self.questions.expect(TOOLS.get)
         self.response = -1
 

@@ -1,0 +1,139 @@
+"""Calling tools: is a call acceptable, what came of it, and how that reaches the model.
+
+Nothing here raises for what a model or a tool did wrong: that becomes a result which the model can read and act upon.
+It knows tools and messages, neither turns nor people.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from orchat.errors import ToolInvocationError, redact
+from orchat.messages import TextContent, ToolCall
+from orchat.messages.parts import ResultContent
+from orchat.rendering import render
+from orchat.tools import Tool, ToolRejected
+
+_SINGLE = frozenset({"source", "handler", "raw_result"})
+
+Runner = Callable[[Coroutine[Any, Any, Any]], Any]
+"""Runs a coroutine to its end, for callers that cannot await."""
+
+
+@dataclass(frozen=True)
+class ToolOutcome:
+    """What a call ended with: text or parts, and whether it failed.
+
+    Examples
+    --------
+    >>> ToolOutcome("14:10").error
+    False
+    """
+
+    content: ResultContent
+    error: bool = False
+
+
+def call_error(call: ToolCall, tools: Mapping[str, Tool]) -> str | None:
+    """Say in words for the model why a call cannot run; None where it can.
+
+    Examples
+    --------
+    >>> call_error(ToolCall("tide", {}), {})
+    'There is no tool `tide`. There are no tools.'
+    """
+    if (tool := tools.get(call.tool_name)) is None:
+        there = f"The tools are: {', '.join(tools)}." if tools else "There are no tools."
+        return f"There is no tool `{call.tool_name}`. {there}"
+    if (text := call.malformed_arguments) is not None:
+        return f"The arguments are no JSON object: {text[:500]} Call the tool again, with one."
+    return argument_error(tool, call.arguments)
+
+
+def argument_error(tool: Tool, arguments: object) -> str | None:
+    """Say in words why arguments do not fit a tool; None where they do."""
+    wrong = tool.validate_arguments(arguments)
+    return f"The arguments do not fit the tool `{tool.name}`: {'; '.join(wrong)}" if wrong else None
+
+
+def invoke_tool(tool: Tool, arguments: Mapping[str, Any], run: Runner) -> ToolOutcome:
+    """Run a tool in this thread; one that is only async is run by ``run``.
+
+    Examples
+    --------
+    >>> from orchat.tools import tool
+    >>> @tool
+    ... def double(number: int) -> int: return 2 * number
+    >>> invoke_tool(double, {"number": 21}, asyncio.run)
+    ToolOutcome(content='42', error=False)
+    """
+    try:
+        value = run(tool.invoke_async(**arguments)) if tool.function is None else tool.invoke(**arguments)
+        return _outcome(tool, value)
+    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - the model shall know
+        return _failure(tool, error)
+
+
+async def invoke_tool_async(tool: Tool, arguments: Mapping[str, Any]) -> ToolOutcome:
+    """Run a tool on the running loop; one that is not async has a thread of its own."""
+    try:
+        value = await tool.invoke_async(**arguments)
+        return _outcome(tool, value)
+    except Exception as error:  # noqa: BLE001 - the model shall know
+        return _failure(tool, error)
+
+
+def _failure(tool: Tool, error: BaseException) -> ToolOutcome:
+    cause = error.__cause__ if isinstance(error, ToolInvocationError) else error
+    if isinstance(cause, ToolRejected):
+        return ToolOutcome(f"The tool `{tool.name}` refused. {cause}".strip(), error=True)
+    if isinstance(error, ToolInvocationError):
+        return ToolOutcome(str(error), error=True)
+    return ToolOutcome(redact(f"The tool `{tool.name}` failed: {type(error).__name__}: {error}")[:2500], error=True)
+
+
+def cancelled_outcome(tool: Tool) -> ToolOutcome:
+    """Tell of a tool that cancelled itself."""
+    return _failure(tool, asyncio.CancelledError("it was cancelled"))
+
+
+def _outcome(tool: Tool, value: Any) -> ToolOutcome:
+    """Apply a tool's ``outputs_to_string``, as Haystack does: one output, or several under names of their own."""
+    config = tool.outputs_to_string or {}
+    if not config or not _SINGLE.isdisjoint(config):
+        return ToolOutcome(_converted(config, value))
+    named = {name: _converted(entry, value) for name, entry in config.items()}
+    return ToolOutcome(json.dumps(named, ensure_ascii=False, default=str))
+
+
+def _converted(config: Mapping[str, Any], value: Any) -> ResultContent:
+    source, handler = config.get("source"), config.get("handler")
+    if source is not None and isinstance(value, Mapping):
+        value = value.get(source)
+    if handler is not None:
+        value = handler(value)
+    return result_content(value)
+
+
+def result_content(value: Any) -> ResultContent:
+    """Return a value as a tool's result: text, or text, image and file parts.
+
+    Examples
+    --------
+    >>> result_content({"high": ["14:10", "Hüll"]})
+    '{"high": ["14:10", "Hüll"]}'
+    """
+    parts = render(value)
+    [only] = parts if len(parts) == 1 else [None]
+    return only.text if isinstance(only, TextContent) and only.cache_control is None else parts
+
+
+def prepend_note(content: ResultContent, note: str) -> ResultContent:
+    """Put a note before a result."""
+    if isinstance(content, str):
+        return f"{note}\n\n{content}"
+    return [TextContent(note), *cast(Iterable[Any], content)]

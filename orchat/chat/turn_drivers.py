@@ -1,0 +1,358 @@
+"""The two drivers of a turn: they do what `Turn.step` says, one for threads, one for event loops.
+
+What they share is in `_TurnDriver`: what a request costs, how a turn ends, how it is stopped from elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from orchat.chat.approval import Decision, Policy, Reject, needs_approval, request_decision, to_decision
+from orchat.chat.dependency_injection import Sink
+from orchat.chat.event_loop_runner import EventLoopRunner
+from orchat.chat.message_selection import CallPlace, messages_to_send, truncate_partial
+from orchat.chat.money import Budget, Cost, Price, estimate_request
+from orchat.chat.reply import Ending
+from orchat.chat.tool_execution import cancelled_outcome, invoke_tool, invoke_tool_async
+from orchat.chat.turn import AskApproval, CallModel, RunTool, Turn, TurnEnded
+from orchat.errors import APIError
+from orchat.messages import ChatMessage, ChatRole, ToolCall
+from orchat.openrouter.completion_exchange import AsyncChunkStream, ChunkStream
+from orchat.openrouter.generator import OpenRouterChatGenerator
+from orchat.streaming import StreamingChunk
+from orchat.tools import Tool
+
+
+@dataclass
+class TurnContext:
+    """What a turn is driven with."""
+
+    generator: OpenRouterChatGenerator
+    model: str
+    generation_kwargs: dict[str, Any]
+    history: Sequence[ChatMessage]
+    tools: dict[str, Tool]
+    policy: Policy
+    sink: Sink | None = None
+    budgets: Sequence[Budget] = ()
+    price: Price | None = None
+    parks: bool = True
+    whole: bool = False
+    charge: Callable[[Cost], None] = field(default=lambda cost: None)
+
+
+class _TurnDriver:
+    """What the two drivers share."""
+
+    def __init__(self, turn: Turn, means: TurnContext) -> None:
+        self.turn = turn
+        self.means = means
+        # What went wrong at whoever takes the pieces, who can only close us.
+        self.reason: BaseException | None = None
+        self._stopping = False
+        self._open = False
+        self._stream: ChunkStream | AsyncChunkStream | None = None
+        self._estimate: Decimal | None = None
+        expect = getattr(means.sink, "expect", None)
+        self._can_mend = expect is not None and bool(expect(self._asked_about))
+
+    # -- a request ----------------------------------------------------------------------------------------------
+
+    def _asked(self) -> tuple[list[ChatMessage], dict[str, Any], list[Tool]]:
+        """Reserve what the next request may cost, and give its arguments."""
+        means = self.means
+        messages = messages_to_send([*means.history, *self.turn.messages], means.model)
+        tools = list(means.tools.values())
+        estimate = None
+        if any(budget.limit is not None for budget in means.budgets):
+            estimate = estimate_request(means.price, means.model, messages, tools, means.generation_kwargs)
+        with contextlib.ExitStack() as undo:
+            for budget in means.budgets:
+                budget.reserve(estimate, means.model)
+                undo.callback(budget.settle, estimate, Cost())
+            undo.pop_all()
+        self._estimate, self._open = estimate, True
+        return messages, self._kwargs(), tools
+
+    def _kwargs(self) -> dict[str, Any]:
+        """Return what else is asked for: a call that is demanded is demanded once, or the turn would never end."""
+        kwargs = self.means.generation_kwargs
+        choice = kwargs.get("tool_choice", self.means.generator.generation_kwargs.get("tool_choice"))
+        answers_call = self.turn.messages[-1].is_from(ChatRole.TOOL)
+        return {**kwargs, "tool_choice": "auto"} if answers_call and choice not in (None, "auto", "none") else kwargs
+
+    def _settle(self, cost: Cost) -> None:
+        for budget in self.means.budgets:
+            budget.settle(self._estimate, cost)
+        self.means.charge(cost)
+        self._open, self._stream = False, None
+
+    def _take(self, message: ChatMessage) -> list[StreamingChunk]:
+        """Take a response, and return what calls that cannot run came to."""
+        indexes = self._stream.call_indexes if self._stream is not None else []
+        self._settle(Cost.of(message.meta.get("usage")))
+        message.meta["requested_model"] = self.means.model
+        told = self.turn.responded(message, self._mends)
+        if (tell := getattr(self.means.sink, "called", None)) is not None and message.tool_calls:
+            tell(self.turn.last_calls, indexes)
+        return self._chunks(told)
+
+    def _mends(self, name: str) -> bool:
+        return self._can_mend and self._asked_about(name) is not None
+
+    @property
+    def arrived(self) -> list[ChatMessage]:
+        """What has arrived of a response, as if it had been cut now: one message, or none."""
+        partial = self._stream.message if self._stream is not None else None
+        if partial is None or not partial.parts:
+            return []
+        cut = truncate_partial(partial)
+        cut.meta.update(ending="interrupted", requested_model=self.means.model)
+        return [cut]
+
+    # -- the end ------------------------------------------------------------------------------------------------
+
+    def _end(self, error: BaseException) -> bool:
+        """Cut the turn; True where the one who asked wanted that, and need not hear of it."""
+        cause = self.reason or error
+        partial: ChatMessage | None = getattr(cause, "partial", None)
+        if self._stream is not None:
+            partial = self._stream.message
+        elif self._open and self.means.whole:
+            partial = partial or ChatMessage.from_assistant()  # nobody knows what of it was made, and charged
+        if partial is not None:
+            partial.meta["requested_model"] = self.means.model
+        if self._open:
+            self._settle(_cost_of_cut_response(partial, cause))
+        ending: Ending = "failed"
+        if self._stopping or isinstance(cause, GeneratorExit):
+            ending = "stopped"
+        elif not isinstance(cause, Exception):
+            ending = "interrupted"
+        self.turn.cut(ending, partial)
+        return self._stopping and error is cause
+
+    # -- tools --------------------------------------------------------------------------------------------------
+
+    def _asked_about(self, name: str) -> Tool | None:
+        """Return a tool whose calls a person will be asked about."""
+        tool = self.means.tools.get(name)
+        asks = tool is not None and needs_approval(self.means.policy, name, asks_always=tool.asks_always)
+        return tool if asks else None
+
+    def _askers(self, place: CallPlace) -> list[Callable[[ToolCall], Any]]:
+        """Who is asked about a call, one after the other: the policy, then whoever can ask a person."""
+        sink, tools = self.means.sink, self.means.tools
+        askers: list[Callable[[ToolCall], Any]] = [
+            lambda call: request_decision(self.means.policy, call, asks_always=tools[call.tool_name].asks_always)
+        ]
+        if sink is not None:
+            askers.append(lambda call: sink.ask(call, tools[call.tool_name], place))
+        return askers
+
+    @property
+    def _undecided(self) -> Decision | None:
+        """What becomes of a call that nobody decided about."""
+        return None if self.means.parks else Reject("Nobody can be asked about it here.")
+
+    def _chunks(self, told: Mapping[CallPlace, ChatMessage]) -> list[StreamingChunk]:
+        return [self._chunk(message, number, place) for number, (place, message) in enumerate(told.items())]
+
+    def _chunk(self, message: ChatMessage, number: int, place: CallPlace) -> StreamingChunk:
+        result = message.tool_call_result
+        assert result is not None
+        meta = {"tool_result": result.result, "tool_call": result.origin, "place": place}
+        return StreamingChunk("", meta, index=number, tool_call_result=result, start=True)
+
+
+def _cost_of_cut_response(partial: ChatMessage | None, error: BaseException) -> Cost:
+    """Tell the cost of a request that ended badly: nothing if it was refused, else what was said, or unknown."""
+    if partial is None:
+        return Cost()
+    usage = partial.meta.get("usage")
+    refused = isinstance(error, APIError) and (error.status_code is not None or error.retryable)
+    return Cost() if usage is None and refused and not partial.parts else Cost.of(usage)
+
+
+_RESULTS_END = StreamingChunk("", {"finish_reason": "tool_call_results"}, finish_reason="tool_call_results")
+
+
+class TurnStopped(Exception):  # noqa: N818 - a signal, not an error
+    """Ends a turn that was stopped from elsewhere."""
+
+
+class TurnDriver(_TurnDriver):
+    """Drives a turn in this thread."""
+
+    def chunks(self) -> Iterator[StreamingChunk]:
+        """Go on with the turn to its end, and give each piece on the way."""
+        try:
+            with EventLoopRunner() as loop:
+                while not isinstance(step := self.turn.step(), TurnEnded):
+                    self._check()
+                    if isinstance(step, CallModel):
+                        yield from self._respond()
+                    elif isinstance(step, AskApproval):
+                        decisions = {place: self._decision(place, call, loop) for place, call in step.calls.items()}
+                        yield from self._chunks(self.turn.decided(decisions))
+                    else:
+                        yield from self._call(step.runs, loop)
+        except BaseException as error:
+            if not self._end(error):
+                raise
+
+    def _respond(self) -> Iterator[StreamingChunk]:
+        messages, kwargs, tools = self._asked()
+        if self.means.whole:
+            yield from self._take(self.means.generator.run(messages, None, kwargs, tools=tools)["replies"][0])
+            return
+        with self.means.generator.stream(messages, kwargs, tools=tools) as self._stream:
+            for chunk in self._stream:
+                yield chunk
+                self._check()
+            told = self._take(self._stream.message)
+        yield from told
+
+    def _decision(self, place: CallPlace, call: ToolCall, loop: EventLoopRunner) -> Decision | None:
+        for ask in self._askers(place):
+            verdict = ask(call)
+            decision = to_decision(loop.run(verdict) if inspect.isawaitable(verdict) else verdict)
+            if decision is not None:
+                return decision
+        return self._undecided
+
+    def _call(self, runs: Sequence[RunTool], loop: EventLoopRunner) -> Iterator[StreamingChunk]:
+        for number, run in enumerate(runs):
+            self._check()
+            self.turn.started(run.place)
+            outcome = invoke_tool(run.tool, run.arguments, loop.run)
+            yield self._chunk(self.turn.returned(run.place, outcome), number, run.place)
+        yield _RESULTS_END
+
+    def _check(self) -> None:
+        if self._stopping:
+            raise TurnStopped
+
+    def stop(self) -> None:
+        """End the turn soon, from any thread: a stream at once, a tool when it returns."""
+        self._stopping = True
+        if isinstance(stream := self._stream, ChunkStream):
+            stream.abort()
+
+
+class AsyncTurnDriver(_TurnDriver):
+    """Drives a turn on the running event loop."""
+
+    def __init__(self, turn: Turn, means: TurnContext) -> None:
+        super().__init__(turn, means)
+        self._loop = asyncio.get_running_loop()
+        # The task that waits for us, while it does: only then may a stop cancel it.
+        self._waiting: asyncio.Task[Any] | None = None
+        self._cancelled: asyncio.Task[Any] | None = None
+
+    async def chunks(self) -> AsyncIterator[StreamingChunk]:
+        """Like `TurnDriver.chunks`."""
+        try:
+            while not isinstance(step := self.turn.step(), TurnEnded):
+                self._check()
+                if isinstance(step, CallModel):
+                    pieces = self._respond()
+                elif isinstance(step, AskApproval):
+                    pieces = self._settle_calls(step.calls)
+                else:
+                    pieces = self._call(step.runs)
+                async with contextlib.aclosing(pieces):  # type: ignore[type-var]
+                    async for chunk in pieces:
+                        self._waiting = None
+                        yield chunk
+                        self._check()
+        except BaseException as error:
+            if not self._end(error) or self._cancelled_by_others(error):
+                raise
+        finally:
+            self._waiting = None
+
+    async def _respond(self) -> AsyncIterator[StreamingChunk]:
+        messages, kwargs, tools = self._asked()
+        if self.means.whole:
+            reply = (await self.means.generator.run_async(messages, None, kwargs, tools=tools))["replies"][0]
+            for chunk in self._take(reply):
+                yield chunk
+            return
+        async with self.means.generator.stream_async(messages, kwargs, tools=tools) as self._stream:
+            async for chunk in self._stream:
+                yield chunk
+            told = self._take(self._stream.message)
+        for chunk in told:
+            yield chunk
+
+    async def _settle_calls(self, calls: Mapping[CallPlace, ToolCall]) -> AsyncIterator[StreamingChunk]:
+        for chunk in self._chunks(self.turn.decided(await self._decide(calls))):
+            yield chunk
+
+    async def _decide(self, calls: Mapping[CallPlace, ToolCall]) -> dict[CallPlace, Decision | None]:
+        """Ask about all calls at once, as forms side by side do; where one fails, the others are taken back."""
+        asking = [asyncio.ensure_future(self._decision(place, call)) for place, call in calls.items()]
+        try:
+            decisions = await asyncio.gather(*asking)
+        finally:
+            for task in asking:
+                task.cancel()
+        return dict(zip(calls, decisions, strict=True))
+
+    async def _decision(self, place: CallPlace, call: ToolCall) -> Decision | None:
+        for ask in self._askers(place):
+            verdict = ask(call)
+            decision = to_decision(await verdict if inspect.isawaitable(verdict) else verdict)
+            if decision is not None:
+                return decision
+        return self._undecided
+
+    async def _call(self, runs: Sequence[RunTool]) -> AsyncIterator[StreamingChunk]:
+        tasks = {}
+        for run in runs:
+            self.turn.started(run.place)
+            tasks[asyncio.ensure_future(invoke_tool_async(run.tool, run.arguments))] = run
+        try:
+            number = 0
+            waiting = set(tasks)
+            while waiting:
+                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                for task in [task for task in tasks if task in done]:
+                    run = tasks[task]
+                    outcome = cancelled_outcome(run.tool) if task.cancelled() else task.result()
+                    yield self._chunk(self.turn.returned(run.place, outcome), number, run.place)
+                    number += 1
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        yield _RESULTS_END
+
+    def _check(self) -> None:
+        if self._stopping:
+            raise TurnStopped
+        self._waiting = asyncio.current_task()
+
+    def stop(self) -> None:
+        """End the turn at once, from any task or thread."""
+        self._stopping = True
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the turn has ended
+            self._loop.call_soon_threadsafe(self._cancel)
+
+    def _cancel(self) -> None:
+        if self._waiting is not None and self._cancelled is None:
+            self._cancelled = self._waiting
+            self._cancelled.cancel()
+
+    def _cancelled_by_others(self, error: BaseException) -> bool:
+        """Take our own cancellation back, and say whether there is another."""
+        if self._cancelled is not None:
+            return self._cancelled.uncancel() > 0
+        return isinstance(error, asyncio.CancelledError)

@@ -1,0 +1,171 @@
+"""A turn as an iterator of chunks, sync and async: it holds the chat, drives the turn, and lets a sink see it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, TypedDict, cast
+
+from orchat.chat.dependency_injection import Sink
+from orchat.chat.money import Budget
+from orchat.chat.reply import Reply
+from orchat.chat.turn import Turn
+from orchat.chat.turn_drivers import AsyncTurnDriver, TurnDriver
+from orchat.messages import ChatMessage
+from orchat.streaming import StreamingChunk
+
+if TYPE_CHECKING:
+    from orchat.chat.approval import Decisions
+    from orchat.chat.chat import Chat
+    from orchat.chat.conversation import Question
+
+
+class TurnOptions(TypedDict, total=False):
+    """What may be said about one turn.
+
+    Parameters
+    ----------
+    generation_kwargs
+        Laid over the chat's.
+    max_cost
+        A limit in USD, or a `Budget`, besides the chat's.
+    park
+        Whether the turn may wait for a decision that nobody can make here (default); otherwise such calls are rejected.
+    whole
+        Ask for each response in one piece, where an endpoint cannot stream.
+    """
+
+    generation_kwargs: dict[str, Any] | None
+    max_cost: float | Decimal | Budget | None
+    park: bool
+    whole: bool
+
+
+class _Stream:
+    def __init__(
+        self, chat: Chat, question: Question | Decisions, options: TurnOptions, sink: Sink | None = None
+    ) -> None:
+        self._chat = chat
+        self._question = question
+        self._options = options
+        self._sink = sink
+        self._turn: Turn | None = None
+
+    @property
+    def reply(self) -> Reply:
+        """The turn so far; whole after the last chunk."""
+        return Reply(ChatMessage.from_assistant()) if self._turn is None else self._turn.reply
+
+    @property
+    def messages(self) -> list[ChatMessage]:
+        """The turn so far, with what has arrived of a response."""
+        return [*self.reply.messages, *self._chat.arrived]
+
+    @contextlib.contextmanager
+    def _watched(self) -> Iterator[Turn]:
+        """Hold the chat, and tell the sink of beginning and end."""
+        error: BaseException | None = None
+        sink = self._sink
+        with self._chat._begun(self._question) as turn:
+            self._turn = turn
+            if sink is not None:
+                sink.start(None if isinstance(self._question, dict) else turn.messages[0])
+            try:
+                yield turn
+            except BaseException as caught:
+                error = caught
+                raise
+            finally:
+                self._chat._driver = None
+                if sink is not None:
+                    sink.end(turn.reply, error)
+
+
+class ChatStream(_Stream):
+    """A turn as it goes on: an iterator of `StreamingChunk`, and a context manager that stops it.
+
+    The turn begins when the first chunk is asked for.
+    """
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self._chunks = self._pump()
+
+    def _pump(self) -> Iterator[StreamingChunk]:
+        with self._watched() as turn:
+            driver = self._chat._driver = TurnDriver(turn, self._chat._means(self._options, self._sink))
+            with contextlib.closing(cast(Any, driver.chunks())) as chunks:
+                try:
+                    for chunk in chunks:
+                        if self._sink is not None:
+                            self._sink.add(chunk)
+                        yield chunk
+                except BaseException as error:
+                    driver.reason = error
+                    raise
+
+    def drain(self) -> Reply:
+        """Drive the turn to its end."""
+        for _ in self._chunks:
+            pass
+        return self.reply
+
+    def __iter__(self) -> Iterator[StreamingChunk]:
+        return self._chunks
+
+    def __next__(self) -> StreamingChunk:
+        return next(self._chunks)
+
+    def close(self) -> None:
+        """Stop the turn; `reply` keeps what arrived."""
+        cast(Any, self._chunks).close()
+
+    def __enter__(self) -> ChatStream:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+
+class AsyncChatStream(_Stream):
+    """Like `ChatStream`, for ``async for`` and ``async with``."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self._chunks = self._pump()
+
+    async def _pump(self) -> AsyncIterator[StreamingChunk]:
+        with self._watched() as turn:
+            driver = self._chat._driver = AsyncTurnDriver(turn, self._chat._means(self._options, self._sink))
+            async with contextlib.aclosing(cast(Any, driver.chunks())) as chunks:
+                try:
+                    async for chunk in chunks:
+                        if self._sink is not None:
+                            self._sink.add(chunk)
+                        yield chunk
+                except BaseException as error:
+                    driver.reason = error
+                    raise
+
+    async def drain(self) -> Reply:
+        """Drive the turn to its end."""
+        async for _ in self._chunks:
+            pass
+        return self.reply
+
+    def __aiter__(self) -> AsyncIterator[StreamingChunk]:
+        return self._chunks
+
+    async def __anext__(self) -> StreamingChunk:
+        return await anext(self._chunks)
+
+    async def aclose(self) -> None:
+        """Stop the turn; `reply` keeps what arrived."""
+        await cast(Any, self._chunks).aclose()
+
+    async def __aenter__(self) -> AsyncChatStream:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.aclose()

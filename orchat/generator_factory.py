@@ -1,0 +1,188 @@
+"""Who answers? Arguments, then configuration, then the environment: the one place that decides for all of orchat.
+
+A generator made by hand knows nothing of this. The embedded model answers only when a ``local/`` model is asked for.
+"""
+
+from __future__ import annotations
+
+import os
+from decimal import Decimal
+from typing import Any
+
+from orchat.chat import Chat, ask
+from orchat.chat.dependency_injection import set_generator_factory, set_price_lookup, set_shared_budget
+from orchat.chat.money import Budget
+from orchat.configuration import (
+    BASE_URL_VARIABLE,
+    KEY_VARIABLE,
+    look_up_key,
+    provider_policy,
+    resolve_model_alias,
+    setting,
+)
+from orchat.errors import APIError, ConfigurationError, MissingKeyError
+from orchat.openrouter.dialect import (
+    DEFAULT_BASE_URL,
+    DEMO_NOTE,
+    LOCAL_CONTEXT,
+    LOCAL_MODEL,
+    LOCAL_PREFIX,
+    is_openrouter,
+)
+from orchat.openrouter.generator import OpenRouterChatGenerator
+from orchat.openrouter.json_query import JsonEndpoint
+from orchat.secret import Secret
+
+__all__ = ["Chat", "ask", "catalog_endpoint", "connect", "context_length", "list_price", "session_budget"]
+
+THREE_WAYS = (
+    f"Set {KEY_VARIABLE} to a key from openrouter.ai/settings/keys",
+    f"ask the embedded model, `{LOCAL_MODEL}`, which needs no account ({DEMO_NOTE})",
+    f"or name another host with {BASE_URL_VARIABLE}",
+)
+
+
+def connect(
+    model: str | None = None, *, api_key: Secret | None = None, api_base_url: str | None = None, **parameters: Any
+) -> OpenRouterChatGenerator:
+    """Make the generator that answers here.
+
+    Parameters
+    ----------
+    model
+        A name or an alias; default: the one that is set (`orchat.configuration`). A ``local/`` model starts the
+        embedded one, unless a server of it runs already.
+    api_key
+        Default: ``OPENROUTER_API_KEY``; a host of this machine needs none.
+    api_base_url
+        Default: the one that is set, else OpenRouter.
+    **parameters
+        Further parameters of `OpenRouterChatGenerator`; what is set about providers and length is laid below its
+        ``generation_kwargs``.
+
+    Raises
+    ------
+    MissingKeyError
+        No key is set; the hint names the three ways on (a ValueError).
+    ConfigurationError
+        The embedded model cannot be started, or there is none of that name (a ValueError).
+
+    Examples
+    --------
+    >>> connect("vendor/m", api_key=Secret.from_token("sk-or-v1-0123456789")).model
+    'vendor/m'
+    """
+    model = resolve_model_alias(model)
+    if model.startswith(LOCAL_PREFIX) and api_base_url is None:
+        return _connect_local(model, parameters)
+    api_base_url = api_base_url or str(setting("base_url"))
+    if api_key is None:
+        api_key = _key_for(api_base_url)
+    if usual := _default_kwargs(api_base_url, parameters.get("generation_kwargs") or {}):
+        parameters["generation_kwargs"] = usual
+    return OpenRouterChatGenerator(api_key=api_key, model=model, api_base_url=api_base_url, **parameters)
+
+
+def catalog_endpoint() -> JsonEndpoint:
+    """Make the endpoint that is asked for facts, such as the models and their prices; it needs no key.
+
+    Examples
+    --------
+    >>> catalog_endpoint().api_base_url.startswith("http")
+    True
+    """
+    api_base_url = str(setting("base_url"))
+    return JsonEndpoint(api_base_url, Secret.from_env_var(KEY_VARIABLE, strict=False))
+
+
+class _Session:
+    """What lasts as long as the process."""
+
+    spending = Budget(None)
+
+
+def session_budget() -> Budget:
+    """Return what this process has spent, and how much it may spend where that is set.
+
+    Examples
+    --------
+    >>> session_budget().limit is None
+    True
+    """
+    limit = setting("max_cost")
+    _Session.spending.limit = limit
+    return _Session.spending
+
+
+def _default_kwargs(api_base_url: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Lay what is given over what is set."""
+    kwargs = dict(given)
+    if (most := setting("max_tokens")) is not None and not {"max_tokens", "max_completion_tokens"} & set(kwargs):
+        kwargs["max_tokens"] = most
+    if (policy := provider_policy()) and is_openrouter(api_base_url):
+        kwargs["provider"] = {**policy, **(kwargs.get("provider") or {})}
+    return kwargs
+
+
+def _key_for(api_base_url: str) -> Secret:
+    # An empty variable is how people switch one off.
+    if os.environ.get(KEY_VARIABLE):
+        return Secret.from_env_var(KEY_VARIABLE)
+    if (found := look_up_key(api_base_url)) is not None:
+        return Secret.from_token(found)
+    if api_base_url == DEFAULT_BASE_URL:
+        raise MissingKeyError("There is no API key.", hint="; ".join(THREE_WAYS) + ".")
+    # Another host may want none; if it does, it says so.
+    return Secret.from_env_var(KEY_VARIABLE, strict=False)
+
+
+def _connect_local(model: str, parameters: dict[str, Any]) -> OpenRouterChatGenerator:
+    from orchat import local
+
+    if model != LOCAL_MODEL:
+        raise ConfigurationError(f"There is no embedded model {model!r}.", hint=f"There is `{LOCAL_MODEL}`.")
+    server = local.shared_server()
+    return OpenRouterChatGenerator(api_key=server.api_key, model=model, api_base_url=server.base_url, **parameters)
+
+
+def list_price(model: str, prompt_tokens: int, completion_tokens: int) -> Decimal | None:
+    """Estimate in USD what a request costs, by the endpoint's list (kept on disk); None where nobody knows.
+
+    The embedded model costs nothing.
+
+    Examples
+    --------
+    >>> list_price(LOCAL_MODEL, 1_000, 1_000)
+    Decimal('0')
+    """
+    from orchat.openrouter.catalog import load_catalog
+
+    if model.startswith(LOCAL_PREFIX):
+        return Decimal(0)
+    try:
+        return load_catalog(catalog_endpoint()).price(model, prompt_tokens, completion_tokens)
+    except APIError:  # no list: a budget then refuses, unless it was told not to
+        return None
+
+
+def context_length(model: str) -> int | None:
+    """Return how many tokens a model can read, as far as that is known here; nobody is asked.
+
+    Examples
+    --------
+    >>> context_length(LOCAL_MODEL)
+    4096
+    """
+    from orchat.openrouter.catalog import cached_catalog
+
+    if model.startswith(LOCAL_PREFIX):
+        return LOCAL_CONTEXT
+    catalog = cached_catalog(str(setting("base_url")))
+    known = None if catalog is None else catalog.get(model)
+    return None if known is None else known.context_length
+
+
+# Whoever takes `Chat` from here, as the front door does, may name a model, and set a budget.
+set_generator_factory(connect)
+set_price_lookup(list_price)
+set_shared_budget(session_budget)

@@ -1,0 +1,61 @@
+/**
+ * The container that JupyterLab loads by a script tag: `init` lends it the page's own packages, `get` hands out
+ * modules. A bundler would write it; by hand it is this, and what it loads are plain ES modules beside it.
+ */
+(() => {
+  "use strict";
+  const NAME = "orchat-lab";
+  const VERSION = "0.1.0";
+  const HERE = /** @type {HTMLScriptElement} */ (document.currentScript).src;
+  /** @type {Record<string, Record<string, {get(): Promise<() => any>}>>} */
+  let scope = {};
+
+  /** @param {string} name @returns {Promise<any>} */
+  async function shared(name) {
+    const versions = Object.values(scope[name] ?? {});
+    if (!versions.length) throw new Error(`${NAME}: the page lends no ${name}`);
+    return (await versions[0].get())();
+  }
+
+  /** @param {string} file @returns {Promise<any>} */
+  const load = (file) => import(new URL(file, HERE).href);
+
+  /** @type {Record<string, () => Promise<object>>} */
+  const modules = {
+    "./extension": async () => {
+      const [{ createPlugin }, { createPanelPlugin }, { INotebookTracker }, widgets] = await Promise.all([
+        load("metadata_bridge.js"),
+        load("saved_panel_renderer.js"),
+        shared("@jupyterlab/notebook"),
+        shared("@lumino/widgets"),
+      ]);
+      return [
+        createPlugin({ id: `${NAME}:bridge`, version: VERSION, INotebookTracker }),
+        createPanelPlugin({ id: `${NAME}:panel`, INotebookTracker, widgets }),
+      ];
+    },
+    "./mime": async () => {
+      const [{ createRendererExtension }, rendermime, widgets] = await Promise.all([
+        load("saved_answer_renderer.js"),
+        shared("@jupyterlab/rendermime"),
+        shared("@lumino/widgets"),
+      ]);
+      return createRendererExtension({ id: `${NAME}:mime`, rendermime, widgets });
+    },
+  };
+
+  const page = /** @type {any} */ (window);
+  page._JUPYTERLAB = page._JUPYTERLAB ?? {};
+  page._JUPYTERLAB[NAME] = {
+    /** @param {typeof scope} lent */
+    init(lent) {
+      scope = lent;
+    },
+    /** @param {string} name */
+    async get(name) {
+      if (!Object.hasOwn(modules, name)) throw new Error(`${NAME} has no module ${name}`);
+      const value = await modules[name]();
+      return () => ({ __esModule: true, default: value });
+    },
+  };
+})();

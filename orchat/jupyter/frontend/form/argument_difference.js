@@ -1,0 +1,121 @@
+/**
+ * What a person changed, as few lines: of a long text only those that differ. Texts are JSON, and never read as values,
+ * for a page would round large numbers.
+ *
+ * @typedef {{sign: "-" | "+", line: string}} Row
+ */
+
+import { element } from "../shared/elements.js";
+
+const TOKENS = /"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\],:]|[^\s"{}[\],:]+/g;
+const ONE_LINE = 60; // characters
+const AROUND = 40; // characters that stand before a difference in a long line
+const LONGEST = 160;
+const MOST_ROWS = 40;
+const MOST_PAIRS = 250_000; // pairs of lines that are compared; beyond it, all that lies between is shown
+
+/**
+ * @param {string} text
+ * @returns {string} JSON with a line for each member, as the kernel writes it; what is no JSON stays as it is.
+ */
+export function indented(text) {
+  try {
+    JSON.parse(text);
+  } catch {
+    return text;
+  }
+  const tokens = text.match(TOKENS) ?? [];
+  let out = "";
+  let depth = 0;
+  const line = () => `\n${"  ".repeat(depth)}`;
+  tokens.forEach((token, i) => {
+    const empty = "}]".includes(tokens[i + 1] ?? " ");
+    if ("{[".includes(token)) {
+      depth += 1;
+      out += token + (empty ? "" : line());
+    } else if ("}]".includes(token)) {
+      depth -= 1;
+      out += ("{[".includes(tokens[i - 1]) ? "" : line()) + token;
+    } else if (token === ",") out += token + line();
+    else out += token === ":" ? ": " : token;
+  });
+  return out;
+}
+
+/**
+ * @param {string | null} before JSON texts; null where there is no value.
+ * @param {string | null} after
+ * @param {string} more The words behind the number of lines that are left out.
+ * @returns {HTMLElement} ``before → after``, or the lines that differ.
+ */
+export function difference(before, after, more) {
+  const [old, now] = [lines(before), lines(after)];
+  if (old.length === 1 && now.length === 1) {
+    const from = common(old[0], now[0]);
+    return element("span", "", element("del", "", part(old[0], from)), " → ", element("ins", "", part(now[0], from)));
+  }
+  const rows = compared(old, now);
+  const shown = rows.slice(0, MOST_ROWS).map(({ sign, line }) =>
+    element(sign === "-" ? "del" : "ins", "orchat-line", `${sign} ${part(line, 0)}`));
+  const rest = rows.length - shown.length;
+  return element("div", "orchat-lines", ...shown, rest > 0 ? `… ${rest} ${more}` : "");
+}
+
+/** @param {string | null} text */
+function lines(text) {
+  if (text === null) return ["–"];
+  try {
+    const value = text.startsWith('"') ? JSON.parse(text) : null;
+    if (typeof value === "string") return value.includes("\n") ? value.split("\n") : [text];
+  } catch {
+    return text.split("\n"); // no JSON yet: somebody types
+  }
+  return text.length <= ONE_LINE ? [text] : indented(text).split("\n");
+}
+
+/** @param {string} one @param {string} other */
+function common(one, other) {
+  let at = 0;
+  while (at < one.length && one[at] === other[at]) at += 1;
+  return at;
+}
+
+/** @param {string} line @param {number} from Where it begins to differ. */
+function part(line, from) {
+  const begin = line.length > LONGEST && from > AROUND ? from - AROUND : 0;
+  const end = begin + LONGEST;
+  return (begin ? "…" : "") + line.slice(begin, end) + (end < line.length ? "…" : "");
+}
+
+/**
+ * @param {string[]} old
+ * @param {string[]} now
+ * @returns {Row[]}
+ */
+function compared(old, now) {
+  let top = 0;
+  while (top < old.length && top < now.length && old[top] === now[top]) top += 1;
+  let end = 0;
+  while (end < Math.min(old.length, now.length) - top && old.at(-1 - end) === now.at(-1 - end)) end += 1;
+  const [a, b] = [old.slice(top, old.length - end), now.slice(top, now.length - end)];
+  /** @type {(sign: "-" | "+") => (line: string) => Row} */
+  const row = (sign) => (line) => ({ sign, line });
+  if (a.length * b.length > MOST_PAIRS) return [...a.map(row("-")), ...b.map(row("+"))];
+  const width = b.length + 1;
+  const same = new Uint32Array((a.length + 1) * width); // how many lines the rests of both have in common
+  for (let i = a.length - 1; i >= 0; i -= 1) {
+    for (let j = b.length - 1; j >= 0; j -= 1) {
+      same[i * width + j] = a[i] === b[j] ? same[(i + 1) * width + j + 1] + 1
+        : Math.max(same[(i + 1) * width + j], same[i * width + j + 1]);
+    }
+  }
+  const rows = [];
+  let [i, j] = [0, 0];
+  while (i < a.length || j < b.length) {
+    if (i < a.length && j < b.length && a[i] === b[j]) [i, j] = [i + 1, j + 1];
+    else if (i < a.length && (j === b.length || same[(i + 1) * width + j] >= same[i * width + j + 1])) {
+      rows.push(row("-")(a[i++]));
+    } else rows.push(row("+")(b[j++]));
+  }
+  return rows;
+}

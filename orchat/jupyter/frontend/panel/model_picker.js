@@ -1,0 +1,126 @@
+/**
+ * A list of models to choose from: a field to search in, and what the kernel finds. Arrow keys move, Enter chooses.
+ *
+ * @typedef {import("./panel_reducer.js").Fields} Fields
+ */
+
+import { button, element, setText } from "../shared/elements.js";
+import { STRINGS } from "./panel_messages.js";
+
+const PAUSE = 150;
+let made = 0;
+
+/**
+ * @param {{send: (message: object) => void, chosen: (model: string) => void, closed: () => void}} options
+ */
+export function createPicker({ send, chosen, closed }) {
+  const id = `orchat-models-${++made}-${Date.now()}`;
+  const field = element("input", "orchat-search");
+  field.type = "text";
+  field.setAttribute("role", "combobox");
+  field.setAttribute("aria-label", STRINGS.search);
+  field.setAttribute("aria-controls", id);
+  field.setAttribute("aria-expanded", "true");
+  field.setAttribute("aria-autocomplete", "list");
+  field.placeholder = STRINGS.search;
+  const list = element("ul", "orchat-models");
+  list.id = id;
+  list.setAttribute("role", "listbox");
+  list.setAttribute("aria-label", STRINGS.models);
+  const note = element("p", "orchat-models-note");
+  note.setAttribute("role", "status");
+  const exact = button(STRINGS.use, "orchat-use", () => field.value.trim() && choose(field.value.trim()));
+  const title = element("strong", "orchat-picker-title");
+  const close = button(STRINGS.close, "orchat-close", () => closed());
+  const head = element("div", "orchat-picker-head", title, close);
+  const line = element("div", "orchat-picker-line", field, exact);
+  const node = element("div", "orchat-picker orchat-sheet", head, line, note, list);
+  node.setAttribute("role", "group");
+  node.hidden = true;
+
+  let timer = 0;
+  let number = 0;
+  let active = -1;
+  /** @type {Fields["models"]} */
+  let shown;
+
+  const ask = () => {
+    setText(note, STRINGS.finding);
+    send({ t: "models", query: field.value, n: ++number });
+  };
+  /** @param {string} model */
+  function choose(model) {
+    chosen(model);
+    closed();
+  }
+  const options = () => /** @type {HTMLElement[]} */ ([...list.children]);
+  /** @param {number} at */
+  function activate(at) {
+    const all = options();
+    active = all.length ? Math.max(0, Math.min(at, all.length - 1)) : -1;
+    all.forEach((option, i) => option.setAttribute("aria-selected", String(i === active)));
+    if (active < 0) field.removeAttribute("aria-activedescendant");
+    else {
+      field.setAttribute("aria-activedescendant", all[active].id);
+      all[active].scrollIntoView({ block: "nearest" });
+    }
+  }
+
+  field.addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = window.setTimeout(ask, PAUSE);
+  });
+  field.addEventListener("keydown", (event) => {
+    const step = { ArrowDown: 1, ArrowUp: -1, PageDown: 8, PageUp: -8 }[event.key];
+    if (step) activate(active + step);
+    else if (event.key === "Enter") {
+      const option = options()[active];
+      if (option) choose(option.dataset.model ?? "");
+      else if (field.value.trim()) choose(field.value.trim());
+    } else return;
+    event.preventDefault();
+  });
+  node.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    event.preventDefault();
+    event.stopPropagation();
+    closed();
+  });
+
+  return {
+    node,
+    /** @param {string} words What a choice is for. */
+    open(words) {
+      setText(title, words);
+      node.setAttribute("aria-label", words);
+      node.hidden = false;
+      field.value = "";
+      field.focus();
+      ask();
+    },
+    close() {
+      node.hidden = true;
+      clearTimeout(timer);
+    },
+    /** @param {Fields} fields */
+    update({ models }) {
+      if (models === shown || !models || models.n !== number) return;
+      shown = models;
+      const { list: found, total } = models;
+      list.replaceChildren(...found.map(({ id: model, name, facts }, i) => {
+        const option = element("li", "orchat-model");
+        option.append(element("span", "orchat-model-name", name), element("span", "orchat-model-facts", facts));
+        option.id = `${id}-${i}`;
+        option.title = model;
+        option.dataset.model = model;
+        option.setAttribute("role", "option");
+        option.addEventListener("click", () => choose(model));
+        return option;
+      }));
+      const count = found.length < total ? `${found.length} ${STRINGS.of} ${total}. ` : "";
+      setText(note, `${count}${models.note || (found.length ? "" : STRINGS.nothing)}`);
+      activate(0);
+    },
+    dispose: () => clearTimeout(timer),
+  };
+}

@@ -1,0 +1,43 @@
+/**
+ * The state of a panel, and what each event does to it; `orchat.jupyter.panel.panel_view_model` says what the events
+ * are. Pure: a state is never changed, and what an event leaves alone stays the same object.
+ *
+ * @typedef {import("../view/view_reducer.js").State} TurnState
+ * @typedef {{name: string, kind: string}} Along
+ * @typedef {{k: number, q: {text: string, files: Along[]}, s: TurnState}} Turn
+ * @typedef {{n: number, name: string, kind: string, error: string, done: number}} File
+ * @typedef {{id: string, name: string, facts: string}} Model
+ * @typedef {{temperature: number|null, max_tokens: number|null, effort: string|null}} Parameters
+ * @typedef {{height: string, draft: {n: number, text: string}, files: File[], running: boolean, model: string,
+ *   error: {title: string, text: string, hint: string}|null, readonly: {text: string, discard: boolean}|null,
+ *   note: string, parameters: Parameters, system: string, chats: string[], chat: string, cost: string, where: string,
+ *   grants: string[], cell: boolean, models?: {n: number, query: string, list: Model[], total: number, note: string},
+ *   exported?: {n: number, text: string}, saved?: Record<string, string>|null,
+ *   widget?: string}} Fields
+ * @typedef {{fields: Fields, first: number, turns: Turn[]}} State
+ * @typedef {{e: "panel", set: Partial<Fields>} | {e: "all", first: number, turns: Turn[]}
+ *   | {e: "older", first: number, turns: Turn[]} | {e: "begin", turn: Turn} | {e: "drop", k: number}
+ *   | {e: "in", k: number, list: import("../view/view_reducer.js").Event[]}} Event
+ */
+
+import { reduce as reduceTurn } from "../view/view_reducer.js";
+
+/**
+ * @param {State} state
+ * @param {Event[]} events
+ * @returns {State}
+ */
+export function reduce(state, events) {
+  let { fields, first, turns } = state;
+  for (const event of events) {
+    if (event.e === "panel") fields = { ...fields, ...event.set };
+    else if (event.e === "all") ({ first, turns } = event);
+    else if (event.e === "older") {
+      first = event.first;
+      turns = [...event.turns, ...turns];
+    } else if (event.e === "begin") turns = [...turns, event.turn];
+    else if (event.e === "drop") turns = turns.filter(({ k }) => k !== event.k);
+    else turns = turns.map((turn) => (turn.k === event.k ? { ...turn, s: reduceTurn(turn.s, event.list) } : turn));
+  }
+  return { fields, first, turns };
+}

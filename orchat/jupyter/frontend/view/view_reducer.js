@@ -1,0 +1,61 @@
+/**
+ * The state of a turn, and what each event does to it; the twin of `orchat.jupyter.kernel.live_view.view_reducer`,
+ * which says what the events are. Pure: a state is never changed, and what an event leaves alone stays the same object.
+ *
+ * @typedef {{md: string, html?: string, goes_on?: boolean}} Block
+ * @typedef {{kind: "text", blocks: Block[], tail: string, html?: string, goes_on?: boolean}} TextItem
+ * @typedef {{kind: "reasoning", text: string, live: boolean}} ReasoningItem
+ * @typedef {{path: string, message: string}} FieldError
+ * @typedef {"writing"|"cut"|"twice"|"waiting"|"asking"|"running"|"done"|"failed"|"rejected"|"answered"} CallStatus
+ * @typedef {{kind: "call", name: string, args: string, status: CallStatus, text?: string, result?: string,
+ *   form?: any, preview?: Block | null, errors?: FieldError[], reply?: number, granted?: boolean}} CallItem
+ * @typedef {{kind: "picture", type: string, data: string}} PictureItem
+ * @typedef {TextItem|ReasoningItem|CallItem|PictureItem} Item
+ * @typedef {{url: string, title: string}} Source
+ * @typedef {{phase: "waiting"|"running"|"ended", label: string, footer: string, sources: Source[], elapsed: number,
+ *   stop: boolean, cell: boolean, items: Item[]}} State
+ * @typedef {{e: "turn", set: Partial<State>} | {e: "item", item: Item} | {e: "set", i: number, set: object}
+ *   | {e: "add", i: number, field: string, text: string}
+ *   | {e: "text", i: number, done?: Block[], keep: number, add: string, html?: string, goes_on?: boolean}} Event
+ */
+
+/**
+ * @returns {State} The state of a turn before anything happened.
+ */
+export function opening() {
+  const nothing = { label: "", footer: "", sources: [], elapsed: 0, stop: false, cell: false };
+  return { phase: "waiting", ...nothing, items: [] };
+}
+
+/**
+ * @param {State} state
+ * @param {Event[]} events
+ * @returns {State}
+ */
+export function reduce(state, events) {
+  const items = state.items.slice();
+  let next = { ...state, items };
+  for (const event of events) {
+    if (event.e === "turn") next = { ...next, ...event.set };
+    else if (event.e === "item") items.push(event.item);
+    else if (items[event.i] !== undefined) items[event.i] = changed(items[event.i], event);
+  }
+  return next;
+}
+
+/**
+ * @param {any} item
+ * @param {Exclude<Event, {e: "turn"} | {e: "item"}>} event
+ * @returns {Item}
+ */
+function changed(item, event) {
+  if (event.e === "set") return { ...item, ...event.set };
+  if (event.e === "add") return { ...item, [event.field]: item[event.field] + event.text };
+  return {
+    ...item,
+    blocks: event.done ? [...item.blocks, ...event.done] : item.blocks,
+    tail: item.tail.slice(0, event.keep) + event.add,
+    html: event.html ?? "",
+    goes_on: event.goes_on ?? false,
+  };
+}

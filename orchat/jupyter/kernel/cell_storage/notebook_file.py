@@ -1,0 +1,142 @@
+"""Notebook files: what their cells keep of ours, and taking it out while all else stays as it is written."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+import uuid
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orchat.errors import StateError
+from orchat.jupyter.kernel.cell_storage.executing_cell import KEY
+from orchat.jupyter.kernel.cell_storage.strip_notebook import strip
+
+_INDENT = re.compile(r'[\[{]\r?\n([ \t]+)["\[{]')
+_BOM = "\ufeff"
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """How a JSON file is written."""
+
+    indent: str | None
+    separators: tuple[str, str]
+    escaped: bool
+    newline: str
+    end: str
+
+    @classmethod
+    def of(cls, text: str) -> _Layout:
+        indent = found[1] if (found := _INDENT.search(text)) else None
+        body = text.rstrip()
+        spaced = re.search(r'[^\\]": ', body) is not None
+        comma = ", " if indent is None and spaced else ","
+        return cls(
+            indent,
+            (comma, ": " if spaced else ":"),
+            escaped=body.isascii() and re.search(r"\\u[0-9a-f]{4}", body) is not None,
+            newline="\r\n" if "\r\n" in text else "\n",
+            end=text[len(body) :],
+        )
+
+    def written(self, value: Any) -> str:
+        text = json.dumps(value, indent=self.indent, separators=self.separators, ensure_ascii=self.escaped)
+        return text.replace("\n", self.newline) + self.end
+
+
+def strip_files(paths: Iterable[str | Path], *, check: bool = False, outputs: bool = False) -> list[tuple[Path, int]]:
+    """Take out of notebook files what orchat keeps in them.
+
+    Parameters
+    ----------
+    paths
+        The files.
+    check
+        Whether they are only looked at.
+    outputs
+        Whether the answers go too; else their text stays.
+
+    Returns
+    -------
+    list
+        Those that held something, with how many things that were.
+
+    Raises
+    ------
+    StateError
+        One is no notebook, or cannot be read or written; those before it are done.
+    """
+    held = []
+    for path in map(Path, paths):
+        text = _read(path)
+        # Fractions are read as texts with a mark, so that they are written as they were: as 1e5, say.
+        mark = f"number-{uuid.uuid4().hex}-"
+        stripped, count = strip(_parsed(path, text, mark), outputs=outputs)
+        if not count:
+            continue
+        held.append((path, count))
+        if not check:
+            bom = _BOM if text.startswith(_BOM) else ""
+            written = _Layout.of(text).written(stripped)
+            _replace(path, bom + re.sub(f'"{mark}([^"]*)"', r"\1", written))
+    return held
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_bytes().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise StateError(f"{path} cannot be read ({type(error).__name__}).") from None
+
+
+def _parsed(path: Path, text: str, mark: str) -> dict[str, Any]:
+    try:
+        notebook = json.loads(text.removeprefix(_BOM), parse_float=lambda number: mark + number)
+    except (ValueError, RecursionError) as error:
+        raise StateError(f"{path} cannot be read as a notebook ({type(error).__name__}).") from None
+    if not isinstance(notebook, dict) or not isinstance(notebook.get("cells"), list):
+        raise StateError(f"{path} is no notebook of version 4.")
+    return notebook
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    path = path.resolve()
+    written = None
+    try:
+        with tempfile.NamedTemporaryFile("wb", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            written = file.name
+            file.write(text.encode(errors="backslashreplace"))  # half a surrogate pair: JSON's escape
+        os.chmod(written, path.stat().st_mode & 0o7777)
+        os.replace(written, path)
+    except OSError as error:
+        if written is not None:
+            with suppress(OSError):
+                os.unlink(written)
+        raise StateError(f"{path} cannot be written ({error.strerror}).") from None
+
+
+def read_cells(path: str) -> list[Mapping[str, Any]]:
+    """Return the cells of a saved notebook, with what their metadata holds of ours.
+
+    Raises
+    ------
+    StateError
+        There is no such file, or it is no notebook.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            cells = json.load(file)["cells"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise StateError(f"{path} cannot be read as a notebook ({type(error).__name__}).") from None
+    found = [cell for cell in cells if isinstance(cell, Mapping)] if isinstance(cells, list) else []
+    return [
+        {**cell, "metadata": each.get(KEY) if isinstance(each := cell.get("metadata"), dict) else None}
+        for cell in found
+    ]

@@ -1,0 +1,336 @@
+"""Run a coroutine as a notebook cell: awaited where that is possible, on a private loop in a thread elsewhere.
+
+An awaited cell keeps the kernel answering (Stop, widgets) while later cells wait. Four things make it reliable:
+
+- `AwaitedCellTransformer` turns a cell magic, and a line magic that is all of a cell, into a top-level ``await``, but
+  only where Python accepts one: not inside ``%%time`` or ``%%capture``, not with ``%autoawait off``, not in a terminal.
+  There the magic is called as any other, and `run_in_private_loop` runs the same coroutine while the main thread
+  waits for Ctrl-C.
+- `wake_loop_periodically` wakes the loop 20 times a second. A kernel's interrupt only schedules a cancellation; on a
+  quiet loop that would wait for the next byte from the network.
+- `deliver_comms_while_awaiting` delivers the messages of widgets where the kernel would not before the cell ends.
+- `CellError` ends a cell as an error of one line, so that the cells queued behind it do not run.
+
+It knows nothing of models and messages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import json
+import queue
+import re
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine
+from contextlib import asynccontextmanager, suppress
+from types import FrameType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+T = TypeVar("T")
+
+TICK = 0.05
+"""Seconds between two wake-ups of the loop: the longest that an interrupt goes unnoticed."""
+
+
+_PUMP = 0.03
+
+
+class CellError(Exception):
+    r"""Ends a cell as an error of which the notebook shows one line.
+
+    Raise it ``from`` the real error, which stays available as ``__cause__``, and only after everything worth keeping
+    was shown and saved.
+
+    Examples
+    --------
+    >>> CellError("interrupted; the partial answer is kept\nmore")._render_traceback_()
+    ['openrouter: interrupted; the partial answer is kept']
+    """
+
+    def _render_traceback_(self) -> list[str]:  # IPython's protocol for an exception that shows itself
+        lines = str(self).splitlines() or ["the cell ended early"]
+        return [f"openrouter: {lines[0]}"]
+
+
+@asynccontextmanager
+async def wake_loop_periodically() -> AsyncIterator[None]:
+    """Keep the running loop awake for as long as the block lasts.
+
+    Examples
+    --------
+    >>> async def answer():
+    ...     async with wake_loop_periodically():
+    ...         return await asyncio.sleep(0.01, "42")
+    >>> asyncio.run(answer())
+    '42'
+    """
+
+    async def tick() -> None:
+        while True:
+            await asyncio.sleep(TICK)
+
+    task = asyncio.ensure_future(tick())
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+@asynccontextmanager
+async def deliver_comms_while_awaiting() -> AsyncIterator[None]:
+    """Deliver what people do in widgets for as long as the block lasts, on ipykernel 6 too.
+
+    It keeps everything that comes while a cell is awaited until the cell has ended. Here messages of widgets are taken
+    out of that queue; everything else stays in it, in its order. Later versions do this by themselves.
+
+    Examples
+    --------
+    >>> async def answer():
+    ...     async with deliver_comms_while_awaiting():
+    ...         return await asyncio.sleep(0.01, "42")
+    >>> asyncio.run(answer())
+    '42'
+    """
+    kernel = _kernel_with_queue()
+    if kernel is None:
+        yield
+        return
+
+    async def pump() -> None:
+        while True:
+            await _pump_comms(kernel)
+            await asyncio.sleep(_PUMP)
+
+    task = asyncio.ensure_future(pump())
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+def _kernel_with_queue() -> Any:
+    """Return the kernel of ipykernel 6 where its queue belongs to this thread; else None."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    kernel = getattr(shell, "kernel", None)
+    if getattr(kernel, "msg_queue", None) is None or threading.current_thread() is not threading.main_thread():
+        return None
+    return kernel
+
+
+async def _pump_comms(kernel: Any) -> None:
+    queued, kept = kernel.msg_queue, []
+    comms = []
+    while not queued.empty():
+        item = queued.get_nowait()
+        try:
+            idents, frames = kernel.session.feed_identities(item[2][0], copy=False)
+            # Only looked at: a message that is taken apart twice counts as forged.
+            kind = json.loads(bytes(frames[1]))["msg_type"]
+        except Exception:  # noqa: BLE001 - not of a kind that is known here: left to the kernel
+            kind = None
+        if kind in ("comm_msg", "comm_close"):
+            comms.append((kind, idents, frames))
+        else:
+            kept.append(item)
+    for item in kept:
+        queued.put_nowait(item)
+    for kind, idents, frames in comms:
+        try:
+            message = kernel.session.deserialize(frames, content=True, copy=False)
+            done = kernel.shell_handlers[kind](kernel.shell_stream, idents, message)
+            if inspect.isawaitable(done):
+                await done
+        except Exception as error:  # noqa: BLE001 - as the kernel does: one bad message ends nothing
+            kernel.log.error("A widget's message failed: %s", type(error).__name__)
+
+
+async def run_in_thread(function: Callable[[], T]) -> T:
+    """Await a blocking function that runs in a thread of its own.
+
+    A cancellation takes effect at once: nobody waits for the thread, which ends when its function does. (That is why
+    this is not `asyncio.to_thread`, whose threads are joined when their loop or the process ends.)
+
+    Examples
+    --------
+    >>> asyncio.run(run_in_thread(lambda: 6 * 7))
+    42
+    """
+    loop = asyncio.get_running_loop()
+    result: asyncio.Future[T] = loop.create_future()
+
+    def work() -> None:
+        value, error = None, None
+        try:
+            value = function()
+        except BaseException as caught:  # noqa: BLE001 - every error belongs to whoever awaits
+            error = caught
+        with suppress(RuntimeError):  # the loop is closed: nobody awaits any more
+            loop.call_soon_threadsafe(_deliver, result, value, error)
+
+    _thread(work).start()
+    return await result
+
+
+_waiting_thread_tasks: contextvars.ContextVar[queue.SimpleQueue[Callable[[], None]] | None] = contextvars.ContextVar(
+    "errands", default=None
+)
+
+
+def runs_on_private_loop() -> bool:
+    """Say whether this runs on a private loop, for which a thread waits."""
+    return _waiting_thread_tasks.get() is not None
+
+
+async def run_in_waiting_thread(function: Callable[[], T]) -> T:
+    """Await a function that runs in the thread which waits in `run_in_private_loop`, where ``input()`` belongs.
+
+    Examples
+    --------
+    >>> run_in_private_loop(lambda: run_in_waiting_thread(threading.current_thread)) is threading.main_thread()
+    True
+    """
+    errands = _waiting_thread_tasks.get()
+    if errands is None:
+        raise RuntimeError("No thread waits for this loop.")
+    loop = asyncio.get_running_loop()
+    result: asyncio.Future[T] = loop.create_future()
+
+    def work() -> None:
+        value, error = None, None
+        try:
+            value = function()
+        except Exception as caught:  # noqa: BLE001 - it belongs to whoever awaits; an interrupt ends the waiting
+            error = caught
+        with suppress(RuntimeError):  # the loop is closed: nobody awaits any more
+            loop.call_soon_threadsafe(_deliver, result, value, error)
+
+    errands.put(work)
+    return await result
+
+
+def _deliver(future: asyncio.Future[T], value: T | None, error: BaseException | None) -> None:
+    if future.done():  # cancelled meanwhile
+        return
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(value)  # type: ignore[arg-type]  # None only when T allows it
+
+
+def run_in_private_loop(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run a coroutine on a new loop in a thread, while this thread waits; Ctrl-C and the kernel's interrupt cancel it.
+
+    Parameters
+    ----------
+    main
+        Makes the coroutine.
+
+    Examples
+    --------
+    >>> async def answer():
+    ...     return 42
+    >>> run_in_private_loop(answer)
+    42
+    """
+    loop = asyncio.new_event_loop()
+    errands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+    context = contextvars.copy_context()
+    context.run(_waiting_thread_tasks.set, errands)
+    task: asyncio.Task[T] = loop.create_task(main(), context=context)
+    result: list[T] = []
+    errors: list[BaseException] = []
+    done = threading.Event()  # an interrupted Thread.join may take a thread for ended that is not
+
+    def work() -> None:
+        try:
+            result.append(loop.run_until_complete(task))
+        except BaseException as error:  # noqa: BLE001 - raised again where the cell waits
+            errors.append(error)
+        finally:
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.close()
+            done.set()
+
+    def cancel() -> None:
+        with suppress(RuntimeError):  # the loop was closed in this very moment
+            loop.call_soon_threadsafe(task.cancel)
+
+    _thread(work).start()
+    while True:
+        try:
+            while not done.wait(TICK):
+                with suppress(queue.Empty):
+                    errands.get_nowait()()
+            break
+        except KeyboardInterrupt:
+            cancel()
+    if errors:
+        raise errors[0]
+    return result[0]
+
+
+def _thread(work: Callable[[], None]) -> threading.Thread:
+    # A copy of the context takes the cell that output belongs to along into the thread (ipykernel 7).
+    return threading.Thread(target=contextvars.copy_context().run, args=(work,), daemon=True, name="orchat-cell")
+
+
+class AwaitedCellTransformer:
+    """An input transformer that turns ``%%magic`` cells into ``await get_ipython()....awaited(line, cell)``.
+
+    So it does with cells of one line ``%magic COMMAND``, which become ``await ....awaited(line)``.
+
+    Parameters
+    ----------
+    shell
+        The running IPython.
+    magic
+        A cell magic whose function is a method of an object that has a coroutine method ``awaited(line, cell=None)``.
+    commands
+        The words behind the line magic of that name which are to be awaited.
+    """
+
+    def __init__(self, shell: InteractiveShell, magic: str, commands: Collection[str]) -> None:
+        self.shell = shell
+        words = "|".join(map(re.escape, commands))
+        line = rf"line_magic\({magic!r}, (?=['\"](?:{words})\b)"
+        self.called = re.compile(rf"get_ipython\(\)\.run_(?:cell_magic\({magic!r}, |{line})")
+        self.awaited = f"await get_ipython().find_cell_magic({magic!r}).__self__.awaited("
+
+    def __call__(self, lines: list[str]) -> list[str]:
+        """Rewrite the lines of one cell, which IPython's own transformer has prepared."""
+        code = [line for line in lines if line.strip() and not line.startswith("#")]
+        found = self.called.match(code[0]) if len(code) == 1 else None
+        if found is None or not can_await(self.shell):
+            return lines
+        return [self.awaited + code[0][found.end() :]]
+
+
+def in_kernel(shell: InteractiveShell) -> bool:
+    """Say whether a front end shows the output, rather than a terminal."""
+    return getattr(shell, "kernel", None) is not None
+
+
+def can_await(shell: InteractiveShell) -> bool:
+    """Say whether the cell that is being prepared may be a top-level ``await``.
+
+    Not in a terminal (there Ctrl-C would tear the coroutine), not without autoawait, not on another kind of loop, and
+    not when the cell is prepared by code of a cell that runs already, as ``%%time`` and ``%%capture`` do.
+    """
+    from IPython.core.async_helpers import _asyncio_runner
+
+    if not in_kernel(shell) or not shell.autoawait or shell.loop_runner is not _asyncio_runner:
+        return False
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        code = frame.f_code
+        if code.co_name == "run_code" and code.co_filename.endswith("interactiveshell.py"):
+            return False
+        frame = frame.f_back
+    return True

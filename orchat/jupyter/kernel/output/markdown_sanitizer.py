@@ -1,0 +1,260 @@
+r"""Make a model's Markdown safe to show.
+
+Front ends render ``text/markdown`` of a cell that was run as trusted: raw HTML and its scripts run, images load from
+anywhere (so that a reply can carry data away), ``javascript:`` links work. An answer is not to be trusted that far.
+
+`safe_markdown` rewrites the text so that nothing of this survives, while headings, lists, tables, code, links and
+formulas look as they did. It does not guess how one parser or another reads a doubtful passage. It writes what all of
+them read alike:
+
+- Every code fence is written anew: alone between blank lines, closed, marked with a language, longer than any run of
+  backticks in it. Such a block is code to every parser, so its content stays as it is.
+- A code span is kept when it is plain: on one line, with no backtick inside, and with nothing before it that could hide
+  its first backtick from some parser (half a link, an address). All other backticks become ``&#96;``.
+- A formula is kept when it is plain: no backtick, no quotation mark, balanced braces. Any other ``$``, as in a price,
+  becomes ``\$``, or ``\\$`` where a renderer would make a formula of two of them.
+- Quotations and lists stand inside one another as deep as `limit_nesting` lets them; the marks beyond that are text.
+- Outside of these ``<`` becomes ``&lt;``, ``![`` becomes ``\![`` (an image becomes a link), and a link to anything but
+  the web, a file or an e-mail address is taken apart.
+- ``\(x\)`` and ``\[ x \]``, which no Jupyter front end shows, become ``$x$`` and ``$$ x $$``.
+
+Each beginning of a text, as it streams in, is as safe as the whole. Formulas themselves are left to the front end: the
+MathJax of Jupyter takes scripts, styles and foreign images out of them.
+"""
+
+from __future__ import annotations
+
+import re
+
+from orchat.jupyter.kernel.output.fences import find_opener, take_content, write_fence
+from orchat.jupyter.kernel.output.nesting import limit_nesting
+
+_REMOVED = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x85\u2028\u2029]")
+
+# What may mean something in prose. Each place of the text is looked at once.
+_SPECIAL = re.compile(
+    r"(?P<blank>\n[ \t]*(?=\n))"
+    r"|(?P<url>(?:https?://|ftp://|www\.)[^\s<\[\]!`$\\]*)"
+    r"|(?P<bracket>\\\\[()\[\]])"
+    r"|(?P<environment>\\{1,2}begin\{)"
+    r"|(?P<escape>\\[!-/:-@\[-`{-~])"
+    r"|(?P<ticks>`+)"
+    r"|(?P<dollars>\$\$?)"
+    r"|(?P<autolink><(?:https?://|mailto:)[^\s<>`\"\\$]*>)"
+    r"|(?P<angle><(?! ))"
+    r"|(?P<image>!(?=\[))"
+    r"|(?P<link>\[[^\[\]`\\<>!$\n]*\]\((?:https?://[^\s()`<>\"'\\$\[\]]*|[^\s()`<>\"'\\$\[\]:&]*)\))"
+    r"|(?P<brackets>\[[^\[\]`\\<>!$\n]*\](?![(\[:]))"
+    r"|(?P<target>\][(:](?!\s*+<?(?:https?://|ftp://|mailto:|[^:&\\/?#\s<>)]{0,100}(?:[/?#\s>)]|$))))"
+    r"|(?P<opening>\[)"
+    r"|(?P<tildes>~{3,})",
+    re.IGNORECASE,
+)
+_BACKTICKS = re.compile(r"`+")
+_DANGER_IN_CODE = re.compile(r"<|!\[|\][(:]")
+# Parsers cut tables at | and struck text at ~ before they look for code, and take \ before a backtick for an escape
+# while they look for emphasis.
+_DOUBT_IN_CODE = re.compile(r"[|~]|\\$")
+# JupyterLab finds formulas before code.
+_FORMULA_IN_CODE = re.compile(r"\\begin\{|\\\\[(\[]", re.IGNORECASE)
+
+_INLINE_MATH = re.compile(r"\$(?=\S)((?:[^$`\"\n]|(?<=\\)\$)+)(?<=[^\s\\])\$(?![\d$])")
+_BLOCK_MATH = re.compile(r"\$\$((?:[^$`\"\n]|(?<=\\)\$|\n(?![ \t]*\n))+)(?<!\\)\$\$(?!\$)")
+_ENVIRONMENT = re.compile(
+    r"\\begin\{((?:align|aligned|array|[bBpvV]?matrix|cases|equation|gather|multline|split)\*?)\}"
+    r"(?:[^$`\"\n\\]|\\(?!begin\{)|\n(?![ \t]*\n))*?\\end\{\1\}"
+)
+# How models write formulas as often as not, which no Jupyter front end shows.
+_TEX_INLINE_MATH = re.compile(r"\\\(\s*((?:[^$`\"\n\\]|\\[^()$`\"\n])+?)\s*\\\)")
+_TEX_BLOCK_MATH = re.compile(r"\\\[(\s(?:[^$`\"\n\\]|\\[^\[\]$`\"\n]|\n(?![ \t]*\n))+?)\\\]")
+_UNESCAPED_BRACE = re.compile(r"(?<!\\)[{}]")
+
+
+def safe_markdown(text: str) -> str:
+    r"""Return Markdown that looks the same, loads nothing from elsewhere and runs nothing.
+
+    Parameters
+    ----------
+    text
+        What a model wrote, or any beginning of it.
+
+    Examples
+    --------
+    >>> print(safe_markdown("![a cat](https://example.com/c.png) <img src=x> and `<b>` in $a<b$"))
+    \![a cat](https://example.com/c.png) &lt;img src=x> and `<b>` in $a< b$
+    >>> print(safe_markdown("Use this:\n```html\n<b>bold</b>"))
+    Use this:
+    <BLANKLINE>
+    ```html
+    <b>bold</b>
+    ```
+    """
+    lines = _REMOVED.sub("", text.replace("\r\n", "\n").replace("\r", "\n")).split("\n")
+    blocks: list[str] = []
+    prose: list[str] = []
+    at = 0
+    while at < len(lines):
+        line = lines[at]
+        at += 1
+        opener = find_opener(line)
+        if opener is None:
+            prose.append(limit_nesting(line))
+        else:
+            content, at = take_content(lines, at, opener)
+            blocks += [_Prose("\n".join(prose)).safe(), write_fence(opener, content)]
+            prose = []
+    blocks.append(_Prose("\n".join(prose)).safe())
+    return "\n\n".join(stripped for block in blocks if (stripped := block.strip("\n")).strip())
+
+
+def escape_markdown(text: str) -> str:
+    r"""Return Markdown that shows a line of plain text as it is.
+
+    Parameters
+    ----------
+    text
+        Text from outside, on one line.
+
+    Examples
+    --------
+    >>> print(escape_markdown("1. <b>*no*</b> [credits](javascript:x) left_over for $5, see https://openrouter.ai/docs"))
+    1\. &lt;b>\*no\*&lt;/b> \[credits\](javascript:x) left_over for \$5, see https://openrouter.ai/docs
+    """
+    text = _PLAIN.sub(lambda found: _ENTITIES.get(found[0]) or "\\" + found[0], _REMOVED.sub("", text))
+    if text.count("$") > 1:  # see `_Prose`
+        text = text.replace("$", "\\$")
+    return _BLOCK_START.sub(r"\1\\\2", text)
+
+
+_PLAIN = re.compile(r"[\\`*\[\]<&$~|]|!(?=\[)|(?<![^\W_])_|_(?![^\W_])")
+_BLOCK_START = re.compile(r"^(\s*\d*)([-+#>=.)])")
+_ENTITIES = {"<": "&lt;", "&": "&amp;", "`": "&#96;"}
+_BRACKETS = {"(": "&#40;", ")": "&#41;", "[": "&#91;", "]": "&#93;"}
+
+
+class _Prose:
+    """Text between fences."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = 0
+        self._out: list[str] = []
+        self._dollars: list[int] = []  # of this paragraph: where in the output a dollar stands that is no formula's
+        self._formulas = 0
+        # Set from the first thing in a paragraph that parsers may read differently; from there on a code span that
+        # holds something dangerous is not kept.
+        self._doubtful = False
+        self._runs: dict[int, list[int]] = {}  # of the current line: length -> where such runs of backticks begin
+        self._runs_end = 0
+        self._unwanted: set[int] = set()  # where runs begin that would close a code span which is not kept
+
+    def safe(self) -> str:
+        """Return it made safe."""
+        while (found := _SPECIAL.search(self._text, self._at)) is not None:
+            self._out.append(self._text[self._at : found.start()])
+            self._at = found.end()
+            self._out.append(self._piece(found.lastgroup or "", found[0], found.start()))
+        self._out.append(self._text[self._at :])
+        self._end_paragraph()
+        return "".join(self._out)
+
+    def _end_paragraph(self) -> None:
+        # MathJax looks at the page, where one backslash is gone: two dollars of a paragraph need two.
+        if sum(self._out[place].count("$") for place in self._dollars) + self._formulas > 1:
+            for place in self._dollars:
+                self._out[place] = self._out[place].replace("\\", "\\\\")
+        self._dollars, self._formulas, self._doubtful = [], 0, False
+
+    def _piece(self, kind: str, token: str, start: int) -> str:
+        match kind:
+            case "blank":
+                self._end_paragraph()
+                return token
+            case "url":  # to some parsers it goes on until the next space
+                self._doubtful |= self._at < len(self._text) and not self._text[self._at].isspace()
+                return token
+            case "ticks":
+                return self._code(token, start)
+            case "dollars":
+                formula = self._formula(_BLOCK_MATH if len(token) == 2 else _INLINE_MATH, start)
+                return formula or self._literal_dollars(len(token))
+            case "environment":
+                return self._formula(_ENVIRONMENT, start) or "&#92;" + token.lstrip("\\")
+            case "bracket":
+                return token[:2] + _BRACKETS[token[2]]
+            case "escape" if token[1] in _BRACKETS and self._text[start - 1 : start] == "\\":
+                return _BRACKETS[token[1]]  # JupyterLab takes the two backslashes before it for the start of a formula
+            case "escape" if token[1] == "(":
+                return self._formula(_TEX_INLINE_MATH, start, "$") or token
+            case "escape" if token[1] == "[":
+                return self._formula(_TEX_BLOCK_MATH, start, "$$") or token
+            case "escape":
+                return self._literal_dollars(1) if token[1] == "$" else _ENTITIES.get(token[1], token)
+            case "angle":
+                return "&lt;"
+            case "image":
+                return r"\!"
+            case "target":
+                return "]\\" + token[1]
+            case "tildes":
+                return "&#126;" * len(token)
+            case "opening":
+                self._doubtful = True
+        return token
+
+    def _code(self, ticks: str, start: int) -> str:
+        """Return the code span that begins here if it is kept; else its backticks become text, the closing ones too."""
+        end = -1 if start in self._unwanted else self._closing(len(ticks), start)
+        if end < 0:
+            return "&#96;" * len(ticks)
+        content = self._text[self._at : end]
+        doubt = _DOUBT_IN_CODE.search(content) is not None
+        if (
+            "`" in content
+            or self._text[start - 1 : start] in ("~", "\\")  # some parsers take these for one piece with the backtick
+            or _FORMULA_IN_CODE.search(content)
+            or ((self._doubtful or doubt) and _DANGER_IN_CODE.search(content))
+        ):
+            self._unwanted.add(end)
+            return "&#96;" * len(ticks)
+        self._at = end + len(ticks)
+        self._doubtful |= doubt
+        return ticks + content + ticks
+
+    def _closing(self, length: int, start: int) -> int:
+        """Return where on this line the next run of as many backticks begins, or -1."""
+        if start >= self._runs_end:
+            end = self._text.find("\n", start)
+            self._runs_end = end if end >= 0 else len(self._text)
+            self._runs = {}
+            for run in _BACKTICKS.finditer(self._text, start, self._runs_end):
+                self._runs.setdefault(len(run[0]), []).append(run.start())
+            for starts in self._runs.values():
+                starts.reverse()
+        starts = self._runs.get(length, [])
+        while starts and starts[-1] <= start:
+            starts.pop()
+        return starts[-1] if starts else -1
+
+    def _literal_dollars(self, count: int) -> str:
+        self._dollars.append(len(self._out))
+        return r"\$" * count
+
+    def _formula(self, pattern: re.Pattern[str], start: int, delimiter: str = "") -> str | None:
+        """Return the formula that begins here if it is plain; spaces mean nothing in it and part what could be HTML."""
+        found = pattern.match(self._text, start)
+        if found is None or self._text[start - 1 : start] == "\\" or not _is_balanced(found[0]):
+            return None
+        formula = delimiter + found[1] + delimiter if delimiter else found[0]
+        if formula.endswith("\\" + delimiter):
+            return None
+        self._at = found.end()
+        self._formulas += 1
+        return re.sub(r"([!\]])(?=[\[(:])", r"\1 ", re.sub(r"<(?! )", "< ", formula))
+
+
+def _is_balanced(formula: str) -> bool:
+    depth = 0
+    for brace in _UNESCAPED_BRACE.findall(formula):
+        depth += 1 if brace == "{" else -1 if depth else 0
+    return depth == 0

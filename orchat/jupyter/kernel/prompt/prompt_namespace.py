@@ -1,0 +1,73 @@
+"""Where the names of a prompt are looked up: the user's variables, ``In``, ``Out`` and ``Err``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from orchat.errors import redact
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+_LATER = frozenset({"In", "Out", "_", "__", "___"})  # IPython's own names that people use
+
+
+class PromptNamespace(Mapping[str, object]):
+    """The user's variables, without what IPython put among them.
+
+    Parameters
+    ----------
+    shell
+        The running IPython.
+    local
+        The variables of the function that a line magic was called in.
+    """
+
+    def __init__(self, shell: InteractiveShell, local: Mapping[str, Any] | None = None) -> None:
+        self._shell = shell
+        self._spaces: tuple[Mapping[str, Any], ...] = (local or {}, shell.user_ns, {"Err": ErrorHistory(shell)})
+
+    def __getitem__(self, name: str) -> object:
+        for space in self._spaces:
+            if name in space and not self._is_hidden(name, space[name]):
+                return space[name]
+        raise KeyError(name)
+
+    def __contains__(self, name: object) -> bool:
+        return any(name in space and not self._is_hidden(str(name), space[str(name)]) for space in self._spaces)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({name: None for space in self._spaces for name in space if name in self})
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def _is_hidden(self, name: str, value: object) -> bool:
+        hidden = self._shell.user_ns_hidden
+        return name not in _LATER and name in hidden and hidden[name] is value
+
+
+class ErrorHistory(Mapping[int, str]):
+    """The error that each cell ended with, by the cell's number, as text without colours and keys.
+
+    Parameters
+    ----------
+    shell
+        The running IPython.
+    """
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        # IPython keeps them for its history; it has done so since 9.0.
+        self._kept: Mapping[int, Any] = getattr(shell.history_manager, "exceptions", None) or {}
+
+    def __getitem__(self, number: int) -> str:
+        return redact(_ANSI.sub("", "\n".join(self._kept[number]["traceback"])))
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._kept)
+
+    def __len__(self) -> int:
+        return len(self._kept)

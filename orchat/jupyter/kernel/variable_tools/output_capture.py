@@ -1,0 +1,160 @@
+"""Keep what code prints, displays and draws, instead of showing it in the cell.
+
+Only this thread's output is kept: an answer that another thread streams into the cell meanwhile gets there.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+import threading
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+_END = 16_000  # characters kept of both ends of what is printed
+_MOST_DISPLAYS = 24
+
+
+class OutputCapture:
+    r"""Keeps the output of the code in its ``with`` block.
+
+    Parameters
+    ----------
+    shell
+        The running IPython.
+
+    Examples
+    --------
+    >>> from IPython.core.interactiveshell import InteractiveShell
+    >>> with OutputCapture(InteractiveShell()) as captured:
+    ...     print("high water")
+    >>> captured.printed
+    'high water\n'
+    """
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        self._shell = shell
+        self._text = _Text()
+        self._displays: dict[object, Mapping[str, Any]] = {}
+        self._figures_before: list[Any] = []
+        self._drawn: list[Any] = []
+
+    def __enter__(self) -> Self:
+        self._shown: tuple[Any, Any, Any] = (sys.stdout, sys.stderr, self._shell.display_pub)
+        self._figures_before = _open_figures()
+        sys.stdout, sys.stderr = (_Stream(self._text, stream) for stream in self._shown[:2])
+        self._shell.display_pub = _Publisher(self._displays, self._shown[2])  # type: ignore[assignment]
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        sys.stdout, sys.stderr, self._shell.display_pub = self._shown
+        self._drawn = _take_figures(self._figures_before)
+
+    @property
+    def printed(self) -> str:
+        """What was written to stdout and stderr; of much text both ends."""
+        return str(self._text)
+
+    @property
+    def shown(self) -> list[Any]:
+        """What was displayed, then the figures that were drawn and left open."""
+        return [*map(_Displayed, self._displays.values()), *self._drawn]
+
+
+class _Text:
+    """Text of any length, of which both ends are kept."""
+
+    def __init__(self) -> None:
+        self._head, self._tail, self._left_out = "", "", 0
+
+    def add(self, text: str) -> None:
+        room = _END - len(self._head)
+        self._head += text[:room]
+        self._tail += text[room:]
+        if len(self._tail) > 2 * _END:  # not at each of many small pieces
+            self._left_out += len(self._tail) - _END
+            self._tail = self._tail[-_END:]
+
+    def __str__(self) -> str:
+        gap = f"\n[... {self._left_out:,} characters left out ...]\n" if self._left_out else ""
+        return self._head + gap + self._tail
+
+
+class _Stream:
+    """Stands for a standard stream."""
+
+    def __init__(self, text: _Text, shown: Any) -> None:
+        self._text, self._shown, self._thread = text, shown, threading.get_ident()
+
+    def write(self, text: str) -> int:
+        if threading.get_ident() != self._thread:
+            return self._shown.write(text)  # type: ignore[no-any-return]
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        self._text.add(text)
+        return len(text)
+
+    def writelines(self, lines: Any) -> None:
+        for line in lines:
+            self.write(line)
+
+    def isatty(self) -> bool:
+        return False
+
+    def fileno(self) -> int:
+        raise io.UnsupportedOperation("fileno")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._shown, name)
+
+
+class _Publisher:
+    """Stands for IPython's publisher of displays."""
+
+    def __init__(self, displays: dict[object, Mapping[str, Any]], shown: Any) -> None:
+        self._displays, self._shown, self._thread = displays, shown, threading.get_ident()
+
+    def publish(self, data: Mapping[str, Any], *args: Any, **options: Any) -> None:
+        if threading.get_ident() != self._thread:
+            self._shown.publish(data, *args, **options)
+            return
+        name = (options.get("transient") or {}).get("display_id") or object()
+        if name in self._displays or len(self._displays) < _MOST_DISPLAYS:
+            self._displays[name] = data
+
+    def clear_output(self, wait: bool = False) -> None:
+        if threading.get_ident() != self._thread:
+            self._shown.clear_output(wait)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._shown, name)
+
+
+class _Displayed:
+    """A display, as a value that renders itself."""
+
+    def __init__(self, data: Mapping[str, Any]) -> None:
+        self._data = data
+
+    def _repr_mimebundle_(self, include: object, exclude: object) -> Mapping[str, Any]:
+        return self._data
+
+
+def _open_figures() -> list[Any]:
+    # As the inline backend finds them: asking pyplot for one would make it the current one.
+    pylab = sys.modules.get("matplotlib._pylab_helpers")
+    return [manager.canvas.figure for manager in pylab.Gcf.get_all_fig_managers()] if pylab is not None else []
+
+
+def _take_figures(before: list[Any]) -> list[Any]:
+    """Return the figures that are new; a notebook's backend would show them in the cell, so there they are closed."""
+    new = [figure for figure in _open_figures() if not any(figure is old for old in before)]
+    pyplot: Any = sys.modules.get("matplotlib.pyplot")
+    if new and "inline" in pyplot.get_backend():
+        for figure in new:
+            pyplot.close(figure)
+    return new

@@ -1,0 +1,140 @@
+"""Rebuild the notebook's conversations from what its cells keep: ``%openrouter restore``, ``orchat.restore()``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from orchat.errors import ConfigurationError, StateError
+from orchat.jupyter.kernel.cell_storage.executing_cell import notebook_path
+from orchat.jupyter.kernel.cell_storage.notebook_file import read_cells
+from orchat.jupyter.kernel.cell_storage.sidecar_file import SidecarFile
+from orchat.jupyter.kernel.conversations import turn_serialization
+from orchat.jupyter.kernel.coroutine_runner import (
+    deliver_comms_while_awaiting,
+    runs_on_private_loop,
+    wake_loop_periodically,
+)
+from orchat.jupyter.kernel.output.answer_footer import single_line
+
+if TYPE_CHECKING:
+    from orchat.jupyter.magic.magic_session import MagicSession
+
+_PATIENCE = 2.0  # seconds for a page; one that was loaded a moment ago hears only the second try
+
+
+@dataclass(frozen=True)
+class RestoreResult:
+    """What was rebuilt.
+
+    Parameters
+    ----------
+    turns
+        How many turns each conversation has, by name.
+    source
+        Where they came from.
+    damaged
+        Why turns could not be read.
+
+    Examples
+    --------
+    >>> RestoreResult({"notebook": 2}, "tides.ipynb, as it was saved")
+    notebook: 2 turns restored
+    from tides.ipynb, as it was saved
+    """
+
+    turns: Mapping[str, int]
+    source: str
+    damaged: tuple[StateError, ...] = ()
+
+    def __repr__(self) -> str:
+        told = [f"{name}: {count} turn{'' if count == 1 else 's'} restored" for name, count in self.turns.items()]
+        if self.damaged:
+            told.append(f"{len(self.damaged)} could not be read: {single_line(str(self.damaged[0]), 120)}")
+        return "\n".join([*told, f"from {self.source}"] if told else [f"No saved conversation in {self.source}."])
+
+
+async def restore_result(session: MagicSession, path: str | None) -> RestoreResult:
+    """Rebuild conversations from the cells as the page shows them, or from the saved notebook where no page answers.
+
+    Parameters
+    ----------
+    session
+        Whose conversations they become.
+    path
+        A saved notebook, which is read in any case; None for the one that runs.
+
+    Raises
+    ------
+    ConfigurationError
+        No page answers, and where the file is is not known (a ValueError).
+    StateError
+        The file is no notebook.
+    """
+    notebook = path or notebook_path(session.shell)
+    asks = path is None and not runs_on_private_loop()  # for which no answer comes before the cell ends
+    cells = await session.bridge.cells(_PATIENCE) if asks else None
+    if cells is not None:
+        return _restored(session, cells, notebook, "the page, unsaved changes included")
+    if notebook is None:
+        raise ConfigurationError("This notebook's file is not known here.", hint="%openrouter restore FILE.ipynb")
+    return _restored(session, read_cells(notebook), notebook, f"{os.path.basename(notebook)}, as it was saved")
+
+
+async def restore(path: str | os.PathLike[str] | None = None) -> RestoreResult:
+    """Rebuild this notebook's conversations, as ``%openrouter restore`` does; they go on with the next cell.
+
+    The page that shows the notebook is asked for its cells, unsaved changes included; where none answers, the saved
+    file is read. What is restored is data: it sets what was said, and nothing else.
+
+    Parameters
+    ----------
+    path
+        A saved notebook to read instead.
+
+    Returns
+    -------
+    Restored
+        How many turns each conversation has, and where they came from; as text it says so.
+
+    Raises
+    ------
+    ConfigurationError
+        This is no IPython; or no page answers, and where the notebook's file is is not known (a ValueError).
+    StateError
+        The file is no notebook.
+
+    Examples
+    --------
+    In a cell: ``await orchat.restore()``.
+
+    >>> import asyncio
+    >>> asyncio.run(restore("tides.ipynb"))
+    Traceback (most recent call last):
+    ...
+    orchat.errors.ConfigurationError: Conversations of cells are restored in IPython only. ...
+    """
+    from IPython.core.getipython import get_ipython
+
+    shell = get_ipython()
+    if shell is None:
+        raise ConfigurationError(
+            "Conversations of cells are restored in IPython only.", hint="A Chat is saved by to_dict()."
+        )
+    if "OpenRouterMagics" not in shell.magics_manager.registry:
+        shell.run_line_magic("load_ext", "orchat")
+    session = shell.magics_manager.registry["OpenRouterMagics"].session
+    async with wake_loop_periodically(), deliver_comms_while_awaiting():
+        return await restore_result(session, None if path is None else os.fspath(path))
+
+
+def _restored(
+    session: MagicSession, cells: list[Mapping[str, Any]], notebook: str | None, source: str
+) -> RestoreResult:
+    threads, damaged = turn_serialization.restore_conversations(
+        session.threads, cells, cache(lambda: SidecarFile(notebook).part("turns"))
+    )
+    return RestoreResult({thread.name: len(thread.turns) for thread in threads}, source, tuple(damaged))

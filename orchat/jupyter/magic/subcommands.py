@@ -1,0 +1,308 @@
+"""The sub-commands of ``%openrouter``: what they are called, what they do, what they say.
+
+Each is a function of the session and its words. It returns what is printed, or what somebody has to wait for.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from decimal import Decimal
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from IPython.core.error import UsageError
+
+from orchat._version import __version__
+from orchat.configuration import SETTINGS, configure, effective_setting, setting
+from orchat.errors import ConfigurationError, OrchatError, redact
+from orchat.jupyter.kernel.coroutine_runner import CellError
+from orchat.jupyter.kernel.output.answer_footer import escape_control_characters, single_line
+from orchat.jupyter.kernel.output.turn_transcript import call_text
+from orchat.jupyter.magic.cell_turn_runner import CellTurnRunner
+from orchat.jupyter.magic.option_parser import MAGIC, closest_match, help_text, parse_options
+
+if TYPE_CHECKING:
+    from orchat.chat.approval import Decision
+    from orchat.chat.message_selection import CallPlace
+    from orchat.chat.reply import Reply
+    from orchat.jupyter.kernel.conversations.notebook_conversations import NotebookConversation
+    from orchat.jupyter.magic.magic_session import MagicSession
+    from orchat.messages import ToolCall
+
+Done: TypeAlias = "str | Callable[[], Coroutine[Any, Any, Reply | str]]"
+"""What is printed; or what asks a model, or a page for what is printed then."""
+
+
+class Subcommand(NamedTuple):
+    """A sub-command.
+
+    Parameters
+    ----------
+    run
+        Does it.
+    usage
+        What may stand behind its name.
+    help
+        What it is good for, in a line.
+    """
+
+    run: Callable[[MagicSession, Sequence[str]], Done]
+    usage: str
+    help: str
+
+
+def run_subcommand(session: MagicSession, text: str) -> Done:
+    """Do what a line says, and return what is printed or what is to be waited for.
+
+    Raises
+    ------
+    UsageError
+        There is no such command, or it cannot be done; IPython shows the message as one line.
+    """
+    try:
+        name, *words = shlex.split(text) or ["help"]
+    except ValueError:  # an apostrophe: a question that lacks its dashes
+        name, *words = text.split()
+    command = COMMANDS.get({"-h": "help", "--help": "help", "?": "help"}.get(name, name))
+    if command is None:
+        hint = closest_match(name, COMMANDS) or f"There are {', '.join(COMMANDS)}."
+        said = redact(text)  # it may be a key, at the wrong place
+        raise UsageError(
+            f"There is no %{MAGIC} {redact(name)}. {hint} A prompt goes behind two dashes: %{MAGIC} -- {said}"
+        )
+    try:
+        done = command.run(session, words)
+    except OrchatError as error:
+        raise UsageError(str(error)) from None
+    return escape_control_characters(done) if isinstance(done, str) else done
+
+
+def _help(session: MagicSession, words: Sequence[str]) -> str:
+    width = max(len(f"{name} {command.usage}") for name, command in COMMANDS.items())
+    lines = [f"  %{MAGIC} {f'{name} {c.usage}'.ljust(width)}  {c.help}" for name, c in COMMANDS.items()]
+    return f"{help_text()}\nsub-commands:\n" + "\n".join(lines)
+
+
+def _version(session: MagicSession, words: Sequence[str]) -> str:
+    return f"orchat {__version__}"
+
+
+def _models(session: MagicSession, words: Sequence[str]) -> str:
+    from orchat.generator_factory import catalog_endpoint
+    from orchat.openrouter.catalog import load_catalog
+    from orchat.openrouter.model_table import list_models
+
+    catalog = load_catalog(catalog_endpoint())
+    query = " ".join(word for word in words if word != "--free")
+    table = list_models(catalog, query, free="--free" in words).rstrip("\n")
+    if catalog.failure is None:
+        return table
+    return f"{table}\nThis list is {catalog.age_text}: {single_line(catalog.failure.message)}"
+
+
+def _key(session: MagicSession, words: Sequence[str]) -> str:
+    from orchat.jupyter.magic.key_command import key_command
+
+    return key_command(words)
+
+
+def _fix(session: MagicSession, words: Sequence[str]) -> Done:
+    from orchat.jupyter.kernel.prompt.interpolation import verbatim_prompt
+    from orchat.jupyter.magic.error_explanation import last_error_context
+    from orchat.jupyter.magic.turn_request import PromptRequest
+
+    failure = last_error_context(session.shell, session.failed)
+    if failure is None:
+        return "No cell has failed yet."
+    print(failure.locals_line)  # noqa: T201 - said before anything is sent
+    options = parse_options("-f code --no-history " + shlex.join(words))
+    request = PromptRequest(verbatim_prompt(failure.prompt()), options.model)
+    return lambda: CellTurnRunner(session, options).question(request, None)
+
+
+def _panel(session: MagicSession, words: Sequence[str]) -> str:
+    from IPython.display import display
+
+    # By the front door: the magics know nothing of panels.
+    display(import_module("orchat").ChatPanel(name=" ".join(words) or None))  # type: ignore[no-untyped-call]
+    return ""
+
+
+def _strip(session: MagicSession, words: Sequence[str]) -> str:
+    from orchat.jupyter.kernel.cell_storage.notebook_file import strip_files
+
+    paths = [word for word in words if not word.startswith("--")]
+    if not paths:
+        raise ConfigurationError(
+            "Which notebook?", hint=f"%{MAGIC} strip [--check] [--outputs] FILES; save them first."
+        )
+    held = strip_files(paths, check="--check" in words, outputs="--outputs" in words)
+    what = "holds" if "--check" in words else "is rid of"
+    return "\n".join(f"{path} {what} {count} things of orchat." for path, count in held) or "Nothing of orchat there."
+
+
+def _cost(session: MagicSession, words: Sequence[str]) -> str:
+    from orchat.chat.money import Cost
+    from orchat.generator_factory import session_budget
+
+    budget = session_budget()
+    left = ""
+    if budget.left is not None and budget.limit is not None:
+        left = f", {Cost(max(budget.left, Decimal(0)))} of {Cost(budget.limit)} are left"
+    lines = [f"this session: {budget.spent}{left}"]
+    lines += [f"  {thread.name}: {thread.cost}, {_turns(thread)}" for thread in session.threads]
+    return "\n".join(lines)
+
+
+def _chats(session: MagicSession, words: Sequence[str]) -> str:
+    lines = []
+    for thread in session.threads:
+        waiting = thread.waiting
+        waits = f", waits for your decision about {', '.join(map(call_text, waiting[1].values()))}" if waiting else ""
+        last = thread.turns[-1].messages[0].text if thread.turns else None
+        lines.append(f"{thread.name}: {_turns(thread)}{waits}" + (f", last: {single_line(last, 60)}" if last else ""))
+    return "\n".join(lines) or "No conversation yet. The first question begins one."
+
+
+def _turns(thread: NotebookConversation) -> str:
+    count = len(thread.turns)
+    return f"{count} turn{'' if count == 1 else 's'}"
+
+
+def _thread(session: MagicSession, words: Sequence[str]) -> NotebookConversation:
+    from orchat.jupyter.kernel.conversations.notebook_conversations import DEFAULT_THREAD
+
+    return session.threads.named(" ".join(words) or DEFAULT_THREAD)
+
+
+def _reset(session: MagicSession, words: Sequence[str]) -> str:
+    chosen = list(session.threads) if "--all" in words else [_thread(session, words)]
+    told = [f"{thread.name}: {_turns(thread)} forgotten." for thread in chosen]
+    for thread in chosen:
+        thread.reset()
+    return "\n".join(told) or "There is no conversation."
+
+
+def _undo(session: MagicSession, words: Sequence[str]) -> str:
+    thread = _thread(session, words)
+    turn = thread.undo()
+    if turn is None:
+        return f"{thread.name} has no turn to take back."
+    return f"{thread.name}: taken back: {single_line(turn.messages[0].text or '', 80)}"
+
+
+def _fork(session: MagicSession, words: Sequence[str]) -> str:
+    from orchat.jupyter.kernel.conversations.notebook_conversations import DEFAULT_THREAD
+
+    if not 1 <= len(words) <= 2:
+        raise ConfigurationError("A fork needs a name.", hint=f"%{MAGIC} fork [FROM] NAME")
+    old = words[0] if len(words) == 2 else DEFAULT_THREAD
+    new = session.threads.fork(old, words[-1])
+    for turn, twin in zip(session.threads[old].turns, new.turns, strict=True):
+        if (chat := session.chats.get(turn)) is not None:
+            session.chats[twin] = chat
+    return f"{new.name} goes on from {old} ({_turns(new)}): ask with --chat {shlex.quote(new.name)}."
+
+
+def _restore(session: MagicSession, words: Sequence[str]) -> Done:
+    from orchat.jupyter.magic.conversation_restore import restore_result
+
+    async def told() -> str:
+        try:
+            return escape_control_characters(repr(await restore_result(session, " ".join(words) or None)))
+        except OrchatError as error:
+            raise CellError(str(error)) from None
+
+    return told
+
+
+def _alias(session: MagicSession, words: Sequence[str]) -> str:
+    aliases: dict[str, str] = dict(setting("aliases"))
+    if len(words) > 2:
+        raise ConfigurationError("An alias is one word.", hint=f"%{MAGIC} alias NAME MODEL")
+    if len(words) == 2:
+        name, model = words
+        if model == "-":
+            aliases.pop(name, None)
+        else:
+            aliases[name] = model
+        configure("aliases", aliases, f"%{MAGIC} alias")
+    shown = {name: aliases[name] for name in words[:1] if name in aliases} if words else aliases
+    return "\n".join(f"{name} -> {model}" for name, model in shown.items()) or "No such alias."
+
+
+def _params(session: MagicSession, words: Sequence[str]) -> str:
+    rows = [(name, *effective_setting(name)) for name in SETTINGS]
+    cells = [(name, "" if value is None else redact(str(value)), source) for name, value, source in rows]
+    first, second, _ = (max(map(len, column)) for column in zip(*cells, strict=True))
+    lines = [f"{name.ljust(first)}  {value.ljust(second)}  {source}".rstrip() for name, value, source in cells]
+    return "\n".join([*lines, "Change one with %config OpenRouterMagics.NAME = VALUE, for this session."])
+
+
+def _approve(session: MagicSession, words: Sequence[str]) -> Done:
+    from orchat.chat.approval import Approve
+
+    return _decide(session, words, lambda call: Approve())
+
+
+def _reject(session: MagicSession, words: Sequence[str]) -> Done:
+    from orchat.chat.approval import Reject
+
+    return _decide(session, (), lambda call: Reject(" ".join(words)))
+
+
+def _decide(session: MagicSession, wanted: Sequence[str], decision: Callable[[ToolCall], Decision]) -> Done:
+    """Go on with the turn that waits since last: one decision for each of its calls, or for those that are named."""
+    waiting = [(thread, *found) for thread in session.threads if (found := thread.waiting)]
+    if not waiting:
+        return "No tool call waits for a decision."
+    thread, turn, calls = max(waiting, key=lambda found: found[1].place.execution)
+    chosen = {place for word in wanted for place in _named(word, calls)} if wanted else set(calls)
+    # A turn that was read from a file has none: what it says of calls runs nothing here.
+    if (chat := session.chats.get(turn)) is None:
+        raise ConfigurationError(
+            "The tools of this conversation are gone with the kernel that knew them.",
+            hint="Run the cell that asked again.",
+        )
+    decided = {place: decision(call) for place, call in calls.items() if place in chosen}
+    return lambda: CellTurnRunner(session, parse_options("")).decisions(thread, turn, chat, decided)
+
+
+def _named(word: str, calls: Mapping[CallPlace, ToolCall]) -> list[CallPlace]:
+    """Return the calls that somebody means: those of a tool, or else the one of that id, which a stranger chose.
+
+    Raises
+    ------
+    ConfigurationError
+        There is none, or the id is that of several (a ValueError).
+    """
+    of_tool = [place for place, call in calls.items() if call.tool_name == word]
+    found = of_tool or [place for place, call in calls.items() if call.id == word]
+    if not found or (len(found) > 1 and not of_tool):
+        which = "No call" if not found else "More than one call"
+        there = ", ".join(map(call_text, calls.values()))
+        raise ConfigurationError(f"{which} {word} waits.", hint=f"These do: {there}.")
+    return found
+
+
+COMMANDS: dict[str, Subcommand] = {
+    "models": Subcommand(_models, "[QUERY] [--free]", "models, their context and their prices"),
+    "key": Subcommand(_key, "[check|set|forget]", "your key: what it may still spend; put one in place; take it away"),
+    "cost": Subcommand(_cost, "", "what this session has spent"),
+    "chats": Subcommand(_chats, "", "the conversations of this notebook"),
+    "undo": Subcommand(_undo, "[CHAT]", "take the last turn of a conversation back"),
+    "reset": Subcommand(_reset, "[CHAT | --all]", "forget what was said in a conversation"),
+    "fix": Subcommand(_fix, "[MODEL]", "explain the last error, and propose the corrected cell below"),
+    "panel": Subcommand(_panel, "[NAME]", "a chat panel in this cell"),
+    "strip": Subcommand(_strip, "[--check] [--outputs] FILES", "take what orchat keeps out of notebook files"),
+    "fork": Subcommand(_fork, "[CHAT] NAME", "go on from here under another name"),
+    "approve": Subcommand(_approve, "[TOOL ...]", "let the tool calls run that wait, as they were shown"),
+    "reject": Subcommand(_reject, "[REASON]", "refuse the tool calls that wait; the model is told why"),
+    "restore": Subcommand(_restore, "[FILE]", "rebuild the conversations from the notebook's cells, or from a file"),
+    "alias": Subcommand(_alias, "[NAME [MODEL]]", "a short name for a model; - as the model takes it away"),
+    "params": Subcommand(_params, "", "the settings in force, and where each comes from"),
+    "help": Subcommand(_help, "", "this"),
+    "version": Subcommand(_version, "", "the version of orchat"),
+}
+"""All sub-commands, by name."""

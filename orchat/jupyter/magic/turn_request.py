@@ -1,0 +1,245 @@
+"""One question on its way: what a cell asks for, and the turn that comes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.error import UsageError
+
+from orchat.configuration import resolve_model_alias, setting
+from orchat.errors import ConfigurationError, OrchatError
+from orchat.jupyter.kernel.coroutine_runner import run_in_thread
+from orchat.jupyter.kernel.prompt.attachments import attachment, label
+from orchat.jupyter.kernel.prompt.interpolation import Prompt, UserPart, interpolate, verbatim_prompt
+from orchat.jupyter.magic.option_parser import generation_kwargs, resolve_tools
+from orchat.rendering import render_value
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from orchat.chat import Chat
+    from orchat.chat.approval import Decisions
+    from orchat.chat.dependency_injection import Sink
+    from orchat.chat.reply import Reply
+    from orchat.chat.turn_streams import AsyncChatStream
+    from orchat.messages import ChatMessage
+    from orchat.openrouter.generator import OpenRouterChatGenerator
+    from orchat.tools import Tool, Toolset
+
+_CLOSING = 0.15  # seconds that an interrupted cell gives a connection to close
+_BYTES_AS_TEXT = re.compile(r"(?<=[\",])[A-Za-z0-9+/=]{200,}(?=\")")
+
+
+@dataclass(frozen=True)
+class PromptRequest:
+    """What a cell asks for.
+
+    Parameters
+    ----------
+    prompt
+        The prompt, with its values in place.
+    model
+        Who shall answer; None for the usual one.
+    system
+        What the model should be and do; None where the cell says nothing of it.
+    generation_kwargs
+        What else goes into the request's body.
+    attached
+        Files that go along, and what to call them.
+    tools
+        What the model may call.
+    """
+
+    prompt: Prompt
+    model: str | None = None
+    system: str | None = None
+    generation_kwargs: dict[str, Any] = field(default_factory=dict)
+    attached: tuple[tuple[str, UserPart], ...] = ()
+    tools: tuple[Tool | Toolset, ...] = ()
+
+    @classmethod
+    def of(
+        cls, options: Namespace, text: str, names: Mapping[str, object], kernel_tools: Mapping[str, Tool]
+    ) -> PromptRequest:
+        """Put a request together.
+
+        Parameters
+        ----------
+        options
+            What `orchat.jupyter.magic.option_parser.parse_options` made of the line.
+        text
+            The prompt as it was typed.
+        names
+            Where its names are looked up.
+        kernel_tools
+            Tools that are there without a variable.
+
+        Raises
+        ------
+        UsageError
+            A file or a variable is not there.
+        """
+        try:
+            attached = tuple((where, attachment(where)) for where in options.attach)
+        except ConfigurationError as error:
+            raise UsageError(f"-a: {error}") from None
+        privacy = setting("privacy")
+        prompt = interpolate(text, names, lambda value: render_value(value, privacy=privacy))
+        return cls(
+            prompt=verbatim_prompt(text) if options.raw else prompt,
+            model=options.model,
+            system=options.system,
+            generation_kwargs=generation_kwargs(options, names),
+            attached=attached,
+            tools=resolve_tools(options.tool, names, kernel_tools),
+        )
+
+    @property
+    def sent(self) -> list[object]:
+        """What goes along with the words, for people to read."""
+        return [*self.prompt.sent, *(label(where, part) for where, part in self.attached)]
+
+    def question(self) -> ChatMessage:
+        """Return the user's message; the question comes last in it, next to where the answer begins."""
+        from orchat.messages import ChatMessage
+
+        return ChatMessage.from_user(content_parts=[*(part for _, part in self.attached), *self.prompt.parts])
+
+    def chat(self, history: tuple[ChatMessage, ...], session: str, options: Namespace) -> Chat:
+        """Return the chat that asks, with what was said before.
+
+        Connecting may start the embedded model, and imports the HTTP client.
+        """
+        import orchat.openrouter.transport  # noqa: F401 - a tenth of a second that a loop need not stand still for
+        from orchat.generator_factory import Chat, connect, list_price, session_budget
+
+        generator = connect(self.model, generation_kwargs=self.generation_kwargs)
+        if options.max_cost is not None or session_budget().limit is not None:
+            list_price(generator.model, 0, 0)  # it may fetch the list, which a running turn should not wait for
+        chat = Chat(
+            generator,
+            tools=list(self.tools),
+            approve=options.approve or "ask",
+            max_cost=options.max_cost,
+            session=session,
+            show=False,
+        )
+        chat.messages = history
+        return chat
+
+
+class TurnRequest:
+    """A turn of a chat on its way, which an interrupt ends within a fraction of a second.
+
+    Parameters
+    ----------
+    chat
+        Who asks.
+    question
+        What is asked, or what was decided about calls that waited.
+    sink
+        Who shows it.
+    streams
+        Whether the answer is wanted as it arrives.
+    parks
+        Whether it may wait for a decision that nobody can make now.
+    """
+
+    def __init__(
+        self,
+        chat: Chat,
+        question: ChatMessage | Decisions,
+        sink: Sink,
+        *,
+        streams: bool,
+        parks: bool = True,
+    ) -> None:
+        from orchat.chat import AsyncChatStream
+
+        self._chat = chat
+        self._stream: AsyncChatStream = AsyncChatStream(chat, question, {"whole": not streams, "park": parks}, sink)
+
+    async def done(self) -> None:
+        """Wait for the end of the turn.
+
+        A tool that takes its time, or a connection that is slow to close, is not waited for when the cell is
+        interrupted.
+        """
+        task = asyncio.ensure_future(self._stream.drain())
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            task.cancel()
+            await asyncio.wait([task], timeout=_CLOSING)
+            task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+            raise
+        finally:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSING):
+                    await self._chat.generator.close_async()
+        task.result()
+
+    def stop(self) -> None:
+        """End the turn, as its asker wants."""
+        self._chat.stop()
+
+    @property
+    def reply(self) -> Reply:
+        """What has arrived."""
+        return self._stream.reply
+
+    @property
+    def messages(self) -> list[ChatMessage]:
+        """The turn so far, with what has arrived of a response."""
+        return self._stream.messages
+
+
+async def connect_generator(
+    request: PromptRequest, history: tuple[ChatMessage, ...], session: str, options: Namespace
+) -> Chat:
+    """Return the chat that asks; an interrupt need not wait for it."""
+    return await run_in_thread(lambda: request.chat(history, session, options))
+
+
+def request_fingerprint(body: Mapping[str, Any]) -> str:
+    """Return what tells requests apart: equal bodies have equal ones.
+
+    Examples
+    --------
+    >>> request_fingerprint({"model": "m", "seed": 7}) == request_fingerprint({"seed": 7, "model": "m"})
+    True
+    """
+    text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def dry_run(request: PromptRequest, history: tuple[ChatMessage, ...], *, streams: bool) -> str:
+    """Return the body that would be sent, as JSON to read: long pictures and files are cut.
+
+    Neither a key nor the embedded model is needed, for nothing is sent.
+    """
+    from orchat.chat.message_selection import messages_to_send, skip_pending_calls
+    from orchat.generator_factory import connect
+    from orchat.openrouter.dialect import LOCAL_PREFIX
+    from orchat.secret import Secret
+
+    nowhere = (
+        {"api_base_url": "http://127.0.0.1"} if resolve_model_alias(request.model).startswith(LOCAL_PREFIX) else {}
+    )
+    generator: OpenRouterChatGenerator = connect(
+        request.model, api_key=Secret.from_token("-"), generation_kwargs=request.generation_kwargs, **nowhere
+    )
+    messages = messages_to_send([*skip_pending_calls(history), request.question()], generator.model)
+    try:
+        sent = generator.request_body(messages, tools=list(request.tools), stream=streams)
+    except OrchatError as error:
+        raise UsageError(str(error)) from None
+    body = json.dumps(sent, indent=2, ensure_ascii=False)
+    return _BYTES_AS_TEXT.sub(lambda found: f"{found[0][:40]}… ({len(found[0]):,} characters)", body)

@@ -1,0 +1,68 @@
+"""The output that a panel has in its cell: the widget, and the transcript for whoever reads without a kernel."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from orchat.jupyter.kernel.coroutine_runner import in_kernel
+from orchat.jupyter.kernel.live_view.widget_channel import WidgetChannel
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from orchat.jupyter.panel.panel_view_model import PanelViewModel
+
+_EMPTY = "An empty chat."
+
+
+class PanelOutput:
+    """One output of a cell, wherever it is shown.
+
+    Parameters
+    ----------
+    shell
+        The running IPython.
+    """
+
+    def __init__(self, shell: InteractiveShell | None) -> None:
+        self._shell = shell
+        self._display_id = f"orchat-{uuid.uuid4().hex}"
+        self._shown = False
+
+    def show(self, bundle: dict[str, Any]) -> None:
+        """Show it as an output of the running cell."""
+        if self._shell is None:
+            print(bundle["text/plain"])  # noqa: T201 - there is nothing else to show it with
+            return
+        self._publish(bundle, update=False)
+        self._shown = True
+
+    def refresh(self, bundle: dict[str, Any], channel: WidgetChannel | None, log: PanelViewModel) -> None:
+        """Let what is saved read as the conversation does.
+
+        A page with a view gets the transcript and saves it: drawing the widget anew would take the focus away.
+        """
+        if channel is not None and channel.ready:
+            log.set(saved={kind: bundle[kind] for kind in ("text/markdown", "text/plain")})
+        elif self._shown and self._shell is not None and in_kernel(self._shell):
+            self._publish(bundle, update=True)
+
+    def _publish(self, bundle: dict[str, Any], *, update: bool) -> None:
+        assert self._shell is not None
+        self._shell.display_pub.publish(
+            data=bundle, metadata={}, transient={"display_id": self._display_id}, update=update
+        )
+
+
+def transcript_bundle(transcript: tuple[str, str], channel: WidgetChannel | None) -> dict[str, Any]:
+    """Return what displays a panel: the widget where there is one, and the transcript.
+
+    Examples
+    --------
+    >>> transcript_bundle(("", ""), None)
+    {'text/markdown': '*An empty chat.*', 'text/plain': 'An empty chat.'}
+    """
+    markdown, plain = transcript
+    widget = channel.bundle if channel is not None else {}
+    return {**widget, "text/markdown": markdown or f"*{_EMPTY}*", "text/plain": plain or _EMPTY}

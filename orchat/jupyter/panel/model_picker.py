@@ -1,0 +1,128 @@
+"""Models and parameters to choose from: what a page may be shown of a catalogue, and what it may set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from orchat.errors import ConfigurationError
+from orchat.jupyter.kernel.output.answer_footer import single_line
+
+if TYPE_CHECKING:
+    from orchat.openrouter.models import Catalog, Model
+
+_LISTED = 40
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh")
+
+
+async def find_models(query: str) -> dict[str, Any]:
+    """Return the models that fit a query, with context and prices; the endpoint is asked where the list is old.
+
+    Parameters
+    ----------
+    query
+        Words of a name.
+
+    Returns
+    -------
+    dict
+        ``list``, ``total``, and a ``note`` where the list is old or there is none.
+    """
+    from orchat.errors import APIError
+    from orchat.generator_factory import catalog_endpoint
+    from orchat.openrouter.catalog import load_catalog_async
+
+    try:
+        catalog = await load_catalog_async(catalog_endpoint())
+    except (APIError, ConfigurationError) as error:
+        return {"list": [], "total": 0, "note": f"No list of models: {single_line(error.message)}"}
+    return model_rows(catalog, query)
+
+
+def model_rows(catalog: Catalog, query: str) -> dict[str, Any]:
+    """Return the models of a catalogue that fit a query.
+
+    Examples
+    --------
+    >>> from datetime import UTC, datetime
+    >>> from orchat.openrouter.models import Catalog, read_models
+    >>> pricing = {"prompt": "0.00000015", "completion": "0.0000006"}
+    >>> models = read_models([{"id": "a/mini", "name": "A: Mini", "context_length": 128000, "pricing": pricing}])
+    >>> model_rows(Catalog(models, datetime.now(UTC)), "mini")["list"]
+    [{'id': 'a/mini', 'name': 'A: Mini', 'facts': '128k tokens · $0.15 in, $0.6 out per million'}]
+    """
+    found = catalog.matching(query)
+    note = "" if catalog.failure is None else f"The list is {catalog.age_text}: asking again failed."
+    rows = [
+        {"id": single_line(m.id, 120), "name": single_line(m.name, 80), "facts": model_summary(m)}
+        for m in found[:_LISTED]
+    ]
+    return {"list": rows, "total": len(found), "note": note}
+
+
+def model_summary(model: Model) -> str:
+    """Return context and prices of a model in a few words."""
+    parts = []
+    if model.context_length:
+        parts.append(f"{round(model.context_length / 1000)}k tokens")
+    prices = [model.prices.get(name) for name in ("prompt", "completion")]
+    if model.is_free:
+        parts.append("free")
+    elif prices[0] is not None and prices[1] is not None:
+        parts.append(f"{_million(prices[0])} in, {_million(prices[1])} out per million")
+    return " · ".join(parts)
+
+
+def _million(price: Decimal) -> str:
+    return f"${(price * 1_000_000).normalize():f}"
+
+
+def shown_parameters(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters that a page shows.
+
+    Examples
+    --------
+    >>> shown_parameters({"temperature": 0.2, "reasoning": {"effort": "low"}, "user": "x"})
+    {'temperature': 0.2, 'max_tokens': None, 'effort': 'low'}
+    """
+    reasoning = kwargs.get("reasoning")
+    effort = reasoning.get("effort") if isinstance(reasoning, Mapping) else None
+    return {
+        "temperature": kwargs.get("temperature"),
+        "max_tokens": kwargs.get("max_tokens"),
+        "effort": effort if effort in EFFORTS else None,
+    }
+
+
+def merge_parameters(kwargs: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Return generation kwargs with what a person chose; None takes a parameter away.
+
+    Raises
+    ------
+    ConfigurationError
+        A value makes no sense (a ValueError).
+
+    Examples
+    --------
+    >>> merge_parameters({"top_p": 0.5, "max_tokens": 10}, {"temperature": 0, "max_tokens": None, "effort": "high"})
+    {'top_p': 0.5, 'temperature': 0, 'reasoning': {'effort': 'high'}}
+    """
+    changed = dict(kwargs)
+    temperature, most, effort = (wanted.get(name) for name in ("temperature", "max_tokens", "effort"))
+    if temperature is not None and not (_is_number(temperature) and 0 <= temperature <= 2):
+        raise ConfigurationError("The temperature is a number from 0 to 2.")
+    if most is not None and not (isinstance(most, int) and not isinstance(most, bool) and most > 0):
+        raise ConfigurationError("The most tokens of an answer are a whole number above 0.")
+    if effort is not None and effort not in EFFORTS:
+        raise ConfigurationError(f"The reasoning effort is one of {', '.join(EFFORTS)}.")
+    reasoning = None if effort is None else {"effort": effort}
+    for name, value in (("temperature", temperature), ("max_tokens", most), ("reasoning", reasoning)):
+        changed.pop(name, None)
+        if value is not None:
+            changed[name] = value
+    return changed
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,93 @@
+"""Objects that say themselves how they look: the methods that notebooks know, read for a model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from html.parser import HTMLParser
+from typing import Any
+
+from orchat.rendering.images import render_encoded
+from orchat.rendering.rendered_value import Rendered
+from orchat.rendering.safe_introspection import is_instance_by_name, own_method, safe_repr, type_name
+
+_PICTURES = ("image/png", "image/jpeg")
+_EMPTY_REPR = re.compile(r"<[^<>]* object(?: at \w+)?>")  # only the class's name
+
+
+def render_display(value: Any, budget: int) -> Rendered:
+    """Render by ``_repr_markdown_``, a picture, the MIME bundle or ``repr``; HTML only if that is all there is."""
+    name = type_name(value)
+    if markdown := _said(value, "_repr_markdown_"):
+        return Rendered.from_text(str(markdown), f"Markdown of {name}", budget)
+    for method, mime_type in (("_repr_png_", "image/png"), ("_repr_jpeg_", "image/jpeg")):
+        if picture := _said(value, method):
+            return render_encoded(picture, mime_type, budget, name)
+    if is_instance_by_name(value, "plotly.basedatatypes.BaseFigure"):
+        # Its MIME bundle would open a browser or carry the whole of its data.
+        return Rendered.from_text(_plotly(value), "titles of a plotly figure", budget)
+    bundle = _said(value, "_repr_mimebundle_", include=None, exclude=None)
+    bundle = bundle if isinstance(bundle, Mapping) else {}
+    for mime_type in _PICTURES:
+        if picture := bundle.get(mime_type):
+            return render_encoded(picture, mime_type, budget, name)
+    plain = bundle.get("text/plain")
+    for text in (bundle.get("text/markdown"), plain if plain and not _EMPTY_REPR.fullmatch(plain) else None):
+        if text:
+            return Rendered.from_text(str(text), f"display of {name}", budget)
+    said = safe_repr(value)
+    if _EMPTY_REPR.fullmatch(said):
+        for text in (_said(value, "_repr_latex_"), bundle.get("text/latex")):
+            if text:
+                return Rendered.from_text(str(text), f"formula of {name}", budget)
+        for markup in (_said(value, "_repr_html_"), bundle.get("text/html"), _said(value, "_repr_svg_")):
+            if markup and (text := _Words(str(markup)).text):
+                return Rendered.from_text(text, f"text of the HTML of {name}", budget)
+    return Rendered.from_text(said, f"repr of {name}", budget)
+
+
+def _said(value: object, method: str, **options: object) -> Any:
+    """Call a display method; what it raises means that it has nothing to say."""
+    try:
+        found = own_method(value, method)
+        said = None if found is None else found(**options)
+    except Exception:  # noqa: BLE001 - anybody's code
+        return None
+    return said[0] if isinstance(said, tuple) and said else said  # (data, metadata)
+
+
+def _plotly(figure: Any) -> str:
+    layout = figure.layout
+    titles = {
+        "title": layout.title.text,
+        "x": layout.xaxis.title.text,
+        "y": layout.yaxis.title.text,
+        "traces": ", ".join(f"{trace.type} {trace.name or ''}".strip() for trace in figure.data[:20]),
+    }
+    said = [f"{name}: {text}" for name, text in titles.items() if text]
+    return "\n".join([f"plotly figure with {len(figure.data)} traces", *said])
+
+
+class _Words(HTMLParser):
+    """The words of some HTML, without its tags, scripts and styles."""
+
+    def __init__(self, markup: str) -> None:
+        super().__init__()
+        self._found: list[str] = []
+        self._hidden = 0
+        self.feed(markup)
+        self.close()
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self._found).split())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._hidden += tag in {"script", "style"}
+
+    def handle_endtag(self, tag: str) -> None:
+        self._hidden = max(0, self._hidden - (tag in {"script", "style"}))
+
+    def handle_data(self, data: str) -> None:
+        if not self._hidden:
+            self._found.append(data)

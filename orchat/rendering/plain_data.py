@@ -1,0 +1,213 @@
+"""Plain data as JSON: numbers, texts, dictionaries, lists, dataclasses, pydantic models and what they hold.
+
+Of a container that is too large as many items are read as can be sent, and no more. Nothing is consumed: an iterator
+is named, not read.
+"""
+
+from __future__ import annotations
+
+import array
+import dataclasses
+import datetime
+import decimal
+import enum
+import fractions
+import inspect
+import json
+import math
+import pathlib
+import types
+import uuid
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, KeysView, Mapping, Set, ValuesView
+from itertools import islice
+from typing import Any
+
+from orchat.rendering.redaction import HIDDEN, hide_secrets, hides_its_value
+from orchat.rendering.rendered_value import Rendered
+from orchat.rendering.safe_introspection import describe_error, is_instance_by_name, own_method, safe_repr, type_name
+from orchat.rendering.token_estimate import fits_budget
+
+_BY_STR = (decimal.Decimal, fractions.Fraction, complex, pathlib.PurePath, uuid.UUID, datetime.timedelta)
+_DATES = (datetime.date, datetime.time)
+_BYTES = (bytes, bytearray, memoryview)
+_LISTS = (list, tuple, deque, range, array.array, Set, KeysView, ValuesView)
+_DEEPEST = 12
+_MARGIN = 4096  # as in `tokens`: a key is looked for beyond the cut
+
+
+class _TooLargeError(Exception):
+    """One walk met more than fits; the next one is told to look at less."""
+
+
+def is_plain(value: object) -> bool:
+    """Whether a value is rendered as JSON."""
+    return (
+        value is None
+        or isinstance(value, (bool, int, float, str, enum.Enum, Iterator, *_BY_STR, *_DATES, *_BYTES, *_LISTS))
+        or _is_mapping(value)
+        or _fields(value) is not None
+        or is_instance_by_name(value, "numpy.generic")
+    )
+
+
+def render_plain(value: object, budget: int) -> Rendered:
+    """Render as JSON, reading less of every container and text until it fits."""
+    items, characters = 2 * budget, 4 * budget
+    reprs: dict[int, str] = {}
+    whole = True
+    while True:
+        try:
+            found = _Walk(items, characters, 4 * budget, reprs).read(value)
+            text = found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
+        except _TooLargeError:
+            text = None
+        if text is not None and fits_budget(text, budget):
+            break
+        whole = False
+        if items == 1 and characters == 16:
+            text = short_repr(value)
+            break
+        items, characters = max(1, items // 2), max(16, characters // 2)
+    what = type(value).__name__
+    if not whole:
+        what += f", part of {len(value):,} items" if isinstance(value, Collection) else ", in part"
+    return Rendered.from_text(text, what, budget)
+
+
+def short_repr(value: object, characters: int = 120) -> str:
+    """Name a value in a few words, and never by its contents if these could be many.
+
+    Examples
+    --------
+    >>> short_repr(b"abc"), short_repr([1, 2]), short_repr(len)
+    ('bytes, 3 of them', 'list of 2', 'builtin_function_or_method len')
+    """
+    if isinstance(value, _BYTES):
+        return f"{type_name(value)}, {memoryview(value).nbytes:,} of them"
+    if isinstance(value, Iterator):
+        name = getattr(value, "__qualname__", None) or getattr(value, "name", None)
+        return f"{type_name(value)}{f' {name}' if isinstance(name, str) else ''}, not read"
+    if isinstance(value, str):
+        return _cut(value, characters)
+    if isinstance(value, _LISTS) or _is_mapping(value):
+        return f"{type_name(value)} of {len(value):,}"  # type: ignore[arg-type]
+    shape = getattr(value, "shape", None)
+    if isinstance(shape, tuple) and not isinstance(value, type):
+        return f"{type_name(value)} of shape {shape}"[:characters]
+    if inspect.isroutine(value) or isinstance(value, type | types.ModuleType):
+        return f"{type_name(value)} {getattr(value, '__qualname__', value.__name__)}"[:characters]
+    return _cut(safe_repr(value), characters)
+
+
+class _Walk:
+    """One way through a value, with its limits."""
+
+    def __init__(self, items: int, characters: int, nodes: int, reprs: dict[int, str]) -> None:
+        self._items = items
+        self._characters = characters
+        self._nodes = nodes
+        self._reprs = reprs
+        self._open: set[int] = set()
+
+    def read(self, value: Any) -> Any:
+        """Return a copy of JSON's own types; an item that raises is named, and the others stay."""
+        self._nodes -= 1
+        if self._nodes < 0:
+            raise _TooLargeError
+        try:
+            return self._read(value)
+        except _TooLargeError:
+            raise
+        except Exception as error:  # noqa: BLE001 - anybody's object
+            return _cut(f"<{type_name(value)}, which could not be rendered: {describe_error(error)}>", self._characters)
+
+    def _read(self, value: Any) -> Any:
+        if isinstance(value, enum.Enum):
+            return self.read(value.value)
+        if is_instance_by_name(value, "numpy.generic"):
+            value = value.item()
+        if value is None or isinstance(value, bool):
+            return value
+        if isinstance(value, int):
+            # Python refuses to write out integers of more than some thousand digits.
+            return int(value) if value.bit_length() < 10_000 else f"int of {value.bit_length():,} bits"
+        if isinstance(value, float):
+            return float(value) if math.isfinite(value) else str(float(value))
+        if isinstance(value, str):
+            return _cut(str.__str__(value), self._characters)
+        if isinstance(value, _DATES):
+            return value.isoformat()
+        if isinstance(value, _BY_STR):
+            return _cut(str(value), self._characters)
+        fields = _fields(value)
+        if fields is None and (isinstance(value, (Iterator, *_BYTES)) or not isinstance(value, (*_LISTS, Mapping))):
+            return self._repr(value)
+        if id(value) in self._open:
+            return f"the same {type_name(value)} again"
+        if len(self._open) >= _DEEPEST:
+            return short_repr(value)
+        self._open.add(id(value))
+        try:
+            if fields is not None or _is_mapping(value):
+                return self._mapping(value if fields is None else fields)
+            return self._list(value) if isinstance(value, _LISTS) else self._repr(value)
+        finally:
+            self._open.discard(id(value))
+
+    def _mapping(self, value: Mapping[Any, Any]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key, item in islice(value.items(), self._items):
+            name = self._key(key)
+            found[name] = HIDDEN if item is not None and hides_its_value(name) else self.read(item)
+        if len(value) > self._items:
+            found["..."] = f"{len(value) - self._items:,} more"
+        return found
+
+    def _key(self, key: Any) -> str:
+        if isinstance(key, enum.Enum):
+            key = key.value
+        return _cut(key, self._characters) if isinstance(key, str) else _cut(short_repr(key), self._characters)
+
+    def _list(self, value: Iterable[Any]) -> list[Any]:
+        found = [self.read(item) for item in islice(value, self._items)]
+        if isinstance(value, set | frozenset):  # an order that is the same in the next process
+            found.sort(key=lambda item: json.dumps(item, ensure_ascii=False))
+        size = len(value)  # type: ignore[arg-type]
+        return [*found, f"... {size - self._items:,} more"] if size > self._items else found
+
+    def _repr(self, value: object) -> str:
+        if id(value) not in self._reprs:
+            self._reprs[id(value)] = short_repr(value, max(120, self._characters))
+        return _cut(self._reprs[id(value)], self._characters)
+
+
+def _is_mapping(value: object) -> bool:
+    """Whether to read it as a dictionary: not what displays itself, such as a data set of some library."""
+    return isinstance(value, dict) or (isinstance(value, Mapping) and own_method(value, "_repr_html_") is None)
+
+
+def _fields(value: Any) -> dict[str, Any] | None:
+    """Return the fields of a dataclass, pydantic model, named tuple or namespace, but for those kept from its repr."""
+    kind = type(value)
+    if isinstance(value, type):
+        return None
+    if dataclasses.is_dataclass(value):
+        return {field.name: getattr(value, field.name, None) for field in dataclasses.fields(value) if field.repr}
+    if is_instance_by_name(value, "pydantic.BaseModel"):
+        known = {
+            name: getattr(value, name, None)
+            for name, field in kind.model_fields.items()
+            if field.repr and not field.exclude
+        }
+        return known | (value.model_extra or {})
+    if isinstance(value, tuple) and hasattr(kind, "_fields") and hasattr(kind, "_asdict"):
+        return dict(zip(kind._fields, value, strict=False))
+    return vars(value) if isinstance(value, types.SimpleNamespace) else None
+
+
+def _cut(text: str, characters: int) -> str:
+    """Hide secrets in a text and keep its head."""
+    if len(text) <= characters:
+        return hide_secrets(text)
+    return f"{hide_secrets(text[: characters + _MARGIN])[:characters]}... ({len(text):,} characters)"

@@ -1,0 +1,179 @@
+"""Any value to content parts: which kind it is, and who renders that kind."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from typing import Any
+
+from orchat.errors import ConfigurationError
+from orchat.messages import FileContent, ImageContent, TextContent
+from orchat.rendering.display_methods import render_display
+from orchat.rendering.images import figure_of, render_figure, render_image
+from orchat.rendering.plain_data import is_plain, render_plain
+from orchat.rendering.rendered_value import Rendered
+from orchat.rendering.safe_introspection import describe_error, is_instance_by_name, own_method, type_name
+from orchat.rendering.source_code import is_code, render_code, render_exception
+from orchat.rendering.tables import Privacy, render_array, render_table, table_of
+from orchat.rendering.token_estimate import Part
+
+_TEXT_BUDGET = 8_000
+_VALUE_BUDGET = 2_000
+_MOST_VALUES = 16  # of a list of figures, tables and the like
+
+
+def render(value: object, *, budget: int | None = None, privacy: Privacy = "head") -> list[Part]:
+    """Render a Python value for a model.
+
+    Parameters
+    ----------
+    value
+        Anything. Nothing is consumed, changed or imported for it, and whatever its methods raise is said, not raised.
+        Content parts go out as they are, but for the length of text; so does text, for a ``str`` is the user's own
+        words. In all else, key-like text and what stands under names such as ``password`` is ``[redacted]``.
+    budget
+        The most tokens to take, as `estimate_tokens` counts; None for 8,000 for text and 2,000 for anything else.
+    privacy
+        What is shown of frames, series and arrays: ``"schema"`` (no values), ``"head"`` (the first rows) or
+        ``"sample"`` (random rows, the same each time).
+
+    Raises
+    ------
+    ConfigurationError
+        The budget is below one token, or there is no such privacy level.
+
+    Examples
+    --------
+    >>> render({"port": "Hull", "level": 7.1, "api_key": "hunter2"})
+    [TextContent(text='{"port": "Hull", "level": 7.1, "api_key": "[redacted]"}', cache_control=None)]
+    """
+    return list(render_value(value, budget=budget, privacy=privacy).parts)
+
+
+def render_text(value: object, *, budget: int | None = None, privacy: Privacy = "head") -> str:
+    """Render a value as text alone: where `render` has an image, a few words in brackets stand for it.
+
+    Examples
+    --------
+    >>> render_text(range(3))
+    '[0, 1, 2]'
+    """
+    rendered = render_value(value, budget=budget, privacy=privacy)
+    if all(isinstance(part, TextContent) for part in rendered.parts):
+        return rendered.text
+    return Rendered.from_text(rendered.text, "text", budget or _VALUE_BUDGET).text
+
+
+def render_value(value: object, *, budget: int | None = None, privacy: Privacy = "head") -> Rendered:
+    """Render a value as `render` does, and say in one line what was sent.
+
+    Examples
+    --------
+    >>> render_value({"port": "Hull"}).summary("here")
+    'here: dict, 4 tokens'
+    """
+    if budget is None:
+        budget = _TEXT_BUDGET if issubclass(type(value), str) else _VALUE_BUDGET
+    if budget < 1:
+        raise ConfigurationError(f"A budget of {budget} tokens leaves no room.", hint="Give at least 1.")
+    if privacy not in ("schema", "head", "sample"):
+        raise ConfigurationError(f"{privacy!r} is no privacy level.", hint="Levels are schema, head and sample.")
+    try:
+        return _rendered(value, budget, privacy)
+    except Exception as error:  # noqa: BLE001 - anybody's object; a prompt or a tool result must not die of it
+        text = f"<{type_name(value)}, which could not be rendered: {describe_error(error)}>"
+        return Rendered.from_text(text, f"name of {type_name(value)}, for it failed", budget)
+
+
+def _rendered(value: Any, budget: int, privacy: Privacy) -> Rendered:
+    if isinstance(value, TextContent | ImageContent | FileContent):
+        return _part(value, budget)
+    if (method := own_method(value, "_repr_llm_")) is not None:
+        rendered = _by_its_own_word(value, method, budget, privacy)
+        if rendered is not None:
+            return rendered
+    if isinstance(value, str) and not isinstance(value, enum.Enum):
+        return _text(str.__str__(value), budget)
+    if (figure := figure_of(value)) is not None:
+        return render_figure(figure, budget)
+    if (table := table_of(value)) is not None:
+        return render_table(table, budget, privacy)
+    if is_instance_by_name(value, "numpy.ndarray"):
+        return render_array(value, budget, privacy)
+    if is_instance_by_name(value, "PIL.Image.Image"):
+        return render_image(value, budget)
+    if is_code(value):
+        return render_code(value, budget)
+    if isinstance(value, BaseException):
+        return render_exception(value, budget)
+    if isinstance(value, list | tuple) and any(_is_rich(item) for item in value[:_MOST_VALUES]):
+        return _several(value, budget, privacy)
+    if is_plain(value) and own_method(value, "_repr_markdown_") is None:
+        return render_plain(value, budget)
+    return render_display(value, budget)
+
+
+def _by_its_own_word(value: object, method: Any, budget: int, privacy: Privacy) -> Rendered | None:
+    """Ask ``_repr_llm_``: text, parts, or None for "as usual"."""
+    name = type_name(value)
+    try:
+        said = method()
+    except Exception as error:  # noqa: BLE001 - anybody's code
+        # Who writes this method may mean to hide the rest, so nothing else is tried.
+        text = f"<{name}, whose _repr_llm_ failed: {describe_error(error)}>"
+        return Rendered.from_text(text, f"name of {name}, for its _repr_llm_ failed", budget)
+    if said is None:
+        return None
+    if isinstance(said, str):
+        return Rendered.from_text(said, f"{name} in its own words", budget)
+    rendered = (
+        _rendered(said, budget, privacy) if said is not value and not _speaks(said) else render_plain(said, budget)
+    )
+    return Rendered(rendered.parts, f"{name} in its own words")
+
+
+def _speaks(value: object) -> bool:
+    return own_method(value, "_repr_llm_") is not None
+
+
+def _is_rich(value: object) -> bool:
+    """Whether a value is more than data in a list: it has a way of its own to be seen."""
+    try:
+        return (
+            isinstance(value, TextContent | ImageContent | FileContent)
+            or _speaks(value)
+            or figure_of(value) is not None
+            or table_of(value) is not None
+            or is_instance_by_name(value, "PIL.Image.Image")
+        )
+    except Exception:  # noqa: BLE001 - anybody's object: as data it is named, beside the others
+        return False
+
+
+def _several(values: Sequence[Any], budget: int, privacy: Privacy) -> Rendered:
+    """Render each of some tables, figures or parts, with a fair share of the budget."""
+    more = len(values) - _MOST_VALUES
+    share = (budget - (12 if more > 0 else 0)) // min(len(values), _MOST_VALUES)
+    if share < 16:
+        return render_plain(values, budget)
+    found = [
+        # A text among values was made by a program, not typed.
+        Rendered.from_text(value, "text", share)
+        if isinstance(value, str)
+        else render_value(value, budget=share, privacy=privacy)
+        for value in values[:_MOST_VALUES]
+    ]
+    parts = [part for rendered in found for part in rendered.parts]
+    if more > 0:
+        parts.append(TextContent(f"[... {more:,} more values left out ...]"))
+    return Rendered(parts, "; ".join(dict.fromkeys(rendered.what for rendered in found)))
+
+
+def _part(part: Part, budget: int) -> Rendered:
+    if isinstance(part, TextContent):
+        return _text(part.text, budget)
+    return Rendered([part], "image" if isinstance(part, ImageContent) else "file")
+
+
+def _text(text: str, budget: int) -> Rendered:
+    return Rendered.from_text(text, "text", budget, typed=True)

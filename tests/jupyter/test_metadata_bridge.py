@@ -1,0 +1,350 @@
+"""The kernel's end of the bridge, on real kernels of several versions; the page's end is spoken by the test."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from orchat._version import __version__
+from orchat.jupyter.kernel.cell_storage.executing_cell import KEY
+from orchat.jupyter.kernel.cell_storage.frontend_messages import PROTOCOL, TARGET
+from orchat.jupyter.kernel.cell_storage.write_queue import WriteQueue
+from orchat.jupyter.kernel.output.live_display import MIME_TYPE
+from tests.jupyter.kernel import INSTALLED, OTHERS, ROOT, Kernel
+
+pytestmark = pytest.mark.timeout(120)
+
+EXTENSION = ROOT / "orchat" / "jupyter" / "frontend" / "extension"
+
+SETUP = """\
+import asyncio, time
+from orchat.jupyter.kernel.cell_storage.metadata_bridge import MetadataBridge
+from orchat.jupyter.kernel.cell_storage.executing_cell import current_cell
+from orchat.jupyter.kernel.coroutine_runner import deliver_comms_while_awaiting, wake_loop_periodically
+bridge = MetadataBridge(get_ipython())
+def here():
+    return current_cell(get_ipython())
+"""
+VALUE = {"format": "orchat", "version": 1, "words": "The tide is high."}
+
+
+class Page:
+    """A front end's page: runs cells with their metadata, and answers on the comm as the extension does."""
+
+    def __init__(self, kernel: Kernel, version: str = INSTALLED) -> None:
+        self.kernel, self._client = kernel, kernel._client
+        self._version = version
+        self.extended = True
+        self.protocol = PROTOCOL
+        self.deaf = False
+        self.name = "page-1"
+        self.cells: dict[str, Any] = {"a1": None, "b2": None}
+        self.requests: list[dict[str, Any]] = []
+        self.times: list[float] = []
+        self.openings = 0
+        self.lacks = False
+        self._known: set[str] = set()
+        self._subshell: str | None = None
+
+    def send(self, kind: str, content: dict[str, Any]) -> None:
+        """Send as JupyterLab does, in a subshell where the kernel has such."""
+        session = self._client.session
+        if self._subshell is None and not self._version.startswith("6."):
+            self._client.control_channel.send(session.msg("create_subshell_request", {}))
+            self._subshell = self._client.get_control_msg(timeout=5)["content"]["subshell_id"]
+        message = session.msg(kind, content)
+        if self._subshell is not None:
+            message["header"]["subshell_id"] = self._subshell
+        self._client.shell_channel.send(message)
+
+    def run(
+        self, code: str, cell: str | None = "a1", *, after: float = 0.0, until: Callable[[], bool] | None = None
+    ) -> str:
+        """Run a cell to its end and a little longer, or until something has happened; return what it printed."""
+        session = self._client.session
+        content = {"code": code, "silent": False, "store_history": True, "allow_stdin": False, "stop_on_error": True}
+        metadata = {} if cell is None else {"cellId": cell}
+        if cell is not None and self.cells.get(cell) is not None:
+            metadata["orchat"] = self.cells[cell]
+        message = session.msg("execute_request", {**content, "user_expressions": {}})
+        message["metadata"] = metadata
+        self._client.shell_channel.send(message)
+        printed, failed, ended, deadline = "", "", None, time.monotonic() + 60
+        while (ended is None or time.monotonic() < ended + after) and time.monotonic() < deadline:
+            if until is not None and until():
+                return printed
+            try:
+                heard = self._client.get_iopub_msg(timeout=0.05)
+            except Exception:
+                continue
+            kind = heard["msg_type"]
+            if kind in ("comm_open", "comm_msg"):
+                self._take(kind, heard["content"])
+            elif heard["parent_header"].get("msg_id") != message["header"]["msg_id"]:
+                continue
+            elif kind in ("display_data", "update_display_data"):
+                self._show(cell, kind, heard["content"])
+            elif kind == "stream":
+                printed += heard["content"]["text"]
+            elif kind == "error":
+                failed = "\n".join(heard["content"]["traceback"])
+            elif kind == "status" and heard["content"]["execution_state"] == "idle":
+                ended = time.monotonic()
+        assert ended is not None
+        while self._client.get_shell_msg(timeout=5)["parent_header"].get("msg_id") != message["header"]["msg_id"]:
+            pass
+        if failed:
+            raise AssertionError(failed)
+        return printed
+
+    def _show(self, cell: str | None, kind: str, content: dict[str, Any]) -> None:
+        """Nothing is shown."""
+
+    def _take(self, kind: str, content: dict[str, Any]) -> None:
+        if kind == "comm_open":
+            if content["target_name"] != TARGET:
+                return
+            self.openings += 1
+            if not self.extended:
+                self.send("comm_close", {"comm_id": content["comm_id"], "data": {}})
+                return
+            self._known.add(content["comm_id"])
+        if content["comm_id"] not in self._known or self.deaf:
+            return
+        request = content["data"]
+        self.requests.append(request)
+        self.times.append(time.monotonic())
+        told = {name: request.get(name) for name in ("id", "op", "cell_id", "run", "display_id")}
+        told |= {"version": "9.9", "page": self.name}
+        answer = {**told, "protocol": self.protocol, **self._answer(request)}
+        self.send("comm_msg", {"comm_id": content["comm_id"], "data": answer})
+
+    def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        cell = request.get("cell_id")
+        match request["op"]:
+            case "hello":
+                return {"ok": True, "path": "tide.ipynb"}
+            case "set" if cell in self.cells:
+                self.cells[cell] = request["value"]
+                return {"ok": True}
+            case "get" if cell in self.cells:
+                return {"ok": True, "value": self.cells[cell]}
+            case "set_output":
+                return {"ok": True, "lacks": self.lacks and "bundle" not in request}
+            case _:
+                return {"ok": False, "reason": "no such cell"}
+
+    def ops(self) -> list[str]:
+        return [request["op"] for request in self.requests]
+
+
+@pytest.fixture(scope="module", params=[INSTALLED, *OTHERS])
+def _any(request: pytest.FixtureRequest) -> Iterator[tuple[Kernel, str]]:
+    with Kernel({}, request.param) as kernel:
+        yield kernel, request.param
+
+
+@pytest.fixture(scope="module")
+def _usual() -> Iterator[Kernel]:
+    with Kernel({}) as kernel:
+        yield kernel
+
+
+@pytest.fixture
+def page(_any: tuple[Kernel, str]) -> Page:
+    """A page on a kernel of each version, with a new bridge."""
+    page = Page(*_any)
+    assert page.run(SETUP) == ""
+    return page
+
+
+@pytest.fixture
+def usual_page(_usual: Kernel) -> Page:
+    """A page on a kernel of the installed version, with a new bridge."""
+    page = Page(_usual)
+    assert page.run(SETUP) == ""
+    return page
+
+
+AWAITED = """\
+async with wake_loop_periodically(), deliver_comms_while_awaiting():
+    {}
+"""
+
+
+def test_a_value_written_in_a_running_cell_is_there_before_the_cell_ends(page: Page) -> None:
+    code = f"bridge.write(here().id, {VALUE}); await asyncio.sleep(0.7); print(bridge.status, bridge.path)"
+    assert page.run(AWAITED.format(code)) == "open tide.ipynb\n"
+    assert page.cells["a1"] == VALUE
+    assert page.openings == 1
+    assert page.run("print(here().metadata == " + repr(VALUE) + ")") == "True\n"
+
+
+def test_nothing_is_opened_until_something_is_written(usual_page: Page) -> None:
+    usual_page.run("bridge.status, bridge.hint(), bridge.flush(), bridge.close()", after=0.3)
+    assert usual_page.openings == 0
+    usual_page.run("%load_ext orchat", after=0.3)
+    assert usual_page.openings == 0
+
+
+def test_all_share_one_bridge(usual_page: Page) -> None:
+    code = "from orchat.jupyter.kernel.cell_storage.metadata_bridge import get_bridge as of; shell = get_ipython()"
+    code += "\nprint(of(shell) is of(shell))"
+    assert usual_page.run(code) == "True\n"
+
+
+def test_a_cell_that_blocks_writes_when_it_has_ended(page: Page) -> None:
+    assert page.run(f"bridge.write(here().id, {VALUE}); time.sleep(0.3); print(1)", after=1.0) == "1\n"
+    assert page.cells["a1"] == VALUE
+    assert page.run("print(bridge.status)") == "open\n"
+
+
+def test_hello_waits_no_longer_than_it_was_told_and_may_be_asked_again(page: Page) -> None:
+    page.deaf = True
+    code = "began = time.monotonic(); print(await bridge.hello(0.5), time.monotonic() - began < 0.9)"
+    assert page.run(code) == "unknown True\n"
+    page.deaf = False
+    assert page.run(AWAITED.format("print(await bridge.hello(5))")) == "open\n"
+
+
+def test_without_the_extension_writes_are_dropped_and_it_is_said_once(page: Page) -> None:
+    page.extended = False
+    page.run(AWAITED.format("await bridge.hello(3)"), after=0.5)
+    code = f"""print(bridge.status)
+for number in range(5):
+    bridge.write(here().id, {VALUE})
+bridge.set_output(here(), {{"text/plain": "x"}}); bridge.insert_cell(here().id, "1 + 1")
+print("no orchat extension" in bridge.hint(), bridge.hint(), await bridge.cells(1), await bridge.get("a1", 1))"""
+    assert page.run(code, after=0.5) == "absent\nTrue None None None\n"
+    assert page.openings == 1
+    assert page.requests == []
+
+
+def test_an_extension_that_came_later_is_found(usual_page: Page) -> None:
+    usual_page.extended = False
+    assert usual_page.run("print(await bridge.hello(2))") == "absent\n"
+    usual_page.extended = True
+    assert usual_page.run(f"print(await bridge.hello(2)); bridge.write(here().id, {VALUE})", after=0.3) == "open\n"
+    assert usual_page.cells["a1"] == VALUE
+
+
+def test_a_page_that_was_not_all_there_yet_is_asked_once_more(usual_page: Page) -> None:
+    usual_page.extended = False
+    assert usual_page.run(f"bridge.write(here().id, {VALUE})", after=0.5) == ""
+    usual_page.extended = True
+    assert usual_page.run("print(bridge.status)", after=3) == "absent\n"
+    assert usual_page.cells["a1"] == VALUE
+    assert usual_page.run("print(bridge.status)") == "open\n"
+
+
+def test_a_page_that_speaks_otherwise_is_written_nothing(usual_page: Page) -> None:
+    usual_page.protocol = PROTOCOL + 1
+    code = f"print(await bridge.hello(2)); bridge.write(here().id, {VALUE}); bridge.flush()\nprint(bridge.hint())"
+    printed = usual_page.run(code, after=0.5)
+    assert printed.startswith("mismatch\nThe page's orchat extension (9.9) and this kernel's orchat (")
+    assert usual_page.ops() == ["hello"]
+    assert usual_page.cells["a1"] is None
+
+
+def test_writes_come_at_most_every_two_seconds_and_the_newest_one_counts(usual_page: Page) -> None:
+    code = """bridge.write(here().id, {"version": 1, "n": -1})
+for number in range(90):
+    bridge.write(here().id, lambda number=number: {"version": 1, "n": number})
+    await asyncio.sleep(0.05)
+bridge.write(here().id, {"version": 1, "n": "last"}); bridge.flush()"""
+    usual_page.run(code, after=0.3)
+    numbers = [request["value"]["n"] for request in usual_page.requests if request["op"] == "set"]
+    times = [time for time, op in zip(usual_page.times, usual_page.ops(), strict=True) if op == "set"]
+    assert 3 <= len(numbers) <= 4
+    assert numbers[-1] == "last"
+    assert all(later - earlier > 1.9 for earlier, later in pairwise(times[:-1]))
+
+
+def test_a_page_that_was_loaded_meanwhile_hears_what_is_written(usual_page: Page) -> None:
+    code = "print(await bridge.hello(2))"
+    assert usual_page.run(code) == "open\n"
+    usual_page._known.clear()  # as a reloaded page, which knows no comm
+    usual_page.run(f"bridge.write(here().id, {VALUE}); bridge.flush()", after=2.0)
+    assert usual_page.cells["a1"] == VALUE
+
+
+def test_an_output_is_sent_only_to_a_page_that_lacks_it(usual_page: Page) -> None:
+    code = "await bridge.hello(2); bridge.set_output(here(), {'text/plain': 'x' * 5000}, display_id='d-1')"
+    usual_page.run(code, after=0.4)
+    (asked,) = [request for request in usual_page.requests if request["op"] == "set_output"]
+    assert "bundle" not in asked
+    assert (asked["cell_id"], asked["display_id"]) == ("a1", "d-1")
+    usual_page.lacks = True
+    usual_page.run(code, after=0.4)
+    again = [request for request in usual_page.requests if request["op"] == "set_output"][1:]
+    assert [request.get("bundle") for request in again] == [None, {"text/plain": "x" * 5000}]
+
+
+def test_a_page_that_is_opened_much_later_gets_what_all_others_missed(usual_page: Page) -> None:
+    assert usual_page.run("print(await bridge.hello(2))") == "open\n"
+    usual_page.deaf = True  # all pages are closed
+    code = f"bridge.set_output(here(), {{'text/plain': 'x'}}); bridge.write(here().id, {VALUE}); await asyncio.sleep(8)"
+    usual_page.run(AWAITED.format(code), after=0.5)
+    usual_page.deaf, usual_page.name, usual_page.lacks = False, "page-2", True
+    usual_page._known.clear()
+    usual_page.run("bridge.write('b2', {'version': 1}); bridge.flush()", cell="b2", after=2.0)
+    assert usual_page.cells == {"a1": VALUE, "b2": {"version": 1}}
+    asked = [request for request in usual_page.requests if request["op"] == "set_output"]
+    assert [request.get("bundle") for request in asked[-2:]] == [None, {"text/plain": "x"}]
+    # A page that comes after that is offered nothing any more.
+    usual_page.name = "page-3"
+    usual_page.run("bridge.write('b2', {'version': 1}); bridge.flush()", cell="b2", after=0.5)
+    assert len([request for request in usual_page.requests if request["op"] == "set_output"]) == len(asked)
+
+
+def test_a_refused_write_says_why(usual_page: Page) -> None:
+    code = AWAITED.format("await bridge.hello(2); bridge.write('gone', {'version': 1}); await asyncio.sleep(0.3)")
+    assert usual_page.run(code + "print(bridge.reason('gone'), bridge.reason('a1'))") == "no such cell None\n"
+
+
+def test_who_names_no_cell_is_asked_nothing(usual_page: Page) -> None:
+    code = "began = time.monotonic(); print(await bridge.hello(5), here().id, time.monotonic() - began < 0.5)"
+    assert usual_page.run(code, cell=None) == "unknown None True\n"
+    usual_page.run(f"bridge.write('a1', {VALUE})", cell=None, after=0.3)
+    assert usual_page.openings == 0
+
+
+def test_a_cell_in_a_private_loop_writes_too(page: Page) -> None:
+    code = f"""from orchat.jupyter.kernel.coroutine_runner import run_in_private_loop
+async def answer():
+    bridge.write(here().id, lambda: {VALUE})
+    await asyncio.sleep(0.2)
+    bridge.flush()
+    return 42
+print(run_in_private_loop(answer))"""
+    assert page.run(code, after=1.5) == "42\n"
+    assert page.cells["a1"] == VALUE
+
+
+def test_both_ends_are_of_one_version() -> None:
+    static = EXTENSION / "static"
+    assert json.loads((EXTENSION / "package.json").read_text())["version"] == __version__
+    assert f'const VERSION = "{__version__}";' in (static / "remoteEntry.js").read_text()
+    bridge, cells, renderer = (
+        (static / f"{name}.js").read_text() for name in ("metadata_bridge", "notebook_cells", "saved_answer_renderer")
+    )
+    assert f"PROTOCOL = {PROTOCOL};" in bridge
+    assert f'TARGET = "{TARGET}";' in bridge
+    assert f'KEY = "{KEY}";' in cells
+    assert all(f'MIME_TYPE = "{MIME_TYPE}";' in each for each in (cells, renderer))
+
+
+def test_values_of_each_cell_wait_for_themselves() -> None:
+    waiting = WriteQueue()
+    waiting.put("a", {"version": 1, "words": "x" * 100_000})
+    assert len(waiting.take(0.0)) == 1
+    waiting.put("a", {"version": 1})
+    waiting.put("b", {"version": 1})
+    assert waiting.take(3.0) == [("b", {"version": 1})]
+    assert waiting.wait(3.0) == pytest.approx(2.0, abs=0.1)
+    assert waiting.take(6.0) == [("a", {"version": 1})]

@@ -1,0 +1,244 @@
+"""``orchat demo`` with a real JupyterLab, a real kernel and the real model; and that nothing of it is left."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from orchat import cli, quickstart_launcher
+
+ROOT = Path(__file__).parents[1]
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and process groups are those of POSIX here")
+
+
+@pytest.fixture(autouse=True)
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start in an empty folder, without a key and without anybody's Jupyter settings."""
+    for name in ("OPENROUTER_API_KEY", "OPENROUTER_BASE_URL", "ORCHAT_MODEL", "ORCHAT_LOCAL_URL", "ORCHAT_LOCAL_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
+    for name in ("CONFIG", "DATA", "RUNTIME"):
+        monkeypatch.setenv(f"JUPYTER_{name}_DIR", str(tmp_path / "jupyter"))
+    monkeypatch.chdir(tmp_path)
+
+
+class Demo:
+    """A running ``orchat demo``: what it printed, and the processes below it."""
+
+    def __init__(self, *arguments: str) -> None:
+        command = [sys.executable, "-m", "orchat.cli", "demo", *arguments]
+        # A session of its own, so that a signal to the group is what Ctrl-C is in a terminal.
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+        assert self.process.stdout is not None
+        self.printed = ""
+        for line in self.process.stdout:
+            self.printed += line
+            if line.startswith("Ctrl-C"):
+                break
+        address = re.search(r"(http://127\.0\.0\.1:\d+)(/lab/\S+)\?token=(\S+)", self.printed)
+        assert address, self.printed
+        self.origin, self.page, self.token = address.groups()
+
+    def ask(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        answer = httpx.request(
+            method, self.origin + path, headers={"Authorization": f"token {self.token}"}, timeout=30, **arguments
+        )
+        answer.raise_for_status()
+        return answer
+
+    def start_kernel(self) -> psutil.Process:
+        """Start a kernel as the notebook does, and return its process."""
+        kernel = self.ask("POST", "/api/kernels", json={}).json()["id"]
+        (process,) = [child for child in self.family() if kernel in " ".join(child.cmdline())]
+        return process
+
+    def family(self) -> list[psutil.Process]:
+        """Return all that it started and that still runs."""
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        return [child for child in children if _is_alive(child)]
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+        self.process.wait(30)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    try:
+        return bool(process.cmdline())
+    except psutil.NoSuchProcess:  # a zombie, too: it has ended, and nobody has asked how
+        return False
+
+
+@pytest.fixture
+def running(weights: Path) -> Iterator[Demo]:
+    started = Demo("--no-browser")
+    yield started
+    started.close()
+
+
+@pytest.mark.slow
+def test_the_notebook_opens_with_the_embedded_model(running: Demo, tmp_path: Path) -> None:
+    assert (tmp_path / "orchat-demo" / quickstart_launcher.QUICKSTART).read_bytes() == (
+        ROOT / "notebooks" / quickstart_launcher.QUICKSTART
+    ).read_bytes()
+    assert "JupyterLab" in running.ask("GET", running.page).text
+    there = {entry["name"] for entry in running.ask("GET", "/api/contents").json()["content"]}
+    assert there == {notebook.name for notebook in (ROOT / "notebooks").glob("*.ipynb")}
+    kernel = running.start_kernel().environ()
+    assert kernel["ORCHAT_MODEL"] == "local/smollm2-135m-instruct"
+    models = httpx.get(
+        kernel["ORCHAT_LOCAL_URL"] + "/models", headers={"Authorization": f"Bearer {kernel['ORCHAT_LOCAL_KEY']}"}
+    )
+    assert models.json()["data"][0]["id"] == "smollm2-135m-instruct"
+
+
+@pytest.mark.slow
+def test_nobody_is_asked_about_news(running: Demo) -> None:
+    page = running.ask("GET", running.page).text
+    assert '"@jupyterlab/apputils-extension:announcements"' in page[page.index("disabledExtensions") :][:2000]
+
+
+@pytest.mark.slow
+def test_the_extension_of_this_version_is_there(running: Demo) -> None:
+    page = running.ask("GET", running.page).text
+    assert '"name": "orchat-lab"' in page[page.index("federated_extensions") :]
+    served = running.ask("GET", "/lab/extensions/orchat-lab/static/metadata_bridge.js").text
+    extension = ROOT / "orchat" / "jupyter" / "frontend" / "extension"
+    assert served == (extension / "static" / "metadata_bridge.js").read_text()
+
+
+@pytest.mark.slow
+def test_nobody_gets_in_without_the_token(running: Demo) -> None:
+    assert httpx.get(running.origin + "/api/contents").status_code == 403
+    assert httpx.get(running.origin + running.page).status_code == 302  # to the login page
+    secrets = {
+        running.token,
+        *(process.environ().get("ORCHAT_LOCAL_KEY", running.token) for process in running.family()),
+    }
+    lines = " ".join(
+        " ".join(process.cmdline()) for process in [psutil.Process(running.process.pid), *running.family()]
+    )
+    assert not any(secret in lines for secret in secrets)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGKILL"])
+def test_everything_ends_with_it(running: Demo, name: str) -> None:
+    ending = signal.Signals[name]
+    running.start_kernel()
+    family = running.family()
+    assert len(family) >= 3  # the model's server, JupyterLab and the kernel
+    if name == "SIGINT":
+        os.killpg(running.process.pid, ending)
+    else:
+        running.process.send_signal(ending)
+    assert running.process.wait(30) == (-ending if name == "SIGKILL" else 0)
+    # An orphan that nobody collects is a zombie: it has ended.
+    _, alive = psutil.wait_procs(family, timeout=15)
+    assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
+
+
+@pytest.mark.slow
+def test_with_a_key_the_embedded_model_stays_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENROUTER_API_KEY", "sk-or-v1-0123456789abcdef")
+    monkeypatch.setenv("ORCHAT_MODEL", "vendor/model")
+    started = Demo("--no-browser")
+    try:
+        kernel = started.start_kernel().environ()
+        assert kernel["ORCHAT_MODEL"] == "vendor/model"
+        assert "ORCHAT_LOCAL_URL" not in kernel
+        assert "sk-or" not in started.printed
+    finally:
+        started.close()
+
+
+@pytest.mark.slow
+def test_the_browser_is_opened(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    browser = tmp_path / "browser"
+    browser.write_text(
+        f"#!/bin/sh\nprintf %s \"$1\" > '{tmp_path}/opened.part'\nmv '{tmp_path}'/opened.part '{tmp_path}/opened'\n"
+    )
+    browser.chmod(0o755)
+    monkeypatch.setenv("BROWSER", f"{browser} %s")
+    started = Demo("--port", "0")
+    try:
+        for _ in range(100):
+            if (tmp_path / "opened").exists():
+                break
+            time.sleep(0.1)
+        page = httpx.URL((tmp_path / "opened").read_text())
+        assert started.page in Path(page.path).read_text()  # Jupyter's redirecting file: no token on a command line
+    finally:
+        started.close()
+
+
+def test_a_notebook_that_is_there_is_kept(tmp_path: Path) -> None:
+    folder = tmp_path / "deep" / "er"
+    mine = quickstart_launcher._copy_notebooks(folder)
+    assert json.loads(mine.read_text())["nbformat"] == 4
+    mine.write_text("my changes")
+    assert quickstart_launcher._copy_notebooks(folder) == mine
+    assert mine.read_text() == "my changes"
+
+
+def test_a_folder_that_cannot_be(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENROUTER_API_KEY", "sk-or-v1-0123456789abcdef")
+    (tmp_path / "file").write_text("")
+    assert cli.main(["demo", "file"]) == 1
+    assert re.fullmatch(
+        r"orchat: The notebooks cannot be put at .*: File exists\. Name another .*\n", capsys.readouterr().err
+    )
+
+
+def test_a_port_that_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        assert cli.main(["demo", "--port", str(port)]) == 1
+    assert re.fullmatch(rf"orchat: Port {port} cannot be used: .*--port.*\n", capsys.readouterr().err)
+    assert cli.main(["demo", "--port", "99999"]) == 1
+    assert "99999 is no port" in capsys.readouterr().err
+
+
+def test_the_next_free_port_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        monkeypatch.setattr(quickstart_launcher, "_FIRST_PORT", other.getsockname()[1])
+        assert quickstart_launcher._free_port(None) > other.getsockname()[1]
+
+
+@pytest.mark.parametrize("missing", ["jupyterlab", "ipykernel"])
+def test_the_missing_extra_is_named(
+    missing: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+    assert cli.main(["demo"]) == 1
+    assert capsys.readouterr().err == (
+        f'orchat: The demo needs {missing}, which is not installed. Run `pip install "orchat-jupyter[demo]"`.\n'
+    )
+
+
+@pytest.mark.slow
+def test_a_jupyterlab_that_cannot_start_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OPENROUTER_API_KEY", "sk-or-v1-0123456789abcdef")
+    (tmp_path / "jupyter").mkdir()
+    (tmp_path / "jupyter" / "jupyter_server_config.py").write_text("raise SystemExit('a broken configuration')\n")
+    assert cli.main(["demo", "--no-browser"]) == 1
+    assert re.search(r"JupyterLab did not start\. .*broken configuration", capsys.readouterr().err)
