@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from orchat.errors import ConfigurationError
 from orchat.messages import AudioContent, ChatMessage, ImageContent, ReasoningContent, ToolCall
 from orchat.messages.media import split_data_url
+from orchat.messages.tool_arguments import parse_arguments
 from orchat.streaming import StreamingChunk, ToolCallDelta
 
 # What a chunk says only about itself; everything else in its `meta` describes the whole reply.
@@ -204,29 +204,6 @@ def _assembled(calls: Iterable[tuple[str | None, str, Any]], salt: str = "") -> 
             call_id, attempt = f"call_{digest[:24]}", digest
         taken[call_id] = ToolCall(name, arguments, call_id, extra)
         yield number, taken[call_id]
-
-
-def parse_arguments(raw: Any) -> tuple[dict[str, Any], str | None]:
-    """Read a call's arguments; what is no JSON object comes back as text beside an empty dictionary.
-
-    Examples
-    --------
-    >>> parse_arguments('{"port": "Hull"}'), parse_arguments(None), parse_arguments("[1]")
-    (({'port': 'Hull'}, None), ({}, None), ({}, '[1]'))
-    """
-    if isinstance(raw, dict):
-        return raw, None
-    if raw is None or (isinstance(raw, str) and not raw.strip()):
-        return {}, None
-    try:
-        value = json.loads(raw)
-        # What cannot be written again cannot be sent again: NaN, infinities, halves of characters.
-        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
-    except (TypeError, ValueError, RecursionError):
-        value = None
-    if isinstance(value, dict):
-        return value, None
-    return {}, raw if isinstance(raw, str) else json.dumps(raw)
 
 
 @dataclass

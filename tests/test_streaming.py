@@ -20,8 +20,9 @@ from haystack.components.generators.utils import print_streaming_chunk as haysta
 import orchat.messages as our_messages
 import orchat.streaming as ours
 from orchat.errors import ConfigurationError
-from orchat.message_assembly import MessageAssembler, assemble_tool_calls, build_message, parse_arguments
+from orchat.message_assembly import MessageAssembler, assemble_tool_calls, build_message
 from orchat.messages import ReasoningContent, ToolCall
+from orchat.messages.tool_arguments import parse_arguments
 from orchat.streaming import StreamingChunk, ToolCallDelta, print_streaming_chunk
 
 Build = Callable[[Any, Any], Any]  # makes a chunk of a library's streaming and message modules

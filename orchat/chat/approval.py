@@ -61,7 +61,7 @@ class Answer:
 
 
 Decision: TypeAlias = Approve | Reject | Answer
-# By the ids of calls, or where these may repeat by their places in the turn (`orchat.chat.message_selection.CallPlace`).
+# By the ids of calls, or where these may repeat by their places in the turn (`message_selection.CallPlace`).
 Decisions: TypeAlias = dict[Any, Decision]
 Mode: TypeAlias = Literal["ask", "always", "never"]
 Verdict: TypeAlias = Decision | bool | Mode | None

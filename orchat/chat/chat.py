@@ -276,12 +276,12 @@ class Chat(Conversation):
 
     # -- for the streams ----------------------------------------------------------------------------------------
 
-    def _begun(self, question: Question | Decisions) -> AbstractContextManager[Turn]:
+    def _begin_turn(self, question: Question | Decisions) -> AbstractContextManager[Turn]:
         # Connected first: a missing key must not cost a decision.
         tools = flatten(self.generator.tools if self.tools is None else self.tools)
         return self._turning(question, {tool.name: tool for tool in tools}, self.max_rounds)
 
-    def _means(self, options: TurnOptions, sink: Sink | None) -> TurnContext:
+    def _turn_context(self, options: TurnOptions, sink: Sink | None) -> TurnContext:
         """Put together what a turn is driven with."""
         generator = self.generator
         kwargs = {**self.generation_kwargs, **(options.get("generation_kwargs") or {})}

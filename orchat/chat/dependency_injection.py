@@ -7,20 +7,17 @@ that brings its own generator needs none of it.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+from orchat.chat.approval import Verdict
+from orchat.chat.message_selection import CallPlace
+from orchat.chat.money import Budget, Price
+from orchat.chat.reply import Reply
 from orchat.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from orchat.chat.approval import Verdict
-    from orchat.chat.chat import Chat
-    from orchat.chat.message_selection import CallPlace
-    from orchat.chat.money import Budget, Price
-    from orchat.chat.reply import Reply
-    from orchat.messages import ChatMessage, ToolCall
-    from orchat.openrouter.generator import OpenRouterChatGenerator
-    from orchat.streaming import StreamingChunk
-    from orchat.tools import Tool
+from orchat.messages import ChatMessage, ToolCall
+from orchat.openrouter.generator import OpenRouterChatGenerator
+from orchat.streaming import StreamingChunk
+from orchat.tools import Tool
 
 
 class Sink(Protocol):
@@ -30,8 +27,8 @@ class Sink(Protocol):
     free; otherwise the turn blocks its thread until it ends. One that has ``expect(asked)`` is told, when the turn has
     begun, which calls it will be asked about: ``asked(name)`` is the tool, or None; it returns whether a person may
     then be asked to mend a call whose arguments do not fit. One that has ``called(calls, indexes)`` is told of the
-    calls of each response when it is whole: by `orchat.chat.message_selection.CallPlace`, and the index of the pieces in which
-    each one came (`orchat.streaming.ToolCallDelta`), none where it came in one piece.
+    calls of each response when it is whole: by `orchat.chat.message_selection.CallPlace`, and the index of the
+    pieces in which each one came (`orchat.streaming.ToolCallDelta`), none where it came in one piece.
     """
 
     def start(self, question: ChatMessage | None) -> None:
@@ -50,12 +47,26 @@ class Sink(Protocol):
         """Show how the turn ended."""
 
 
-Connector = Callable[[str | None], "OpenRouterChatGenerator"]
+class ShownChat(Protocol):
+    """What a sink may know of the chat whose turn it shows."""
+
+    show: bool
+
+    @property
+    def model(self) -> str | None:
+        """The model that is asked."""
+
+    def stop(self) -> None:
+        """End the running turn."""
+
+
+GeneratorFactory = Callable[[str | None], OpenRouterChatGenerator]
+SinkFactory = Callable[[ShownChat], Sink | None]
 
 
 class _Dependencies:
-    connect: Connector | None = None
-    show: Callable[[Chat], Sink | None] | None = None
+    connect: GeneratorFactory | None = None
+    show: SinkFactory | None = None
     price: Price | None = None
     spending: Callable[[], Budget] | None = None
 
@@ -63,12 +74,12 @@ class _Dependencies:
 _dependencies = _Dependencies()
 
 
-def set_generator_factory(connector: Connector | None) -> None:
+def set_generator_factory(factory: GeneratorFactory | None) -> None:
     """Set what makes a generator of a model's name, or of None for the usual one."""
-    _dependencies.connect = connector
+    _dependencies.connect = factory
 
 
-def set_sink_factory(viewer: Callable[[Chat], Sink | None] | None) -> None:
+def set_sink_factory(viewer: SinkFactory | None) -> None:
     """Set what gives each turn its sink; None where it is not to be shown."""
     _dependencies.show = viewer
 
@@ -99,7 +110,7 @@ def make_default_generator(model: str | None) -> OpenRouterChatGenerator:
     return _dependencies.connect(model)
 
 
-def sink_for(chat: Chat, *, awaited: bool = False) -> Sink | None:
+def sink_for(chat: ShownChat, *, awaited: bool = False) -> Sink | None:
     """Return what shows the next turn of a chat.
 
     Parameters

@@ -50,31 +50,31 @@ class TurnContext:
 class _TurnDriver:
     """What the two drivers share."""
 
-    def __init__(self, turn: Turn, means: TurnContext) -> None:
+    def __init__(self, turn: Turn, context: TurnContext) -> None:
         self.turn = turn
-        self.means = means
+        self.context = context
         # What went wrong at whoever takes the pieces, who can only close us.
         self.reason: BaseException | None = None
         self._stopping = False
         self._open = False
         self._stream: ChunkStream | AsyncChunkStream | None = None
         self._estimate: Decimal | None = None
-        expect = getattr(means.sink, "expect", None)
+        expect = getattr(context.sink, "expect", None)
         self._can_mend = expect is not None and bool(expect(self._asked_about))
 
     # -- a request ----------------------------------------------------------------------------------------------
 
     def _asked(self) -> tuple[list[ChatMessage], dict[str, Any], list[Tool]]:
         """Reserve what the next request may cost, and give its arguments."""
-        means = self.means
-        messages = messages_to_send([*means.history, *self.turn.messages], means.model)
-        tools = list(means.tools.values())
+        context = self.context
+        messages = messages_to_send([*context.history, *self.turn.messages], context.model)
+        tools = list(context.tools.values())
         estimate = None
-        if any(budget.limit is not None for budget in means.budgets):
-            estimate = estimate_request(means.price, means.model, messages, tools, means.generation_kwargs)
+        if any(budget.limit is not None for budget in context.budgets):
+            estimate = estimate_request(context.price, context.model, messages, tools, context.generation_kwargs)
         with contextlib.ExitStack() as undo:
-            for budget in means.budgets:
-                budget.reserve(estimate, means.model)
+            for budget in context.budgets:
+                budget.reserve(estimate, context.model)
                 undo.callback(budget.settle, estimate, Cost())
             undo.pop_all()
         self._estimate, self._open = estimate, True
@@ -82,24 +82,24 @@ class _TurnDriver:
 
     def _kwargs(self) -> dict[str, Any]:
         """Return what else is asked for: a call that is demanded is demanded once, or the turn would never end."""
-        kwargs = self.means.generation_kwargs
-        choice = kwargs.get("tool_choice", self.means.generator.generation_kwargs.get("tool_choice"))
+        kwargs = self.context.generation_kwargs
+        choice = kwargs.get("tool_choice", self.context.generator.generation_kwargs.get("tool_choice"))
         answers_call = self.turn.messages[-1].is_from(ChatRole.TOOL)
         return {**kwargs, "tool_choice": "auto"} if answers_call and choice not in (None, "auto", "none") else kwargs
 
     def _settle(self, cost: Cost) -> None:
-        for budget in self.means.budgets:
+        for budget in self.context.budgets:
             budget.settle(self._estimate, cost)
-        self.means.charge(cost)
+        self.context.charge(cost)
         self._open, self._stream = False, None
 
     def _take(self, message: ChatMessage) -> list[StreamingChunk]:
         """Take a response, and return what calls that cannot run came to."""
         indexes = self._stream.call_indexes if self._stream is not None else []
         self._settle(Cost.of(message.meta.get("usage")))
-        message.meta["requested_model"] = self.means.model
+        message.meta["requested_model"] = self.context.model
         told = self.turn.responded(message, self._mends)
-        if (tell := getattr(self.means.sink, "called", None)) is not None and message.tool_calls:
+        if (tell := getattr(self.context.sink, "called", None)) is not None and message.tool_calls:
             tell(self.turn.last_calls, indexes)
         return self._chunks(told)
 
@@ -113,7 +113,7 @@ class _TurnDriver:
         if partial is None or not partial.parts:
             return []
         cut = truncate_partial(partial)
-        cut.meta.update(ending="interrupted", requested_model=self.means.model)
+        cut.meta.update(ending="interrupted", requested_model=self.context.model)
         return [cut]
 
     # -- the end ------------------------------------------------------------------------------------------------
@@ -124,10 +124,10 @@ class _TurnDriver:
         partial: ChatMessage | None = getattr(cause, "partial", None)
         if self._stream is not None:
             partial = self._stream.message
-        elif self._open and self.means.whole:
+        elif self._open and self.context.whole:
             partial = partial or ChatMessage.from_assistant()  # nobody knows what of it was made, and charged
         if partial is not None:
-            partial.meta["requested_model"] = self.means.model
+            partial.meta["requested_model"] = self.context.model
         if self._open:
             self._settle(_cost_of_cut_response(partial, cause))
         ending: Ending = "failed"
@@ -142,15 +142,15 @@ class _TurnDriver:
 
     def _asked_about(self, name: str) -> Tool | None:
         """Return a tool whose calls a person will be asked about."""
-        tool = self.means.tools.get(name)
-        asks = tool is not None and needs_approval(self.means.policy, name, asks_always=tool.asks_always)
+        tool = self.context.tools.get(name)
+        asks = tool is not None and needs_approval(self.context.policy, name, asks_always=tool.asks_always)
         return tool if asks else None
 
     def _askers(self, place: CallPlace) -> list[Callable[[ToolCall], Any]]:
         """Who is asked about a call, one after the other: the policy, then whoever can ask a person."""
-        sink, tools = self.means.sink, self.means.tools
+        sink, tools = self.context.sink, self.context.tools
         askers: list[Callable[[ToolCall], Any]] = [
-            lambda call: request_decision(self.means.policy, call, asks_always=tools[call.tool_name].asks_always)
+            lambda call: request_decision(self.context.policy, call, asks_always=tools[call.tool_name].asks_always)
         ]
         if sink is not None:
             askers.append(lambda call: sink.ask(call, tools[call.tool_name], place))
@@ -159,7 +159,7 @@ class _TurnDriver:
     @property
     def _undecided(self) -> Decision | None:
         """What becomes of a call that nobody decided about."""
-        return None if self.means.parks else Reject("Nobody can be asked about it here.")
+        return None if self.context.parks else Reject("Nobody can be asked about it here.")
 
     def _chunks(self, told: Mapping[CallPlace, ChatMessage]) -> list[StreamingChunk]:
         return [self._chunk(message, number, place) for number, (place, message) in enumerate(told.items())]
@@ -209,10 +209,10 @@ class TurnDriver(_TurnDriver):
 
     def _respond(self) -> Iterator[StreamingChunk]:
         messages, kwargs, tools = self._asked()
-        if self.means.whole:
-            yield from self._take(self.means.generator.run(messages, None, kwargs, tools=tools)["replies"][0])
+        if self.context.whole:
+            yield from self._take(self.context.generator.run(messages, None, kwargs, tools=tools)["replies"][0])
             return
-        with self.means.generator.stream(messages, kwargs, tools=tools) as self._stream:
+        with self.context.generator.stream(messages, kwargs, tools=tools) as self._stream:
             for chunk in self._stream:
                 yield chunk
                 self._check()
@@ -249,8 +249,8 @@ class TurnDriver(_TurnDriver):
 class AsyncTurnDriver(_TurnDriver):
     """Drives a turn on the running event loop."""
 
-    def __init__(self, turn: Turn, means: TurnContext) -> None:
-        super().__init__(turn, means)
+    def __init__(self, turn: Turn, context: TurnContext) -> None:
+        super().__init__(turn, context)
         self._loop = asyncio.get_running_loop()
         # The task that waits for us, while it does: only then may a stop cancel it.
         self._waiting: asyncio.Task[Any] | None = None
@@ -280,12 +280,12 @@ class AsyncTurnDriver(_TurnDriver):
 
     async def _respond(self) -> AsyncIterator[StreamingChunk]:
         messages, kwargs, tools = self._asked()
-        if self.means.whole:
-            reply = (await self.means.generator.run_async(messages, None, kwargs, tools=tools))["replies"][0]
+        if self.context.whole:
+            reply = (await self.context.generator.run_async(messages, None, kwargs, tools=tools))["replies"][0]
             for chunk in self._take(reply):
                 yield chunk
             return
-        async with self.means.generator.stream_async(messages, kwargs, tools=tools) as self._stream:
+        async with self.context.generator.stream_async(messages, kwargs, tools=tools) as self._stream:
             async for chunk in self._stream:
                 yield chunk
             told = self._take(self._stream.message)

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractContextManager
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, TypedDict, cast
+from typing import Any, Protocol, TypedDict, cast
 
+from orchat.chat.approval import Decisions
+from orchat.chat.conversation import Question
 from orchat.chat.dependency_injection import Sink
 from orchat.chat.money import Budget
 from orchat.chat.reply import Reply
 from orchat.chat.turn import Turn
-from orchat.chat.turn_drivers import AsyncTurnDriver, TurnDriver
+from orchat.chat.turn_drivers import AsyncTurnDriver, TurnContext, TurnDriver
 from orchat.messages import ChatMessage
 from orchat.streaming import StreamingChunk
-
-if TYPE_CHECKING:
-    from orchat.chat.approval import Decisions
-    from orchat.chat.chat import Chat
-    from orchat.chat.conversation import Question
 
 
 class TurnOptions(TypedDict, total=False):
@@ -42,9 +40,25 @@ class TurnOptions(TypedDict, total=False):
     whole: bool
 
 
+class TurnHost(Protocol):
+    """What a stream needs of the chat whose turn it drives."""
+
+    _driver: TurnDriver | AsyncTurnDriver | None
+
+    @property
+    def arrived(self) -> list[ChatMessage]:
+        """What has arrived of a response that goes on."""
+
+    def _begin_turn(self, question: Question | Decisions) -> AbstractContextManager[Turn]:
+        """Hold the chat for one turn."""
+
+    def _turn_context(self, options: TurnOptions, sink: Sink | None) -> TurnContext:
+        """Put together what the turn is driven with."""
+
+
 class _Stream:
     def __init__(
-        self, chat: Chat, question: Question | Decisions, options: TurnOptions, sink: Sink | None = None
+        self, chat: TurnHost, question: Question | Decisions, options: TurnOptions, sink: Sink | None = None
     ) -> None:
         self._chat = chat
         self._question = question
@@ -67,7 +81,7 @@ class _Stream:
         """Hold the chat, and tell the sink of beginning and end."""
         error: BaseException | None = None
         sink = self._sink
-        with self._chat._begun(self._question) as turn:
+        with self._chat._begin_turn(self._question) as turn:
             self._turn = turn
             if sink is not None:
                 sink.start(None if isinstance(self._question, dict) else turn.messages[0])
@@ -94,7 +108,7 @@ class ChatStream(_Stream):
 
     def _pump(self) -> Iterator[StreamingChunk]:
         with self._watched() as turn:
-            driver = self._chat._driver = TurnDriver(turn, self._chat._means(self._options, self._sink))
+            driver = self._chat._driver = TurnDriver(turn, self._chat._turn_context(self._options, self._sink))
             with contextlib.closing(cast(Any, driver.chunks())) as chunks:
                 try:
                     for chunk in chunks:
@@ -137,7 +151,7 @@ class AsyncChatStream(_Stream):
 
     async def _pump(self) -> AsyncIterator[StreamingChunk]:
         with self._watched() as turn:
-            driver = self._chat._driver = AsyncTurnDriver(turn, self._chat._means(self._options, self._sink))
+            driver = self._chat._driver = AsyncTurnDriver(turn, self._chat._turn_context(self._options, self._sink))
             async with contextlib.aclosing(cast(Any, driver.chunks())) as chunks:
                 try:
                     async for chunk in chunks:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from orchat.errors import ConfigurationError
 from orchat.messages.media import AudioContent, FileContent, ImageContent, VideoContent
+from orchat.messages.openai_format import decode_message, encode_message
 from orchat.messages.parts import (
     Part,
     ReasoningContent,
@@ -341,10 +342,7 @@ class ChatMessage:
         ConfigurationError
             The message cannot be sent as it is (a ValueError).
         """
-        # The wire's JSON is known upstairs only; this method is the one look up there, for Haystack's users.
-        from orchat.openrouter.wire.request import message_to_wire
-
-        return message_to_wire(self, require_tool_call_ids=require_tool_call_ids)
+        return encode_message(self, require_tool_call_ids=require_tool_call_ids)
 
     @classmethod
     def from_openai_dict_format(cls, message: Mapping[str, Any]) -> ChatMessage:
@@ -355,9 +353,8 @@ class ChatMessage:
         ConfigurationError
             It is no such message (a ValueError).
         """
-        from orchat.openrouter.wire.request import message_from_wire
-
-        return message_from_wire(message)
+        decoded = decode_message(message)
+        return cls(ChatRole(decoded.role), decoded.parts, decoded.name, dict(decoded.meta))
 
 
 def _user_part(part: Any) -> Part:

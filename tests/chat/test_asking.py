@@ -321,7 +321,7 @@ def test_ask_remembers_nothing(generator: OpenRouterChatGenerator, openrouter: S
 )
 def test_the_session_is_told_to_openrouter_only(host: str | None, told: bool) -> None:
     chat = Chat(OpenRouterChatGenerator(api_key=None, api_base_url=host))
-    first, second = (chat._means({}, None).generation_kwargs.get("session_id") for _ in range(2))
+    first, second = (chat._turn_context({}, None).generation_kwargs.get("session_id") for _ in range(2))
     assert first == second
     assert (first is not None) == told
     assert chat.fork()._session != chat._session

@@ -8,7 +8,6 @@ from typing import Any
 
 from orchat.chat import Chat, Reply
 from orchat.messages import ChatMessage, ChatRole
-from orchat.openrouter.wire.request import message_to_wire
 from orchat.streaming import StreamingChunk
 
 KEY = "sk-or-v1-0123456789abcdef0123456789abcdef"
@@ -56,7 +55,7 @@ def check_sendable(messages: Sequence[ChatMessage]) -> None:
     """Fail unless a provider would take this conversation: each call answered at once, each result called for."""
     open_ids: list[str | None] = []
     for at, message in enumerate(messages):
-        wire = message_to_wire(message)
+        wire = message.to_openai_dict_format()
         if message.is_from(ChatRole.TOOL):
             assert wire["tool_call_id"] in open_ids, f"message {at} answers no call"
             open_ids.remove(wire["tool_call_id"])

@@ -14,7 +14,6 @@ from orchat.errors import APIError
 from orchat.message_assembly import MessageAssembler
 from orchat.messages import ChatMessage
 from orchat.openrouter.wire.failures import error_from_object, error_from_response
-from orchat.openrouter.wire.request import message_to_wire
 from orchat.openrouter.wire.response import read_replies
 from orchat.openrouter.wire.stream import ChunkReader
 from orchat.streaming import StreamingChunk
@@ -86,7 +85,7 @@ def read_all(*events: str) -> None:
         reader.end()
     message = reader.fold.message()
     json.dumps(message.to_dict())
-    message_to_wire(message)
+    message.to_openai_dict_format()
 
 
 @given(st.lists(EVENT | JSON, max_size=4))
@@ -109,7 +108,7 @@ def test_any_json_as_a_reply_ends_in_messages_or_an_api_error(payload: Any) -> N
     with suppress(APIError):
         for reply in read_replies(copy.deepcopy(payload)):
             json.dumps(reply.to_dict())
-            message_to_wire(reply)
+            reply.to_openai_dict_format()
 
 
 @given(

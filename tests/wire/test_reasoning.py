@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from orchat.messages import ChatMessage, ReasoningContent
-from orchat.openrouter.wire.request import message_to_wire
 from orchat.openrouter.wire.response import read_replies
 from tests.openrouter_server import (
     completion,
@@ -33,7 +32,7 @@ def details_of(*events: Any) -> list[Any]:
 def sent_again(message: ChatMessage) -> Any:
     """The details as they go back, after a notebook was saved and loaded."""
     loaded = ChatMessage.from_dict(json.loads(json.dumps(message.to_dict())))
-    return message_to_wire(loaded)["reasoning_details"]
+    return loaded.to_openai_dict_format()["reasoning_details"]
 
 
 def one(detail: Any, **delta: Any) -> dict[str, Any]:
@@ -169,7 +168,7 @@ def test_empty_details_on_each_delta_are_no_reasoning() -> None:
 
 
 def test_no_reasoning_sends_none_back() -> None:
-    assert "reasoning_details" not in message_to_wire(read(event("Hi"), finish()).message)
+    assert "reasoning_details" not in ChatMessage.to_openai_dict_format(read(event("Hi"), finish()).message)
 
 
 def test_folding_does_not_change_the_chunks_it_was_given() -> None:

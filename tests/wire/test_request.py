@@ -17,7 +17,7 @@ import haystack.dataclasses as theirs
 import orchat.messages as ours
 from orchat.errors import ConfigurationError
 from orchat.messages import AudioContent, ChatMessage, FileContent, ImageContent, TextContent, ToolCall, VideoContent
-from orchat.openrouter.wire.request import chat_body, message_from_wire, message_to_wire, tool_to_wire
+from orchat.openrouter.wire.request import chat_body, tool_to_wire
 from orchat.openrouter.wire.response import read_replies
 from orchat.tools import create_tool_from_function
 from tests.openrouter_server import PNG, completion, file_annotation, url_citation
@@ -68,8 +68,8 @@ SENDABLE: dict[str, Build] = {
 def test_what_haystack_sends_is_sent_in_its_form(build: Build) -> None:
     message = build(ours)
     expected = build(theirs).to_openai_dict_format()
-    assert message_to_wire(message) == message.to_openai_dict_format() == expected
-    assert message_to_wire(ChatMessage.adopt(build(theirs))) == expected
+    assert message.to_openai_dict_format() == message.to_openai_dict_format() == expected
+    assert ChatMessage.to_openai_dict_format(ChatMessage.adopt(build(theirs))) == expected
 
 
 NOT_SENDABLE: dict[str, Build] = {
@@ -90,7 +90,7 @@ NOT_SENDABLE: dict[str, Build] = {
 @pytest.mark.parametrize("build", NOT_SENDABLE.values(), ids=NOT_SENDABLE)
 def test_what_cannot_be_sent_is_a_value_error(build: Build) -> None:
     with pytest.raises(ConfigurationError):
-        message_to_wire(build(ours))
+        ChatMessage.to_openai_dict_format(build(ours))
 
 
 @pytest.mark.parametrize("name", ["a call without an id", "a result without an id"])
@@ -132,46 +132,53 @@ def test_ids_may_be_left_out_where_nobody_requires_them(name: str) -> None:
 )
 def test_parts_that_haystack_refuses_but_openrouter_takes_are_sent(part: Any, wire: dict[str, Any]) -> None:
     message = ChatMessage.from_user(content_parts=[part])
-    assert message_to_wire(message)["content"] == [wire]
+    assert message.to_openai_dict_format()["content"] == [wire]
     assert ChatMessage.from_dict(json.loads(json.dumps(message.to_dict()))) == message
-    assert message_to_wire(message_from_wire(message_to_wire(message))) == message_to_wire(message)
+    assert (
+        ChatMessage.to_openai_dict_format(ChatMessage.from_openai_dict_format(message.to_openai_dict_format()))
+        == message.to_openai_dict_format()
+    )
 
 
 def test_a_cache_breakpoint_in_a_system_message_is_sent() -> None:
     message = ChatMessage(ours.ChatRole.SYSTEM, [TextContent("long", {"type": "ephemeral"})])
-    assert message_to_wire(message)["content"][0]["cache_control"] == {"type": "ephemeral"}
+    assert message.to_openai_dict_format()["content"][0]["cache_control"] == {"type": "ephemeral"}
 
 
 def test_images_and_files_as_tool_results_are_sent() -> None:
     parts = [TextContent("see"), ImageContent(PIXEL), FileContent("JVBERi0xLjQK", filename="a.pdf")]
-    wire = message_to_wire(ChatMessage.from_tool(parts, ToolCall("t", {}, "a")))
+    wire = ChatMessage.to_openai_dict_format(ChatMessage.from_tool(parts, ToolCall("t", {}, "a")))
     assert [part["type"] for part in wire["content"]] == ["text", "image_url", "file"]
     assert wire["tool_call_id"] == "a"
 
 
 def test_a_file_annotation_is_echoed_so_that_nobody_pays_twice() -> None:
     [reply] = read_replies(completion("Hi", annotations=[url_citation(), file_annotation()]))
-    assert message_to_wire(reply)["annotations"] == [file_annotation()]
+    assert reply.to_openai_dict_format()["annotations"] == [file_annotation()]
 
 
 def test_a_picture_and_a_sound_of_the_models_go_back() -> None:
     [reply] = read_replies(
         completion(None, images=[{"image_url": {"url": PNG}}], audio={"id": "audio_1", "data": "UQ==", "format": "wav"})
     )
-    wire = message_to_wire(reply)
+    wire = reply.to_openai_dict_format()
     assert wire["content"] is None
     assert wire["images"] == [{"type": "image_url", "image_url": {"url": PNG}}]
     assert wire["audio"] == {"id": "audio_1"}
 
 
 def test_a_pure_call_has_no_empty_content() -> None:
-    assert "content" not in message_to_wire(ChatMessage.from_assistant(tool_calls=[ToolCall("t", {}, "a")]))
+    assert "content" not in ChatMessage.to_openai_dict_format(
+        ChatMessage.from_assistant(tool_calls=[ToolCall("t", {}, "a")])
+    )
 
 
 def test_reasoning_details_are_on_the_right_message_only() -> None:
     content = ours.ReasoningContent("Hm", {"reasoning_details": [{"type": "x"}]})
-    assert message_to_wire(ChatMessage.from_assistant("a", reasoning=content))["reasoning_details"] == [{"type": "x"}]
-    assert "reasoning_details" not in message_to_wire(ChatMessage.from_assistant("a", reasoning="Hm"))
+    assert ChatMessage.to_openai_dict_format(ChatMessage.from_assistant("a", reasoning=content))[
+        "reasoning_details"
+    ] == [{"type": "x"}]
+    assert "reasoning_details" not in ChatMessage.to_openai_dict_format(ChatMessage.from_assistant("a", reasoning="Hm"))
 
 
 def tide(port: str, places: dict[str, list[int]] | None = None) -> str:
@@ -272,18 +279,20 @@ def test_messages_in_the_apis_form_are_read_as_haystack_reads_them(wire: dict[st
 
 def test_malformed_arguments_in_the_apis_form_are_kept_as_text() -> None:
     broken = {**CALL, "function": {"name": "tide", "arguments": "{"}}
-    [only] = message_from_wire({"role": "assistant", "tool_calls": [broken]}).tool_calls
+    [only] = ChatMessage.from_openai_dict_format({"role": "assistant", "tool_calls": [broken]}).tool_calls
     assert only.malformed_arguments == "{"
 
 
 def test_a_call_without_an_id_in_the_apis_form_stays_without() -> None:
-    [only] = message_from_wire({"role": "assistant", "tool_calls": [{"function": {"name": "t"}}]}).tool_calls
+    [only] = ChatMessage.from_openai_dict_format(
+        {"role": "assistant", "tool_calls": [{"function": {"name": "t"}}]}
+    ).tool_calls
     assert only == ToolCall("t", {}, None)
 
 
 def test_remote_images_in_the_apis_form_stay_addresses() -> None:
     part = {"type": "image_url", "image_url": {"url": "https://e.org/a", "detail": "low"}}
-    image = message_from_wire({"role": "user", "content": [part]}).images[0]
+    image = ChatMessage.from_openai_dict_format({"role": "user", "content": [part]}).images[0]
     assert (image.url, image.detail, image.base64_image) == ("https://e.org/a", "low", "")
 
 
@@ -312,4 +321,4 @@ def test_remote_images_in_the_apis_form_stay_addresses() -> None:
 )
 def test_what_is_no_message_in_the_apis_form_is_a_value_error(wire: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
-        message_from_wire(wire)
+        ChatMessage.from_openai_dict_format(wire)

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from orchat.messages import ToolCall
-from orchat.openrouter.wire.request import message_to_wire
 from orchat.openrouter.wire.response import read_replies
 from orchat.openrouter.wire.stream import ChunkReader
 from orchat.streaming import StreamingChunk
@@ -230,7 +229,7 @@ def test_half_a_character_in_arguments_makes_them_malformed_so_that_a_notebook_c
 
 def test_malformed_arguments_go_back_inside_json() -> None:
     message = read(tool_call("tide", '{"port": ', id="a"), finish("tool_calls")).message
-    [sent] = message_to_wire(message)["tool_calls"]
+    [sent] = message.to_openai_dict_format()["tool_calls"]
     assert json.loads(sent["function"]["arguments"]) == {"malformed": '{"port": '}
 
 

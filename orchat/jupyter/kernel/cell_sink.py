@@ -19,8 +19,8 @@ from orchat.jupyter.kernel.coroutine_runner import CellError, in_kernel
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from orchat.chat import Chat
     from orchat.chat.approval import Verdict
+    from orchat.chat.dependency_injection import ShownChat
     from orchat.chat.message_selection import CallPlace
     from orchat.chat.reply import Reply
     from orchat.jupyter.kernel.output.live_display import LiveDisplay, TerminalDisplay
@@ -122,7 +122,7 @@ def display_for(
 class _ChatSink(CellSink):
     """Shows one turn of a chat."""
 
-    def __init__(self, shell: InteractiveShell, chat: Chat, ended: Callable[[Reply], None]) -> None:
+    def __init__(self, shell: InteractiveShell, chat: ShownChat, ended: Callable[[Reply], None]) -> None:
         self._stopped = chat.stop
         blocking = display_for(shell, stopped=chat.stop, blocks=True)
         super().__init__(shell, blocking, chat.model or "an answer", ended)
@@ -175,7 +175,7 @@ def show_chats(shell: InteractiveShell) -> None:
 
     note = register_sink(shell)
 
-    def sink(chat: Chat) -> _ChatSink:
+    def sink(chat: ShownChat) -> _ChatSink:
         return _ChatSink(shell, chat, note)
 
     set_sink_factory(sink)

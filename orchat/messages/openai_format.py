@@ -1,0 +1,281 @@
+"""Convert messages to the form of the OpenAI chat completions API, and back (API section 2)."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from orchat.errors import ConfigurationError
+from orchat.messages.media import AudioContent, FileContent, ImageContent, VideoContent
+from orchat.messages.parts import Part, ReasoningContent, TextContent, ToolCall, ToolCallResult
+from orchat.messages.tool_arguments import parse_arguments
+
+_log = logging.getLogger(__name__)
+
+
+class DecodedMessage(NamedTuple):
+    """The fields of a message that was read from the API's form."""
+
+    role: str
+    parts: list[Part]
+    name: str | None = None
+    meta: dict[str, Any] = {}  # noqa: RUF012 - never changed: `ChatMessage` copies it
+
+
+class ReadableMessage(Protocol):
+    """What is read of a message to encode it; `orchat.messages.ChatMessage` is one."""
+
+    @property
+    def role(self) -> Any:
+        """Its role, equal to the API's name of it."""
+
+    @property
+    def parts(self) -> Sequence[Part]:
+        """All content parts, in order."""
+
+    @property
+    def name(self) -> str | None:
+        """The speaker's name."""
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """Facts about it; of them ``refusal`` and ``annotations`` are sent."""
+
+    @property
+    def text(self) -> str | None:
+        """The first text."""
+
+    @property
+    def reasoning(self) -> ReasoningContent | None:
+        """The first reasoning."""
+
+    @property
+    def images(self) -> list[ImageContent]:
+        """All images."""
+
+    @property
+    def audio(self) -> AudioContent | None:
+        """The first sound."""
+
+    @property
+    def tool_calls(self) -> list[ToolCall]:
+        """All tool calls."""
+
+    @property
+    def tool_call_results(self) -> list[ToolCallResult]:
+        """All tool call results."""
+
+
+def encode_message(message: ReadableMessage, *, require_tool_call_ids: bool = True) -> dict[str, Any]:
+    """Return a message as the chat completions API takes it.
+
+    Raises
+    ------
+    ConfigurationError
+        The message cannot be sent as it is (a ValueError).
+
+    Examples
+    --------
+    >>> from orchat.messages import ChatMessage
+    >>> encode_message(ChatMessage.from_system("Be brief."))
+    {'role': 'system', 'content': 'Be brief.'}
+    """
+    if message.role == "tool" or message.tool_call_results:
+        return _tool_result_to_openai(message, require_tool_call_ids)
+    wire: dict[str, Any] = {"role": message.role.value}
+    if message.role == "assistant":
+        _add_assistant_parts(wire, message, require_tool_call_ids)
+    else:
+        parts = [_part_to_openai(part) for part in message.parts]
+        if not parts:
+            raise ConfigurationError(f"A {message.role.value} message without content cannot be sent.")
+        wire["content"] = parts
+        only = message.parts[0]
+        if len(parts) == 1 and isinstance(only, TextContent) and only.cache_control is None:
+            wire["content"] = only.text
+    if message.name:
+        wire["name"] = message.name
+    return wire
+
+
+def _add_assistant_parts(wire: dict[str, Any], message: ReadableMessage, require_ids: bool) -> None:
+    calls, refusal = message.tool_calls, message.meta.get("refusal")
+    if message.text is not None:
+        wire["content"] = message.text
+    elif message.images or message.audio:
+        wire["content"] = None
+    elif not calls and not refusal:
+        wire["content"] = ""
+    # What the model must get back unchanged (API sections 2.6 and 3.3).
+    reasoning = message.reasoning
+    if reasoning is not None and isinstance(details := reasoning.extra.get("reasoning_details"), list):
+        wire["reasoning_details"] = details  # an empty list as well: some backends want it back
+    annotations = message.meta.get("annotations")
+    annotations = annotations if isinstance(annotations, list) else []
+    if files := [item for item in annotations if isinstance(item, dict) and item.get("type") == "file"]:
+        wire["annotations"] = files
+    if message.images:
+        wire["images"] = [_image_to_openai(image) for image in message.images]
+    if message.audio is not None and "id" in message.audio.meta:
+        wire["audio"] = {"id": message.audio.meta["id"]}
+    if isinstance(refusal, str):
+        if calls:
+            _log.warning("A refusal beside tool calls is not sent: the API has no place for both.")
+        elif message.text is None:
+            wire["content"] = [{"type": "refusal", "refusal": refusal}]
+        else:
+            wire["refusal"] = refusal
+    if calls:
+        wire["tool_calls"] = [_call_to_openai(call, require_ids) for call in calls]
+
+
+def _call_to_openai(call: ToolCall, require_ids: bool) -> dict[str, Any]:
+    # Providers parse old arguments: a malformed text would make every later request fail, so it travels inside JSON.
+    arguments = call.arguments if call.malformed_arguments is None else {"malformed": call.malformed_arguments}
+    function = {"name": call.tool_name, "arguments": json.dumps(arguments, ensure_ascii=False)}
+    return {**_call_id(call, "id", require_ids), "type": "function", "function": function}
+
+
+def _call_id(call: ToolCall, key: str, required: bool) -> dict[str, str]:
+    if call.id is not None:
+        return {key: call.id}
+    if required:
+        raise ConfigurationError(
+            f"The call of tool `{call.tool_name}` has no id, which the API needs.", hint="Give ToolCall(..., id=...)."
+        )
+    return {}
+
+
+def _tool_result_to_openai(message: ReadableMessage, require_ids: bool) -> dict[str, Any]:
+    if len(message.parts) != 1 or not isinstance(result := message.parts[0], ToolCallResult):
+        raise ConfigurationError("A tool's message holds exactly one tool call result and nothing else.")
+    content = result.result
+    if not isinstance(content, str):
+        if not isinstance(content, Sequence) or not all(
+            isinstance(part, TextContent | ImageContent | FileContent) for part in content
+        ):
+            raise ConfigurationError(
+                f"A tool's result must be a text or a list of text, image and file parts, not {content!r:.100}."
+            )
+        content = [_part_to_openai(part) for part in content]  # type: ignore[misc]
+    return {"role": "tool", "content": content, **_call_id(result.origin, "tool_call_id", require_ids)}
+
+
+def _part_to_openai(part: Any) -> dict[str, Any]:
+    match part:
+        case TextContent():
+            wire: dict[str, Any] = {"type": "text", "text": part.text}
+        case ImageContent():
+            wire = _image_to_openai(part)
+        case FileContent():
+            name = part.filename if part.url else part.filename or "filename"
+            data = part.url or f"data:{part.mime_type or 'application/pdf'};base64,{part.base64_data}"
+            wire = {"type": "file", "file": {"file_data": data, **({"filename": name} if name else {})}}
+        case AudioContent():
+            wire = {"type": "input_audio", "input_audio": {"data": part.base64_audio, "format": part.format}}
+        case VideoContent():
+            url = part.url or f"data:{part.mime_type};base64,{part.base64_video}"
+            wire = {"type": "video_url", "video_url": {"url": url}}
+        case _:
+            raise ConfigurationError(f"A {type(part).__name__} cannot be sent in a message of this role.")
+    if (cache_control := getattr(part, "cache_control", None)) is not None:
+        wire["cache_control"] = cache_control
+    return wire
+
+
+def _image_to_openai(image: ImageContent) -> dict[str, Any]:
+    url = image.url or f"data:{image.mime_type or 'image/jpeg'};base64,{image.base64_image}"
+    return {"type": "image_url", "image_url": {"url": url, **({"detail": image.detail} if image.detail else {})}}
+
+
+def decode_message(wire: Mapping[str, Any]) -> DecodedMessage:
+    """Read a message in the form of the chat completions API.
+
+    Raises
+    ------
+    ConfigurationError
+        It is no such message (a ValueError).
+
+    Examples
+    --------
+    >>> decode_message({"role": "developer", "content": "Be brief."}).role
+    'system'
+    """
+    role, content, name = wire.get("role"), wire.get("content"), wire.get("name")
+    if content is not None and not isinstance(content, str | list):
+        raise ConfigurationError(f"A message's content is a text or a list of parts, not {type(content).__name__}.")
+    if role == "assistant":
+        return _assistant_from_openai(wire)
+    if content is None or role not in {"user", "system", "developer", "tool"}:
+        missing = "no content" if content is None else f"the role {role!r}"
+        raise ConfigurationError(f"A message with {missing} cannot be read.")
+    if role == "user":
+        if isinstance(content, str):
+            return DecodedMessage("user", [TextContent(content)], name)
+        if not content:
+            raise ConfigurationError("A user's message without content cannot be read.")
+        return DecodedMessage("user", [_part_from_openai(part) for part in content], name)
+    if role == "tool":
+        origin = ToolCall("", {}, id=wire.get("tool_call_id"))
+        result = content if isinstance(content, str) else [_part_from_openai(part) for part in content]
+        return DecodedMessage("tool", [ToolCallResult(result, origin, error=False)])
+    return DecodedMessage("system", [TextContent(_joined(content))], name)
+
+
+def _assistant_from_openai(wire: Mapping[str, Any]) -> DecodedMessage:
+    content = wire.get("content")
+    refusals = [wire["refusal"]] if wire.get("refusal") else []
+    if isinstance(content, list):
+        refusals += [part["refusal"] for part in content if isinstance(part, dict) and "refusal" in part]
+        texts = [part for part in content if not (isinstance(part, dict) and "refusal" in part)]
+        content = _joined(texts) if texts else None
+    try:
+        calls = [_call_from_openai(call) for call in wire.get("tool_calls") or ()]
+    except (KeyError, TypeError, AttributeError):
+        raise ConfigurationError(f"The tool calls {wire['tool_calls']!r:.200} cannot be read.") from None
+    if content is None and not calls and not refusals:
+        raise ConfigurationError("An assistant's message needs content, tool_calls or a refusal.")
+    meta = {"refusal": "\n".join(dict.fromkeys(map(str, refusals)))} if refusals else {}
+    parts: list[Part] = [] if content is None else [TextContent(content)]
+    return DecodedMessage("assistant", [*parts, *calls], wire.get("name"), meta)
+
+
+def _call_from_openai(call: Mapping[str, Any]) -> ToolCall:
+    function = call["function"]
+    arguments, malformed = parse_arguments(function.get("arguments"))
+    extra = None if malformed is None else {"malformed_arguments": malformed}
+    return ToolCall(function["name"], arguments, call.get("id"), extra)
+
+
+def _joined(content: str | list[Any]) -> str:
+    if isinstance(content, str):
+        return content
+    parts = [_part_from_openai(part) for part in content]
+    if not all(isinstance(part, TextContent) for part in parts):
+        raise ConfigurationError("Here only text parts can be read.")
+    return "\n".join(part.text for part in parts if isinstance(part, TextContent))
+
+
+def _part_from_openai(part: Any) -> Any:
+    """Read one content part; addresses stay addresses."""
+    try:
+        match part["type"]:
+            case "text":
+                return TextContent(part["text"], part.get("cache_control"))
+            case "image_url":
+                image = ImageContent.from_url(part["image_url"]["url"], detail=part["image_url"].get("detail"))
+                image.cache_control = part.get("cache_control")
+                return image
+            case "file":
+                file = FileContent.from_url(part["file"]["file_data"], filename=part["file"].get("filename"))
+                file.cache_control = part.get("cache_control")
+                return file
+            case "input_audio":
+                return AudioContent(part["input_audio"]["data"], part["input_audio"]["format"])
+            case "video_url":
+                return VideoContent.from_url(part["video_url"]["url"])
+    except (KeyError, TypeError, AttributeError):
+        pass
+    raise ConfigurationError(f"The content part {part!r:.200} cannot be read.")
