@@ -28,72 +28,18 @@
     └── BudgetExceededError                    the next request may cost more than was allowed
 
 Every error pickles, carries a ``hint`` (what to do next), and never contains a key: text that came from outside goes
-through `redact` first.
+through `orchat.secrets.redact` first.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import traceback
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from orchat.messages import ChatMessage
-
-_KEY_LIKE = re.compile(
-    r"\b(?:sk|pk|rk|hf|gsk|xai|ghp|github_pat)[-_][A-Za-z0-9_-]{8,}"  # the prefixes services give their keys
-    r"|\bAIza[A-Za-z0-9_-]{20,}"
-    r"|(?i:(?<=bearer )|(?<=bearer\\n))[A-Za-z0-9._~+/=-]{8,}"
-    r"|(?<=://)[^/@\s]+(?=@)"  # who one is, and a password, in an address
-    r"|\buser_[A-Za-z0-9]{3,}"  # OpenRouter's account id, sent with every error (API section 5.1)
-)
-_HIDDEN_FIELDS = frozenset({"user_id", "authorization", "api_key", "apikey", "x-api-key"})
-
-
-def redact(text: str, *secrets: str) -> str:
-    """Hide what looks like a key or an account id, and every one of ``secrets``.
-
-    Parameters
-    ----------
-    text
-        Text from outside: an upstream's error, a header, an address.
-    *secrets
-        Values known to be secret, hidden whatever they look like.
-
-    Examples
-    --------
-    >>> redact("Bearer sk-or-v1-0123456789abcdef was refused for user_2abcDEF")
-    'Bearer [redacted] was refused for [redacted]'
-    >>> redact("the key is hunter2, at http://me:pass@hub", "hunter2")
-    'the key is [redacted], at http://[redacted]@hub'
-    """
-    for secret in secrets:
-        if secret:
-            text = text.replace(secret, "[redacted]")
-    return _KEY_LIKE.sub("[redacted]", text)
-
-
-def redact_json(value: Any, *secrets: str) -> Any:
-    """Copy JSON-like data with every string redacted and fields such as ``user_id`` left out.
-
-    Examples
-    --------
-    >>> redact_json({"user_id": "user_2abc", "raw": ["sk-or-v1-0123456789abcdef", 7]})
-    {'raw': ['[redacted]', 7]}
-    """
-    if isinstance(value, str):
-        return redact(value, *secrets)
-    if isinstance(value, Mapping):
-        return {
-            redact(str(k), *secrets): redact_json(v, *secrets)
-            for k, v in value.items()
-            if str(k).lower() not in _HIDDEN_FIELDS
-        }
-    if isinstance(value, list | tuple):
-        return [redact_json(item, *secrets) for item in value]
-    return value
 
 
 class OrchatError(Exception):

@@ -23,7 +23,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, NoReturn
 
-from orchat.errors import ConfigurationError, redact
+from orchat.errors import ConfigurationError
+from orchat.secrets import redact
 
 QUICKSTART = "01-quickstart.ipynb"
 _START_TIMEOUT = 60.0

@@ -7,25 +7,11 @@ made, and shows up in no repr, dictionary, pickle or traceback.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any, NoReturn
 
 from orchat.errors import ConfigurationError, MissingKeyError
-
-_SENSITIVE = re.compile(r"auth|cookie|key|secret|token", re.IGNORECASE)
-
-
-def names_a_secret(name: str) -> bool:
-    """Whether a header of that name is likely to carry a key.
-
-    Examples
-    --------
-    >>> names_a_secret("Authorization"), names_a_secret("x-api-key"), names_a_secret("X-Title")
-    (True, True, False)
-    """
-    return _SENSITIVE.search(name) is not None
 
 
 class SecretType(Enum):

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from orchat import errors
-from orchat.errors import APIError, OrchatError, ToolInvocationError, redact, redact_json
+from orchat.errors import APIError, OrchatError, ToolInvocationError
 from orchat.messages import ChatMessage
+from orchat.secrets import redact, redact_json
 
 TREE = {
     "ConfigurationError": ("OrchatError", "ValueError"),
@@ -108,15 +109,15 @@ def test_a_tools_error_names_the_tool_wherever_it_goes() -> None:
 
 KEYS = [
     "sk-or-v1-0123456789abcdef0123456789abcdef",
-    "sk-proj-abc_DEF-0123456789",
-    "sk-ant-api03-abcdefgh",
-    "hf_abcdefghijklm",
-    "gsk_abcdefghijklm",
-    "xai-abcdefghijklm",
-    "ghp_abcdefghijklm",
-    "github_pat_abcdefghijklm",
+    "sk-" + "proj-aB3_dE5-" * 12,
+    "sk-" + "ant-api03-" + "aB3dE5fG" * 11,
+    "hf" + "_" + "aBcDeFgHiJ" * 3 + "klMn",
+    "gs" + "k_" + "aB3dE5fG7hI9j" * 4,
+    "xa" + "i-" + "aB3dE5fG7hI9j" * 6,
+    "gh" + "p_" + "aB3dE5fG7hI9" * 3,
+    "github" + "_pat_" + "aB3dE5fG7hI" * 2 + "_" + "aB3dE5fG7hI" * 5,
     "AIzaSyA0123456789abcdefghijk",
-    "user_2abcDEFghiJKL",
+    "user_" + "2aB3dE5fG" * 3,
 ]
 
 
@@ -127,7 +128,7 @@ def test_what_looks_like_a_key_is_hidden_wherever_it_stands(key: str) -> None:
         assert "[redacted]" in redact(text)
 
 
-@pytest.mark.parametrize("text", ["Bearer abcdefghij.kl", "bearer abcdefghij", "Authorization: BEARER abc/def+ghi=="])
+@pytest.mark.parametrize("text", ["Bearer abcdef9hij-kl", "bearer abc3efghij", "Authorization: BEARER abc/def+ghi=="])
 def test_what_stands_after_bearer_is_hidden(text: str) -> None:
     assert redact(text).endswith("earer [redacted]") or redact(text).endswith("BEARER [redacted]")
 
@@ -145,7 +146,7 @@ def test_json_is_redacted_in_keys_and_values_at_every_depth_and_stays_json() -> 
     value = {
         "user_id": "x",
         "Authorization": "y",
-        "a": [{"api_key": "z", "b": ("sk-abcdefghi", 1, None, True)}],
+        "a": [{"api_key": "z", "b": ("sk-or-v1-0123456789abcdef", 1, None, True)}],
         "pw": 2,
     }
     assert redact_json(value, "pw") == {"a": [{"b": ["[redacted]", 1, None, True]}], "[redacted]": 2}

@@ -23,11 +23,12 @@ from typing import Any
 
 from orchat.chat.message_selection import pending_calls, pending_indices
 from orchat.chat.money import Cost
-from orchat.errors import ConfigurationError, OrchatError, StateError, redact
+from orchat.errors import ConfigurationError, OrchatError, StateError
 from orchat.messages import ChatMessage, ChatRole, ReasoningContent, TextContent, ToolCall, ToolCallResult
 from orchat.messages.parts import Part
 from orchat.openrouter.generator import OpenRouterChatGenerator
 from orchat.secret import Secret
+from orchat.secrets import redact
 
 FORMAT = "orchat"
 VERSION = 1

@@ -12,10 +12,11 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from orchat.errors import ToolInvocationError, redact
+from orchat.errors import ToolInvocationError
 from orchat.messages import TextContent, ToolCall
 from orchat.messages.parts import ResultContent
 from orchat.rendering import render
+from orchat.secrets import redact
 from orchat.tools import Tool, ToolRejected
 
 _SINGLE = frozenset({"source", "handler", "raw_result"})

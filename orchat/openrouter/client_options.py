@@ -6,8 +6,9 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from orchat.errors import ConfigurationError, redact
-from orchat.secret import Secret, names_a_secret
+from orchat.errors import ConfigurationError
+from orchat.secret import Secret
+from orchat.secrets import is_secret_header, redact
 
 DEFAULT_RETRIES = 5
 
@@ -73,7 +74,7 @@ def headers_to_dict(headers: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if headers is None:
         return None
     for name, value in headers.items():
-        if isinstance(value, str) and (names_a_secret(name) or redact(value) != value):
+        if isinstance(value, str) and (is_secret_header(name) or redact(value) != value):
             raise ConfigurationError(
                 f"The header {name} may hold a key, which is never saved.", hint="Give it as Secret.from_env_var(...)."
             )

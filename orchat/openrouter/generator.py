@@ -13,7 +13,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from orchat.errors import ConfigurationError, MissingKeyError, SerializationError, redact
+from orchat.errors import ConfigurationError, MissingKeyError, SerializationError
 from orchat.messages import ChatMessage
 from orchat.openrouter.client_options import (
     client_kwargs_to_dict,
@@ -33,6 +33,7 @@ from orchat.openrouter.dialect import DEFAULT_BASE_URL, DEFAULT_MODEL, canonical
 from orchat.openrouter.wire.request import chat_body
 from orchat.openrouter.wire.structured import read_response_format, response_format_to_dict
 from orchat.secret import Secret
+from orchat.secrets import redact
 from orchat.streaming import ComponentInfo, StreamingCallback
 from orchat.tools import Tool, Toolset
 from orchat.tools.import_path import import_path_of, resolve_import_path

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from orchat.errors import APIError, MissingKeyError, NotFoundError, ProviderError, redact
+from orchat.errors import APIError, MissingKeyError, NotFoundError, ProviderError
 from orchat.openrouter.client_options import default_timeout
 from orchat.openrouter.dialect import dialect_of
 from orchat.openrouter.wire.failures import error_from_object, error_object
 from orchat.secret import Secret
+from orchat.secrets import redact
 
 if TYPE_CHECKING:
     from orchat.openrouter.transport import HttpClient, PreparedRequest, ResponseBody

@@ -23,10 +23,10 @@ from collections.abc import Collection, Iterable, Iterator, KeysView, Mapping, S
 from itertools import islice
 from typing import Any
 
-from orchat.rendering.redaction import HIDDEN, hide_secrets, hides_its_value
 from orchat.rendering.rendered_value import Rendered
 from orchat.rendering.safe_introspection import describe_error, is_instance_by_name, own_method, safe_repr, type_name
 from orchat.rendering.token_estimate import fits_budget
+from orchat.secrets import HIDDEN, is_secret_name, redact
 
 _BY_STR = (decimal.Decimal, fractions.Fraction, complex, pathlib.PurePath, uuid.UUID, datetime.timedelta)
 _DATES = (datetime.date, datetime.time)
@@ -159,7 +159,7 @@ class _Walk:
         found: dict[str, Any] = {}
         for key, item in islice(value.items(), self._items):
             name = self._key(key)
-            found[name] = HIDDEN if item is not None and hides_its_value(name) else self.read(item)
+            found[name] = HIDDEN if item is not None and is_secret_name(name) else self.read(item)
         if len(value) > self._items:
             found["..."] = f"{len(value) - self._items:,} more"
         return found
@@ -209,5 +209,5 @@ def _fields(value: Any) -> dict[str, Any] | None:
 def _cut(text: str, characters: int) -> str:
     """Hide secrets in a text and keep its head."""
     if len(text) <= characters:
-        return hide_secrets(text)
-    return f"{hide_secrets(text[: characters + _MARGIN])[:characters]}... ({len(text):,} characters)"
+        return redact(text)
+    return f"{redact(text[: characters + _MARGIN])[:characters]}... ({len(text):,} characters)"

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchat.messages import ImageContent, TextContent
-from orchat.rendering.redaction import HIDDEN
 from orchat.rendering.token_estimate import Part, estimate_tokens, fits_budget, shorten_to_budget
+from orchat.secrets import HIDDEN
 
 
 @dataclass(frozen=True)

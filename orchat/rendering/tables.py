@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from typing import Any, Literal, Protocol
 
 from orchat.rendering.plain_data import short_repr
-from orchat.rendering.redaction import HIDDEN, hide_secrets, hides_its_value
 from orchat.rendering.rendered_value import Rendered
 from orchat.rendering.safe_introspection import is_instance_by_name
 from orchat.rendering.token_estimate import estimate_tokens, fits_budget
+from orchat.secrets import HIDDEN, is_secret_name, redact
 
 Privacy = Literal["schema", "head", "sample"]
 
@@ -111,7 +111,7 @@ def render_table(table: _Table, budget: int, privacy: Privacy) -> Rendered:
     title = "\nrandom rows:\n" if privacy == "sample" else "\nfirst rows:\n"
     for row in cells:
         line = _line(
-            HIDDEN if hides_its_value(name) and _cell(cell) else _cell(cell)
+            HIDDEN if is_secret_name(name) and _cell(cell) else _cell(cell)
             for name, cell in zip(names, row, strict=True)
         )
         if not fits_budget("".join([schema, title, *rows, line]), budget):
@@ -157,7 +157,7 @@ def _cell(value: Any) -> str:
     if isinstance(value, float):
         return "" if math.isnan(value) else f"{value:.10g}"
     if isinstance(value, str):
-        return value if len(value) <= _WIDEST_CELL else hide_secrets(value[:4096])[:_WIDEST_CELL] + "..."
+        return value if len(value) <= _WIDEST_CELL else redact(value[:4096])[:_WIDEST_CELL] + "..."
     return short_repr(value, _WIDEST_CELL) if hasattr(type(value), "__len__") else str(value)[:_WIDEST_CELL]
 
 

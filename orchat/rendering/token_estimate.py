@@ -12,7 +12,7 @@ import math
 import re
 
 from orchat.messages import FileContent, ImageContent, TextContent
-from orchat.rendering.redaction import hide_secrets
+from orchat.secrets import redact
 
 Part = TextContent | ImageContent | FileContent
 
@@ -87,13 +87,13 @@ def shorten_to_budget(text: str, budget: int, *, redacted: bool = False) -> str:
     size = len(text)
     window = 4 * budget + _MARGIN
     if size <= 2 * window:
-        head = tail = hide_secrets(text) if redacted else text
+        head = tail = redact(text) if redacted else text
         if fits_budget(head, budget):
             return head
     else:
         head, tail = text[:window], text[-window:]
         if redacted:
-            head, tail = hide_secrets(head)[:-_MARGIN], hide_secrets(tail)[_MARGIN:]
+            head, tail = redact(head)[:-_MARGIN], redact(tail)[_MARGIN:]
     mark = f"\n[... cut, {size:,} characters in all ...]\n"
     room = 4 * budget - _quarters(mark)
     if room < 24:

@@ -6,7 +6,7 @@ import copy
 import inspect
 from typing import Any, NamedTuple
 
-from orchat.errors import redact
+from orchat.secrets import redact
 from orchat.tools.definition import Tool
 
 _LONGEST = 4_000

@@ -15,7 +15,8 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
-from orchat.errors import ConfigurationError, SerializationError, ToolInvocationError, redact
+from orchat.errors import ConfigurationError, SerializationError, ToolInvocationError
+from orchat.secrets import redact
 from orchat.tools import output_mapping
 from orchat.tools.import_path import import_path_of, resolve_import_path
 from orchat.tools.schema_validation import check_schema, validation_errors

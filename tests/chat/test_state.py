@@ -289,7 +289,7 @@ def test_a_hostile_chat_sets_nothing_that_matters(make: Make, way: Way, openrout
 def test_no_key_is_saved(make: Make, way: Way, openrouter: ScriptedOpenRouter) -> None:
     chat = make(system=f"The key is {KEY}.", generation_kwargs={"stop": [KEY], "extra_headers": {"X-Key": KEY}})
     chat.generator.extra_headers = {"X-Other": Secret.from_token("correct horse battery"), "X-Plain": "plain"}
-    openrouter.answers(text(f"{KEY} and correct horse battery, sk-proj-0123456789ab"))
+    openrouter.answers(text(f"{KEY} and correct horse battery, {'sk-' + 'proj-aB3_dE5-' * 12}"))
     way.ask(chat, "Hi")
     written = json.dumps(chat.to_dict())
     for secret in (KEY, "correct horse", "sk-proj"):

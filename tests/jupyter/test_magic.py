@@ -113,7 +113,7 @@ def test_run_by_code_of_another_cell(kernel: Kernel, endpoint: ScriptedOpenRoute
 
 
 def test_an_error_is_a_short_card_and_one_line(any_kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
-    endpoint.answers(error(401, "No auth credentials <b>found</b> for user_2abcDEF"))
+    endpoint.answers(error(401, "No auth credentials <b>found</b> for user_2abcDEFghiJKLmnoPQRstuVWXyz"))
     cell, queued = any_kernel.run("%%openrouter -o reply\nHi", "1")
     assert (cell.status, queued.status) == ("error", "aborted")
     assert len(cell.content["traceback"]) == 1

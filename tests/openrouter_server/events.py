@@ -13,7 +13,7 @@ GENERATION_ID: Final = "gen-1790000000-AbCdEfGhIjKlMnOpQrSt"
 MODEL: Final = "vendor/some-model-20260301"  # dated: the reply's model is seldom the string that was asked for
 PROVIDER: Final = "SomeProvider"
 CREATED: Final = 1790000000
-USER_ID: Final = "user_2abcDEFghiJKL"  # in every error envelope; must not show up anywhere
+USER_ID: Final = "user_2abcDEFghiJKLmnoPQRstuVWXyz"  # in every error envelope; must not show up anywhere
 PNG: Final = (
     "data:image/png;base64,"
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="

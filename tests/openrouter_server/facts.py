@@ -165,7 +165,7 @@ KEY_STATUS: Final[dict[str, Any]] = {
     "is_free_tier": False,
     "is_management_key": False,
     "is_provisioning_key": False,
-    "creator_user_id": "user_2xyz0123456789",
+    "creator_user_id": "user_2xyz0123456789aBcDeFgHiJkLm",
     "expires_at": "2027-01-31T23:59:59Z",
     "rate_limit": {"requests": -1, "interval": "10s", "note": "This field is deprecated and safe to ignore."},
 }

@@ -161,7 +161,9 @@ def test_an_event_nested_without_end_is_an_error(depth: int) -> None:
 
 
 def test_a_malformed_line_is_quoted_without_keys_and_account_ids() -> None:
-    error = failure('{"user_id": "user_2abcDEF", "k": "my-own-secret-key", ', secrets=("my-own-secret-key",))
+    error = failure(
+        '{"user_id": "user_2abcDEFghiJKLmnoPQRstuVWXyz", "k": "my-own-secret-key", ', secrets=("my-own-secret-key",)
+    )
     assert "[redacted]" in str(error)
     assert "user_2abc" not in str(error)
     assert "my-own" not in str(error)

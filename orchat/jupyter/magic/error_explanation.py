@@ -16,15 +16,15 @@ from types import FrameType, FunctionType
 from typing import TYPE_CHECKING
 
 from orchat.configuration import KEY_VARIABLE, setting
-from orchat.errors import ConfigurationError, redact
+from orchat.errors import ConfigurationError
 from orchat.jupyter.kernel.coroutine_runner import CellError
 from orchat.jupyter.kernel.prompt.interpolation import SentValue
 from orchat.jupyter.kernel.prompt.prompt_namespace import PromptNamespace
 from orchat.jupyter.magic.traceback_frames import SourceLocation, UserSources
 from orchat.rendering import Rendered, render_value, shorten_to_budget
-from orchat.rendering.redaction import HIDDEN, hide_secrets, hides_its_value
 from orchat.rendering.safe_introspection import describe_error, safe_repr
 from orchat.rendering.source_code import is_code
+from orchat.secrets import HIDDEN, is_secret_name, redact
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -141,7 +141,7 @@ def _no_fault_of_code(error: BaseException) -> str | None:
 
     is_usage = isinstance(error, UsageError) and _raised_in(error).partition(".")[0] == "orchat"
     if isinstance(error, CellError) or is_usage:
-        return f"the last error was one of %openrouter itself, {hide_secrets(str(error))[:120]!r}"
+        return f"the last error was one of %openrouter itself, {redact(str(error))[:120]!r}"
     if isinstance(error, KeyboardInterrupt | asyncio.CancelledError):
         return "the last cell was interrupted"
     if isinstance(error, SystemExit):
@@ -235,7 +235,7 @@ def _file_of(value: object) -> str | None:
 
 
 def _variable(name: str, value: object) -> VariableContext:
-    if hides_its_value(name):
+    if is_secret_name(name):
         return VariableContext(SentValue(name, "its value stays here"), HIDDEN)
     rendered = (
         Rendered.from_text(value, "text", _EACH)
@@ -250,9 +250,9 @@ def _variable(name: str, value: object) -> VariableContext:
 
 def _clean(text: str) -> str:
     """Hide secrets, those too that source code writes out: ``password = "…"``."""
-    text = hide_secrets(redact(text, os.environ.get(KEY_VARIABLE, "")))
+    text = redact(redact(text, os.environ.get(KEY_VARIABLE, "")))
     return _ASSIGNED.sub(
-        lambda found: f"{found[1]}{found[2]}{found[3]}{HIDDEN}{found[3]}" if hides_its_value(found[1]) else found[0],
+        lambda found: f"{found[1]}{found[2]}{found[3]}{HIDDEN}{found[3]}" if is_secret_name(found[1]) else found[0],
         text,
     )
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchat.chat.message_selection import waiting_calls
 from orchat.configuration import resolve_model_alias
-from orchat.errors import APIError, ConfigurationError, OrchatError, StateError, TurnInProgressError, redact
+from orchat.errors import APIError, ConfigurationError, OrchatError, StateError, TurnInProgressError
 from orchat.jupyter.kernel.cell_storage.metadata_bridge import get_bridge
 from orchat.jupyter.kernel.live_view.live_view import shows_widgets
 from orchat.jupyter.kernel.live_view.pending_approvals import PendingApprovals
@@ -32,6 +32,7 @@ from orchat.jupyter.panel.question_composer import QuestionComposer
 from orchat.jupyter.panel.turn_grouping import split_turns, transcript_text
 from orchat.jupyter.panel.turn_in_progress import TurnInProgress
 from orchat.messages import ChatMessage, ChatRole
+from orchat.secrets import redact
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell

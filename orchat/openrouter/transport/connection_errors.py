@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import httpx
 
-from orchat.errors import APIConnectionError, APIError, APITimeoutError, redact
+from orchat.errors import APIConnectionError, APIError, APITimeoutError
 from orchat.openrouter.dialect import host_of
 from orchat.openrouter.transport.prepared_request import PreparedRequest
+from orchat.secrets import redact
 
 
 def connection_failure(error: httpx.HTTPError, call: PreparedRequest, *, began: bool = False) -> APIError:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from orchat.errors import ConfigurationError, redact
+from orchat.errors import ConfigurationError
 from orchat.openrouter.dialect import host_of
-from orchat.secret import Secret, names_a_secret
+from orchat.secret import Secret
+from orchat.secrets import is_secret_header, redact
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
@@ -154,7 +155,7 @@ def header_value(name: str, value: object) -> str | None:
         if text is None:
             return None
     elif isinstance(value, str):
-        text = HiddenValue(value.strip()) if names_a_secret(name) else value.strip()
+        text = HiddenValue(value.strip()) if is_secret_header(name) else value.strip()
     else:
         raise TypeError(f"The header {name} must be a str or a Secret, not {type(value).__name__}.")
     if not (text.isascii() and text.isprintable()):

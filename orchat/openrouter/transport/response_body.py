@@ -17,11 +17,12 @@ from typing import Any, TypeVar, cast
 import httpx
 from httpx_sse import EventSource
 
-from orchat.errors import APIConnectionError, APIError, APITimeoutError, ProviderError, redact
+from orchat.errors import APIConnectionError, APIError, APITimeoutError, ProviderError
 from orchat.openrouter.dialect import host_of
 from orchat.openrouter.transport.connection_errors import connection_failure, timeout_error
 from orchat.openrouter.transport.prepared_request import PreparedRequest
 from orchat.openrouter.wire.failures import error_from_response, redirect_error
+from orchat.secrets import redact
 
 # How long to wait for the usage that follows a finish reason, and for the end of a stream after [DONE], in seconds.
 USAGE_TIMEOUT, DRAIN_TIMEOUT = 10.0, 0.2

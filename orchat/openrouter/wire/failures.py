@@ -20,9 +20,8 @@ from orchat.errors import (
     PermissionDeniedError,
     ProviderError,
     RateLimitError,
-    redact,
-    redact_json,
 )
+from orchat.secrets import redact, redact_json
 
 _BY_STATUS: dict[int, type[APIError]] = {
     400: BadRequestError,

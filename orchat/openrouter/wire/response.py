@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchat.errors import APIError, ProviderError, redact, redact_json
+from orchat.errors import APIError, ProviderError
 from orchat.message_assembly import build_message
 from orchat.messages import ChatMessage, ReasoningContent
 from orchat.openrouter.wire.failures import error_from_object, error_object
+from orchat.secrets import redact, redact_json
 
 _KNOWN = frozenset(
     {"role", "content", "reasoning", "reasoning_content", "reasoning_details", "tool_calls", "function_call"}

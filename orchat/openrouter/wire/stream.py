@@ -9,11 +9,12 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from orchat.errors import APIError, StreamError, redact
+from orchat.errors import APIError, StreamError
 from orchat.message_assembly import MessageAssembler
 from orchat.messages import ChatMessage
 from orchat.openrouter.wire.failures import error_from_object, error_object
 from orchat.openrouter.wire.response import ReplyParts, choice_error, read_call, read_reply_parts
+from orchat.secrets import redact
 from orchat.streaming import ComponentInfo, FinishReason, StreamingChunk, ToolCallDelta
 
 _FINISH_REASONS: dict[str, FinishReason] = {

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from orchat.chat import state
 from orchat.configuration import setting
-from orchat.errors import StateError, redact
+from orchat.errors import StateError
 from orchat.jupyter.kernel.cell_storage.executing_cell import KEY
 from orchat.jupyter.kernel.conversations.message_encoding import decode_messages, encode_messages, split_lines
 from orchat.jupyter.kernel.conversations.notebook_conversations import (
@@ -27,6 +27,7 @@ from orchat.jupyter.kernel.conversations.notebook_conversations import (
 )
 from orchat.jupyter.kernel.output.live_display import MIME_TYPE
 from orchat.messages import ChatRole
+from orchat.secrets import redact
 
 _META = ("pending", "ending", "requested_model", "model", "refusal")
 # Other magics may stand before it, such as %%time.

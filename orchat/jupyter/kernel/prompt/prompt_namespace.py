@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from orchat.errors import redact
+from orchat.secrets import redact
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell

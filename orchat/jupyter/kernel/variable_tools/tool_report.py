@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from orchat.configuration import KEY_VARIABLE, setting
-from orchat.errors import redact
 from orchat.messages import ImageContent, TextContent
 from orchat.messages.parts import ResultContent
 from orchat.rendering import Rendered, render_value, shorten_to_budget
+from orchat.secrets import redact
 
 NOTHING: Any = object()
 """The value of code that has none."""

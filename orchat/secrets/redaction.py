@@ -1,0 +1,79 @@
+"""Hiding what `orchat.secrets.detection` finds, in texts and in data like JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from orchat.secrets.detection import find_secrets
+
+HIDDEN = "[redacted]"
+_HIDDEN_FIELDS = frozenset({"user_id", "authorization", "api_key", "apikey", "x-api-key"})
+
+
+def redact(text: str, *secrets: str) -> str:
+    """Put ``[redacted]`` where something looks like a key, a password or an account's id, and for each of ``secrets``.
+
+    Parameters
+    ----------
+    text
+        Text that no person typed to be sent: a value, an upstream's error, a header, an address.
+    *secrets
+        Values known to be secret, hidden whatever they look like.
+
+    Examples
+    --------
+    >>> redact("Bearer sk-or-v1-0123456789abcdef was refused by postgres://ada:hunter2@db")
+    'Bearer [redacted] was refused by postgres://[redacted]@db'
+    >>> redact("the key is hunter2", "hunter2")
+    'the key is [redacted]'
+    """
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, HIDDEN)
+    pieces, done = [], 0
+    for found in find_secrets(text):
+        pieces += [text[done : found.start], HIDDEN]
+        done = found.end
+    return "".join([*pieces, text[done:]]) if pieces else text
+
+
+def redact_json(value: Any, *secrets: str) -> Any:
+    """Copy JSON-like data with every string redacted and fields such as ``user_id`` left out; no two keys become one.
+
+    Examples
+    --------
+    >>> redact_json({"user_id": "user_2abc", "raw": ["sk-or-v1-0123456789abcdef", 7]})
+    {'raw': ['[redacted]', 7]}
+    """
+    if isinstance(value, str):
+        return redact(value, *secrets)
+    if isinstance(value, Mapping):
+        kept = {str(key): item for key, item in value.items() if str(key).lower() not in _HIDDEN_FIELDS}
+        names = redacted_keys(kept, *secrets)
+        return {name: redact_json(item, *secrets) for name, item in zip(names, kept.values(), strict=True)}
+    if isinstance(value, list | tuple):
+        return [redact_json(item, *secrets) for item in value]
+    return value
+
+
+def redacted_keys(keys: Iterable[str], *secrets: str) -> list[str]:
+    """Redact the keys of a dictionary; those that would be the same are numbered.
+
+    Examples
+    --------
+    >>> redacted_keys(["port", "sk-or-v1-0123456789abcdef", "sk-or-v1-abcdef0123456789"])
+    ['port', '[redacted]', '[redacted] (2)']
+    """
+    keys = list(keys)
+    taken = set(keys)
+    names = []
+    for key in keys:
+        name = plain = redact(key, *secrets)
+        number = 1
+        while name != key and name in taken:
+            number += 1
+            name = f"{plain} ({number})"
+        taken.add(name)
+        names.append(name)
+    return names
