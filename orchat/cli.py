@@ -104,7 +104,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _one_line(text: str) -> str:
-    from orchat.jupyter.kernel.output.answer_footer import escape_control_characters
+    from orchat.jupyter.kernel.output.text_escaping import escape_control_characters
 
     return escape_control_characters(" ".join(text.split()))
 
@@ -150,7 +150,7 @@ def _prompt(given: str | None) -> str:
 def _show(text: str) -> None:
     """Print a piece of the answer at once; into a file or a pipe it goes as it is."""
     if sys.stdout.isatty():
-        from orchat.jupyter.kernel.output.answer_footer import escape_control_characters
+        from orchat.jupyter.kernel.output.text_escaping import escape_control_characters
 
         text = escape_control_characters(text)
     encoding = sys.stdout.encoding or "utf-8"

@@ -15,7 +15,7 @@ from markdown_it import MarkdownIt
 from orchat.jupyter.kernel.live_view.markdown_blocks import split_blocks
 from orchat.jupyter.kernel.live_view.markdown_html import to_html
 from orchat.jupyter.kernel.output.markdown_sanitizer import escape_markdown, safe_markdown
-from orchat.jupyter.kernel.output.nesting import DEEPEST
+from orchat.jupyter.kernel.output.nesting_limit import DEEPEST
 
 PLAIN = [
     "# Title\n\nText with *emphasis*, **strong**, `code`, [a link](https://example.com/a_b?c=d) and <https://example.com>.",

@@ -19,8 +19,8 @@ from orchat.errors import OrchatError
 from orchat.jupyter.kernel.cell_sink import CellSink, display_for
 from orchat.jupyter.kernel.cell_storage.executing_cell import current_cell
 from orchat.jupyter.kernel.coroutine_runner import CellError, runs_on_private_loop
-from orchat.jupyter.kernel.output.answer_footer import error_line
 from orchat.jupyter.kernel.output.answer_formats import cell_code
+from orchat.jupyter.kernel.output.error_card import error_line
 from orchat.jupyter.kernel.output.live_display import LiveDisplay
 from orchat.jupyter.magic.option_parser import MAGIC
 from orchat.jupyter.magic.turn_request import PromptRequest, TurnRequest, connect_generator, request_fingerprint

@@ -18,7 +18,7 @@ from orchat.jupyter.kernel.coroutine_runner import (
     runs_on_private_loop,
     wake_loop_periodically,
 )
-from orchat.jupyter.kernel.output.answer_footer import single_line
+from orchat.jupyter.kernel.output.text_escaping import single_line
 
 if TYPE_CHECKING:
     from orchat.jupyter.magic.magic_session import MagicSession

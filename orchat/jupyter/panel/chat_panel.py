@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from orchat.errors import ConfigurationError
 from orchat.generator_factory import Chat
 from orchat.jupyter.kernel.coroutine_runner import CellError, deliver_comms_while_awaiting, wake_loop_periodically
-from orchat.jupyter.kernel.output.answer_footer import single_line
+from orchat.jupyter.kernel.output.text_escaping import single_line
 from orchat.jupyter.panel.panel_controller import PanelController
 from orchat.jupyter.panel.panel_storage import PanelStorage, State
 

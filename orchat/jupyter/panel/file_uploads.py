@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from orchat.errors import ConfigurationError
-from orchat.jupyter.kernel.output.answer_footer import single_line
+from orchat.jupyter.kernel.output.text_escaping import single_line
 from orchat.jupyter.kernel.prompt.attachments import MOST_BYTES, attachment
 from orchat.jupyter.panel.turn_grouping import file_summary
 

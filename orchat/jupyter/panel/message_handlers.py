@@ -10,7 +10,7 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Protocol
 
 from orchat.errors import ConfigurationError
-from orchat.jupyter.kernel.output.answer_footer import escape_control_characters, single_line
+from orchat.jupyter.kernel.output.text_escaping import escape_control_characters, single_line
 from orchat.jupyter.panel.model_picker import find_models
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from orchat.errors import ConfigurationError
-from orchat.jupyter.kernel.output.answer_footer import single_line
+from orchat.jupyter.kernel.output.text_escaping import single_line
 
 if TYPE_CHECKING:
     from orchat.openrouter.models import Catalog, Model

@@ -21,7 +21,7 @@ from orchat.jupyter.kernel.live_view.live_view import shows_widgets
 from orchat.jupyter.kernel.live_view.pending_approvals import PendingApprovals
 from orchat.jupyter.kernel.live_view.tool_grants import KERNEL_GRANTS
 from orchat.jupyter.kernel.live_view.widget_channel import WIDGET_MIME_TYPE, WidgetChannel
-from orchat.jupyter.kernel.output.answer_footer import single_line
+from orchat.jupyter.kernel.output.text_escaping import single_line
 from orchat.jupyter.panel import message_handlers
 from orchat.jupyter.panel.mime_bundle import PanelOutput, transcript_bundle
 from orchat.jupyter.panel.panel_conversations import PanelConversations

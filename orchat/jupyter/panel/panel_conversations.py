@@ -9,7 +9,7 @@ from orchat.chat import state
 from orchat.chat.money import Cost
 from orchat.configuration import resolve_model_alias
 from orchat.errors import ConfigurationError
-from orchat.jupyter.kernel.output.answer_footer import single_line
+from orchat.jupyter.kernel.output.text_escaping import single_line
 from orchat.jupyter.kernel.variable_tools.conversation_variables import conversation_variables
 from orchat.jupyter.panel.model_picker import merge_parameters, shown_parameters
 from orchat.jupyter.panel.panel_serialization import PanelSnapshot

@@ -17,7 +17,7 @@ from orchat.chat import state
 from orchat.configuration import setting
 from orchat.errors import StateError
 from orchat.jupyter.kernel.conversations.message_encoding import decode_messages, encode_messages
-from orchat.jupyter.kernel.output.answer_footer import single_line
+from orchat.jupyter.kernel.output.text_escaping import single_line
 from orchat.messages import ChatMessage, ChatRole, TextContent, ToolCallResult
 
 MOST_CHATS = 100

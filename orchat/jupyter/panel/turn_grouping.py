@@ -10,8 +10,9 @@ from typing import Any
 from orchat.chat.message_selection import CallPlace, answered_calls, pending_calls, waiting_calls
 from orchat.chat.reply import Ending, Reply
 from orchat.jupyter.kernel.live_view.turn_view_model import TurnViewModel
-from orchat.jupyter.kernel.output.answer_footer import escape_control_characters, footer, single_line
+from orchat.jupyter.kernel.output.answer_footer import footer
 from orchat.jupyter.kernel.output.markdown_sanitizer import escape_markdown, safe_markdown
+from orchat.jupyter.kernel.output.text_escaping import escape_control_characters, single_line
 from orchat.jupyter.kernel.output.turn_transcript import TurnTranscript, cut_calls_text
 from orchat.messages import (
     ChatMessage,

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from orchat.jupyter.kernel.coroutine_runner import runs_on_private_loop
@@ -110,11 +109,7 @@ class LiveView(LiveDisplay):
         """Ask a person about a call; None where no view answers, and the turn parks."""
         if (decision := self._questions.granted(call, tool, place)) is not None:
             return decision
-        if (
-            self._channel is None
-            or find_spec("orchat.jupyter.kernel.forms") is None
-            or not await self._channel.answers()
-        ):
+        if self._channel is None or not await self._channel.answers():
             return None
         return await self._questions.ask(call, tool, place)
 

@@ -14,7 +14,7 @@ from functools import cache
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from orchat.jupyter.kernel.output.nesting import DEEPEST, limit_nesting
+from orchat.jupyter.kernel.output.nesting_limit import DEEPEST, limit_nesting
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt

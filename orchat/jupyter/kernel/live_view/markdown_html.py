@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from orchat.jupyter.kernel.output.nesting import DEEPEST
+from orchat.jupyter.kernel.output.nesting_limit import DEEPEST
 
 
 def to_html(markdown: str) -> str:

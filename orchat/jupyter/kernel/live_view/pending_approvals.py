@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from orchat.jupyter.kernel.live_view.tool_grants import KERNEL_GRANTS, ToolGrants
-from orchat.jupyter.kernel.output.answer_footer import single_line
+from orchat.jupyter.kernel.output.text_escaping import single_line
 
 if TYPE_CHECKING:
     from orchat.chat.approval import Decision

@@ -18,9 +18,9 @@ from orchat.jupyter.kernel.live_view.markdown_blocks import split_blocks
 from orchat.jupyter.kernel.live_view.markdown_html import to_html
 from orchat.jupyter.kernel.live_view.streaming_calls import StreamingCalls
 from orchat.jupyter.kernel.live_view.view_reducer import Event, State, initial_state, reduce_events, text_change
-from orchat.jupyter.kernel.output.answer_footer import escape_control_characters, single_line
 from orchat.jupyter.kernel.output.answer_formats import render_as
 from orchat.jupyter.kernel.output.image_bundle import picture_bundle
+from orchat.jupyter.kernel.output.text_escaping import escape_control_characters, single_line
 from orchat.jupyter.kernel.output.turn_transcript import call_text
 
 if TYPE_CHECKING:

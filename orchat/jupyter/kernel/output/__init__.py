@@ -1,1 +1,1 @@
-"""What a cell shows: an answer while it streams and for good, the line below it, the card of an error."""
+"""The output of a cell: a streamed answer as safe Markdown, its footer, the card of an error."""

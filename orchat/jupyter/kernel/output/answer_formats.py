@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 
-from orchat.jupyter.kernel.output.answer_footer import escape_control_characters
 from orchat.jupyter.kernel.output.markdown_sanitizer import safe_markdown
+from orchat.jupyter.kernel.output.text_escaping import escape_control_characters
 
 FORMATS = ("markdown", "text", "code", "json")
 

@@ -17,19 +17,13 @@ from typing import TYPE_CHECKING, Any
 from orchat._version import __version__
 from orchat.errors import OrchatError
 from orchat.jupyter.kernel.coroutine_runner import run_in_waiting_thread, runs_on_private_loop
-from orchat.jupyter.kernel.output.answer_footer import (
-    empty_text,
-    error_card,
-    error_text,
-    escape_control_characters,
-    footer,
-    sources,
-    sources_text,
-    waiting_status,
-)
+from orchat.jupyter.kernel.output.answer_footer import footer, sources, sources_text
+from orchat.jupyter.kernel.output.error_card import error_card, error_text
 from orchat.jupyter.kernel.output.image_bundle import picture_bundle
 from orchat.jupyter.kernel.output.markdown_sanitizer import escape_markdown
+from orchat.jupyter.kernel.output.status_lines import empty_text, waiting_status
 from orchat.jupyter.kernel.output.terminal_approval import ask_in_terminal
+from orchat.jupyter.kernel.output.text_escaping import escape_control_characters
 from orchat.jupyter.kernel.output.turn_transcript import TurnTranscript, result_text
 
 if TYPE_CHECKING:

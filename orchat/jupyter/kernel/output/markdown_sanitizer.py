@@ -26,8 +26,8 @@ from __future__ import annotations
 
 import re
 
-from orchat.jupyter.kernel.output.fences import find_opener, take_content, write_fence
-from orchat.jupyter.kernel.output.nesting import limit_nesting
+from orchat.jupyter.kernel.output.code_fences import find_opener, take_content, write_fence
+from orchat.jupyter.kernel.output.nesting_limit import limit_nesting
 
 _REMOVED = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x85\u2028\u2029]")
 

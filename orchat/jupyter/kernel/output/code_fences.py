@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from orchat.jupyter.kernel.output.nesting import DEEPEST
+from orchat.jupyter.kernel.output.nesting_limit import DEEPEST
 
 _LANGUAGE = re.compile(r"\s*([\w+#.-]*)", re.ASCII)
 _BACKTICKS = re.compile(r"`+")

@@ -1,0 +1,67 @@
+"""Lines that stand for an answer: before its first token, while the model reasons, and where it is empty."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchat.jupyter.kernel.output.markdown_sanitizer import escape_markdown
+from orchat.jupyter.kernel.output.text_escaping import single_line
+
+if TYPE_CHECKING:
+    from orchat.chat.reply import Reply
+
+_REASONING_SHOWN = 160
+
+
+def waiting_status(label: str) -> str:
+    """Return what is shown before the first token.
+
+    Examples
+    --------
+    >>> waiting_status("vendor/m")
+    '*waiting for vendor/m …*'
+    """
+    return f"*waiting for {escape_markdown(single_line(label))} …*"
+
+
+def reasoning_status(reasoning: str, *, live: bool = False) -> str:
+    r"""Return the reasoning folded to one quoted line of Markdown; all of it is in the reply.
+
+    Parameters
+    ----------
+    reasoning
+        The model's text; nothing comes of nothing.
+    live
+        Whether it still goes on: its end is shown, not its beginning.
+
+    Examples
+    --------
+    >>> reasoning_status("The user wants a *short* answer.")
+    '> *Reasoning (32 characters): The user wants a \\*short\\* answer.*'
+    """
+    if not reasoning:
+        return ""
+    if live:
+        return f"> *Reasoning … {escape_markdown(single_line(reasoning[-_REASONING_SHOWN:]))}*"
+    return f"> *Reasoning ({len(reasoning):,} characters): {escape_markdown(single_line(reasoning, _REASONING_SHOWN))}*"
+
+
+def empty_text(reply: Reply) -> str:
+    """Return what is said in the place of an answer that is whole and says nothing; else nothing.
+
+    Examples
+    --------
+    >>> from orchat.chat.reply import Reply
+    >>> from orchat.messages import ChatMessage
+    >>> empty_text(Reply(ChatMessage.from_assistant("", meta={"finish_reason": "stop"})))
+    'The answer is empty.'
+    """
+    if reply.text or reply.images or reply.ending != "finished":
+        return ""
+    details = reply.usage.get("completion_tokens_details")
+    thought = reply.reasoning or (isinstance(details, dict) and details.get("reasoning_tokens"))
+    if reply.finish_reason == "length" and thought:
+        return "The answer is empty: thinking took all its tokens. Raise -n, or think less with --reasoning low."
+    if reply.finish_reason == "length":
+        return "The answer is empty: its tokens ended before it began. Raise -n."
+    return "The answer is empty."
