@@ -33,6 +33,10 @@ def depth(port: str) -> float:
 both = Toolset([depth, Tool("sink", "Sink a ship.", {"type": "object", "properties": {}}, lambda: ran.append("sunk"))])
 class NoTool:
     pass
+class Proxy:
+    @property
+    def __class__(self): raise RuntimeError("a value was asked for its class")
+proxy = Proxy()
 def endless(port: NoTool) -> str: ...
 """
 HULL = call("tide", {"port": "Hull"}, id="call_1")
@@ -266,10 +270,14 @@ def test_a_tool_that_raises_is_told_and_ends_nothing(tools: Kernel, endpoint: Sc
     assert ended.bundles[-1]["text/plain"].splitlines()[0].startswith('fails(port="Hull") → ')
 
 
-def test_a_tool_is_interrupted_and_the_model_may_know(tools: Kernel, endpoint: ScriptedOpenRouter) -> None:
-    ask(tools, 'import time\ndef slow() -> str:\n    "Take long."\n    time.sleep(3)\n    return "done"')
+def test_a_tool_is_interrupted_and_the_model_may_know(
+    tools: Kernel, endpoint: ScriptedOpenRouter, tmp_path: Path
+) -> None:
+    reached = tmp_path / "reached"
+    code = f'def slow() -> str:\n    "Take long."\n    Path({str(reached)!r}).touch()\n    time.sleep(30)'
+    ask(tools, f"import time\nfrom pathlib import Path\n{code}")
     endpoint.answers(calls(call("slow", {})), text("All right."))
-    ended = in_cell(tools, "a", "%%openrouter -T slow --approve always\nGo.", interrupt_after=1)
+    ended = in_cell(tools, "a", "%%openrouter -T slow --approve always\nGo.", interrupt_when=lambda _: reached.exists())
     assert ended.content["traceback"] == ["openrouter: interrupted; what arrived is kept"]
     assert ended.seconds < SOON
     in_cell(tools, "b", "%%openrouter\nWell?")

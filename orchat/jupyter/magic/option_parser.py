@@ -232,7 +232,9 @@ def resolve_tools(
         if value is None or str(getattr(value, "__module__", "")).startswith("orchat.jupyter.kernel.variable_tools"):
             value = kernel_tools.get(name, value)  # also where what makes it was imported by its name
         if value is None and name not in names:
-            callables = [each for each in names if callable(names[each]) or isinstance(names[each], Tool | Toolset)]
+            # By their types: a value that is asked for its class runs code of its own.
+            types = {each: type(value) for each, value in names.items()}
+            callables = [each for each in types if issubclass(types[each], Tool | Toolset) or callable(names[each])]
             raise UsageError(
                 f"-T: there is no tool {name}. {closest_match(name, [*callables, *kernel_tools])}".rstrip()
             )
