@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from orchat._version import __version__
-from orchat.jupyter.kernel.cell_storage.executing_cell import KEY
+from orchat.jupyter.kernel.cell_storage.executing_cell import METADATA_KEY
 from orchat.jupyter.kernel.cell_storage.frontend_messages import PROTOCOL, TARGET
 from orchat.jupyter.kernel.cell_storage.write_queue import WriteQueue
 from orchat.jupyter.kernel.output.live_display import MIME_TYPE
@@ -335,7 +335,7 @@ def test_both_ends_are_of_one_version() -> None:
     )
     assert f"PROTOCOL = {PROTOCOL};" in bridge
     assert f'TARGET = "{TARGET}";' in bridge
-    assert f'KEY = "{KEY}";' in cells
+    assert f'KEY = "{METADATA_KEY}";' in cells
     assert all(f'MIME_TYPE = "{MIME_TYPE}";' in each for each in (cells, renderer))
 
 

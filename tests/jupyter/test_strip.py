@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from orchat.errors import StateError
 from orchat.jupyter.kernel.cell_storage.notebook_file import strip_files
-from orchat.jupyter.kernel.cell_storage.strip_notebook import strip
+from orchat.jupyter.kernel.cell_storage.notebook_stripper import strip_notebook
 
 MIME = "application/vnd.orchat.v1+json"
 STATE = {"format": "orchat", "version": 1, "turns": {"notebook": {"messages": ["Wie hoch? ☂"]}}}
@@ -57,19 +57,19 @@ def notebook(*, ours: bool = True) -> dict[str, Any]:
 def test_everything_of_ours_goes_and_nothing_else() -> None:
     whole = notebook()
     before = copy.deepcopy(whole)
-    assert strip(whole) == (notebook(ours=False), 5)
+    assert strip_notebook(whole) == (notebook(ours=False), 5)
     assert whole == before
-    assert strip(notebook(ours=False)) == (notebook(ours=False), 0)
+    assert strip_notebook(notebook(ours=False)) == (notebook(ours=False), 0)
 
 
 def test_what_was_stripped_is_a_notebook_that_keeps_its_outputs() -> None:
-    stripped, _ = strip(notebook())
+    stripped, _ = strip_notebook(notebook())
     nbformat.validate(nbformat.from_dict(stripped))
     assert stripped["cells"][0]["outputs"][0]["data"]["text/plain"] == ["It is high."]
 
 
 def test_answers_go_on_request_and_other_outputs_stay() -> None:
-    stripped, count = strip(notebook(), outputs=True)
+    stripped, count = strip_notebook(notebook(), outputs=True)
     assert [output["output_type"] for output in stripped["cells"][0]["outputs"]] == ["display_data", "stream"]
     assert "high" not in json.dumps(stripped["cells"][0]["outputs"])
     assert count == 4
@@ -89,8 +89,8 @@ _JSON = st.recursive(
 
 @given(st.dictionaries(st.sampled_from(["cells", "metadata", "x"]), _JSON))
 def test_a_damaged_notebook_is_stripped_as_far_as_it_is_one(damaged: dict[str, Any]) -> None:
-    stripped, count = strip(damaged)
-    assert strip(stripped) == (stripped, 0)
+    stripped, count = strip_notebook(damaged)
+    assert strip_notebook(stripped) == (stripped, 0)
     assert (count == 0) == (stripped == damaged)
 
 

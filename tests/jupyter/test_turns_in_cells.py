@@ -10,7 +10,7 @@ from typing import Any
 import nbformat
 import pytest
 
-from orchat.jupyter.kernel.cell_storage.strip_notebook import strip
+from orchat.jupyter.kernel.cell_storage.notebook_stripper import strip_notebook
 from tests.jupyter.conftest import KEY
 from tests.jupyter.kernel import INSTALLED, Kernel
 from tests.jupyter.notebook_page import NotebookPage
@@ -247,7 +247,7 @@ def test_stripping_takes_it_out(page: NotebookPage, tmp_path: Path) -> None:
     page.save(path)
     notebook = nbformat.read(path, 4)
     assert notebook.cells[0].metadata["orchat"]["turns"]
-    stripped, count = strip(json.loads(path.read_text()))
+    stripped, count = strip_notebook(json.loads(path.read_text()))
     assert count == 2
     assert "orchat" not in json.dumps(stripped)
     assert "text/markdown" in stripped["cells"][0]["outputs"][0]["data"]

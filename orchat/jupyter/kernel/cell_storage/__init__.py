@@ -1,11 +1,11 @@
-"""What a notebook file stores of conversations: the bridge to the page that writes it, and its removal.
+"""Store conversations in cell metadata or a sidecar file, and strip them from notebooks.
 
-The file belongs to the page: the kernel never writes it. A small extension of JupyterLab and Notebook 7
-(``jupyter/frontend/extension/``) puts what the kernel sends into the metadata of cells; it comes back by itself
-with the next request to run the cell.
+The page owns the notebook file: the kernel never writes it. A small extension of JupyterLab and Notebook 7
+(``jupyter/frontend/extension/``) writes the kernel's values into the metadata of cells, and the front end sends them
+back with the next execute request of the cell.
 
-`executing_cell` knows the cell that runs, `metadata_entry` what all parts of a cell store together, `frontend_messages`
-the messages to all pages that show the notebook, `write_queue` when a value may be written, `metadata_bridge` joins
-them. `sidecar_file` is the file for those who want nothing in the notebook; `strip_notebook` and `notebook_file` take
-conversations out of notebooks again.
+`executing_cell` reads the execute request, `metadata_entry` joins the parts of one cell's metadata,
+`frontend_messages` exchanges messages with all pages of the notebook, `write_queue` limits the rate of writes, and
+`metadata_bridge` combines them. `sidecar_file` is the alternative to cell metadata; `notebook_stripper` and
+`notebook_file` remove conversations from notebooks.
 """

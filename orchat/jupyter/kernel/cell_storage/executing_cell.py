@@ -1,7 +1,7 @@
-"""The cell that runs, as the front end told of it with its request.
+"""The executing cell: its identifier, metadata and execution count, from the execute request.
 
-JupyterLab and Notebook 7 send a cell's metadata along, VS Code an identifier that is an address; nbclient and terminals
-send nothing. All of it is data of a file that anybody may have written.
+JupyterLab and Notebook 7 send a cell's metadata with the request, VS Code an identifier that is a URI; nbclient and
+terminals send nothing. All of it is untrusted data of a notebook file.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-KEY = "orchat"
-"""Our name in the metadata of cells, of outputs and of notebooks."""
+METADATA_KEY = "orchat"
+"""The key of orchat's part in the metadata of cells, outputs and notebooks."""
 
 
 @dataclass(frozen=True)
 class ExecutingCell:
-    """A run of a cell.
+    """One execution of a cell.
 
     Parameters
     ----------
     id
-        The front end's name of the cell; None where it told none.
+        The front end's identifier of the cell; None where it sent none.
     metadata
-        What the cell's metadata holds of ours; empty where there is none.
+        Orchat's part of the cell's metadata; empty where there is none.
     run
-        The identifier of the request that this run answers.
+        The identifier of the execute request.
     execution
-        The number of the run, as it stands in brackets beside the cell; None where there is none.
+        The execution count, as in the brackets beside the cell; None where there is none.
     """
 
     id: str | None = None
@@ -41,7 +41,7 @@ class ExecutingCell:
 
 
 def current_cell(shell: InteractiveShell) -> ExecutingCell:
-    """Return the cell that runs.
+    """Return the executing cell.
 
     Parameters
     ----------
@@ -59,19 +59,19 @@ def current_cell(shell: InteractiveShell) -> ExecutingCell:
     ExecutingCell(id=None, metadata={}, run=None, execution=None)
     """
     parent = shell.get_parent() if hasattr(shell, "get_parent") else None
-    told, header = _mapping(parent, "metadata"), _mapping(parent, "header")
+    metadata, header = _mapping(parent, "metadata"), _mapping(parent, "header")
     return ExecutingCell(
-        _text(told.get("cellId")),
-        _mapping(told, KEY),
+        _text(metadata.get("cellId")),
+        _mapping(metadata, METADATA_KEY),
         _text(header.get("msg_id")),
-        _number(shell),
+        _execution_count(shell),
     )
 
 
 def notebook_path(shell: InteractiveShell) -> str | None:
-    """Return where the file of the notebook is, as the front end told when the kernel started; None if it did not."""
-    told = shell.user_ns.get("__vsc_ipynb_file__") or os.environ.get("JPY_SESSION_NAME")
-    return _text(told)
+    """Return the path of the notebook file that the front end gave when the kernel started; None without one."""
+    path = shell.user_ns.get("__vsc_ipynb_file__") or os.environ.get("JPY_SESSION_NAME")
+    return _text(path)
 
 
 def _mapping(value: object, name: str) -> Mapping[str, Any]:
@@ -83,7 +83,7 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _number(shell: InteractiveShell) -> int | None:
-    """Return the number of the running cell; the shell's own counter is already at the next one in some versions."""
+def _execution_count(shell: InteractiveShell) -> int | None:
+    """Return the execution count of the running cell; in some versions the shell's counter is one ahead."""
     inputs = getattr(getattr(shell, "history_manager", None), "input_hist_parsed", None)
     return len(inputs) - 1 if isinstance(inputs, list) and len(inputs) > 1 else None

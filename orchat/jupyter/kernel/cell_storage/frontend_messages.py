@@ -1,10 +1,10 @@
-"""Messages to the pages that show a kernel's notebook, and their answers. It knows nothing of cells.
+"""Exchange messages with the pages that show the notebook, over one comm. Independent of cells.
 
-All pages hear each message, for what a kernel publishes goes to everybody: two tabs, or one that was loaded a moment
-ago. Such a page knows of no comm, and ignores what comes on one. So a message that nobody answers opens the comm anew,
-which every page hears. Whoever has no extension closes the comm; others may answer all the same.
+The kernel publishes each message to all pages: two tabs, or a page that was just loaded. A new page does not know the
+comm and ignores its messages. So an unanswered message reopens the comm, which every page receives. A page without
+the extension closes the comm, and other pages may still answer.
 
-Answers may come in another thread (ipykernel 7.1 to 7.3), late, or while a cell runs not at all.
+Answers may arrive in another thread (ipykernel 7.1 to 7.3), late, or not at all while a cell runs.
 """
 
 from __future__ import annotations
@@ -23,55 +23,60 @@ if TYPE_CHECKING:
 TARGET = "orchat.meta"
 PROTOCOL = 1
 
-_AGAIN = (1.0, 2.0, 4.0)  # seconds after which an unanswered message is sent once more
-_OTHERS = 0.25  # seconds in which another page may do what one could not
+_RESEND_DELAYS = (1.0, 2.0, 4.0)  # seconds after which an unanswered message is sent once more
+_OTHER_PAGES_DELAY = 0.25  # seconds that another page gets to do what one page could not
 
 
 @dataclass(eq=False)
 class _SentMessage:
-    """A message whose answer is awaited."""
+    """A message that waits for its answer."""
 
     data: dict[str, Any]
-    about: object
-    heard: Callable[[Mapping[str, Any]], None] | None
+    topic: object
+    on_reply: Callable[[Mapping[str, Any]], None] | None
     tries: int = 0
-    answered: bool = False  # by a page that could not do it, while another may
+    answered: bool = False  # by a page that could not do it; another page may
 
 
 class FrontendMessenger:
-    """The pages that show this kernel's notebook.
+    """Send messages to the pages of this kernel's notebook, and route their answers.
 
     Parameters
     ----------
-    answered
-        Told of each answer, perhaps in another thread.
-    refused
-        Told when somebody closes the comm, as front ends without the extension do; perhaps in another thread.
+    on_answer
+        Called with each answer, perhaps in another thread.
+    on_refusal
+        Called when a page closes the comm, as front ends without the extension do; perhaps in another thread.
     """
 
-    def __init__(self, answered: Callable[[Mapping[str, Any]], None], refused: Callable[[], None]) -> None:
-        self._answered = answered
-        self._refused = refused
+    def __init__(self, on_answer: Callable[[Mapping[str, Any]], None], on_refusal: Callable[[], None]) -> None:
+        self._on_answer = on_answer
+        self._on_refusal = on_refusal
         self._comm: BaseComm | None = None
         self._lock = threading.RLock()
         self._unanswered: dict[str, _SentMessage] = {}
-        self._silent = True  # nobody is known to listen on the comm as it is
+        self._is_comm_unheard = True  # no page is known to listen on the open comm
 
     def send(
-        self, op: str, *, about: object = None, heard: Callable[[Mapping[str, Any]], None] | None = None, **content: Any
+        self,
+        op: str,
+        *,
+        topic: object = None,
+        on_reply: Callable[[Mapping[str, Any]], None] | None = None,
+        **content: Any,
     ) -> str:
-        """Send a message, and send it again when nobody answers.
+        """Send a message, and resend it until a page answers.
 
         Parameters
         ----------
         op
-            What is wanted.
-        about
-            What the message is about: a later message about the same makes an unanswered one void.
-        heard
-            Told of each answer to it, perhaps in another thread.
+            The operation.
+        topic
+            The subject of the message: a later message on the same topic replaces an unanswered one.
+        on_reply
+            Called with each answer to it, perhaps in another thread.
         **content
-            The rest of the message, plain JSON.
+            The other fields of the message, plain JSON.
 
         Returns
         -------
@@ -80,52 +85,52 @@ class FrontendMessenger:
         """
         name = uuid.uuid4().hex
         data = {"id": name, "op": op, "protocol": PROTOCOL, **content}
-        sent = _SentMessage(data, about, heard)
+        sent = _SentMessage(data, topic, on_reply)
         with self._lock:
             for other, each in list(self._unanswered.items()):
-                if about is not None and each.about == about:
+                if topic is not None and each.topic == topic:
                     del self._unanswered[other]
             self._unanswered[name] = sent
-            anew, self._silent = self._silent, True
-            self._publish(data, anew=anew)
-            self._watch(sent)
+            reopen, self._is_comm_unheard = self._is_comm_unheard, True
+            self._publish(data, reopen=reopen)
+            self._schedule_resend(sent)
         return name
 
     async def ask(self, op: str, timeout: float, **content: Any) -> Mapping[str, Any] | None:
-        """Send a message and wait for its answer: the first page's that did it, else of one that could not.
+        """Send a message and wait for its answer: the first success, else a failure.
 
         Parameters
         ----------
         op
-            What is wanted.
+            The operation.
         timeout
-            How many seconds to wait.
+            Seconds to wait.
         **content
-            The rest of the message.
+            The other fields of the message.
 
         Returns
         -------
         Mapping or None
-            None where nobody answered in time.
+            None where no page answered in time.
         """
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Mapping[str, Any]] = loop.create_future()
 
-        def settle(data: Mapping[str, Any]) -> None:
+        def resolve(data: Mapping[str, Any]) -> None:
             if not answer.done():
                 answer.set_result(data)
 
-        def take(data: Mapping[str, Any]) -> None:
+        def receive(data: Mapping[str, Any]) -> None:
             if data.get("ok") is True:
-                settle(data)
+                resolve(data)
             else:
-                loop.call_later(_OTHERS, settle, data)
+                loop.call_later(_OTHER_PAGES_DELAY, resolve, data)
 
-        def heard(data: Mapping[str, Any]) -> None:
-            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(take, data)
+        def on_reply(data: Mapping[str, Any]) -> None:
+            with suppress(RuntimeError):  # the loop is closed: no task waits any more
+                loop.call_soon_threadsafe(receive, data)
 
-        name = self.send(op, heard=heard, **content)
+        name = self.send(op, on_reply=on_reply, **content)
         try:
             return await asyncio.wait_for(answer, timeout)
         except TimeoutError:
@@ -134,85 +139,85 @@ class FrontendMessenger:
             with self._lock:
                 self._unanswered.pop(name, None)
 
-    def again(self, *, but: Collection[object] = ()) -> None:
-        """Send once more what nobody has answered, for a page is there now.
+    def resend_unanswered(self, *, except_topics: Collection[object] = ()) -> None:
+        """Resend unanswered messages to a page that has just been loaded.
 
         Parameters
         ----------
-        but
-            What those messages are about that are left out.
+        except_topics
+            Topics of the messages to leave out.
         """
         with self._lock:
             for sent in self._unanswered.values():
-                if sent.heard is None and sent.about not in but:
+                if sent.on_reply is None and sent.topic not in except_topics:
                     sent.tries = 0
-                    self._publish(sent.data, anew=True)
-                    self._watch(sent)
+                    self._publish(sent.data, reopen=True)
+                    self._schedule_resend(sent)
 
-    def forget(self) -> None:
-        """Wait for no answer any more."""
+    def drop_unanswered(self) -> None:
+        """Drop all unanswered messages."""
         with self._lock:
             self._unanswered.clear()
 
     def close(self) -> None:
-        """Close the comm, in the pages too; the next message opens one."""
-        self.forget()
+        """Close the comm, in the pages too; the next message opens a new one."""
+        self.drop_unanswered()
         with self._lock:
-            comm, self._comm, self._silent = self._comm, None, True
+            comm, self._comm, self._is_comm_unheard = self._comm, None, True
         if comm is not None:
             comm.on_close(None)
             comm.close()
 
-    def _publish(self, data: dict[str, Any], *, anew: bool) -> None:
+    def _publish(self, data: dict[str, Any], *, reopen: bool) -> None:
         if self._comm is None:
             from comm import create_comm
 
             self._comm = create_comm(target_name=TARGET, primary=False)
-            self._comm.on_msg(self._hear)
-            self._comm.on_close(self._closed)
-            anew = True
-        if anew:
+            self._comm.on_msg(self._handle_message)
+            self._comm.on_close(self._handle_close)
+            reopen = True
+        if reopen:
             self._comm.open(data=data)
         else:
             self._comm.send(data)
 
-    def _watch(self, sent: _SentMessage) -> None:
-        if sent.tries >= len(_AGAIN):
+    def _schedule_resend(self, sent: _SentMessage) -> None:
+        if sent.tries >= len(_RESEND_DELAYS):
             return
-        with suppress(RuntimeError):  # no loop here: the next message opens the comm anew
-            asyncio.get_running_loop().call_later(_AGAIN[sent.tries], self._send_again, sent)
+        with suppress(RuntimeError):  # no loop here: the next message reopens the comm
+            asyncio.get_running_loop().call_later(_RESEND_DELAYS[sent.tries], self._resend, sent)
         sent.tries += 1
 
-    def _send_again(self, sent: _SentMessage) -> None:
+    def _resend(self, sent: _SentMessage) -> None:
         with self._lock:
             if sent.data["id"] in self._unanswered and not sent.answered:
-                self._publish(sent.data, anew=True)
-                self._watch(sent)
+                self._publish(sent.data, reopen=True)
+                self._schedule_resend(sent)
 
-    def _hear(self, message: Mapping[str, Any]) -> None:
+    def _handle_message(self, message: Mapping[str, Any]) -> None:
         data = message["content"].get("data")
         if not isinstance(data, Mapping):
             return
         with self._lock:
-            self._silent = False
+            self._is_comm_unheard = False
             name = data.get("id")
             sent = self._unanswered.get(name) if isinstance(name, str) else None
             if sent is not None:
                 sent.answered = True
-                if sent.heard is None:
+                if sent.on_reply is None:
                     del self._unanswered[sent.data["id"]]
-        self._answered(data)
-        if sent is not None and sent.heard is not None:
-            sent.heard(data)
+        self._on_answer(data)
+        if sent is not None and sent.on_reply is not None:
+            sent.on_reply(data)
 
-    def _closed(self, _message: object) -> None:
+    def _handle_close(self, _message: object) -> None:
         from comm import get_comm_manager
 
         with self._lock:
             if self._comm is not None:  # the kernel has dropped it, but another page may answer on it
                 get_comm_manager().register_comm(self._comm)
-                self._silent = True
-            waiting = [sent.heard for sent in self._unanswered.values() if sent.heard is not None]
-        self._refused()
-        for heard in waiting:
-            heard({"ok": False, "reason": "no extension"})
+                self._is_comm_unheard = True
+            waiting = [sent.on_reply for sent in self._unanswered.values() if sent.on_reply is not None]
+        self._on_refusal()
+        for on_reply in waiting:
+            on_reply({"ok": False, "reason": "no extension"})

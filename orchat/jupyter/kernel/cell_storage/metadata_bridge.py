@@ -1,7 +1,7 @@
-"""`MetadataBridge`: write and read our part of cell metadata through the page's extension, without waiting.
+"""Write and read orchat's part of cell metadata through the page's extension, without blocking.
 
-Nothing is opened before something is to be written. What is written while it is not known whether an extension is there
-waits for that; where there is none it is dropped, and the output keeps what it can.
+The comm is opened by the first write. Values wait in a queue until an extension has answered; where there is no
+extension they are dropped, and the output holds as much as it can.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from weakref import WeakKeyDictionary
 from orchat._version import __version__
 from orchat.jupyter.kernel.cell_storage.executing_cell import ExecutingCell, current_cell
 from orchat.jupyter.kernel.cell_storage.frontend_messages import PROTOCOL, FrontendMessenger
-from orchat.jupyter.kernel.cell_storage.write_queue import Made, WriteQueue
+from orchat.jupyter.kernel.cell_storage.write_queue import ValueSource, WriteQueue
 from orchat.jupyter.kernel.coroutine_runner import in_kernel
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 Status: TypeAlias = Literal["unknown", "open", "absent", "mismatch"]
-"""Whether an extension answers; with ``mismatch`` one does that speaks otherwise, and nothing is written."""
+"""Whether an extension answers; ``mismatch``: its protocol is another one, and nothing is written."""
 
-_SILENT, _KNOWN = 2.0, 30.0  # seconds until pages are asked again that did not answer, or that cannot
-_KEPT_OUTPUTS = 8  # that no page has confirmed: all may be closed while a cell runs
+_UNANSWERED_RETRY, _INCAPABLE_RETRY = 2.0, 30.0  # seconds before another hello to pages
+_MOST_OUTPUTS = 8  # unconfirmed ones: all pages may be closed while a cell runs
 
 
 class MetadataBridge:
-    """The way from a kernel to the cells of its notebook.
+    """Access the cells of the kernel's notebook through the page.
 
-    All methods may be called in any thread of the kernel; it is made in the kernel's main thread.
+    Methods may be called in any thread of the kernel; instances are made in its main thread.
 
     Parameters
     ----------
@@ -53,17 +53,17 @@ class MetadataBridge:
 
     def __init__(self, shell: InteractiveShell) -> None:
         self._shell = shell
-        self._pages = FrontendMessenger(self._answered, self._refused)
+        self._messenger = FrontendMessenger(self._handle_answer, self._handle_refusal)
         self._lock = threading.RLock()
-        self._waiting = WriteQueue()
-        self._due: tuple[asyncio.AbstractEventLoop, asyncio.TimerHandle] | None = None
+        self._queue = WriteQueue()
+        self._timer: tuple[asyncio.AbstractEventLoop, asyncio.TimerHandle] | None = None
         self._outputs: dict[tuple[Any, Any], dict[str, Any]] = {}
         self._page: object = None
         self._reasons: dict[str, str] = {}
-        self._asked = -_KNOWN
-        self._names_cells = False
-        self._hinted = False
-        self._silent = False
+        self._last_hello = -_INCAPABLE_RETRY
+        self._has_cell_ids = False
+        self._has_hinted = False
+        self._was_unanswered = False
         self._status: Status = "unknown" if in_kernel(shell) else "absent"
         self._version = ""
         self._path: str | None = None
@@ -79,18 +79,18 @@ class MetadataBridge:
 
     @property
     def path(self) -> str | None:
-        """Where the notebook is, as the front end says."""
+        """The path of the notebook, as the front end gives it."""
         return self._path
 
     def reason(self, cell_id: str) -> str | None:
-        """Return why the last write into a cell was not done, as ``newer``; None where nothing is known against it."""
+        """Return why the last write into a cell failed, such as ``newer``; None where no failure is known."""
         return self._reasons.get(cell_id)
 
     def hint(self) -> str | None:
-        """Return what a person should know of a bridge that does not carry, once; None if there is nothing to say."""
-        if self._hinted or self._status in ("unknown", "open") or not in_kernel(self._shell):
+        """Return, once, a hint for the person why values cannot be written; None where they can."""
+        if self._has_hinted or self._status in ("unknown", "open") or not in_kernel(self._shell):
             return None
-        self._hinted = True
+        self._has_hinted = True
         if self._status == "absent":
             return (
                 "This page has no orchat extension, so conversations are kept in outputs only. "
@@ -102,79 +102,79 @@ class MetadataBridge:
         )
 
     async def hello(self, timeout: float = 1.0) -> Status:
-        """Ask the pages whether an extension is there, and return the status.
+        """Ask the pages for an extension, and return the status.
 
         Parameters
         ----------
         timeout
-            How many seconds to wait; without an answer the status stays as it is.
+            Seconds to wait; without an answer the status stays as it is.
         """
-        if self._status == "open" or not self._may_ask():
+        if self._status == "open" or not self._can_ask():
             return self._status
         with self._lock:
-            self._asked = time.monotonic()
-        await self._pages.ask("hello", timeout, version=__version__)
+            self._last_hello = time.monotonic()
+        await self._messenger.ask("hello", timeout, version=__version__)
         return self._status
 
     async def holds(self, cell_id: str, timeout: float = 2.0) -> bool:
-        """Say whether a page with the extension shows a cell, so that what is written into it arrives.
+        """Return whether a page with the extension shows a cell, so that a write into it arrives.
 
-        Who was silent once is not waited for again, but may answer all the same.
+        After one unanswered call the next ones do not wait for a hello, though a page may still answer.
 
         Parameters
         ----------
         cell_id
-            The front end's name of the cell.
+            The front end's identifier of the cell.
         timeout
-            How many seconds to wait for an answer: a page that was loaded a moment ago hears only the second try.
+            Seconds to wait for an answer: a page that was just loaded receives only the second try.
         """
-        if await self.hello(0 if self._silent else timeout) != "open":
-            self._silent = self._status == "unknown"
+        if await self.hello(0 if self._was_unanswered else timeout) != "open":
+            self._was_unanswered = self._status == "unknown"
             return False
-        self._silent = False
+        self._was_unanswered = False
         return bool(await self._ask("get", timeout, cell_id=cell_id))
 
-    def write(self, cell_id: str, value: Made) -> None:
-        """Put a value into a cell's metadata, now or a little later; the newest one counts.
+    def write(self, cell_id: str, value: ValueSource) -> None:
+        """Write a value into a cell's metadata, now or a little later; a newer value replaces a waiting one.
 
         Parameters
         ----------
         cell_id
-            The front end's name of the cell.
+            The front end's identifier of the cell.
         value
-            Plain JSON with a ``version``; or what makes it when it is sent. None takes it away.
+            Plain JSON with a ``version``, or a function that makes it at the time of sending. None removes it.
         """
         with self._lock:
             if self._status in ("absent", "mismatch"):
-                self._waiting.clear()
-                self._ask_who_is_there(_KNOWN)  # a page may have been loaded that can
+                self._queue.clear()
+                self._send_hello(_INCAPABLE_RETRY)  # a page with the extension may have been loaded
                 return
-            self._waiting.put(cell_id, value)
-            self._send_due()
+            self._queue.put(cell_id, value)
+            self._send_due_values()
 
     def flush(self) -> None:
-        """Write now what waits."""
+        """Write all waiting values now."""
         with self._lock:
-            self._send_due(all_of_them=True)
+            self._send_due_values(everything=True)
 
     async def get(self, cell_id: str, timeout: float = 2.0) -> Mapping[str, Any] | None:
-        """Return what a cell's metadata holds of ours; None where it holds nothing or nobody answers."""
+        """Return orchat's part of a cell's metadata; None where there is none or no page answers."""
         value = (await self._ask("get", timeout, cell_id=cell_id)).get("value")
         return value if isinstance(value, Mapping) else None
 
     async def cells(self, timeout: float = 5.0) -> list[Mapping[str, Any]] | None:
-        """Return the cells of the notebook that runs a cell, as the page holds them, saved or not.
+        """Return the cells of the executing notebook from the page, unsaved changes included.
 
         Parameters
         ----------
         timeout
-            How many seconds to wait.
+            Seconds to wait.
 
         Returns
         -------
         list or None
-            For each cell ``id``, ``type``, ``source``, ``metadata`` (ours) and ``outputs`` (of ours, as in a file);
-            None where nobody answers.
+            For each cell ``id``, ``type``, ``source``, ``metadata`` (orchat's) and ``outputs`` (orchat's, as in a
+            file); None where no page answers.
         """
         cells = (await self._ask("cells", timeout, cell_id=current_cell(self._shell).id)).get("cells")
         return [cell for cell in cells if isinstance(cell, Mapping)] if isinstance(cells, list) else None
@@ -187,20 +187,20 @@ class MetadataBridge:
         *,
         display_id: str | None = None,
     ) -> None:
-        """Give an output to pages that have not seen it, for they were loaded during the run.
+        """Offer an output to pages that were loaded during the run and so lack it.
 
-        The bundle is sent only when a page says that it lacks one.
+        The MIME bundle is sent only to a page that asks for it.
 
         Parameters
         ----------
         cell
-            The run that it belongs to.
+            The execution that the output belongs to.
         bundle
-            The output.
+            The output's MIME bundle.
         metadata
-            Its metadata.
+            The output's metadata.
         display_id
-            What the live output's metadata says: ``{"orchat": {"live": display_id}}``.
+            As in the live output's metadata: ``{"orchat": {"live": display_id}}``.
         """
         if self._status in ("absent", "mismatch") or cell.id is None or cell.run is None:
             return
@@ -214,85 +214,85 @@ class MetadataBridge:
         }
         with self._lock:
             self._outputs[cell.run, display_id] = output
-            while len(self._outputs) > _KEPT_OUTPUTS:
+            while len(self._outputs) > _MOST_OUTPUTS:
                 del self._outputs[next(iter(self._outputs))]
             if self._status == "open":
-                self._offer(output)
+                self._offer_output(output)
             else:
-                self._ask_who_is_there(_SILENT)
+                self._send_hello(_UNANSWERED_RETRY)
 
     def insert_cell(self, below: str, source: str) -> None:
-        """Put a new code cell below another one; it is not run.
+        """Insert a code cell below another one, without running it.
 
         Parameters
         ----------
         below
-            The front end's name of the other one.
+            The front end's identifier of the other cell.
         source
-            What stands in it.
+            The new cell's source.
         """
         if self._status not in ("absent", "mismatch"):
-            # With its name, for two pages that share one notebook hear this both.
-            self._pages.send("insert_cell", below=below, source=source, cell_id=str(uuid.uuid4()))
+            # With an identifier, because two pages that share one notebook both receive this.
+            self._messenger.send("insert_cell", below=below, source=source, cell_id=str(uuid.uuid4()))
 
     def close(self) -> None:
-        """Write what waits and close the bridge; the next write opens it again."""
+        """Write all waiting values and close the comm; the next write opens it again."""
         self.flush()
         with self._lock:
-            self._waiting.clear()
+            self._queue.clear()
             self._outputs.clear()
-            self._pages.close()
+            self._messenger.close()
             if self._status != "absent":
                 self._status = "unknown"
 
-    def _may_ask(self) -> bool:
-        """Say whether anybody can be asked: a front end that names no cells has no extension either."""
-        self._names_cells = self._names_cells or current_cell(self._shell).id is not None
-        return in_kernel(self._shell) and self._names_cells
+    def _can_ask(self) -> bool:
+        """Return whether a page can be asked: a front end that sends no cell identifiers has no extension either."""
+        self._has_cell_ids = self._has_cell_ids or current_cell(self._shell).id is not None
+        return in_kernel(self._shell) and self._has_cell_ids
 
     async def _ask(self, op: str, timeout: float, **content: Any) -> Mapping[str, Any]:
-        if self._status == "absent" or not self._may_ask():
+        if self._status == "absent" or not self._can_ask():
             return {}
-        answer = await self._pages.ask(op, timeout, **content)
+        answer = await self._messenger.ask(op, timeout, **content)
         return answer if answer is not None and answer.get("ok") is True else {}
 
-    def _ask_who_is_there(self, patience: float) -> None:
-        if time.monotonic() - self._asked >= patience and self._may_ask():
-            self._asked = time.monotonic()
-            self._pages.send("hello", about="hello", version=__version__)
+    def _send_hello(self, interval: float) -> None:
+        if time.monotonic() - self._last_hello >= interval and self._can_ask():
+            self._last_hello = time.monotonic()
+            self._messenger.send("hello", topic="hello", version=__version__)
 
-    def _send_due(self, *, all_of_them: bool = False) -> None:
+    def _send_due_values(self, *, everything: bool = False) -> None:
         now = time.monotonic()
         if self._status != "open":
-            if self._waiting:
-                self._ask_who_is_there(_SILENT)
+            if self._queue:
+                self._send_hello(_UNANSWERED_RETRY)
             return
-        for cell_id, value in self._waiting.take(now, all_of_them=all_of_them):
-            self._pages.send("set", about=cell_id, cell_id=cell_id, value=value)
-        self._plan(self._waiting.wait(now))
+        for cell_id, value in self._queue.take(now, everything=everything):
+            self._messenger.send("set", topic=cell_id, cell_id=cell_id, value=value)
+        self._schedule_send(self._queue.seconds_until_due(now))
 
-    def _plan(self, seconds: float) -> None:
-        """Come back when the next value is due, if this thread has a loop; else the next write or `flush` does."""
+    def _schedule_send(self, seconds: float) -> None:
+        """Set a timer for the next due value, if this thread has a loop; else the next write or `flush` sends it."""
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             return
-        if self._waiting and (self._due is None or self._due[0] is not loop):
-            self._due = (loop, loop.call_later(seconds, self._now_due))
+        if self._queue and (self._timer is None or self._timer[0] is not loop):
+            self._timer = (loop, loop.call_later(seconds, self._send_on_timer))
 
-    def _now_due(self) -> None:
+    def _send_on_timer(self) -> None:
         with self._lock:
-            self._due = None
-            self._send_due()
+            self._timer = None
+            self._send_due_values()
 
-    def _answered(self, data: Mapping[str, Any]) -> None:
+    def _handle_answer(self, data: Mapping[str, Any]) -> None:
         with self._lock:
             cell_id = data.get("cell_id")
             if data.get("protocol") != PROTOCOL:
                 self._version = str(data.get("version", ""))[:40]
                 self._status = "mismatch"
-                self._waiting.clear()
-                self._pages.forget()
+                self._queue.clear()
+                self._messenger.drop_unanswered()
                 return
             was, self._status = self._status, "open"
             if data.get("op") == "hello":
@@ -303,56 +303,56 @@ class MetadataBridge:
                 else:
                     self._reasons[cell_id] = str(data.get("reason"))[:200]
             elif data.get("op") == "set_output" and data.get("ok") is True:
-                self._take_need((data.get("run"), data.get("display_id")), lacks=data.get("lacks") is True)
+                self._handle_output_answer((data.get("run"), data.get("display_id")), lacks=data.get("lacks") is True)
             if was != "open" or data.get("page") != self._page:
                 self._page = data.get("page")
-                self._later(self._catch_up)
+                self._run_in_loop(self._update_new_page)
 
-    def _catch_up(self) -> None:
-        """Send a page that has just been heard of what the others may have missed."""
+    def _update_new_page(self) -> None:
+        """Send a newly seen page the unanswered messages, outputs and values."""
         with self._lock:
-            self._pages.again(but=self._outputs)
+            self._messenger.resend_unanswered(except_topics=self._outputs)
             for output in self._outputs.values():
-                self._offer(output)
+                self._offer_output(output)
             self.flush()
 
-    def _offer(self, output: Mapping[str, Any]) -> None:
+    def _offer_output(self, output: Mapping[str, Any]) -> None:
         content = {name: value for name, value in output.items() if name not in ("bundle", "metadata")}
-        self._pages.send("set_output", about=(output["run"], output["display_id"]), **content)
+        self._messenger.send("set_output", topic=(output["run"], output["display_id"]), **content)
 
-    def _take_need(self, key: tuple[Any, Any], *, lacks: bool) -> None:
+    def _handle_output_answer(self, key: tuple[Any, Any], *, lacks: bool) -> None:
         if lacks and (output := self._outputs.get(key)) is not None:
-            self._later(partial(self._pages.send, "set_output", about=key, **output))
+            self._run_in_loop(partial(self._messenger.send, "set_output", topic=key, **output))
         elif not lacks:
             self._outputs.pop(key, None)
 
-    def _later(self, send: Callable[[], object]) -> None:
-        """Send from the kernel's own thread: an answer may come in another one, from which nothing may be sent."""
+    def _run_in_loop(self, send: Callable[[], object]) -> None:
+        """Send from the kernel's main thread: an answer may arrive in another one, from which no comm may send."""
         if self._loop is None:
             send()
             return
         with suppress(RuntimeError):  # the loop is closed: the kernel ends
             self._loop.call_soon_threadsafe(send)
 
-    def _refused(self) -> None:
+    def _handle_refusal(self) -> None:
         with self._lock:
             if self._status == "unknown":
-                self._status = "absent"  # what waits is dropped by the next write: another page may still answer
+                self._status = "absent"  # the next write drops the queue: until then another page may answer
                 if self._loop is not None:
-                    self._later(partial(self._loop.call_later, _SILENT, self._ask_once_more))
+                    self._run_in_loop(partial(self._loop.call_later, _UNANSWERED_RETRY, self._retry_hello))
 
-    def _ask_once_more(self) -> None:
-        """Ask a page that refused when it had only been opened, and perhaps not all of it."""
+    def _retry_hello(self) -> None:
+        """Ask again: a page that was still loading refuses as one without the extension does."""
         with self._lock:
-            if self._waiting and self._status == "absent":
-                self._ask_who_is_there(0.0)
+            if self._queue and self._status == "absent":
+                self._send_hello(0.0)
 
 
 _bridges: WeakKeyDictionary[Any, MetadataBridge] = WeakKeyDictionary()
 
 
 def get_bridge(shell: InteractiveShell) -> MetadataBridge:
-    """Return the one bridge of a shell, which all share who write; it is made when it is first asked for."""
+    """Return the shell's only bridge; the first call makes it."""
     if (bridge := _bridges.get(shell)) is None:
         bridge = _bridges[shell] = MetadataBridge(shell)
     return bridge

@@ -1,7 +1,6 @@
-"""What one run of a cell keeps of ours in its metadata: parts of whoever has something to keep there.
+"""Join the parts of one cell's metadata entry: the turns of the magic and the panels.
 
-A cell's metadata comes with the request that runs it, and is written as a whole: so those who write into one cell, a
-panel and the magic, put their parts together here.
+A cell's metadata comes with its execute request and is written as a whole, so all writers of one cell share an entry.
 """
 
 from __future__ import annotations
@@ -14,12 +13,12 @@ from orchat.jupyter.kernel.cell_storage.executing_cell import ExecutingCell
 
 
 class MetadataEntry:
-    """What a run of a cell keeps.
+    """Orchat's entry in the metadata of one cell, made of named parts.
 
     Parameters
     ----------
     cell
-        The run; what else its metadata holds is kept.
+        The execution; other parts of its metadata stay as they are.
 
     Examples
     --------
@@ -38,16 +37,16 @@ class MetadataEntry:
 
     @property
     def is_newer(self) -> bool:
-        """Whether a newer orchat has written what is there: it stays untouched."""
+        """Whether a newer orchat has written the entry: then it stays untouched."""
         version = self.cell.metadata.get("version", VERSION)
         return not isinstance(version, int) or isinstance(version, bool) or version > VERSION
 
     def put(self, part: str, make: Callable[[], Mapping[str, Any]]) -> None:
-        """Say what makes a part when it is written; an empty one is left out."""
+        """Set the function that makes a part when it is written; an empty part is left out."""
         self._parts[part] = make
 
     def value(self) -> dict[str, Any] | None:
-        """Return all that the cell keeps of ours; None where it is nothing."""
+        """Return the whole entry as plain JSON; None where it is empty."""
         parts = {part: make() for part, make in self._parts.items()}
         value = {**self.cell.metadata, "format": FORMAT, "version": VERSION, **parts}
         value = {name: each for name, each in value.items() if each or name not in parts}
@@ -58,7 +57,7 @@ _entries: dict[str, MetadataEntry] = {}
 
 
 def get_entry(cell: ExecutingCell) -> MetadataEntry:
-    """Return the entry of a run of a cell, which all share who keep something there."""
+    """Return the entry of an execution of a cell, one for all its writers."""
     known = _entries.get(cell.id) if cell.id is not None else None
     if known is not None and known.cell.run == cell.run:
         return known

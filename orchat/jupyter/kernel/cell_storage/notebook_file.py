@@ -1,4 +1,4 @@
-"""Notebook files: what their cells keep of ours, and taking it out while all else stays as it is written."""
+"""Read cells from notebook files, and strip conversations from them without other changes to the text."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from orchat.errors import StateError
-from orchat.jupyter.kernel.cell_storage.executing_cell import KEY
-from orchat.jupyter.kernel.cell_storage.strip_notebook import strip
+from orchat.jupyter.kernel.cell_storage.executing_cell import METADATA_KEY
+from orchat.jupyter.kernel.cell_storage.notebook_stripper import strip_notebook
 
 _INDENT = re.compile(r'[\[{]\r?\n([ \t]+)["\[{]')
 _BOM = "\ufeff"
@@ -23,7 +23,7 @@ _BOM = "\ufeff"
 
 @dataclass(frozen=True)
 class _Layout:
-    """How a JSON file is written."""
+    """The layout of a JSON file: indentation, separators, escapes and line ends."""
 
     indent: str | None
     separators: tuple[str, str]
@@ -45,47 +45,47 @@ class _Layout:
             end=text[len(body) :],
         )
 
-    def written(self, value: Any) -> str:
+    def to_text(self, value: Any) -> str:
         text = json.dumps(value, indent=self.indent, separators=self.separators, ensure_ascii=self.escaped)
         return text.replace("\n", self.newline) + self.end
 
 
 def strip_files(paths: Iterable[str | Path], *, check: bool = False, outputs: bool = False) -> list[tuple[Path, int]]:
-    """Take out of notebook files what orchat keeps in them.
+    """Strip orchat's data from notebook files.
 
     Parameters
     ----------
     paths
         The files.
     check
-        Whether they are only looked at.
+        Whether the files stay unchanged.
     outputs
-        Whether the answers go too; else their text stays.
+        Whether the answers are removed too; else their text stays.
 
     Returns
     -------
     list
-        Those that held something, with how many things that were.
+        The files with data of orchat, each with the number of removed values.
 
     Raises
     ------
     StateError
-        One is no notebook, or cannot be read or written; those before it are done.
+        A file is no notebook, or cannot be read or written; the files before it are done.
     """
-    held = []
+    found = []
     for path in map(Path, paths):
         text = _read(path)
         # Fractions are read as texts with a mark, so that they are written as they were: as 1e5, say.
         mark = f"number-{uuid.uuid4().hex}-"
-        stripped, count = strip(_parsed(path, text, mark), outputs=outputs)
+        stripped, count = strip_notebook(_parse_notebook(path, text, mark), outputs=outputs)
         if not count:
             continue
-        held.append((path, count))
+        found.append((path, count))
         if not check:
             bom = _BOM if text.startswith(_BOM) else ""
-            written = _Layout.of(text).written(stripped)
+            written = _Layout.of(text).to_text(stripped)
             _replace(path, bom + re.sub(f'"{mark}([^"]*)"', r"\1", written))
-    return held
+    return found
 
 
 def _read(path: Path) -> str:
@@ -95,7 +95,7 @@ def _read(path: Path) -> str:
         raise StateError(f"{path} cannot be read ({type(error).__name__}).") from None
 
 
-def _parsed(path: Path, text: str, mark: str) -> dict[str, Any]:
+def _parse_notebook(path: Path, text: str, mark: str) -> dict[str, Any]:
     try:
         notebook = json.loads(text.removeprefix(_BOM), parse_float=lambda number: mark + number)
     except (ValueError, RecursionError) as error:
@@ -123,7 +123,7 @@ def _replace(path: Path, text: str) -> None:
 
 
 def read_cells(path: str) -> list[Mapping[str, Any]]:
-    """Return the cells of a saved notebook, with what their metadata holds of ours.
+    """Return the cells of a saved notebook, with orchat's part of their metadata.
 
     Raises
     ------
@@ -137,6 +137,6 @@ def read_cells(path: str) -> list[Mapping[str, Any]]:
         raise StateError(f"{path} cannot be read as a notebook ({type(error).__name__}).") from None
     found = [cell for cell in cells if isinstance(cell, Mapping)] if isinstance(cells, list) else []
     return [
-        {**cell, "metadata": each.get(KEY) if isinstance(each := cell.get("metadata"), dict) else None}
+        {**cell, "metadata": each.get(METADATA_KEY) if isinstance(each := cell.get("metadata"), dict) else None}
         for cell in found
     ]

@@ -1,7 +1,7 @@
-"""The file beside a notebook, ``NAME.orchat.json``: it keeps conversations for those who want none in the notebook.
+"""The sidecar file of a notebook, ``NAME.orchat.json``: conversations outside of the notebook.
 
-It is JSON like a cell's metadata, with one level more: parts (``turns``, ``panels``), and in each of them what belongs
-to a key. A file that is damaged, or of a newer orchat, stays untouched.
+It is JSON like a cell's metadata, with one level more: parts (``turns``, ``panels``), and in each of them values by
+key. A file that is damaged, or of a newer orchat, stays untouched.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ _MOST_BYTES = 50_000_000
 
 
 class SidecarFile:
-    """The file beside a notebook.
+    """Read and write the sidecar file of a notebook.
 
     Parameters
     ----------
     notebook
-        Where the notebook is; None where that is not known.
+        The path of the notebook; None where it is unknown.
 
     Attributes
     ----------
     path
-        Where the file is, or would be; None where no notebook is known.
+        The path of the file, which need not exist; None where no notebook is known.
 
     Examples
     --------
-    >>> beside = SidecarFile(None)
-    >>> beside.path, beside.part("panels"), beside.put("panels", "1", {})
+    >>> sidecar = SidecarFile(None)
+    >>> sidecar.path, sidecar.part("panels"), sidecar.put("panels", "1", {})
     (None, {}, False)
     """
 
@@ -44,28 +44,28 @@ class SidecarFile:
         self.path = Path(str(notebook)).with_suffix(".orchat.json") if known else None
 
     def part(self, part: str) -> dict[str, Any]:
-        """Return what is kept in a part, by its keys.
+        """Return the values of a part, by key.
 
         Raises
         ------
         StateError
-            It cannot be read.
+            The file cannot be read.
         """
         return dict(self._read().get(part, {}))
 
     def put(self, part: str, key: str, value: Any) -> bool:
-        """Keep something under a key, None for nothing; say whether that was done.
+        """Store a value under a key, or remove it with None; return whether the file was written.
 
         Raises
         ------
         StateError
-            There is a file that cannot be read; it stays as it is.
+            The file exists and cannot be read; it stays as it is.
         """
         path, data = self.path, self._read()
         if path is None:
             return False
-        kept = {**data.get(part, {}), key: value}
-        data[part] = {name: each for name, each in kept.items() if each is not None}
+        values = {**data.get(part, {}), key: value}
+        data[part] = {name: each for name, each in values.items() if each is not None}
         if not data[part]:
             del data[part]
         text = json.dumps({**data, "format": FORMAT, "version": VERSION}, sort_keys=True, indent=1)

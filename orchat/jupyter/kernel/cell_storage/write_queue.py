@@ -1,4 +1,4 @@
-"""What waits to be written into cells, and when it may be: the newest value of each, not too often. Pure."""
+"""Queue values to write into cells: the newest value of each cell, at a limited rate. Pure."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 Value: TypeAlias = Mapping[str, Any] | None
-"""What a cell's metadata is to hold of ours; None takes it away."""
+"""Orchat's part of a cell's metadata; None removes it."""
 
-Made: TypeAlias = Value | Callable[[], Value]
-"""A value, or what makes it when it is sent."""
+ValueSource: TypeAlias = Value | Callable[[], Value]
+"""A value, or a function that makes it at the time of sending."""
 
 _SHORTEST, _LONGEST = 2.0, 30.0  # seconds between two writes
 _BYTES_PER_SECOND = 20_000
 
 
 def write_interval(size: int) -> float:
-    """Return how many seconds to leave after writing that many bytes.
+    """Return the seconds to wait after writing that many bytes.
 
-    Every write sends the whole value, so that the period grows with it.
+    Every write sends the whole value, so the interval grows with its size.
 
     Examples
     --------
@@ -30,7 +30,7 @@ def write_interval(size: int) -> float:
 
 
 class WriteQueue:
-    """The values that wait, by cell.
+    """Waiting values by cell, and the time from which each may be written.
 
     Examples
     --------
@@ -40,38 +40,38 @@ class WriteQueue:
     >>> waiting.take(now=0.0)
     [('a', {'version': 1, 'words': 'The tide is high.'})]
     >>> waiting.put("a", lambda: None)
-    >>> waiting.take(now=1.0), waiting.wait(now=1.0)
+    >>> waiting.take(now=1.0), waiting.seconds_until_due(now=1.0)
     ([], 1.0)
-    >>> waiting.take(now=1.0, all_of_them=True)
+    >>> waiting.take(now=1.0, everything=True)
     [('a', None)]
     """
 
     def __init__(self) -> None:
-        self._waiting: dict[str, Made] = {}
-        self._next: dict[str, float] = {}
+        self._waiting: dict[str, ValueSource] = {}
+        self._next_write: dict[str, float] = {}
 
     def __bool__(self) -> bool:
         return bool(self._waiting)
 
-    def put(self, cell_id: str, value: Made) -> None:
-        """Let a value wait, in the place of one that waits already."""
+    def put(self, cell_id: str, value: ValueSource) -> None:
+        """Add a value, in the place of the cell's waiting one."""
         self._waiting[cell_id] = value
 
     def clear(self) -> None:
-        """Forget what waits."""
+        """Drop all waiting values."""
         self._waiting.clear()
 
-    def wait(self, now: float) -> float:
-        """Return in how many seconds the next one is due."""
-        return max(min((self._next.get(each, now) for each in self._waiting), default=now) - now, 0.0)
+    def seconds_until_due(self, now: float) -> float:
+        """Return the seconds until the next value is due."""
+        return max(min((self._next_write.get(each, now) for each in self._waiting), default=now) - now, 0.0)
 
-    def take(self, now: float, *, all_of_them: bool = False) -> list[tuple[str, dict[str, Any] | None]]:
-        """Return what is due, as plain JSON with sorted keys, and note that it is written now."""
-        due = [each for each in self._waiting if all_of_them or self._next.get(each, now) <= now]
+    def take(self, now: float, *, everything: bool = False) -> list[tuple[str, dict[str, Any] | None]]:
+        """Remove and return the due values, as plain JSON with sorted keys; they count as written now."""
+        due = [each for each in self._waiting if everything or self._next_write.get(each, now) <= now]
         taken = []
         for cell_id in due:
-            made = self._waiting.pop(cell_id)
-            text = json.dumps(made() if callable(made) else made, sort_keys=True)
-            self._next[cell_id] = now + write_interval(len(text))
+            value = self._waiting.pop(cell_id)
+            text = json.dumps(value() if callable(value) else value, sort_keys=True)
+            self._next_write[cell_id] = now + write_interval(len(text))
             taken.append((cell_id, json.loads(text)))
         return taken

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from orchat.chat import state
 from orchat.configuration import setting
 from orchat.errors import StateError
-from orchat.jupyter.kernel.cell_storage.executing_cell import KEY
+from orchat.jupyter.kernel.cell_storage.executing_cell import METADATA_KEY
 from orchat.jupyter.kernel.conversations.message_encoding import decode_messages, encode_messages, split_lines
 from orchat.jupyter.kernel.conversations.notebook_conversations import (
     CellTurn,
@@ -312,7 +312,7 @@ def read_turns(
 def _is_live(output: Mapping[str, Any]) -> bool:
     """Say whether an output is that of a turn which goes on; or did so when its kernel ended."""
     metadata = output.get("metadata")
-    ours = metadata.get(KEY) if isinstance(metadata, Mapping) else None
+    ours = metadata.get(METADATA_KEY) if isinstance(metadata, Mapping) else None
     return isinstance(ours, Mapping) and "live" in ours
 
 

@@ -1,4 +1,4 @@
-"""Take out of a notebook what orchat keeps in it: conversations in metadata, and the extras of outputs. Pure."""
+"""Strip conversations from a notebook: orchat's metadata, and its part of outputs. Pure."""
 
 from __future__ import annotations
 
@@ -6,58 +6,58 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
-from orchat.jupyter.kernel.cell_storage.executing_cell import KEY
+from orchat.jupyter.kernel.cell_storage.executing_cell import METADATA_KEY
 from orchat.jupyter.kernel.output.live_display import MIME_TYPE
 
 
-def strip(notebook: dict[str, Any], *, outputs: bool = False) -> tuple[dict[str, Any], int]:
-    """Return a notebook without what orchat keeps in it.
+def strip_notebook(notebook: dict[str, Any], *, outputs: bool = False) -> tuple[dict[str, Any], int]:
+    """Return a notebook without orchat's data.
 
     Parameters
     ----------
     notebook
-        As in a notebook file; it is left as it is.
+        As in a notebook file; it is not changed.
     outputs
-        Whether the answers go too; else their text stays.
+        Whether the answers are removed too; else their text stays.
 
     Returns
     -------
     tuple
-        The notebook, and how many things were taken out.
+        The notebook, and the number of removed values.
 
     Examples
     --------
     >>> answer = {"output_type": "display_data", "metadata": {},
     ...           "data": {"text/markdown": "It is *high*.", "application/vnd.orchat.v1+json": {"model": "m"}}}
     >>> cell = {"cell_type": "code", "metadata": {"orchat": {"version": 1}, "tags": ["tide"]}, "outputs": [answer]}
-    >>> stripped, count = strip({"cells": [cell], "metadata": {}})
+    >>> stripped, count = strip_notebook({"cells": [cell], "metadata": {}})
     >>> count
     2
     >>> stripped["cells"][0]["metadata"], stripped["cells"][0]["outputs"][0]["data"]
     ({'tags': ['tide']}, {'text/markdown': 'It is *high*.'})
-    >>> strip({"cells": [cell]}, outputs=True)[0]["cells"][0]["outputs"]
+    >>> strip_notebook({"cells": [cell]}, outputs=True)[0]["cells"][0]["outputs"]
     []
     """
     notebook = copy.deepcopy(notebook)
-    count = _drop(notebook.get("metadata"), KEY)
+    count = _drop(notebook.get("metadata"), METADATA_KEY)
     for cell in _cells(notebook):
-        count += _drop(cell.get("metadata"), KEY)
+        count += _drop(cell.get("metadata"), METADATA_KEY)
         found = cell.get("outputs")
         if not isinstance(found, list):
             continue
         if outputs:
-            kept = [output for output in found if not _is_ours(output)]
+            kept = [output for output in found if not _is_orchat_output(output)]
             count += len(found) - len(kept)
             cell["outputs"] = found = kept
         for output in found:
             if isinstance(output, dict):
-                count += _drop(output.get("data"), MIME_TYPE) + _drop(output.get("metadata"), KEY)
+                count += _drop(output.get("data"), MIME_TYPE) + _drop(output.get("metadata"), METADATA_KEY)
                 count += _drop(output.get("metadata"), MIME_TYPE)
     return notebook, count
 
 
 def _cells(notebook: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Give the cells; before version 4 they stood in worksheets, and nothing of ours was in them."""
+    """Yield the cells; notebooks before version 4 have worksheets instead, and no data of orchat."""
     cells = notebook.get("cells")
     for cell in cells if isinstance(cells, list) else ():
         if isinstance(cell, dict):
@@ -68,8 +68,8 @@ def _drop(mapping: object, name: str) -> int:
     return int(isinstance(mapping, dict) and mapping.pop(name, mapping) is not mapping)
 
 
-def _is_ours(output: object) -> bool:
+def _is_orchat_output(output: object) -> bool:
     if not isinstance(output, dict):
         return False
     data, metadata = output.get("data"), output.get("metadata")
-    return (isinstance(data, dict) and MIME_TYPE in data) or (isinstance(metadata, dict) and KEY in metadata)
+    return (isinstance(data, dict) and MIME_TYPE in data) or (isinstance(metadata, dict) and METADATA_KEY in metadata)
