@@ -346,5 +346,5 @@ def test_values_of_each_cell_wait_for_themselves() -> None:
     waiting.put("a", {"version": 1})
     waiting.put("b", {"version": 1})
     assert waiting.take(3.0) == [("b", {"version": 1})]
-    assert waiting.wait(3.0) == pytest.approx(2.0, abs=0.1)
+    assert waiting.seconds_until_due(3.0) == pytest.approx(2.0, abs=0.1)
     assert waiting.take(6.0) == [("a", {"version": 1})]
