@@ -1,8 +1,9 @@
-"""Conversations: a chat, its turns, tools and money, as plain data.
+"""Conversations with a model: chats, their turns, tool calls, approval, cost and saved state.
 
-From low to high: `money`, `reply`, `approval`, `calling` and `history` are pure; `turn` is the machine; `hooks` is what
-the floors above lend; `loops` runs coroutines where nobody can await; `driving` and `streams` move a turn; `state` and
-`markdown` write it down; `conversation`, `chat` and `once` are what users hold.
+From low to high: `money`, `reply`, `approval`, `tool_execution` and `message_selection` are pure; `turn` is the state
+machine; `dependency_injection` holds what higher layers provide; `event_loop_runner` runs coroutines for synchronous
+callers; `turn_drivers` and `turn_streams` execute a turn; `state` and `markdown_export` serialize it; `conversation`,
+`chat` and `single_question` are the API.
 """
 
 from orchat.chat.approval import Answer, Approve, Decision, Policy, Reject

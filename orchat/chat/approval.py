@@ -1,8 +1,8 @@
-"""Who lets a tool run: decisions, and the policy that makes them where no person is needed.
+"""Approval of tool calls: the decisions on a call, and the policy that makes them without asking a person.
 
-A policy fails closed: only `True`, ``"always"`` and `Approve` let a call run, everything that is not understood is an
-error, and what nobody decides waits. Some tools ask always (`orchat.tools.Tool.asks_always`): their calls run only by
-an `Approve`, which a person or a function gave for this very call. Pure.
+A policy fails closed: only `True`, ``"always"`` and `Approve` let a call run, an unknown value is an error, and a call
+without a decision waits. Some tools ask always (`orchat.tools.Tool.asks_always`): their calls run only by an `Approve`
+that a person or a function gave for this very call. Pure.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Reject:
 
 @dataclass(frozen=True)
 class Answer:
-    """Answer in the tool's place, which does not run; the value reaches the model as a tool's result does.
+    """Answer in the tool's place, which does not run; the model receives the value as the tool's result.
 
     Examples
     --------
@@ -72,12 +72,12 @@ _NEVER = Reject("This tool may not be used.")
 
 
 def check_policy(policy: object) -> Policy:
-    """Return a policy that makes sense.
+    """Return the policy if it is valid.
 
     Raises
     ------
     ConfigurationError
-        It is none (a ValueError).
+        It is not a policy (a ValueError).
 
     Examples
     --------
@@ -99,21 +99,21 @@ of a ToolCall, or a dict of these by tool name.
 def request_decision(
     policy: Policy, call: ToolCall, *, asks_always: bool = False
 ) -> Decision | Awaitable[Verdict] | None:
-    """Ask a policy about a call.
+    """Evaluate the approval policy for a call.
 
     Parameters
     ----------
     policy
-        What was set.
+        The policy.
     call
-        What a model wants.
+        The model's call.
     asks_always
-        Whether ``"always"`` and True do not count, for they say nothing about this very call.
+        Whether ``"always"`` and True do not count, since they are not about this very call.
 
     Returns
     -------
     Decision, None or awaitable
-        None: a person must be asked. What is awaited goes through `to_decision`.
+        None: a person must be asked. Pass an awaited result to `to_decision`.
 
     Examples
     --------
@@ -127,13 +127,13 @@ def request_decision(
     policy = _policy_for(policy, call.tool_name)
     verdict = policy(call) if callable(policy) else policy
     if inspect.isawaitable(verdict):
-        return _about_this_call(verdict) if asks_always else verdict
+        return _without_blanket(verdict) if asks_always else verdict
     decision = to_decision(verdict)
     return None if asks_always and _is_blanket(verdict) else decision
 
 
 def needs_approval(policy: Policy, name: str, *, asks_always: bool = False) -> bool:
-    """Say whether a person will be asked about a tool's calls, whatever their arguments; a function may yet decide.
+    """Whether a person is asked about every call of a tool; False where a policy function decides.
 
     Examples
     --------
@@ -152,23 +152,23 @@ def _policy_for(policy: Policy, name: str) -> Mode | Approver:
     return policy.get(name, policy.get("*", "ask")) if isinstance(policy, Mapping) else policy
 
 
-async def _about_this_call(verdict: Awaitable[Verdict]) -> Verdict:
-    said = await verdict
-    return None if _is_blanket(said) else said
+async def _without_blanket(awaitable: Awaitable[Verdict]) -> Verdict:
+    verdict = await awaitable
+    return None if _is_blanket(verdict) else verdict
 
 
 def _is_blanket(verdict: object) -> bool:
-    """Whether it lets any call run, rather than one that was looked at."""
+    """Whether a verdict lets any call run, rather than this one."""
     return verdict is True or verdict == "always"
 
 
 def to_decision(verdict: object) -> Decision | None:
-    """Return what a function or a person said as a decision; None where a person must still be asked.
+    """Convert a verdict to a decision; None where a person must still be asked.
 
     Raises
     ------
     ConfigurationError
-        It is none of those that are known: nothing may run by mistake (a ValueError).
+        The verdict is unknown: no call may run by mistake (a ValueError).
 
     Examples
     --------
@@ -190,15 +190,15 @@ def to_decision(verdict: object) -> Decision | None:
     )
 
 
-def to_decisions(said: Mapping[Any, object]) -> Decisions:
-    """Return what was said about several calls as decisions.
+def to_decisions(verdicts: Mapping[Any, object]) -> Decisions:
+    """Convert the verdicts on several calls to decisions.
 
     Raises
     ------
     ConfigurationError
-        Nothing was said, or something is no decision (a ValueError).
+        There is no verdict, or one is not a decision (a ValueError).
     """
-    decisions = {call_id: decision for call_id, each in said.items() if (decision := to_decision(each)) is not None}
-    if not said or len(decisions) < len(said):
+    decisions = {key: decision for key, verdict in verdicts.items() if (decision := to_decision(verdict)) is not None}
+    if not verdicts or len(decisions) < len(verdicts):
         raise ConfigurationError("There is no decision to go on with.", hint="Give {call_id: Approve()}, and the like.")
     return decisions

@@ -1,7 +1,7 @@
-"""`Chat`: a conversation with a model, its tools and its money.
+"""`Chat`: a conversation with a model, its tools and its budget.
 
-It keeps the messages, starts turns, and hands them to a driver (`orchat.chat.turn_drivers`), for threads and for event
-loops alike. Who answers and who shows is lent by the floors above (`orchat.chat.dependency_injection`).
+It holds the messages, starts turns, and gives them to a driver (`orchat.chat.turn_drivers`) for threads or for event
+loops. Higher layers provide the default generator and the sinks (`orchat.chat.dependency_injection`).
 """
 
 from __future__ import annotations
@@ -32,34 +32,34 @@ from orchat.tools.toolset import flatten
 
 
 class Chat(Conversation):
-    """A conversation: it remembers, calls tools after asking, counts what it costs, and can be saved.
+    """A conversation with a model: it keeps messages, calls tools after approval, counts cost, and can be saved.
 
     Parameters
     ----------
     generator_or_model
-        Who answers: a generator, a model's name, or None for the usual model (both need ``from orchat import Chat``).
+        A generator, a model's name, or None for the default model (both need ``from orchat import Chat``).
     system
-        What the model should be and do.
+        The system message.
     tools
-        What it may call; a plain function is made a tool. Default: the generator's.
+        Tools that the model may call; a plain function is made a tool. Default: the generator's.
     approve
-        Who decides about tool calls: ``"ask"`` a person, ``"always"``, ``"never"``, a function of a `ToolCall` that
-        returns a decision (`Approve`, `Reject`, `Answer`, True, False, or None to ask), or a dict of these by tool name
-        (``"*"`` for the others). Where nobody can be asked the turn parks: see `resume`.
+        The approval policy for tool calls: ``"ask"`` a person, ``"always"``, ``"never"``, a function of a `ToolCall`
+        that returns a decision (`Approve`, `Reject`, `Answer`, True, False, or None to ask), or a dict of these by tool
+        name (``"*"`` for the others). Where no person can be asked the turn parks: see `resume`.
     max_cost
-        In USD: a limit on what the chat may spend, or a `Budget` that it shares. A guard that works with estimates.
+        The chat's spending limit in USD, or a `Budget` that it shares. A guard that works with estimates.
     name
-        For people to tell chats apart.
+        A display name.
     max_rounds
-        How many responses a turn may take, tool rounds included.
+        The largest number of responses in a turn, tool rounds included.
     generation_kwargs
         Laid over the generator's: ``temperature``, ``max_tokens`` ...
     session
         Requests of one session stay with one provider (API section 3.4). Default: one of its own.
     show
-        Whether a notebook shows its turns as they go on.
+        Whether a notebook displays its turns as they run.
     price
-        Model, prompt tokens and completion tokens -> USD or None: what `max_cost` estimates with.
+        Model, prompt tokens and completion tokens -> USD or None: the price function for the estimates of `max_cost`.
 
     Raises
     ------
@@ -119,7 +119,7 @@ class Chat(Conversation):
     # -- asking -------------------------------------------------------------------------------------------------
 
     def __call__(self, question: Question, **options: Unpack[TurnOptions]) -> Reply:
-        """Ask, call tools as often as the model wants, and return the answer.
+        """Run one turn, tool calls included, and return the reply.
 
         Parameters
         ----------
@@ -131,9 +131,9 @@ class Chat(Conversation):
         Raises
         ------
         APIError
-            The endpoint refused or failed; what had arrived is kept.
+            The endpoint refused or failed; the part of the response that had arrived is kept.
         BudgetExceededError
-            The next request may cost more than was allowed.
+            The next request may cost more than the budget allows.
         TurnInProgressError
             The chat is busy.
         """
@@ -141,66 +141,66 @@ class Chat(Conversation):
         return stream.drain()
 
     async def ask(self, question: Question, **options: Unpack[TurnOptions]) -> Reply:
-        """Like calling the chat, on the running event loop; parallel tool calls run at once."""
+        """Run one turn on the running event loop; parallel tool calls run concurrently."""
         stream = AsyncChatStream(self, question, options, sink_for(self, awaited=True))
         return await stream.drain()
 
     def stream(self, question: Question, **options: Unpack[TurnOptions]) -> ChatStream:
-        """Ask, and iterate over the answer as it arrives, results of tools included; ``reply`` is the whole.
+        """Run one turn as an iterator of chunks, tool results included; its ``reply`` is the whole.
 
         Leaving the loop and closing the iterator stops the turn.
         """
         return ChatStream(self, question, options)
 
     def stream_async(self, question: Question, **options: Unpack[TurnOptions]) -> AsyncChatStream:
-        """Like `stream`, for ``async for`` and ``async with``."""
+        """Run one turn as an asynchronous iterator of chunks, for ``async for`` and ``async with``."""
         return AsyncChatStream(self, question, options)
 
     def resume(self, decisions: Mapping[str, Decision | bool]) -> Reply:
-        """Go on with a parked turn.
+        """Continue a parked turn with decisions on its tool calls.
 
         Parameters
         ----------
         decisions
             By call id (`pending`): ``Approve()``, ``Approve(arguments=...)``, ``Reject(reason)`` or ``Answer(value)``.
-            Calls that are left out go on waiting.
+            Calls without a decision stay pending.
 
         Raises
         ------
         ConfigurationError
-            No such call waits, several of that id do, or arguments do not fit; nothing has run then (a ValueError).
+            No pending call has that id, several have it, or arguments do not fit; no tool has run (a ValueError).
         """
         return ChatStream(self, to_decisions(decisions), {}, sink_for(self)).drain()
 
     async def resume_async(self, decisions: Mapping[str, Decision | bool]) -> Reply:
-        """Like `resume`, on the running event loop."""
+        """Continue a parked turn on the running event loop; parameters as of `resume`."""
         return await AsyncChatStream(self, to_decisions(decisions), {}, sink_for(self, awaited=True)).drain()
 
     def stop(self) -> None:
-        """End the running turn, from any thread or task: its connection is closed, what arrived is kept.
+        """Stop the running turn, from any thread or task: close its connection, and keep the response so far.
 
-        A sync turn waits for the tool that runs; an async one does not, and a thread goes on to its end unheard.
+        A sync turn waits for the running tool; an async one does not: its thread runs on, and the result is dropped.
         """
         if (driver := self._driver) is not None:
             driver.stop()
 
     @property
     def arrived(self) -> list[ChatMessage]:
-        """What has arrived of a response that goes on, as if it had been cut now: one message, or none."""
+        """The part of the running response that has arrived, as if it had been cut now: one message, or none."""
         return [] if self._driver is None else self._driver.arrived
 
-    # -- who answers ----------------------------------------------------------------------------------------------
+    # -- model and generator --------------------------------------------------------------------------------------
 
     @property
     def model(self) -> str | None:
-        """Who is asked; None for the usual model of a chat that has not been asked yet."""
+        """The model's name; None for the default model before the first turn."""
         if "model" in self.generation_kwargs:
             return str(self.generation_kwargs["model"])
         return self._model or (self._generator.model if self._generator is not None else None)
 
     @model.setter
     def model(self, model: str | None) -> None:
-        with self._claimed():
+        with self._locked():
             self.generation_kwargs.pop("model", None)
             self._model = model
             if self._connects:  # another model may be answered elsewhere
@@ -208,15 +208,15 @@ class Chat(Conversation):
 
     @property
     def generator(self) -> OpenRouterChatGenerator:
-        """Who answers; connected when first asked for."""
+        """The generator; the default one is made on first use."""
         if self._generator is None:
             self._generator = make_default_generator(self._model)
         return self._generator
 
     def fork(self, name: str | None = None) -> Chat:
-        """Return a chat that goes on from here by itself: its cost begins at nothing, its budget is the same."""
+        """Return an independent copy of the chat: its cost starts at 0, its budget is shared."""
         twin = copy.copy(self)
-        twin._messages = self._copied()
+        twin._messages = self._deep_copy()
         twin.generation_kwargs = copy.deepcopy(self.generation_kwargs)
         twin.name, twin.cost, twin._session = name, Cost(), uuid.uuid4().hex
         twin._lock, twin._turn, twin._driver = threading.Lock(), None, None
@@ -226,7 +226,7 @@ class Chat(Conversation):
     # -- as data ------------------------------------------------------------------------------------------------
 
     def to_dict(self, max_bytes: int | None = None) -> dict[str, Any]:
-        """Return the chat as JSON data without secrets (`orchat.chat.state`).
+        """Serialize the chat to JSON data without secrets (`orchat.chat.state`).
 
         Parameters
         ----------
@@ -255,7 +255,7 @@ class Chat(Conversation):
         *,
         price: Price | None = None,
     ) -> Chat:
-        """Make a chat of `to_dict`'s form. The data sets what was said, the model and sampling parameters, no more.
+        """Restore a chat from `to_dict`'s form. The data sets messages, the model and sampling parameters, no more.
 
         Everything else comes from the arguments, as in the constructor.
 
@@ -279,10 +279,10 @@ class Chat(Conversation):
     def _begin_turn(self, question: Question | Decisions) -> AbstractContextManager[Turn]:
         # Connected first: a missing key must not cost a decision.
         tools = flatten(self.generator.tools if self.tools is None else self.tools)
-        return self._turning(question, {tool.name: tool for tool in tools}, self.max_rounds)
+        return self._turn_in_progress(question, {tool.name: tool for tool in tools}, self.max_rounds)
 
     def _turn_context(self, options: TurnOptions, sink: Sink | None) -> TurnContext:
-        """Put together what a turn is driven with."""
+        """Assemble the context of a turn: generator, tools, policy, budgets and sink."""
         generator = self.generator
         kwargs = {**self.generation_kwargs, **(options.get("generation_kwargs") or {})}
         if self._model is not None and self._model != generator.model:
@@ -291,7 +291,7 @@ class Chat(Conversation):
         if is_openrouter(generator.api_base_url or DEFAULT_BASE_URL):
             # Keeps the rounds of a tool loop on one provider, which signed its reasoning (API section 3.4).
             kwargs.setdefault("session_id", self._session)
-        purses = (self.budget, Budget.of(options.get("max_cost")), shared_budget())
+        budgets = (self.budget, Budget.of(options.get("max_cost")), shared_budget())
         return TurnContext(
             generator=generator,
             model=str(model),
@@ -300,7 +300,7 @@ class Chat(Conversation):
             tools=self._turn.tools if self._turn is not None else {},
             policy=self.approve,
             sink=sink,
-            budgets=[budget for budget in purses if budget is not None],
+            budgets=[budget for budget in budgets if budget is not None],
             price=self.price or price_lookup(),
             parks=options.get("park", True),
             whole=options.get("whole", False),

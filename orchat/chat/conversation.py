@@ -1,4 +1,4 @@
-"""`Conversation`: what was said, held by one turn at a time."""
+"""`Conversation`: a list of messages that at most one turn at a time extends."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ Question: TypeAlias = str | UserPart | Sequence[str | UserPart] | ChatMessage
 
 
 class Conversation:
-    """Messages that could be sent at any moment, and the turn that is adding to them.
+    """The messages of a chat, sendable at any moment, and the turn that is adding to them.
 
     Examples
     --------
     >>> conversation = Conversation([ChatMessage.from_system("Be brief.")])
-    >>> with conversation._turning("Hi", {}, 25) as turn:
+    >>> with conversation._turn_in_progress("Hi", {}, 25) as turn:
     ...     _ = turn.responded(ChatMessage.from_assistant("Hello."))
     >>> [message.text for message in conversation.undo()]
     ['Hi', 'Hello.']
@@ -40,7 +40,7 @@ class Conversation:
 
     @property
     def messages(self) -> list[ChatMessage]:
-        """The whole conversation; at any moment it could be sent. Set it to go on from another one.
+        """All messages, sendable at any moment. Assign to continue from another conversation.
 
         Raises
         ------
@@ -53,35 +53,35 @@ class Conversation:
     @messages.setter
     def messages(self, messages: Iterable[ChatMessage]) -> None:
         adopted = [copy.deepcopy(ChatMessage.adopt(message)) for message in messages]
-        with self._claimed():
+        with self._locked():
             self._messages = adopted
 
     @property
     def pending(self) -> list[ToolCall]:
-        """The tool calls that wait for a decision."""
+        """The tool calls that wait for a decision, in order."""
         return pending_calls(self.messages)
 
     def undo(self) -> list[ChatMessage]:
-        """Take the last turn back, and return its messages; what it cost stays counted."""
-        with self._claimed():
+        """Remove the last turn, and return its messages; its cost stays counted."""
+        with self._locked():
             at = self._last_question()
             taken, self._messages = self._messages[at:], self._messages[:at]
             return taken
 
     def reset(self) -> None:
-        """Forget everything that was said but the system message; what it cost stays counted."""
-        with self._claimed():
+        """Remove all messages but the system message; their cost stays counted."""
+        with self._locked():
             self._messages = [message for message in self._messages[:1] if message.is_from(ChatRole.SYSTEM)]
 
     def export_markdown(self) -> str:
-        """Return the conversation as Markdown, for people to read."""
+        """Export the conversation as Markdown, for people to read."""
         return as_markdown(self.messages, title=self.name)
 
-    def _copied(self) -> list[ChatMessage]:
+    def _deep_copy(self) -> list[ChatMessage]:
         return copy.deepcopy(self.messages)
 
     @contextmanager
-    def _claimed(self) -> Iterator[None]:
+    def _locked(self) -> Iterator[None]:
         if not self._lock.acquire(blocking=False):
             raise TurnInProgressError(
                 "The chat is busy with another turn.", hint="Wait for it, stop() it, or fork() the chat."
@@ -92,12 +92,14 @@ class Conversation:
             self._lock.release()
 
     @contextmanager
-    def _turning(self, question: Question | Decisions, tools: Mapping[str, Tool], max_rounds: int) -> Iterator[Turn]:
-        """Hold the conversation for a turn, and keep what comes of it.
+    def _turn_in_progress(
+        self, question: Question | Decisions, tools: Mapping[str, Tool], max_rounds: int
+    ) -> Iterator[Turn]:
+        """Lock the conversation for one turn, and add the turn's messages at its end.
 
-        Nothing is kept of a question that nothing came of, so that it can simply be asked again.
+        A question without any response is removed again, so that it can simply be asked again.
         """
-        with self._claimed():
+        with self._locked():
             before = self._messages
             if isinstance(question, dict):
                 at = self._last_question()

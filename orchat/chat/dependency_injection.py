@@ -1,7 +1,7 @@
-"""What the floors above lend to this one: who answers, who shows, and what it costs.
+"""Dependency injection for chats: generator factory, sink factory, price lookup and shared budget.
 
-A chat stands below the rooms that know environment, notebooks and catalogues. They leave here what it may ask; code
-that brings its own generator needs none of it.
+Chats are a lower layer than the modules for environment, notebooks and catalogues, which register here what a chat
+uses of them. Code with its own generator needs none of it.
 """
 
 from __future__ import annotations
@@ -21,43 +21,43 @@ from orchat.tools import Tool
 
 
 class Sink(Protocol):
-    """Shows a turn while it goes on, and may ask a person about tool calls.
+    """Displays a turn while it runs, and may ask a person about tool calls.
 
-    One that also has a method ``awaited()`` is told by it, before anything else, that the turn leaves the event loop
-    free; otherwise the turn blocks its thread until it ends. One that has ``expect(asked)`` is told, when the turn has
-    begun, which calls it will be asked about: ``asked(name)`` is the tool, or None; it returns whether a person may
-    then be asked to mend a call whose arguments do not fit. One that has ``called(calls, indexes)`` is told of the
-    calls of each response when it is whole: by `orchat.chat.message_selection.CallPlace`, and the index of the
-    pieces in which each one came (`orchat.streaming.ToolCallDelta`), none where it came in one piece.
+    Three methods are optional. ``awaited()`` is called first if the turn leaves the event loop free; otherwise the turn
+    blocks its thread until it ends. ``expect(asked)`` is called when the turn has begun, and tells which calls need
+    approval: ``asked(name)`` is the tool, or None; it returns whether a person may then be asked to mend a call whose
+    arguments do not fit. ``called(calls, indexes)`` is called with the calls of each whole response: by
+    `orchat.chat.message_selection.CallPlace`, with the index of each one's deltas
+    (`orchat.streaming.ToolCallDelta`), none where it came in one piece.
     """
 
     def start(self, question: ChatMessage | None) -> None:
-        """Begin a turn; there is no question where a parked one goes on."""
+        """Begin a turn; the question is None where a parked turn continues."""
 
     def add(self, chunk: StreamingChunk) -> None:
-        """Show a piece of an answer, or a tool's result: ``meta["place"]`` is then the place of its call."""
+        """Display a chunk: a piece of the answer, or a tool's result with its call's place in ``meta["place"]``."""
 
     def ask(self, call: ToolCall, tool: Tool, place: CallPlace) -> Verdict | Awaitable[Verdict]:
-        """Ask a person about a call; None where nobody can be asked, and the turn parks.
+        """Ask a person for a verdict on a call; None where no person can be asked, and the turn parks.
 
         The call is told from others by its place in the turn, for ids may repeat.
         """
 
     def end(self, reply: Reply, error: BaseException | None) -> None:
-        """Show how the turn ended."""
+        """Display how the turn ended."""
 
 
 class ShownChat(Protocol):
-    """What a sink may know of the chat whose turn it shows."""
+    """The chat whose turns a sink displays: the part of `Chat` that a sink may use."""
 
     show: bool
 
     @property
     def model(self) -> str | None:
-        """The model that is asked."""
+        """The model's name."""
 
     def stop(self) -> None:
-        """End the running turn."""
+        """Stop the running turn."""
 
 
 GeneratorFactory = Callable[[str | None], OpenRouterChatGenerator]
@@ -65,72 +65,73 @@ SinkFactory = Callable[[ShownChat], Sink | None]
 
 
 class _Dependencies:
-    connect: GeneratorFactory | None = None
-    show: SinkFactory | None = None
-    price: Price | None = None
-    spending: Callable[[], Budget] | None = None
+    generator_factory: GeneratorFactory | None = None
+    sink_factory: SinkFactory | None = None
+    price_lookup: Price | None = None
+    budget_factory: Callable[[], Budget] | None = None
 
 
 _dependencies = _Dependencies()
 
 
 def set_generator_factory(factory: GeneratorFactory | None) -> None:
-    """Set what makes a generator of a model's name, or of None for the usual one."""
-    _dependencies.connect = factory
+    """Register the factory that makes a generator for a model's name, or for None the default one."""
+    _dependencies.generator_factory = factory
 
 
-def set_sink_factory(viewer: SinkFactory | None) -> None:
-    """Set what gives each turn its sink; None where it is not to be shown."""
-    _dependencies.show = viewer
+def set_sink_factory(factory: SinkFactory | None) -> None:
+    """Register the factory that makes a turn's sink; it returns None for a turn that is not displayed."""
+    _dependencies.sink_factory = factory
 
 
 def set_price_lookup(price: Price | None) -> None:
-    """Set where prices come from."""
-    _dependencies.price = price
+    """Register the price function that budgets estimate with."""
+    _dependencies.price_lookup = price
 
 
-def set_shared_budget(spending: Callable[[], Budget] | None) -> None:
-    """Set the purse that all chats of the process spend from."""
-    _dependencies.spending = spending
+def set_shared_budget(factory: Callable[[], Budget] | None) -> None:
+    """Register the function that returns the budget of all chats of the process."""
+    _dependencies.budget_factory = factory
 
 
 def make_default_generator(model: str | None) -> OpenRouterChatGenerator:
-    """Make the generator for a model's name.
+    """Make the generator for a model's name by the registered factory.
 
     Raises
     ------
     ConfigurationError
-        Nobody has told how (a ValueError).
+        No factory is registered (a ValueError).
     """
-    if _dependencies.connect is None:
+    if _dependencies.generator_factory is None:
         raise ConfigurationError(
             "A chat needs a generator here.",
             hint="Give it one, or import Chat from orchat, which knows how to connect.",
         )
-    return _dependencies.connect(model)
+    return _dependencies.generator_factory(model)
 
 
 def sink_for(chat: ShownChat, *, awaited: bool = False) -> Sink | None:
-    """Return what shows the next turn of a chat.
+    """Make the sink that displays the next turn of a chat; None without one.
 
     Parameters
     ----------
     chat
-        Whose turn it is.
+        The chat.
     awaited
-        Whether it leaves the event loop free.
+        Whether the turn leaves the event loop free.
     """
-    sink = _dependencies.show(chat) if _dependencies.show is not None and chat.show else None
+    factory = _dependencies.sink_factory
+    sink = factory(chat) if factory is not None and chat.show else None
     if awaited and (tell := getattr(sink, "awaited", None)) is not None:
         tell()
     return sink
 
 
 def price_lookup() -> Price | None:
-    """Return where prices come from."""
-    return _dependencies.price
+    """Return the registered price function."""
+    return _dependencies.price_lookup
 
 
 def shared_budget() -> Budget | None:
-    """Return the purse that all chats of the process spend from."""
-    return None if _dependencies.spending is None else _dependencies.spending()
+    """Return the budget that all chats of the process share."""
+    return None if _dependencies.budget_factory is None else _dependencies.budget_factory()

@@ -1,8 +1,8 @@
-"""Run a coroutine where nobody can await it: the one place that knows of nested event loops.
+"""Run coroutines to their end from synchronous code, inside a running event loop too.
 
-A synchronous call works inside a notebook's running loop as it is. Only an *async* tool needs a loop to run on, and it
-may hold things that belong to the notebook's. Python forbids to run a loop inside itself; the packages ``nest-asyncio``
-and ``nest-asyncio2`` lift that, and are applied in the moment when there is no other way.
+A synchronous call works inside a notebook's running loop as it is. Only an *async* tool needs a loop, and it may hold
+objects that are bound to the notebook's. Python forbids to run a loop inside itself; the packages ``nest-asyncio`` and
+``nest-asyncio2`` lift that, and are applied only when there is no other way. No other module knows of nested loops.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _AWAIT = "Use `await chat.ask(...)` instead."
 
 
 class EventLoopRunner:
-    """Runs coroutines one after another: on the loop that is running here, else on one of its own.
+    """Runs coroutines one after another: on this thread's running loop, else on a loop of its own.
 
     Examples
     --------
@@ -33,7 +33,7 @@ class EventLoopRunner:
     """
 
     def __init__(self) -> None:
-        self._own: asyncio.Runner | None = None
+        self._runner: asyncio.Runner | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -41,37 +41,37 @@ class EventLoopRunner:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._own is not None:
-            self._own.close()
+        if self._runner is not None:
+            self._runner.close()
 
-    def run(self, waiting: Awaitable[Any]) -> Any:
-        """Run something awaitable to its end.
+    def run(self, awaitable: Awaitable[Any]) -> Any:
+        """Run an awaitable to its end, and return its result.
 
         Raises
         ------
         ConfigurationError
-            A loop is running here that cannot be run inside itself (a ValueError).
+            This thread's loop cannot be run inside itself (a ValueError).
         """
         try:
             running = asyncio.get_running_loop()
         except RuntimeError:
-            self._own = self._own or asyncio.Runner()
-            return self._own.run(_awaited(waiting))
+            self._runner = self._runner or asyncio.Runner()
+            return self._runner.run(_as_coroutine(awaitable))
         try:
-            _let_nest(running)
+            _allow_nesting(running)
         except BaseException:
-            if inspect.iscoroutine(waiting):
-                waiting.close()
+            if inspect.iscoroutine(awaitable):
+                awaitable.close()
             raise
-        return running.run_until_complete(_awaited(waiting))
+        return running.run_until_complete(_as_coroutine(awaitable))
 
 
-async def _awaited(waiting: Awaitable[Any]) -> Any:
-    return await waiting
+async def _as_coroutine(awaitable: Awaitable[Any]) -> Any:
+    return await awaitable
 
 
-def _let_nest(loop: asyncio.AbstractEventLoop) -> None:
-    name = _package()
+def _allow_nesting(loop: asyncio.AbstractEventLoop) -> None:
+    name = _nesting_package()
     try:
         import_module(name).apply(loop)
     except ImportError:
@@ -83,8 +83,8 @@ def _let_nest(loop: asyncio.AbstractEventLoop) -> None:
         raise ConfigurationError(f"An async tool meets a running event loop: {error}.", hint=_AWAIT) from None
 
 
-def _package() -> str:
-    """Choose the package: on ipykernel 7 the older one loses the cell that is queued next."""
+def _nesting_package() -> str:
+    """Choose the package that allows nesting: on ipykernel 7 the older one loses the cell that is queued next."""
     try:
         major = int(version("ipykernel").partition(".")[0])
     except (PackageNotFoundError, ValueError):

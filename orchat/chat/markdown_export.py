@@ -1,4 +1,4 @@
-"""A conversation as Markdown, for people to read. Pure; what a model wrote stays Markdown, tool output is fenced."""
+"""Export a conversation as Markdown for people to read. Pure; a model's text stays Markdown, tool output is fenced."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SPEAKERS = {ChatRole.SYSTEM: "System", ChatRole.USER: "You", ChatRole.ASSISTANT
 
 
 def as_markdown(messages: Iterable[ChatMessage], title: str | None = None) -> str:
-    """Write a conversation.
+    """Convert messages to one Markdown document.
 
     Examples
     --------

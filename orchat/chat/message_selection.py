@@ -1,4 +1,4 @@
-"""A conversation as a list of messages: which calls wait in it, and what of it is sent. Pure."""
+"""Select from a conversation's messages: the tool calls that are pending, and the messages that are sent. Pure."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import NamedTuple
 from orchat.messages import ChatMessage, ChatRole, ReasoningContent, ToolCall
 from orchat.messages.parts import Part
 
-_PASSED_OVER = "This call did not run: nobody decided about it."
+_SKIPPED = "This call did not run: nobody decided about it."
 _LONGEST_CUT = 20_000
 
 
 class CallPlace(NamedTuple):
-    """Which tool call of a turn: this is what tells calls apart, for the ids that endpoints give repeat.
+    """The position of a tool call in its turn. It identifies the call, since ids from endpoints may repeat.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class CallPlace(NamedTuple):
 
 
 def answered_calls(turn: Sequence[ChatMessage]) -> dict[int, CallPlace]:
-    """Tell of each tool result in the messages of a turn which call it answers.
+    """Map each tool result in a turn's messages to the call that it answers.
 
     A result belongs to the last response before it, and there to the first open call that is the same, or has its id.
     One that fits no call is a call by itself: it joins no other.
@@ -37,7 +37,7 @@ def answered_calls(turn: Sequence[ChatMessage]) -> dict[int, CallPlace]:
     Returns
     -------
     dict
-        By the result's place among the messages.
+        By the result's index among the messages.
 
     Examples
     --------
@@ -70,7 +70,7 @@ def _open_call(open_calls: Mapping[int, ToolCall], origin: ToolCall) -> int | No
 
 
 def pending_indices(messages: Sequence[ChatMessage]) -> list[int]:
-    """Tell where calls wait for a decision: among the results that end a conversation, and nowhere else."""
+    """Return the indices of the results whose calls wait for a decision: only among those that end a conversation."""
     places = []
     for at in reversed(range(len(messages))):
         if not messages[at].is_from(ChatRole.TOOL):
@@ -81,7 +81,7 @@ def pending_indices(messages: Sequence[ChatMessage]) -> list[int]:
 
 
 def pending_calls(messages: Sequence[ChatMessage]) -> list[ToolCall]:
-    """List the calls that wait for a decision.
+    """List the calls that wait for a decision, in order.
 
     Examples
     --------
@@ -110,16 +110,16 @@ def waiting_calls(messages: Sequence[ChatMessage]) -> dict[CallPlace, ToolCall]:
 
 
 def skip_pending_calls(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
-    """Return a conversation that goes on without a decision about the calls that waited for one."""
+    """Replace the results of pending calls by one that says that the call was skipped."""
     result = list(messages)
     for at in pending_indices(messages):
         [waiting] = messages[at].tool_call_results
-        result[at] = ChatMessage.from_tool(_PASSED_OVER, waiting.origin, error=True)
+        result[at] = ChatMessage.from_tool(_SKIPPED, waiting.origin, error=True)
     return result
 
 
 def messages_to_send(messages: Iterable[ChatMessage], model: str) -> list[ChatMessage]:
-    """Return what is sent of a conversation: all but empty answers, and reasoning details of this model only.
+    """Select the messages to send: all but empty answers, with reasoning details of this model only.
 
     Details that another model signed make a request fail (API section 3.4); nobody accepts an empty answer.
 
@@ -133,19 +133,19 @@ def messages_to_send(messages: Iterable[ChatMessage], model: str) -> list[ChatMe
     for message in messages:
         if not message.is_from(ChatRole.ASSISTANT):
             sent.append(message)
-        elif _says_something(message):
+        elif _is_not_empty(message):
             models = [message.meta[name] for name in ("requested_model", "model") if message.meta.get(name)]
             sent.append(strip_reasoning_details(message) if models and model not in models else message)
     return sent
 
 
-def _says_something(message: ChatMessage) -> bool:
-    said = any(not isinstance(part, ReasoningContent) for part in message.parts) and message.text != ""
-    return said or bool(message.tool_calls or message.images or message.audio or message.meta.get("refusal"))
+def _is_not_empty(message: ChatMessage) -> bool:
+    has_content = any(not isinstance(part, ReasoningContent) for part in message.parts) and message.text != ""
+    return has_content or bool(message.tool_calls or message.images or message.audio or message.meta.get("refusal"))
 
 
 def strip_reasoning_details(message: ChatMessage) -> ChatMessage:
-    """Return a message whose reasoning is words only."""
+    """Reduce a message's reasoning to its text."""
     if message.reasoning is None or not message.reasoning.extra:
         return message
     parts: list[Part] = [
@@ -155,9 +155,9 @@ def strip_reasoning_details(message: ChatMessage) -> ChatMessage:
 
 
 def truncate_partial(partial: ChatMessage) -> ChatMessage:
-    """Take off what is of no use in pieces: calls without all their arguments, details without their signature.
+    """Remove what is useless if incomplete: tool calls and reasoning details.
 
-    What was written of such calls is noted in ``meta["cut_calls"]``, for people to read.
+    The text of such calls goes to ``meta["cut_calls"]``, for people to read.
 
     Examples
     --------
@@ -165,11 +165,13 @@ def truncate_partial(partial: ChatMessage) -> ChatMessage:
     >>> truncate_partial(ChatMessage.from_assistant("I ask.", tool_calls=[cut])).meta
     {'cut_calls': [{'tool_name': 'tide', 'arguments': '{"port": "Hu'}]}
     """
-    kept = strip_reasoning_details(partial)
-    parts = [part for part in kept.parts if not isinstance(part, ToolCall)]
-    cut = [{"tool_name": call.tool_name, "arguments": _written(call)[:_LONGEST_CUT]} for call in kept.tool_calls]
-    return ChatMessage(kept.role, parts, kept.name, {**kept.meta, "cut_calls": cut} if cut else kept.meta)
+    message = strip_reasoning_details(partial)
+    parts = [part for part in message.parts if not isinstance(part, ToolCall)]
+    cut = [
+        {"tool_name": call.tool_name, "arguments": _arguments_text(call)[:_LONGEST_CUT]} for call in message.tool_calls
+    ]
+    return ChatMessage(message.role, parts, message.name, {**message.meta, "cut_calls": cut} if cut else message.meta)
 
 
-def _written(call: ToolCall) -> str:
+def _arguments_text(call: ToolCall) -> str:
     return call.malformed_arguments or (json.dumps(call.arguments, ensure_ascii=False) if call.arguments else "")

@@ -1,8 +1,8 @@
-"""Money: what was charged, and a guard before more is.
+"""Costs in USD, and budgets that refuse a request which may exceed them.
 
-What a reply cost is what the endpoint says, never own arithmetic: list prices know nothing of caches, discounts and
-tools. Prices serve for one thing, to estimate the *next* request, which a `Budget` may then refuse. Pure, but for the
-lock that lets several chats share a budget.
+The cost of a reply is the endpoint's figure, never own arithmetic: list prices know nothing of caches, discounts and
+tools. Prices serve only to estimate the *next* request, which a `Budget` may then refuse. Pure, but for the lock that
+lets several chats share a budget.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _MEDIA_TOKENS = 1500
 
 @dataclass(frozen=True)
 class Cost:
-    """What was charged, in USD, and for how many responses nobody said.
+    """The cost of some responses in USD, and the number of responses of unknown cost.
 
     Parameters
     ----------
     known
-        The sum of what the endpoint told.
+        The sum of the known costs.
     unknown
-        How many responses it told nothing about: another host, or an answer that was cut.
+        The number of responses without a cost: from another host, or cut off.
 
     Examples
     --------
@@ -59,12 +59,12 @@ class Cost:
 
     @property
     def total(self) -> float | None:
-        """The sum as a number; None where a part of it is not known."""
+        """The sum in USD; None where a part of it is unknown."""
         return None if self.unknown else float(self.known)
 
     @classmethod
     def of(cls, usage: object) -> Cost:
-        """Read the cost from an endpoint's ``usage`` (API section 3.5), own provider keys included.
+        """Read the cost from an endpoint's ``usage`` (API section 3.5), charges to own provider keys included.
 
         Examples
         --------
@@ -84,7 +84,7 @@ class Cost:
         return cls(unknown=1) if charged is None else cls(charged)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON form; the sum is a text, so that it stays exact."""
+        """Serialize to the JSON form; the sum is a string, so that it stays exact."""
         return {"known": str(self.known), "unknown": self.unknown}
 
     @classmethod
@@ -107,7 +107,7 @@ class Cost:
 
 
 def parse_amount(value: object) -> Decimal | None:
-    """Return a JSON number as an exact amount; None for anything else, and for what is no amount of money.
+    """Parse a JSON number as an exact amount of USD; None for anything else, negative and infinite numbers included.
 
     Examples
     --------
@@ -125,19 +125,19 @@ def _dollars(value: Decimal) -> str:
 
 
 class Budget:
-    """A limit that requests are held against before they go out; chats may share one.
+    """A spending limit that requests are checked against before they are sent; chats may share one.
 
-    It is a guard, not an account limit: it works with an estimate, and an answer may cost more. Set a limit at the
-    endpoint for what must never happen.
+    It is a guard, not an account limit: it works with estimates, and a response may cost more. For a hard limit, set
+    one at the endpoint.
 
     Parameters
     ----------
     limit
-        In USD; None for a purse that only counts.
+        In USD; None for a budget that only counts.
     spent
-        What counts against it already; where a cost was not told, the estimate counts.
+        The cost so far; for a response of unknown cost its estimate counts.
     allow_unknown
-        Whether to let requests pass whose price nobody knows, and to go on when a response's cost was not told.
+        Whether to allow requests of unknown price, and further requests after a response of unknown cost.
 
     Raises
     ------
@@ -171,7 +171,7 @@ Raise max_cost, lower max_tokens, or ask a cheaper model.
 
     @classmethod
     def of(cls, limit: float | Decimal | Budget | None, spent: Cost | None = None) -> Budget | None:
-        """Return a limit as a budget; a budget is itself, and None is none."""
+        """Make a budget of a limit in USD; a budget and None are returned as they are."""
         return limit if limit is None or isinstance(limit, Budget) else cls(limit, spent=spent)
 
     def __repr__(self) -> str:
@@ -179,20 +179,20 @@ Raise max_cost, lower max_tokens, or ask a cheaper model.
         return f"Budget({limit}, spent={self.spent!s})"
 
     def __deepcopy__(self, memo: object) -> Budget:
-        return self  # a copy of a chat spends from the same purse
+        return self  # a copy of a chat shares the budget
 
     @property
     def left(self) -> Decimal | None:
-        """What is neither spent nor reserved; None without a limit."""
+        """The amount in USD that is neither spent nor reserved; None without a limit."""
         return None if self.limit is None else self.limit - self.spent.known - self._reserved
 
     def reserve(self, estimate: Decimal | None, model: str) -> None:
-        """Set an estimate aside for a request that is about to go out.
+        """Reserve the estimated cost of a request that is about to be sent.
 
         Raises
         ------
         BudgetExceededError
-            It does not fit any more, or what it would cost is not known.
+            The estimate exceeds what is left, or is unknown.
         """
         with self._lock:
             if (left := self.left) is None or self.limit is None:
@@ -216,7 +216,7 @@ Raise max_cost, lower max_tokens, or ask a cheaper model.
             self._reserved += estimate
 
     def settle(self, estimate: Decimal | None, cost: Cost) -> None:
-        """Put what a request really cost in the place of its estimate, which stays where nobody says."""
+        """Replace a request's reserved estimate by its cost; the estimate counts where the cost is unknown."""
         if cost.unknown and estimate is not None and self.limit is not None:
             cost = Cost(cost.known + estimate)
         with self._lock:
@@ -231,7 +231,7 @@ def estimate_request(
     tools: Sequence[Tool] = (),
     generation_kwargs: Mapping[str, Any] | None = None,
 ) -> Decimal | None:
-    """Estimate from above what a request will cost; None where nobody knows the price.
+    """Estimate an upper bound of a request's cost in USD; None where the price is unknown.
 
     Examples
     --------
@@ -249,7 +249,7 @@ def estimate_request(
 
 
 def estimate_message_tokens(message: ChatMessage) -> int:
-    """Estimate from above how many tokens a message takes.
+    """Estimate an upper bound of a message's tokens.
 
     Examples
     --------
@@ -274,6 +274,6 @@ def estimate_message_tokens(message: ChatMessage) -> int:
 
 
 def _tokens(text: str) -> int:
-    """Guess from above: four letters of English make a token, anything else may be one by itself."""
+    """Estimate an upper bound: four ASCII characters to a token, one of any other."""
     plain = sum(map(str.isascii, text))
     return ceil(plain / 4) + len(text) - plain

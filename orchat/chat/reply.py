@@ -1,4 +1,4 @@
-"""`Reply`: what a turn was answered with, for people to look at."""
+"""`Reply`: the result of a turn, with its text, tool calls, citations, usage and cost."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Ending = Literal["finished", "parked", "max_rounds", "stopped", "interrupted", "
 
 @dataclass(frozen=True)
 class Citation:
-    """A source that the model names for what it says; all of it comes from outside.
+    """A source that the model cites; untrusted data from outside.
 
     Examples
     --------
@@ -31,7 +31,7 @@ class Citation:
 
 @dataclass(frozen=True)
 class Reply:
-    """A model's answer; as a cell's last line it shows itself as Markdown.
+    """The result of a turn; as a cell's last line it displays itself as Markdown.
 
     Parameters
     ----------
@@ -64,38 +64,38 @@ class Reply:
 
     @property
     def text(self) -> str:
-        """The answer's text; empty where there is none."""
+        """The text of the last response; empty where there is none."""
         return self.message.text or ""
 
     @property
     def parsed(self) -> Any:
-        """What ``response_format`` made of the text; None without one."""
+        """The text, parsed as ``response_format`` says; None without one."""
         return self.message.parsed
 
     @property
     def reasoning(self) -> str:
-        """What the model thought before it answered; empty where it did not say."""
+        """The model's reasoning in all responses; empty where there is none."""
         thoughts = [message.reasoning.reasoning_text for message in self._responses if message.reasoning]
         return "\n\n".join(filter(None, thoughts))
 
     @property
     def tool_calls(self) -> list[ToolCall]:
-        """The tools that the model called, or wants to call."""
+        """The tool calls of all responses, those that wait for a decision included."""
         return [call for message in self._responses for call in message.tool_calls]
 
     @property
     def images(self) -> list[ImageContent]:
-        """The pictures that the model made."""
+        """The images of all responses."""
         return [image for message in self._responses for image in message.images]
 
     @property
     def citations(self) -> list[Citation]:
-        """The sources that the model names (API section 3.3)."""
+        """The sources that the model cites (API section 3.3)."""
         return [citation for message in self._responses for citation in _citations(message)]
 
     @property
     def usage(self) -> dict[str, Any]:
-        """Tokens and cost as the endpoint counted them, summed over the turn; empty where it did not."""
+        """The endpoint's figures for tokens and cost, summed over the turn; empty without any."""
         total: dict[str, Any] = {}
         for message in self._responses:
             if isinstance(usage := message.meta.get("usage"), dict):
@@ -104,12 +104,12 @@ class Reply:
 
     @property
     def spent(self) -> Cost:
-        """What the turn was charged, and for how many responses nobody said."""
+        """The cost of the turn, and its number of responses of unknown cost."""
         return sum((Cost.of(message.meta.get("usage")) for message in self._responses), Cost())
 
     @property
     def cost(self) -> float | None:
-        """What the turn was charged, in USD, own provider keys included; None where nobody said."""
+        """The cost of the turn in USD, charges to own provider keys included; None where unknown."""
         return self.spent.total
 
     @property
@@ -119,7 +119,7 @@ class Reply:
 
     @property
     def raw(self) -> dict[str, Any]:
-        """The message as data, with all that the endpoint said in its ``meta``."""
+        """The last message as a dictionary, with all fields of the endpoint in its ``meta``."""
         return self.message.to_dict()
 
     def __str__(self) -> str:

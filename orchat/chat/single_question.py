@@ -1,4 +1,4 @@
-"""`ask`: one question without a conversation."""
+"""`ask`: a single question, answered without keeping a conversation."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def ask(
     max_cost: float | Decimal | Budget | None = None,
     generation_kwargs: dict[str, Any] | None = None,
 ) -> Reply:
-    """Ask one question that nobody remembers; parameters as of `Chat`.
+    """Ask one question without keeping a conversation; parameters as of `Chat`.
 
-    Nothing can be resumed here, so that tool calls which nobody decides about are rejected.
+    A turn cannot be resumed here, so that tool calls without a decision are rejected.
     """
     chat = Chat(model, system, tools, approve, max_cost, generation_kwargs=generation_kwargs)
     return chat(question, park=False)

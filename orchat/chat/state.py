@@ -1,8 +1,8 @@
-"""A chat <-> versioned JSON data. Restored state is data, never authority.
+"""Serialize a chat to versioned JSON data, and restore it. Restored state is data, never authority.
 
-It may set what was said, the model, sampling parameters and which calls wait. Host, key, headers, callbacks, the code
-of tools, the policy of approval and budgets come from code only: nothing of them is written, and nothing of them read.
-Loading runs nothing and imports nothing. Keys of the top level that are not known survive a round trip.
+It may set messages, the model, sampling parameters and which calls are pending. Host, key, headers, callbacks, the code
+of tools, the approval policy and budgets come from code only: they are neither written nor read. Loading runs and
+imports nothing. Unknown keys of the top level survive a round trip.
 
 ::
 
@@ -48,7 +48,7 @@ _MEDIA = {"image": "an image", "file": "a file", "audio": "a sound", "video": "a
 
 @dataclass
 class ChatState:
-    """What is saved of a chat."""
+    """The state of a chat that is saved."""
 
     messages: list[ChatMessage]
     name: str | None = None
@@ -59,12 +59,12 @@ class ChatState:
 
 
 def to_dict(saved: ChatState, *, secrets: Iterable[str] = (), max_bytes: int | None = None) -> dict[str, Any]:
-    """Return a chat as data; texts that look like keys are redacted.
+    """Serialize a chat's state to JSON data; texts that look like keys are redacted.
 
     Raises
     ------
     StateError
-        It is larger than ``max_bytes``, even without media and old turns; or a part of it is no JSON.
+        It is larger than ``max_bytes``, even without media and old turns; or a part of it is not JSON.
 
     Examples
     --------
@@ -78,7 +78,7 @@ def to_dict(saved: ChatState, *, secrets: Iterable[str] = (), max_bytes: int | N
         "version": VERSION,
         "name": saved.name,
         "model": saved.model,
-        "parameters": {key: value for key, value in saved.parameters.items() if _may_be_set(key, value)},
+        "parameters": {key: value for key, value in saved.parameters.items() if _is_allowed(key, value)},
         "messages": [message.to_dict() for message in saved.messages],
         "pending": [call.to_dict() for call in pending_calls(saved.messages)],
         "cost": saved.cost.to_dict(),
@@ -91,7 +91,7 @@ def to_dict(saved: ChatState, *, secrets: Iterable[str] = (), max_bytes: int | N
 
 
 def from_dict(data: Mapping[str, Any]) -> ChatState:
-    """Read `to_dict`'s form; the data stays as it is.
+    """Read a chat's state from `to_dict`'s form; the data is not modified.
 
     Raises
     ------
@@ -128,14 +128,14 @@ data is untouched.
         messages,
         name=data.get("name") if isinstance(data.get("name"), str) else None,
         model=data.get("model") if isinstance(data.get("model"), str) and data["model"] else None,
-        parameters={k: v for k, v in parameters.items() if _may_be_set(k, v)} if isinstance(parameters, dict) else {},
+        parameters={k: v for k, v in parameters.items() if _is_allowed(k, v)} if isinstance(parameters, dict) else {},
         cost=cost,
         unknown={key: value for key, value in data.items() if key not in _KNOWN},
     )
 
 
 def secrets_of(generator: OpenRouterChatGenerator | None) -> list[str]:
-    """List the values of a generator's secrets, so that they can be hidden whatever they look like."""
+    """List the values of a generator's secrets, for redaction."""
     headers = getattr(generator, "extra_headers", None) or {}
     values = []
     for secret in (getattr(generator, "api_key", None), *headers.values()):
@@ -145,7 +145,7 @@ def secrets_of(generator: OpenRouterChatGenerator | None) -> list[str]:
     return [value for value in values if len(value) > 7]
 
 
-def _may_be_set(key: str, value: Any) -> bool:
+def _is_allowed(key: str, value: Any) -> bool:
     if key not in SAMPLING:
         return False
     try:
@@ -156,13 +156,13 @@ def _may_be_set(key: str, value: Any) -> bool:
 
 
 def _check(messages: list[ChatMessage]) -> None:
-    """Refuse a conversation that could not be sent, or shows a person another call than the model made."""
+    """Refuse messages that could not be sent, or whose pending call is not the one that the model made."""
     made: dict[str, ToolCall] = {}  # by the model's last answer
     open_ids: set[str] = set()
     waiting = pending_indices(messages)
     for at, message in enumerate(messages):
         json.dumps([message.to_dict(), message.to_openai_dict_format()], allow_nan=False)
-        if not isinstance(message.meta, dict) or not all(map(_is_whole, message.parts)):
+        if not isinstance(message.meta, dict) or not all(map(_has_valid_types, message.parts)):
             raise ConfigurationError(f"message {at} holds something of a wrong type.")
         if at not in waiting:
             message.meta.pop("pending", None)
@@ -182,10 +182,10 @@ def _check(messages: list[ChatMessage]) -> None:
         raise ConfigurationError("the last tool call has no result.")
 
 
-def _is_whole(part: Part) -> bool:
-    """Whether a part's fields are of the types that everybody counts on."""
+def _has_valid_types(part: Part) -> bool:
+    """Whether a part's fields have their declared types."""
     if isinstance(part, ToolCallResult):
-        return isinstance(part.error, bool) and _is_whole(part.origin)
+        return isinstance(part.error, bool) and _has_valid_types(part.origin)
     if isinstance(part, ToolCall):
         types = isinstance(part.tool_name, str) and isinstance(part.arguments, dict) and isinstance(part.id, str)
         return types and isinstance(part.extra, dict | None)
@@ -236,7 +236,7 @@ def _shorten(data: dict[str, Any], max_bytes: int) -> None:
 
 
 def _without_media(parts: list[Any]) -> int:
-    """Replace inline media by words, also inside of tools' results, and count them."""
+    """Replace inline media by a text, inside tool results too, and return their number."""
     count = 0
     for at, part in enumerate(parts):
         if isinstance(part, dict) and isinstance(result := part.get("tool_call_result"), dict):

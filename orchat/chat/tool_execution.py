@@ -1,7 +1,7 @@
-"""Calling tools: is a call acceptable, what came of it, and how that reaches the model.
+"""Execute a tool call: validate it, run the tool, and convert its value or error to a result for the model.
 
-Nothing here raises for what a model or a tool did wrong: that becomes a result which the model can read and act upon.
-It knows tools and messages, neither turns nor people.
+Errors of a model or a tool are not raised here: they become results which the model can read and act upon. It knows
+tools and messages, neither turns nor approval.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Runner = Callable[[Coroutine[Any, Any, Any]], Any]
 
 @dataclass(frozen=True)
 class ToolOutcome:
-    """What a call ended with: text or parts, and whether it failed.
+    """The outcome of a tool call: text or parts, and whether it failed.
 
     Examples
     --------
@@ -40,7 +40,7 @@ class ToolOutcome:
 
 
 def call_error(call: ToolCall, tools: Mapping[str, Tool]) -> str | None:
-    """Say in words for the model why a call cannot run; None where it can.
+    """Explain to the model why a call cannot run; None where it can.
 
     Examples
     --------
@@ -56,13 +56,13 @@ def call_error(call: ToolCall, tools: Mapping[str, Tool]) -> str | None:
 
 
 def argument_error(tool: Tool, arguments: object) -> str | None:
-    """Say in words why arguments do not fit a tool; None where they do."""
+    """Explain why arguments do not fit a tool; None where they do."""
     wrong = tool.validate_arguments(arguments)
     return f"The arguments do not fit the tool `{tool.name}`: {'; '.join(wrong)}" if wrong else None
 
 
 def invoke_tool(tool: Tool, arguments: Mapping[str, Any], run: Runner) -> ToolOutcome:
-    """Run a tool in this thread; one that is only async is run by ``run``.
+    """Run a tool in this thread; an async-only tool by means of ``run``.
 
     Examples
     --------
@@ -80,7 +80,7 @@ def invoke_tool(tool: Tool, arguments: Mapping[str, Any], run: Runner) -> ToolOu
 
 
 async def invoke_tool_async(tool: Tool, arguments: Mapping[str, Any]) -> ToolOutcome:
-    """Run a tool on the running loop; one that is not async has a thread of its own."""
+    """Run a tool on the running event loop; a synchronous tool in a thread of its own."""
     try:
         value = await tool.invoke_async(**arguments)
         return _outcome(tool, value)
@@ -98,12 +98,12 @@ def _failure(tool: Tool, error: BaseException) -> ToolOutcome:
 
 
 def cancelled_outcome(tool: Tool) -> ToolOutcome:
-    """Tell of a tool that cancelled itself."""
+    """Return the outcome of a tool that cancelled itself."""
     return _failure(tool, asyncio.CancelledError("it was cancelled"))
 
 
 def _outcome(tool: Tool, value: Any) -> ToolOutcome:
-    """Apply a tool's ``outputs_to_string``, as Haystack does: one output, or several under names of their own."""
+    """Apply a tool's ``outputs_to_string``, as Haystack does: one output, or several by name."""
     config = tool.outputs_to_string or {}
     if not config or not _SINGLE.isdisjoint(config):
         return ToolOutcome(_converted(config, value))
@@ -121,7 +121,7 @@ def _converted(config: Mapping[str, Any], value: Any) -> ResultContent:
 
 
 def result_content(value: Any) -> ResultContent:
-    """Return a value as a tool's result: text, or text, image and file parts.
+    """Convert a value to a tool's result: text, or text, image and file parts.
 
     Examples
     --------
@@ -134,7 +134,7 @@ def result_content(value: Any) -> ResultContent:
 
 
 def prepend_note(content: ResultContent, note: str) -> ResultContent:
-    """Put a note before a result."""
+    """Insert a note before a result's content."""
     if isinstance(content, str):
         return f"{note}\n\n{content}"
     return [TextContent(note), *cast(Iterable[Any], content)]

@@ -1,4 +1,4 @@
-"""One turn, as a machine: from a question to its answer, through responses, tool calls, decisions and results.
+"""The state machine of one turn: question, responses, tool calls, decisions, results, answer.
 
 It says what is to be done next (`Turn.step`) and is told what came of it. It does no I/O and knows no clock; two short
 drivers in `orchat.chat.turn_drivers` do what it says. What it promises:
@@ -46,19 +46,19 @@ _CUT = {
 
 @dataclass(frozen=True)
 class CallModel:
-    """Ask the model, and tell `Turn.responded`."""
+    """The step: request a response from the model, and pass it to `Turn.responded`."""
 
 
 @dataclass(frozen=True)
 class AskApproval:
-    """Find a decision for each of these calls, and tell `Turn.decided`."""
+    """The step: get a decision for each of these calls, and pass them to `Turn.decided`."""
 
     calls: Mapping[CallPlace, ToolCall]
 
 
 @dataclass(frozen=True)
 class RunTool:
-    """A tool to run with these arguments; what came of it goes to `Turn.returned`."""
+    """One tool to run with these arguments; its outcome goes to `Turn.returned`."""
 
     place: CallPlace
     call: ToolCall
@@ -68,14 +68,14 @@ class RunTool:
 
 @dataclass(frozen=True)
 class RunTools:
-    """Run these, in any order."""
+    """The step: run these tools, in any order."""
 
     runs: tuple[RunTool, ...]
 
 
 @dataclass(frozen=True)
 class TurnEnded:
-    """Nothing more is to be done."""
+    """The final step: the turn has ended, in this way."""
 
     ending: Ending
 
@@ -84,7 +84,7 @@ Step: TypeAlias = CallModel | AskApproval | RunTools | TurnEnded
 
 
 class Turn:
-    """A turn on its way.
+    """The state machine of a turn: its messages so far, and its next step.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ class Turn:
     # -- what is to be done -------------------------------------------------------------------------------------
 
     def step(self) -> Step:
-        """Say what is to be done next; asking again changes nothing."""
+        """Return the next step; calling it again changes nothing."""
         if self.ending is None and not self._undecided and not self._approved:
             if pending_calls(self.messages):
                 self.ending = "parked"
@@ -139,14 +139,14 @@ class Turn:
 
     @property
     def last_calls(self) -> dict[CallPlace, ToolCall]:
-        """The calls of the last response."""
+        """The tool calls of the last response, by place."""
         responses = [message for message in self.messages if message.is_from(ChatRole.ASSISTANT)]
         calls = responses[-1].tool_calls if responses else []
         return {CallPlace(len(responses) - 1, number): call for number, call in enumerate(calls)}
 
     @property
     def reply(self) -> Reply:
-        """The turn so far, as users see it."""
+        """The turn so far, as a `Reply`."""
         responses = [message for message in self.messages if message.is_from(ChatRole.ASSISTANT)]
         # Even an answer of which nothing arrived says how it ended.
         nothing = ChatMessage.from_assistant(None, {"ending": self.ending} if self.ending in _CUT else {})
@@ -156,7 +156,7 @@ class Turn:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing came of the question."""
+        """Whether the question has no response."""
         return not any(message.is_from(ChatRole.ASSISTANT) for message in self.messages)
 
     # -- what came of it ----------------------------------------------------------------------------------------
@@ -164,7 +164,7 @@ class Turn:
     def responded(
         self, message: ChatMessage, mends: Callable[[str], bool] = lambda name: False
     ) -> dict[CallPlace, ChatMessage]:
-        """Take a whole response, and return what the model is told at once of calls that cannot run.
+        """Add a whole response, and return the error results of its calls that cannot run.
 
         Parameters
         ----------
@@ -196,7 +196,7 @@ class Turn:
         return told
 
     def resume(self, decisions: Mapping[Any, Decision]) -> None:
-        """Take what was decided about calls of a parked turn, by their ids or by their `CallPlace`.
+        """Continue a parked turn with decisions on its calls, by their ids or by their `CallPlace`.
 
         Raises
         ------
@@ -213,7 +213,7 @@ class Turn:
         self.decided(decided)
 
     def decided(self, decisions: Mapping[CallPlace, Decision | None]) -> dict[CallPlace, ChatMessage]:
-        """Take a decision about each call that waits for one; None leaves the call waiting, and parks the turn.
+        """Apply a decision to each undecided call; None leaves the call pending, and parks the turn.
 
         A call that nobody mended cannot wait: what the model is told of those is returned.
 
@@ -245,11 +245,11 @@ class Turn:
         return told
 
     def started(self, place: CallPlace) -> None:
-        """Take note that a tool has begun to run."""
+        """Record that a tool has begun to run."""
         self._started.add(place)
 
     def returned(self, place: CallPlace, outcome: ToolOutcome) -> ChatMessage:
-        """Take what a tool ended with, and return it as a message."""
+        """Add the outcome of a tool, and return its message."""
         run = self._approved.pop(place)
         self._started.discard(place)
         if _as_text(run.arguments) == _as_text(run.call.arguments):
@@ -260,7 +260,7 @@ class Turn:
         return self._answer(place, run.call, changed, decision="edited", arguments=run.arguments)
 
     def cut(self, ending: Ending, partial: ChatMessage | None = None) -> None:
-        """End the turn before its time; what had arrived of a response is kept."""
+        """End the turn early; keep the part of a response that had arrived."""
         if self.ending is not None:
             return
         self.ending = ending
@@ -300,7 +300,7 @@ class Turn:
 
 
 def _place_of(key: object, waiting: Mapping[CallPlace, ToolCall]) -> CallPlace:
-    """Return the place of the call that is meant by an id or a place."""
+    """Find the place of a waiting call by its id or its place."""
     found = [place for place, call in waiting.items() if (place if isinstance(key, CallPlace) else call.id) == key]
     if len(found) > 1:
         names = ", ".join(waiting[place].tool_name for place in found)
@@ -317,5 +317,5 @@ def _place_of(key: object, waiting: Mapping[CallPlace, ToolCall]) -> CallPlace:
 
 
 def _as_text(arguments: Mapping[str, Any]) -> str:
-    """Write arguments so that 1, 1.0 and True are three things, as they are to a model."""
+    """Serialize arguments for comparison: 1, 1.0 and True differ, as they do to a model."""
     return json.dumps(arguments, sort_keys=True, default=str)

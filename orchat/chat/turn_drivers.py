@@ -1,4 +1,4 @@
-"""The two drivers of a turn: they do what `Turn.step` says, one for threads, one for event loops.
+"""The drivers of a turn: execute the steps of `Turn`, one driver for threads, one for event loops.
 
 What they share is in `_TurnDriver`: what a request costs, how a turn ends, how it is stopped from elsewhere.
 """
@@ -31,7 +31,7 @@ from orchat.tools import Tool
 
 @dataclass
 class TurnContext:
-    """What a turn is driven with."""
+    """The context of a turn: generator, options, history, tools, policy, budgets, price and sink."""
 
     generator: OpenRouterChatGenerator
     model: str
@@ -48,7 +48,7 @@ class TurnContext:
 
 
 class _TurnDriver:
-    """What the two drivers share."""
+    """The shared base of both drivers: requests and their cost, the end of a turn, approval, result chunks."""
 
     def __init__(self, turn: Turn, context: TurnContext) -> None:
         self.turn = turn
@@ -65,7 +65,7 @@ class _TurnDriver:
     # -- a request ----------------------------------------------------------------------------------------------
 
     def _asked(self) -> tuple[list[ChatMessage], dict[str, Any], list[Tool]]:
-        """Reserve what the next request may cost, and give its arguments."""
+        """Reserve the estimated cost of the next request, and return the request's arguments."""
         context = self.context
         messages = messages_to_send([*context.history, *self.turn.messages], context.model)
         tools = list(context.tools.values())
@@ -81,7 +81,7 @@ class _TurnDriver:
         return messages, self._kwargs(), tools
 
     def _kwargs(self) -> dict[str, Any]:
-        """Return what else is asked for: a call that is demanded is demanded once, or the turn would never end."""
+        """Return the generation kwargs; a forced ``tool_choice`` is sent once, or the turn would never end."""
         kwargs = self.context.generation_kwargs
         choice = kwargs.get("tool_choice", self.context.generator.generation_kwargs.get("tool_choice"))
         answers_call = self.turn.messages[-1].is_from(ChatRole.TOOL)
@@ -94,7 +94,7 @@ class _TurnDriver:
         self._open, self._stream = False, None
 
     def _take(self, message: ChatMessage) -> list[StreamingChunk]:
-        """Take a response, and return what calls that cannot run came to."""
+        """Add a response to the turn, and return the result chunks of its calls that cannot run."""
         indexes = self._stream.call_indexes if self._stream is not None else []
         self._settle(Cost.of(message.meta.get("usage")))
         message.meta["requested_model"] = self.context.model
@@ -108,7 +108,7 @@ class _TurnDriver:
 
     @property
     def arrived(self) -> list[ChatMessage]:
-        """What has arrived of a response, as if it had been cut now: one message, or none."""
+        """The part of the running response that has arrived, as if it had been cut now: one message, or none."""
         partial = self._stream.message if self._stream is not None else None
         if partial is None or not partial.parts:
             return []
@@ -119,7 +119,7 @@ class _TurnDriver:
     # -- the end ------------------------------------------------------------------------------------------------
 
     def _end(self, error: BaseException) -> bool:
-        """Cut the turn; True where the one who asked wanted that, and need not hear of it."""
+        """Cut the turn; True if the caller stopped it, and the error need not be raised."""
         cause = self.reason or error
         partial: ChatMessage | None = getattr(cause, "partial", None)
         if self._stream is not None:
@@ -141,13 +141,13 @@ class _TurnDriver:
     # -- tools --------------------------------------------------------------------------------------------------
 
     def _asked_about(self, name: str) -> Tool | None:
-        """Return a tool whose calls a person will be asked about."""
+        """Return the tool of that name if its calls need a person's approval, else None."""
         tool = self.context.tools.get(name)
         asks = tool is not None and needs_approval(self.context.policy, name, asks_always=tool.asks_always)
         return tool if asks else None
 
     def _askers(self, place: CallPlace) -> list[Callable[[ToolCall], Any]]:
-        """Who is asked about a call, one after the other: the policy, then whoever can ask a person."""
+        """Return the functions that may decide on a call, in order: the policy, then the sink."""
         sink, tools = self.context.sink, self.context.tools
         askers: list[Callable[[ToolCall], Any]] = [
             lambda call: request_decision(self.context.policy, call, asks_always=tools[call.tool_name].asks_always)
@@ -158,7 +158,7 @@ class _TurnDriver:
 
     @property
     def _undecided(self) -> Decision | None:
-        """What becomes of a call that nobody decided about."""
+        """The decision on a call that neither policy nor person decided; None parks the turn."""
         return None if self.context.parks else Reject("Nobody can be asked about it here.")
 
     def _chunks(self, told: Mapping[CallPlace, ChatMessage]) -> list[StreamingChunk]:
@@ -172,7 +172,7 @@ class _TurnDriver:
 
 
 def _cost_of_cut_response(partial: ChatMessage | None, error: BaseException) -> Cost:
-    """Tell the cost of a request that ended badly: nothing if it was refused, else what was said, or unknown."""
+    """Return the cost of a request that failed: 0 if it was refused, else from its usage, or unknown."""
     if partial is None:
         return Cost()
     usage = partial.meta.get("usage")
@@ -184,14 +184,14 @@ _RESULTS_END = StreamingChunk("", {"finish_reason": "tool_call_results"}, finish
 
 
 class TurnStopped(Exception):  # noqa: N818 - a signal, not an error
-    """Ends a turn that was stopped from elsewhere."""
+    """Raised inside a driver to end a turn that `stop` was called for."""
 
 
 class TurnDriver(_TurnDriver):
-    """Drives a turn in this thread."""
+    """Executes a turn in the calling thread."""
 
     def chunks(self) -> Iterator[StreamingChunk]:
-        """Go on with the turn to its end, and give each piece on the way."""
+        """Execute the turn to its end, and yield its chunks."""
         try:
             with EventLoopRunner() as loop:
                 while not isinstance(step := self.turn.step(), TurnEnded):
@@ -240,14 +240,14 @@ class TurnDriver(_TurnDriver):
             raise TurnStopped
 
     def stop(self) -> None:
-        """End the turn soon, from any thread: a stream at once, a tool when it returns."""
+        """Stop the turn, from any thread: a stream at once, a tool when it returns."""
         self._stopping = True
         if isinstance(stream := self._stream, ChunkStream):
             stream.abort()
 
 
 class AsyncTurnDriver(_TurnDriver):
-    """Drives a turn on the running event loop."""
+    """Executes a turn on the running event loop."""
 
     def __init__(self, turn: Turn, context: TurnContext) -> None:
         super().__init__(turn, context)
@@ -257,7 +257,7 @@ class AsyncTurnDriver(_TurnDriver):
         self._cancelled: asyncio.Task[Any] | None = None
 
     async def chunks(self) -> AsyncIterator[StreamingChunk]:
-        """Like `TurnDriver.chunks`."""
+        """Execute the turn to its end, and yield its chunks."""
         try:
             while not isinstance(step := self.turn.step(), TurnEnded):
                 self._check()
@@ -297,7 +297,7 @@ class AsyncTurnDriver(_TurnDriver):
             yield chunk
 
     async def _decide(self, calls: Mapping[CallPlace, ToolCall]) -> dict[CallPlace, Decision | None]:
-        """Ask about all calls at once, as forms side by side do; where one fails, the others are taken back."""
+        """Request the decisions on all calls concurrently; where one fails, cancel the others."""
         asking = [asyncio.ensure_future(self._decision(place, call)) for place, call in calls.items()]
         try:
             decisions = await asyncio.gather(*asking)
@@ -341,7 +341,7 @@ class AsyncTurnDriver(_TurnDriver):
         self._waiting = asyncio.current_task()
 
     def stop(self) -> None:
-        """End the turn at once, from any task or thread."""
+        """Stop the turn at once, from any task or thread."""
         self._stopping = True
         with contextlib.suppress(RuntimeError):  # the loop is closed: the turn has ended
             self._loop.call_soon_threadsafe(self._cancel)
@@ -352,7 +352,7 @@ class AsyncTurnDriver(_TurnDriver):
             self._cancelled.cancel()
 
     def _cancelled_by_others(self, error: BaseException) -> bool:
-        """Take our own cancellation back, and say whether there is another."""
+        """Undo our own cancellation, and return whether the task was cancelled by other code too."""
         if self._cancelled is not None:
             return self._cancelled.uncancel() > 0
         return isinstance(error, asyncio.CancelledError)

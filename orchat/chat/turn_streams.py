@@ -1,4 +1,4 @@
-"""A turn as an iterator of chunks, sync and async: it holds the chat, drives the turn, and lets a sink see it."""
+"""Streams of a turn's chunks, sync and async: lock the chat, drive the turn, and pass each chunk to the sink."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from orchat.streaming import StreamingChunk
 
 
 class TurnOptions(TypedDict, total=False):
-    """What may be said about one turn.
+    """The options of one turn.
 
     Parameters
     ----------
@@ -41,19 +41,19 @@ class TurnOptions(TypedDict, total=False):
 
 
 class TurnHost(Protocol):
-    """What a stream needs of the chat whose turn it drives."""
+    """The chat whose turn a stream drives: the part of `Chat` that a stream uses."""
 
     _driver: TurnDriver | AsyncTurnDriver | None
 
     @property
     def arrived(self) -> list[ChatMessage]:
-        """What has arrived of a response that goes on."""
+        """The part of the running response that has arrived."""
 
     def _begin_turn(self, question: Question | Decisions) -> AbstractContextManager[Turn]:
-        """Hold the chat for one turn."""
+        """Lock the chat for one turn."""
 
     def _turn_context(self, options: TurnOptions, sink: Sink | None) -> TurnContext:
-        """Put together what the turn is driven with."""
+        """Assemble the context of the turn."""
 
 
 class _Stream:
@@ -68,17 +68,17 @@ class _Stream:
 
     @property
     def reply(self) -> Reply:
-        """The turn so far; whole after the last chunk."""
+        """The turn so far as a `Reply`; whole after the last chunk."""
         return Reply(ChatMessage.from_assistant()) if self._turn is None else self._turn.reply
 
     @property
     def messages(self) -> list[ChatMessage]:
-        """The turn so far, with what has arrived of a response."""
+        """The turn's messages so far, with the part of a response that has arrived."""
         return [*self.reply.messages, *self._chat.arrived]
 
     @contextlib.contextmanager
     def _watched(self) -> Iterator[Turn]:
-        """Hold the chat, and tell the sink of beginning and end."""
+        """Lock the chat, and notify the sink of the turn's start and end."""
         error: BaseException | None = None
         sink = self._sink
         with self._chat._begin_turn(self._question) as turn:
@@ -97,7 +97,7 @@ class _Stream:
 
 
 class ChatStream(_Stream):
-    """A turn as it goes on: an iterator of `StreamingChunk`, and a context manager that stops it.
+    """A running turn: an iterator of `StreamingChunk`, and a context manager that stops it.
 
     The turn begins when the first chunk is asked for.
     """
@@ -120,7 +120,7 @@ class ChatStream(_Stream):
                     raise
 
     def drain(self) -> Reply:
-        """Drive the turn to its end."""
+        """Run the turn to its end, and return the reply."""
         for _ in self._chunks:
             pass
         return self.reply
@@ -132,7 +132,7 @@ class ChatStream(_Stream):
         return next(self._chunks)
 
     def close(self) -> None:
-        """Stop the turn; `reply` keeps what arrived."""
+        """Stop the turn; `reply` keeps the part that arrived."""
         cast(Any, self._chunks).close()
 
     def __enter__(self) -> ChatStream:
@@ -143,7 +143,7 @@ class ChatStream(_Stream):
 
 
 class AsyncChatStream(_Stream):
-    """Like `ChatStream`, for ``async for`` and ``async with``."""
+    """A running turn as an asynchronous iterator of `StreamingChunk`, for ``async for`` and ``async with``."""
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
@@ -163,7 +163,7 @@ class AsyncChatStream(_Stream):
                     raise
 
     async def drain(self) -> Reply:
-        """Drive the turn to its end."""
+        """Run the turn to its end, and return the reply."""
         async for _ in self._chunks:
             pass
         return self.reply
@@ -175,7 +175,7 @@ class AsyncChatStream(_Stream):
         return await anext(self._chunks)
 
     async def aclose(self) -> None:
-        """Stop the turn; `reply` keeps what arrived."""
+        """Stop the turn; `reply` keeps the part that arrived."""
         await cast(Any, self._chunks).aclose()
 
     async def __aenter__(self) -> AsyncChatStream:

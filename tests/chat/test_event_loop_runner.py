@@ -116,7 +116,7 @@ def test_the_package_goes_with_the_kernel(
 
     monkeypatch.setattr(event_loop_runner, "version", version_of)
     monkeypatch.setattr(event_loop_runner, "import_module", import_module)
-    assert event_loop_runner._package() == chosen
+    assert event_loop_runner._nesting_package() == chosen
 
 
 @pytest.mark.parametrize(("failure", "said"), [(ImportError("no"), "is missing"), (ValueError("Can't patch"), "patch")])
@@ -135,6 +135,6 @@ def test_where_a_loop_cannot_nest_that_is_said(monkeypatch: pytest.MonkeyPatch, 
         with EventLoopRunner() as loop, pytest.raises(ConfigurationError):
             loop.run(future)
 
-    monkeypatch.setattr(event_loop_runner, "_package", lambda: "nest_asyncio")
+    monkeypatch.setattr(event_loop_runner, "_nesting_package", lambda: "nest_asyncio")
     monkeypatch.setattr(event_loop_runner, "import_module", import_module)
     asyncio.run(main())
