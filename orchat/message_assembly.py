@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 from orchat.errors import ConfigurationError
 from orchat.messages import AudioContent, ChatMessage, ImageContent, ReasoningContent, ToolCall
 from orchat.messages.media import split_data_url
-from orchat.messages.tool_arguments import parse_arguments
+from orchat.messages.tool_arguments import read_arguments
 from orchat.streaming import StreamingChunk, ToolCallDelta
 
 # What a chunk says only about itself; everything else in its `meta` describes the whole reply.
@@ -41,7 +42,8 @@ class MessageAssembler:
         self._details: list[dict[str, Any]] = []
         self._has_details = False
         self._calls: dict[int, _OpenCall] = {}
-        self._extras: dict[str, Any] = {}
+        self._extras = _Extras()
+        self._came_as: str | None = None
         self._logprobs: list[Any] = []
         self._facts: dict[str, Any] = {}
         self._finish_reason: str | None = None
@@ -70,6 +72,7 @@ class MessageAssembler:
             return
         if chunk.reasoning:
             self._reasoning.append(chunk.reasoning.reasoning_text)
+            self._came_as = self._came_as or chunk.reasoning.came_as
             if (details := chunk.reasoning.extra.get("reasoning_details")) is not None:
                 self._has_details = True
                 _merge_details(self._details, details)
@@ -83,19 +86,31 @@ class MessageAssembler:
         calls = [self._calls[index] for index in indexes]
         return [indexes[at] for at, _ in _assembled((call.id, call.name, call.arguments) for call in calls)]
 
+    def warn(self, text: str) -> None:
+        """Note what is not as it should be, for the message."""
+        self._facts["warnings"] = [*self._facts.get("warnings", ()), text]
+
+    @property
+    def usage(self) -> Any:
+        """The usage that has been told so far."""
+        return self._facts.get("usage")
+
     def _note(self, meta: Mapping[str, Any], finish_reason: str | None) -> None:
         self._size = len(meta)
         if self._first_at is None:
             self._first_at = meta.get("received_at")
+        told = self._facts.get("usage")
         self._facts.update({k: v for k, v in meta.items() if v is not None and k not in _OF_ONE_CHUNK})
+        if told and meta.get("usage") is not None:
+            self._facts["usage"] = _later_usage(told, meta["usage"])
         self._finish_reason = finish_reason or meta.get("finish_reason") or self._finish_reason
         for key, value in (meta.get("extras") or {}).items():
-            _accumulate(self._extras, key, value)
+            self._extras.add(key, value)
 
     def message(self) -> ChatMessage:
         """Return what has arrived so far, as a message."""
         self._note({**self._last, "extras": None}, None)
-        facts, extras = dict(self._facts), dict(self._extras)
+        facts, extras = dict(self._facts), dict(self._extras.values)
         meta = {
             "model": facts.pop("model", None),
             "index": 0,
@@ -110,7 +125,7 @@ class MessageAssembler:
         thought = "".join(self._reasoning)
         return build_message(
             text="".join(self._texts) if self._texts else None,
-            reasoning=ReasoningContent(thought, details) if thought or self._details else None,
+            reasoning=ReasoningContent(thought, details, came_as=self._came_as) if thought or self._details else None,
             calls=[(call.id, call.name, call.arguments) for _, call in sorted(self._calls.items())],
             extras=extras,
             meta=meta,
@@ -144,7 +159,7 @@ def build_message(
     >>> build_message(text="Hi", reasoning=None, calls=[], extras={"refusal": None}, meta={}).meta
     {}
     """
-    extras = {key: value for key, value in extras.items() if value not in (None, [], {})}
+    extras = {k: distinct(v) if isinstance(v, list) else v for k, v in extras.items() if v not in (None, [], {})}
     sent = extras.pop("images", None)
     images = [_image(item) for item in sent] if isinstance(sent, list) else [None]
     if sent is not None and None in images:
@@ -156,15 +171,33 @@ def build_message(
         audio = AudioContent(sound["data"], sound.get("format") or "wav", sound.get("transcript"), rest)
     elif sound is not None:
         extras["audio"] = sound
-    return ChatMessage.from_assistant(
+    tool_calls = assemble_tool_calls(calls, salt=str(meta.get("id")))
+    message = ChatMessage.from_assistant(
         text,
         # What stands in the message never takes the place of what the endpoint says about the reply.
         {**meta, **{key: value for key, value in extras.items() if meta.get(key) is None}},
-        tool_calls=assemble_tool_calls(calls, salt=str(meta.get("id"))),
+        tool_calls=tool_calls,
         reasoning=reasoning,
         images=[image for image in images if image is not None],
         audio=audio,
     )
+    for call in tool_calls:
+        if call.mended_arguments is not None:
+            warn(message, f"The arguments for `{call.tool_name}` were no JSON object, and were mended.")
+    return message
+
+
+def warn(message: ChatMessage, text: str) -> None:
+    """Note on a reply what is not as it should be, for people to read: ``meta["warnings"]``.
+
+    Examples
+    --------
+    >>> reply = ChatMessage.from_assistant("Hi")
+    >>> warn(reply, "It ended early.")
+    >>> reply.meta["warnings"]
+    ['It ended early.']
+    """
+    message.meta["warnings"] = [*message.meta.get("warnings", ()), text]
 
 
 def assemble_tool_calls(calls: Iterable[tuple[str | None, str, Any]], *, salt: str = "") -> list[ToolCall]:
@@ -192,18 +225,19 @@ def _assembled(calls: Iterable[tuple[str | None, str, Any]], salt: str = "") -> 
     """Give the calls that count, each with its number among those that came."""
     taken: dict[str, ToolCall] = {}
     for number, (given, name, raw) in enumerate(calls):
-        arguments, malformed = parse_arguments(raw)
-        extra = None if malformed is None else {"malformed_arguments": malformed}
+        arguments = read_arguments(raw)
         twin = taken.get(given) if given else None
-        if twin is not None and (twin.tool_name, twin.arguments, twin.extra) == (name, arguments, extra):
+        call = ToolCall(name, arguments.values, given, arguments.extra, arguments_text=arguments.text)
+        if twin is not None and call == ToolCall(twin.tool_name, twin.arguments, given, twin.extra):
             continue
         call_id = "" if given is None or twin is not None else given
         attempt = salt
         while not call_id or call_id in taken:  # an endpoint may have sent what we make
             digest = hashlib.sha256(f"{attempt}/{number}/{name}/{raw}".encode(errors="replace")).hexdigest()
             call_id, attempt = f"call_{digest[:24]}", digest
-        taken[call_id] = ToolCall(name, arguments, call_id, extra)
-        yield number, taken[call_id]
+        call.id = call_id
+        taken[call_id] = call
+        yield number, call
 
 
 @dataclass
@@ -225,40 +259,108 @@ class _OpenCall:
 
 
 def _merge_details(stored: list[dict[str, Any]], fragments: Iterable[Any]) -> None:
-    """Append reasoning details, joining fragments of one item by the rules of API section 4.3."""
+    """Append reasoning details, joining fragments of one item by the rules of API section 4.3.
+
+    An empty text is no signature, id or format: the first event of many streams has such, and the real one comes later.
+    """
     for fragment in fragments:
+        if not isinstance(fragment, dict):
+            stored.append({"type": "unknown", "value": fragment})
+            continue
         last = stored[-1] if stored else None
-        if (
-            last is None
-            or not isinstance(fragment, dict)
-            or fragment.get("type") not in {"reasoning.text", "reasoning.summary"}
-            or (last.get("type"), last.get("index")) != (fragment.get("type"), fragment.get("index"))
-            or (last.get("signature") and (fragment.get("text") or fragment.get("summary")))
-        ):
-            stored.append(dict(fragment) if isinstance(fragment, dict) else {"type": "unknown", "value": fragment})
+        if last is None or not _continues(last, fragment):
+            is_joined = fragment.get("type") in _JOINED_DETAILS
+            stored.append({k: v for k, v in fragment.items() if not (is_joined and k in _NAMES_OF_DETAIL and v == "")})
             continue
         for key, value in fragment.items():
             old = last.get(key)
             if key in {"text", "summary"} and isinstance(old, str) and isinstance(value, str):
                 last[key] = old + value
-            elif old is None:
+            elif key == "signature" and isinstance(old, str) and isinstance(value, str):
+                last[key] = _join_signature(old, value)
+            elif old in (None, "") and value != "":
                 last[key] = value
 
 
-def _accumulate(extras: dict[str, Any], key: str, value: Any) -> None:
-    """Add a delta's `value` to what came before: lists grow, texts join, a sound's data and transcript join."""
-    old = extras.get(key)
-    growing = list if key != "refusal" else str
-    if isinstance(old, growing) and isinstance(value, growing):
-        extras[key] = old + value  # type: ignore[operator]
-    elif isinstance(old, dict) and isinstance(value, dict):
-        joined = {**old, **{k: v for k, v in value.items() if v is not None}}
-        for part, join in (("data", _join_base64), ("transcript", str.__add__)):
-            if isinstance(old.get(part), str) and isinstance(value.get(part), str):
-                joined[part] = join(old[part], value[part])
-        extras[key] = joined
-    elif value is not None:
-        extras[key] = value
+_JOINED_DETAILS = frozenset({"reasoning.text", "reasoning.summary"})
+_NAMES_OF_DETAIL = frozenset({"signature", "id", "format"})
+
+
+def _continues(last: Mapping[str, Any], fragment: Mapping[str, Any]) -> bool:
+    """Whether a fragment belongs to the item before it."""
+    if fragment.get("type") not in _JOINED_DETAILS:
+        return False
+    if (last.get("type"), last.get("index")) != (fragment.get("type"), fragment.get("index")):
+        return False
+    ids = last.get("id"), fragment.get("id")
+    if all(ids) and ids[0] != ids[1]:
+        return False
+    if not (signed := last.get("signature")):
+        return True
+    # Text after a signature begins another block, as does a second signature where the first one is complete.
+    more = fragment.get("signature")
+    ended = isinstance(signed, str) and signed.endswith("=") and more and more != signed
+    return not (fragment.get("text") or fragment.get("summary") or ended)
+
+
+def _join_signature(old: str, new: str) -> str:
+    """Join a signature that comes in pieces; some upstreams send all of it again, or more each time."""
+    if new.startswith(old):
+        return new
+    return old if old.startswith(new) or old.endswith(new) else old + new
+
+
+class _Extras:
+    """What deltas hold beside text, reasoning and calls: lists grow, texts join, a sound's data and transcript join."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        self._seen: dict[str, set[str]] = {}
+
+    def add(self, key: str, value: Any) -> None:
+        """Add a delta's value to what came before."""
+        old = self.values.get(key)
+        if isinstance(value, list) and (old is None or isinstance(old, list)):
+            self.values[key] = [*(old or ()), *distinct(value, self._seen.setdefault(key, set()))]
+        elif isinstance(old, str) and isinstance(value, str) and key == "refusal":
+            self.values[key] = old + value
+        elif isinstance(old, dict) and isinstance(value, dict):
+            joined = {**old, **{k: v for k, v in value.items() if v is not None}}
+            for part, join in (("data", _join_base64), ("transcript", str.__add__)):
+                if isinstance(old.get(part), str) and isinstance(value.get(part), str):
+                    joined[part] = join(old[part], value[part])
+            self.values[key] = joined
+        elif value is not None:
+            self.values[key] = value
+
+
+def distinct(items: Iterable[Any], seen: set[str] | None = None) -> list[Any]:
+    """Leave out objects that came before: images and citations are sent again by some upstreams.
+
+    Examples
+    --------
+    >>> distinct([{"url": "a"}, {"url": "b"}, {"url": "a"}, 1, 1])
+    [{'url': 'a'}, {'url': 'b'}, 1, 1]
+    """
+    seen = set() if seen is None else seen
+    kept = []
+    for item in items:
+        if isinstance(item, dict):
+            # Which number an image has is no part of it.
+            same = {key: value for key, value in item.items() if not (key == "index" and "image_url" in item)}
+            mark = hashlib.sha256(json.dumps(same, sort_keys=True, default=str).encode(errors="replace")).hexdigest()
+            if mark in seen:
+                continue
+            seen.add(mark)
+        kept.append(item)
+    return kept
+
+
+def _later_usage(old: Any, new: Any) -> Any:
+    """Lay a later usage over an earlier one: nothing and zeros do not replace what was counted."""
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        return new or old
+    return {**old, **{k: _later_usage(old.get(k), v) for k, v in new.items() if v or not old.get(k)}}
 
 
 def _join_base64(old: str, new: str) -> str:
@@ -277,10 +379,11 @@ def _image(item: Any) -> ImageContent | None:
     url = url.get("url") if isinstance(url, dict) else url
     if not isinstance(url, str):
         return None
+    meta = {"index": item["index"]} if isinstance(item.get("index"), int) else {}
     if url.startswith("data:"):
         try:
             mime_type, data = split_data_url(url)
         except ConfigurationError:
-            return ImageContent(url=url)
-        return ImageContent(data, mime_type, validation=False)
-    return ImageContent(url=url)
+            return ImageContent(url=url, meta=meta)
+        return ImageContent(data, mime_type, meta=meta, validation=False)
+    return ImageContent(url=url, meta=meta)

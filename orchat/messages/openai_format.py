@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 from orchat.errors import ConfigurationError
 from orchat.messages.media import AudioContent, FileContent, ImageContent, VideoContent
 from orchat.messages.parts import Part, ReasoningContent, TextContent, ToolCall, ToolCallResult
-from orchat.messages.tool_arguments import parse_arguments
+from orchat.messages.tool_arguments import read_arguments
 
 _log = logging.getLogger(__name__)
 
@@ -133,8 +133,9 @@ def _add_assistant_parts(wire: dict[str, Any], message: ReadableMessage, require
 
 def _call_to_openai(call: ToolCall, require_ids: bool) -> dict[str, Any]:
     # Providers parse old arguments: a malformed text would make every later request fail, so it travels inside JSON.
-    arguments = call.arguments if call.malformed_arguments is None else {"malformed": call.malformed_arguments}
-    function = {"name": call.tool_name, "arguments": json.dumps(arguments, ensure_ascii=False)}
+    malformed = call.malformed_arguments
+    arguments = call.json_arguments if malformed is None else json.dumps({"malformed": malformed}, ensure_ascii=False)
+    function = {"name": call.tool_name, "arguments": arguments}
     return {**_call_id(call, "id", require_ids), "type": "function", "function": function}
 
 
@@ -244,9 +245,8 @@ def _assistant_from_openai(wire: Mapping[str, Any]) -> DecodedMessage:
 
 def _call_from_openai(call: Mapping[str, Any]) -> ToolCall:
     function = call["function"]
-    arguments, malformed = parse_arguments(function.get("arguments"))
-    extra = None if malformed is None else {"malformed_arguments": malformed}
-    return ToolCall(function["name"], arguments, call.get("id"), extra)
+    arguments = read_arguments(function.get("arguments"))
+    return ToolCall(function["name"], arguments.values, call.get("id"), arguments.extra, arguments_text=arguments.text)
 
 
 def _joined(content: str | list[Any]) -> str:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from orchat.errors import ConfigurationError
 from orchat.messages.media import AudioContent, FileContent, ImageContent, VideoContent
+
+# Where `extra` keeps, in dictionaries that others read as well, what is no part of their form.
+_AS_WRITTEN, _CAME_AS = "arguments_text", "came_as"
 
 
 @dataclass
@@ -55,6 +60,9 @@ class ToolCall:
         The call's id, which its result must repeat.
     extra
         Anything a provider adds.
+    arguments_text
+        The arguments as the model wrote them, to be sent back byte for byte: prompt caches hit only what is the same.
+        It counts as long as it says what ``arguments`` says, and is no part of the call's identity.
 
     Examples
     --------
@@ -66,6 +74,7 @@ class ToolCall:
     arguments: dict[str, Any]
     id: str | None = None
     extra: dict[str, Any] | None = None
+    arguments_text: str | None = field(default=None, compare=False, repr=False, kw_only=True)
 
     @property
     def malformed_arguments(self) -> str | None:
@@ -73,14 +82,47 @@ class ToolCall:
         text = (self.extra or {}).get("malformed_arguments")
         return text if isinstance(text, str) else None
 
+    @property
+    def mended_arguments(self) -> str | None:
+        """The text that the model wrote, which was no JSON object but could be read as one in a single way."""
+        text = (self.extra or {}).get("mended_arguments")
+        return text if isinstance(text, str) else None
+
+    @property
+    def json_arguments(self) -> str:
+        """The arguments as JSON text: as the model wrote them where nothing has changed them.
+
+        Examples
+        --------
+        >>> call = ToolCall("tide", {"port": "Hull"}, arguments_text='{"port":"Hull"}')
+        >>> call.json_arguments
+        '{"port":"Hull"}'
+        >>> call.arguments["port"] = "Goole"
+        >>> call.json_arguments
+        '{"port": "Goole"}'
+        """
+        own = json.dumps(self.arguments, ensure_ascii=False)
+        if (text := self.arguments_text) is not None and text != own:
+            with contextlib.suppress(ValueError, RecursionError):
+                if json.dumps(json.loads(text), ensure_ascii=False) == own:
+                    return text
+        return own
+
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON form."""
-        return {"tool_name": self.tool_name, "arguments": self.arguments, "id": self.id, "extra": self.extra}
+        """Return the JSON form; how the arguments were written is in ``extra``, where it matters."""
+        extra = self.extra
+        if self.arguments_text is not None and self.json_arguments != json.dumps(self.arguments, ensure_ascii=False):
+            extra = {**(extra or {}), _AS_WRITTEN: self.arguments_text}
+        return {"tool_name": self.tool_name, "arguments": self.arguments, "id": self.id, "extra": extra}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> ToolCall:
         """Read `to_dict`'s form, with or without ``extra``."""
-        return cls(**data)
+        extra = data.get("extra")
+        if not isinstance(extra, Mapping) or not isinstance(text := extra.get(_AS_WRITTEN), str):
+            return cls(**data)
+        rest = {key: value for key, value in extra.items() if key != _AS_WRITTEN} or None
+        return cls(**{**data, "extra": rest}, arguments_text=text)
 
 
 ResultContent = str | Sequence[TextContent | ImageContent | FileContent]
@@ -141,6 +183,9 @@ class ReasoningContent:
         The readable part; may be empty.
     extra
         ``reasoning_details`` holds OpenRouter's items verbatim and in order, to be sent back (API section 3.4).
+    came_as
+        The field that the text came in, where there were no details: under that name it goes back beside tool calls.
+        It is no part of the reasoning's identity.
 
     Examples
     --------
@@ -150,15 +195,21 @@ class ReasoningContent:
 
     reasoning_text: str
     extra: dict[str, Any] = field(default_factory=dict)
+    came_as: str | None = field(default=None, compare=False, repr=False, kw_only=True)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON form."""
-        return {"reasoning_text": self.reasoning_text, "extra": self.extra}
+        """Return the JSON form; the name that it came under is in ``extra``."""
+        extra = self.extra if self.came_as is None else {**self.extra, _CAME_AS: self.came_as}
+        return {"reasoning_text": self.reasoning_text, "extra": extra}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> ReasoningContent:
         """Read `to_dict`'s form."""
-        return cls(**data)
+        extra = data.get("extra")
+        if not isinstance(extra, Mapping) or not isinstance(name := extra.get(_CAME_AS), str):
+            return cls(**data)
+        rest = {key: value for key, value in extra.items() if key != _CAME_AS}
+        return cls(**{**data, "extra": rest}, came_as=name)
 
 
 Part = (

@@ -19,7 +19,7 @@ from orchat.openrouter.wire.structured import OutputFormat
 from orchat.streaming import ComponentInfo, StreamingChunk
 
 if TYPE_CHECKING:
-    from orchat.openrouter.transport import HttpClient, PreparedRequest, ResponseBody
+    from orchat.openrouter.transport import HttpClient, PreparedRequest, ResponseBody, ServerSentEvent
 
 _log = logging.getLogger(__name__)
 
@@ -41,8 +41,12 @@ class RequestPlan:
 
     def read(self, body: ResponseBody, text: str) -> list[ChatMessage]:
         """Read a whole answer."""
+        from orchat.openrouter.transport import looks_like_events
+
         payload = None
         try:
+            if looks_like_events(text):  # though no stream was asked for
+                return [self._read_events(body, text)]
             payload = body.json(text)
             if self.rewrite is not None and isinstance(payload, dict):
                 payload = self.rewrite(payload)
@@ -51,6 +55,16 @@ class RequestPlan:
             text = payload = ""  # it may repeat a key, and a verbose traceback shows what frames hold
             error.generation_id = error.generation_id or body.generation_id
             raise _bare(error) from None
+
+    def _read_events(self, body: ResponseBody, text: str) -> ChatMessage:
+        from orchat.openrouter.transport import events_of
+
+        reader = self.reader()
+        reader.received_at = body.received_at
+        for event in events_of(text):
+            reader.read(event.data, event.event)
+        reader.end()
+        return reader.fold.message()
 
     def stamp(self, message: ChatMessage) -> ChatMessage:
         """Mark a reply of the embedded model as such."""
@@ -64,6 +78,8 @@ class RequestPlan:
             self.stamp(reply)
             if (reason := reply.meta.get("finish_reason")) in {"length", "content_filter"}:
                 _log.warning("The answer was cut: finish reason %r (usage: %s).", reason, reply.meta.get("usage"))
+            for warning in reply.meta.get("warnings", ()):
+                _log.warning("%s", warning)
             if self.output is not None:
                 self.output.parse(reply)
         return replies
@@ -106,25 +122,33 @@ class _Stream:
         """The index (`orchat.streaming.ToolCallDelta`) under which each of the message's tool calls came."""
         return self._reader.fold.call_indexes
 
-    def _read(self, body: ResponseBody, data: str) -> list[StreamingChunk]:
+    def _read(self, body: ResponseBody, event: ServerSentEvent) -> list[StreamingChunk]:
         reader = self._reader
         reader.received_at = body.received_at
-        chunks = reader.read(data)
-        if reader.finished:
+        chunks = reader.read(event.data, event.event)
+        if reader.progressed:
+            body.progressed = True
+        if reader.finished or reader.failure is not None:
             from orchat.openrouter.transport import DRAIN_TIMEOUT, USAGE_TIMEOUT
 
-            body.hurry(DRAIN_TIMEOUT if reader.done else USAGE_TIMEOUT)
+            body.hurry(DRAIN_TIMEOUT if reader.done or reader.is_over else USAGE_TIMEOUT)
         return chunks
 
-    def _failed(self, error: APIError, body: ResponseBody | None) -> bool:
-        """Complete an error with what is known; False where the answer was whole and only its ending is missing."""
+    def _ended(self, body: ResponseBody) -> None:
+        self._reader.end(whole=body.is_whole)
+
+    def _failed(self, error: APIError, body: ResponseBody | None) -> APIError | None:
+        """Complete an error with what is known; None where the answer was whole and only its ending is missing."""
+        if isinstance(error, APIConnectionError):
+            if self._reader.finished:
+                return None
+            if self._reader.failure is not None:  # the error that came before says more
+                error = self._reader.failed()
         error.generation_id = error.generation_id or (body.generation_id if body is not None else None)
-        if self._reader.finished and isinstance(error, APIConnectionError):
-            return False
         error.partial = error.partial or self._reader.partial()
         if error.partial is not None:
             self._plan.stamp(error.partial)
-        return True
+        return _bare(error)
 
     def _finish(self) -> None:
         [self._final] = self._plan.finish([self.message])
@@ -149,14 +173,13 @@ class ChunkStream(_Stream):
                 self._body = body
                 if self._aborted:
                     body.cut()
-                events = body.events() if body.is_stream else _whole(body, "".join(body.iter_text()))
-                for data in events:
-                    yield from self._read(body, data)
-            self._reader.end()
+                for event in body.events():
+                    yield from self._read(body, event)
+                self._ended(body)
         except APIError as error:
-            data = ""  # see Plan.read
-            if self._failed(error, body):
-                raise _bare(error) from None
+            event = None  # see Plan.read
+            if (failed := self._failed(error, body)) is not None:
+                raise failed from None
         self._finish()
 
     def __iter__(self) -> Iterator[StreamingChunk]:
@@ -193,21 +216,18 @@ class AsyncChunkStream(_Stream):
         body: ResponseBody | None = None
         try:
             async with self._transport.open_async(self._plan.call) as body:
-                if body.is_stream:
-                    events = body.aevents()
-                else:
-                    events = _whole_async(body, "".join([text async for text in body.aiter_text()]))
+                events = body.aevents()
                 try:
-                    async for data in events:
-                        for chunk in self._read(body, data):
+                    async for event in events:
+                        for chunk in self._read(body, event):
                             yield chunk
                 finally:
                     await cast(Any, events).aclose()
-            self._reader.end()
+                self._ended(body)
         except APIError as error:
-            data = ""  # see Plan.read
-            if self._failed(error, body):
-                raise _bare(error) from None
+            event = None  # see Plan.read
+            if (failed := self._failed(error, body)) is not None:
+                raise failed from None
         self._finish()
 
     def __aiter__(self) -> AsyncIterator[StreamingChunk]:
@@ -231,14 +251,3 @@ def _bare(error: APIError) -> APIError:
     """Take off what may repeat a key: frames with raw text below, and exceptions on the way that quote it."""
     error.__context__ = None
     return error.with_traceback(None)
-
-
-def _whole(body: ResponseBody, text: str) -> Iterator[str]:
-    """Give a reply that came whole, though a stream was asked for, as its only event."""
-    body.json(text)
-    yield text
-
-
-async def _whole_async(body: ResponseBody, text: str) -> AsyncIterator[str]:
-    for data in _whole(body, text):
-        yield data

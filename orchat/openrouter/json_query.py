@@ -13,7 +13,8 @@ from urllib.parse import urlencode
 from orchat.errors import APIError, MissingKeyError, NotFoundError, ProviderError
 from orchat.openrouter.client_options import default_timeout
 from orchat.openrouter.dialect import dialect_of
-from orchat.openrouter.wire.failures import error_from_object, error_object
+from orchat.openrouter.wire.error_shapes import error_object
+from orchat.openrouter.wire.failures import error_from_object
 from orchat.secret import Secret
 from orchat.secrets import redact
 

@@ -67,9 +67,31 @@ def test_a_connection_that_breaks_after_the_finish_reason_is_no_failure(
     assert (reply.text, reply.meta["finish_reason"]) == ("Hi.", "stop")
 
 
-def test_done_without_a_finish_reason_ends_a_reply_whose_reason_is_unknown(openrouter, generator, streaming) -> None:
-    openrouter.answers(stream(event("Hi."), done()))
-    assert streaming(generator).meta["finish_reason"] is None
+def test_done_without_a_finish_reason_is_an_error_with_the_partial(openrouter, generator, streaming: Way) -> None:
+    openrouter.answers(stream(event("Hi."), usage(shape="null"), done()))
+    with pytest.raises(StreamError, match="though it said") as caught:
+        streaming(generator)
+    assert (caught.value.partial.text, caught.value.partial.meta["usage"]["cost"]) == ("Hi.", 0.00004)
+
+
+def test_a_reason_of_the_providers_own_is_one(openrouter, generator, streaming: Way) -> None:
+    openrouter.answers(stream(event("Hi."), finish(None, "STOP"), done()))
+    assert streaming(generator).meta["native_finish_reason"] == "STOP"
+
+
+def test_a_whole_reply_without_any_finish_reason_is_marked_and_told(openrouter, generator, way: Way, caplog) -> None:
+    openrouter.answers(reply_json(completion("Hi.", finish_reason=None)))
+    assert way(generator).meta["warnings"] == ["The endpoint gave no finish reason: the answer may be cut."]
+    assert "no finish reason" in caplog.text
+
+
+@pytest.mark.parametrize("said", [{}, {"reasoning": "Hm."}], ids=["nothing", "reasoning"])
+def test_an_empty_reply_without_any_finish_reason_raises(openrouter, generator, way: Way, said) -> None:
+    openrouter.answers(reply_json(completion("", finish_reason=None, **said)))
+    with pytest.raises((ProviderError, StreamError)) as caught:
+        way(generator)
+    assert caught.value.partial.meta["usage"]["prompt_tokens"] == 14
+    assert len(openrouter.requests) == 1
 
 
 def test_a_finish_reason_that_nobody_knows_is_kept_as_it_came(openrouter, generator, streaming: Way) -> None:

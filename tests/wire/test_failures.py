@@ -21,7 +21,8 @@ from orchat.errors import (
     ProviderError,
     RateLimitError,
 )
-from orchat.openrouter.wire.failures import error_from_object, error_from_response, error_object, redirect_error
+from orchat.openrouter.wire.error_shapes import error_object
+from orchat.openrouter.wire.failures import error_from_object, error_from_response, redirect_error
 from tests.openrouter_server import GENERATION_ID, PROVIDER, USER_ID
 from tests.openrouter_server import error_object as an_error
 

@@ -87,11 +87,56 @@ def test_the_first_value_of_signature_format_and_id_counts() -> None:
     pieces = [
         {"type": "reasoning.text", "text": None, "format": None, "id": None},
         {"type": "reasoning.text", "text": "a", "format": "f1", "id": "1", "signature": "s1"},
-        {"type": "reasoning.text", "text": "", "format": "f2", "id": "2", "signature": "s2"},
+        {"type": "reasoning.text", "text": "", "format": "f2", "id": None, "signature": "s1"},
     ]
     assert details_of(*map(one, pieces)) == [
         {"type": "reasoning.text", "text": "a", "format": "f1", "id": "1", "signature": "s1"}
     ]
+
+
+def test_an_empty_signature_is_none_and_the_real_one_comes_later() -> None:
+    first = {"type": "reasoning.text", "text": "", "signature": "", "id": "", "index": 0}
+    details = details_of(one(first), reasoning("Think."), one(first), reasoning_signature("c2ln"))
+    assert details == [
+        {"type": "reasoning.text", "text": "Think.", "index": 0, "format": "anthropic-claude-v1", "signature": "c2ln"}
+    ]
+    assert "signature" not in details_of(one(first), reasoning("Think."), one(first))[0]
+
+
+@pytest.mark.parametrize("pieces", [("c2ln", "bmVk"), ("c2ln", "c2lnbmVk"), ("c2lnbmVk", "c2lnbmVk"), ("c2lnbmVk", "")])
+def test_a_signature_that_comes_in_pieces_or_again_is_whole(pieces: tuple[str, ...]) -> None:
+    [detail] = details_of(reasoning("Think."), *map(reasoning_signature, pieces))
+    assert (detail["text"], detail["signature"]) == ("Think.", "c2lnbmVk")
+
+
+def test_a_second_signature_after_a_whole_one_is_another_blocks() -> None:
+    details = details_of(reasoning("a"), reasoning_signature("c2lnbmU="), reasoning_signature("b3RoZXI="))
+    assert [item["signature"] for item in details] == ["c2lnbmU=", "b3RoZXI="]
+
+
+def test_two_blocks_at_one_index_are_told_apart_by_their_ids() -> None:
+    pieces = [("rs_1", "a"), ("rs_1", "b"), ("rs_2", "c"), (None, "d")]
+    details = details_of(*(one({"type": "reasoning.summary", "summary": t, "id": i, "index": 0}) for i, t in pieces))
+    assert [(item["id"], item["summary"]) for item in details] == [("rs_1", "ab"), ("rs_2", "cd")]
+
+
+@pytest.mark.parametrize(
+    "thought",
+    [{"content": "Hm."}, {"text": "Hm."}, {"summary": [{"text": "H"}, "m."]}, ["H", {"thinking": "m."}]],
+)
+def test_reasoning_that_is_an_object_or_a_list_is_read(thought: Any) -> None:
+    message = read(event("Hi", reasoning=thought), finish()).message
+    assert message.reasoning == ReasoningContent("Hm.", {})
+    [reply] = read_replies(completion("Hi", reasoning=thought))
+    assert reply.reasoning == ReasoningContent("Hm.", {})
+
+
+def test_details_that_are_an_object_are_one_detail() -> None:
+    detail = {"type": "reasoning.encrypted", "data": "x", "index": 0}
+    odd: Any = detail
+    [reply] = read_replies(completion("Hi", reasoning_details=odd))
+    assert sent_again(reply) == [detail]
+    assert details_of(event("", reasoning_details=odd)) == [detail]
 
 
 def test_summaries_are_joined() -> None:

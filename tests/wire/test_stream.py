@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from orchat.errors import StreamError
+from orchat.openrouter.wire.response import read_replies
 from orchat.openrouter.wire.stream import ChunkReader
 from orchat.streaming import ComponentInfo
 from tests.openrouter_server import (
@@ -104,11 +105,11 @@ def test_other_finish_reasons_are_kept_raw_and_mapped_where_haystack_maps(word: 
 
 
 @pytest.mark.parametrize("blank", ["", None])
-def test_a_blank_reason_with_done_is_a_reply_whose_reason_is_unknown(blank: str | None) -> None:
-    chunks, message, reader = read(event("Hi"), finish(blank), done())
-    reader.end()
-    assert message.meta["finish_reason"] in {None, ""}
-    assert chunks[-1].finish_reason is None
+def test_done_alone_is_no_finish_reason(blank: str | None) -> None:
+    error = failure(event("Hi"), finish(blank), done())
+    assert isinstance(error, StreamError)
+    assert error.partial is not None
+    assert (error.partial.text, error.partial.meta["finish_reason"]) == ("Hi", None)
 
 
 def test_an_end_without_done_is_complete_once_the_reason_came() -> None:
@@ -373,3 +374,77 @@ def test_an_event_is_rewritten_before_it_is_read() -> None:
     for data in lines(event("hi"), finish()):
         reader.read(data)
     assert reader.fold.message().text == "HI"
+
+
+def test_finish_reasons_before_the_providers_own_do_not_end_an_answer() -> None:
+    early = [tool_call("tide", "{}", id=f"c{n}", index=n, finish_reason="tool_calls") for n in range(3)]
+    for item in early:
+        item["choices"][0]["native_finish_reason"] = None
+    reader = ChunkReader()
+    chunks = [chunk for data in lines(early) for chunk in reader.read(data)]
+    assert not reader.finished
+    assert [chunk.finish_reason for chunk in chunks] == [None] * 3
+    with pytest.raises(StreamError, match="no finish reason that is the last") as caught:
+        reader.end()
+    assert caught.value.partial is not None
+    assert len(caught.value.partial.tool_calls) == 3
+    [last] = reader.read(json.dumps(finish("stop", "STOP")))
+    assert reader.finished
+    assert last.finish_reason == "stop"
+    reader.end()
+
+
+@pytest.mark.parametrize("end", [usage(shape="empty"), usage(shape="null"), usage(), done()])
+def test_usage_or_done_end_an_answer_whose_provider_gives_no_reason_of_its_own(end: Any) -> None:
+    chunks, _, reader = read(event("Hi"), finish("stop", None), end)
+    assert reader.finished
+    reader.end()
+    assert [chunk.finish_reason for chunk in chunks].count("stop") == (0 if isinstance(end, str | bytes) else 1)
+
+
+def test_usage_that_comes_with_every_event_ends_nothing() -> None:
+    counted = {"usage": {"completion_tokens": 1}}
+    _, _, reader = read(event("Hi", **counted), finish("tool_calls", None, **counted))
+    assert not reader.finished
+
+
+def test_a_reason_beside_a_call_is_the_last_where_no_other_follows() -> None:
+    item = tool_call("tide", "{}", id="a", finish_reason="tool_calls")
+    del item["choices"][0]["native_finish_reason"]
+    reader = read(item).reader
+    assert not reader.finished
+    reader.end()
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_an_image_that_comes_again_is_one(index: int) -> None:
+    chunks, message, _ = read(image(PNG), event("x"), image(PNG, index=index), finish())
+    assert len(message.images) == 1
+    [reply] = read_replies(
+        completion("x", images=[item for c in chunks for item in c.meta.get("extras", {}).get("images", ())])
+    )
+    assert len(reply.images) == 1
+
+
+def test_annotations_that_grow_are_each_there_once() -> None:
+    first, second = url_citation("https://a.example"), url_citation("https://b.example")
+    message = read(
+        annotation(first), event("x", annotations=[first, second]), annotation(file_annotation()), finish()
+    ).message
+    assert message.meta["annotations"] == [first, second, file_annotation()]
+
+
+def test_zeros_in_a_last_usage_do_not_replace_what_was_counted() -> None:
+    counted = {"prompt_tokens": 100, "completion_tokens": 10, "cost": 0.001, "details": {"cached": 4}}
+    zeros = {"prompt_tokens": 0, "completion_tokens": 12, "cost": 0, "details": {"cached": 0, "audio": 1}}
+    message = read(
+        event("Hi", usage=counted), finish(), {"choices": [], "usage": zeros}, {"choices": [], "usage": {}}
+    ).message
+    assert message.meta["usage"] == {**counted, "completion_tokens": 12, "details": {"cached": 4, "audio": 1}}
+
+
+def test_logprobs_that_are_a_bare_number_are_kept() -> None:
+    message = read(event("Hi", logprobs=-1.788e-06), finish()).message
+    assert (message.text, message.meta["logprobs"]) == ("Hi", [-1.788e-06])
+    [reply] = read_replies(completion("Hi", logprobs=-1.788e-06))
+    assert reply.meta["logprobs"] == -1.788e-06

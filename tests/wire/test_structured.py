@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import enum
 import json
+import time
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -179,6 +180,54 @@ def test_formats_that_are_no_json_take_any_text(kind: str) -> None:
 def test_json_in_a_fence_is_read() -> None:
     assert parse(FULL, '\n```json\n{"age": 3}\n```\n') == {"age": 3}
     assert parse({"type": "json_object"}, '```\n{"a": 3}\n```') == {"a": 3}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '```JSON\n{"age": 3}\n```',
+        '```json {"age": 3}```',
+        '```{"age": 3}```',
+        '~~~\n{"age": 3}\n~~~',
+        '~~~json\n{"age": 3}\n~~~',
+        '````\n{"age": 3}\n````',
+        'Here it is:\n\n```json\n{"age":\n 3}\n```\nIs there more?',
+        'Here: ```json {"age": 3} ``` it is.',
+        '```json\n{"age": 3}```',
+        '```json\n{"age": 3}',
+        '\r\n```json\r\n{"age": 3}\r\n```',
+        '```python\nage = 3\n```\ngives\n```json\n{"age": 3}\n```',
+        '```\n{"age": 3}\n```\nor again\n```\n{"age": 3}\n```',
+        '\ufeff{"age": 3}',
+        '\u00a0{\u00a0"age":\u00a03}\u200b',
+    ],
+)
+def test_json_that_stands_there_once_is_read(text: str) -> None:
+    assert parse(FULL, text) == {"age": 3}
+
+
+def test_blanks_inside_of_strings_are_kept() -> None:
+    assert parse({"type": "json_object"}, '\u00a0{"a\u00a0b":\u00a0"x\u00a0\\"\u00a0y"}') == {
+        "a\u00a0b": 'x\u00a0"\u00a0y'
+    }
+
+
+@pytest.mark.parametrize(
+    "text", ['```\n{"age": 3}\n```\nor\n```\n{"age": 4}\n```', '{"age": 3} or {"age": 4}', "```json\nage: 3\n```"]
+)
+def test_two_answers_or_none_are_an_error(text: str) -> None:
+    with pytest.raises(OutputValidationError):
+        parse(FULL, text)
+
+
+@pytest.mark.parametrize(
+    "text", ['"\\"' * 50_000, "```" * 50_000, "\n```" * 50_000, "~~~x\n" * 50_000, '"\u00a0' * 50_000]
+)
+def test_no_text_takes_long_to_look_through(text: str) -> None:
+    started = time.monotonic()
+    with pytest.raises(OutputValidationError):
+        parse(FULL, text)
+    assert time.monotonic() - started < 2
 
 
 @pytest.mark.parametrize(

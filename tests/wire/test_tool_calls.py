@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from orchat.messages import ToolCall
+from orchat.messages.openai_format import encode_message
 from orchat.openrouter.wire.response import read_replies
 from orchat.openrouter.wire.stream import ChunkReader
 from orchat.streaming import StreamingChunk
@@ -193,7 +194,7 @@ def test_made_up_ids_differ_between_replies() -> None:
     assert one.id != other.id
 
 
-@pytest.mark.parametrize("nothing", ["", "  ", None])
+@pytest.mark.parametrize("nothing", ["", "  ", None, "null", " null\n"])
 def test_no_arguments_are_an_empty_object(nothing: str | None) -> None:
     [only] = calls_of(tool_call("tide", nothing, id="a"))
     assert only == ToolCall("tide", {}, "a")
@@ -208,7 +209,7 @@ def test_arguments_that_come_as_an_object_are_taken() -> None:
     assert calls_of(tool_call("tide", odd, id="a"))[0].arguments == odd
 
 
-@pytest.mark.parametrize("text", ['{"port": ', "Hull", "[1]", "7", "null", '{"a": NaN}', '{"a": 1e999}', "{'a': 1}"])
+@pytest.mark.parametrize("text", ['{"port": ', "Hull", "[1]", "7", '{"a": NaN}', '{"a": 1e999}', "{'a': 1}"])
 def test_arguments_that_are_no_json_object_are_kept_as_text(text: str) -> None:
     [only] = calls_of(tool_call("tide", text, id="a"))
     assert (only.arguments, only.malformed_arguments) == ({}, text)
@@ -239,7 +240,7 @@ def test_arguments_nested_without_end_are_kept_as_text() -> None:
     assert only.malformed_arguments == text + "}"
 
 
-@pytest.mark.parametrize("reason", ["stop", None, "", "length"])
+@pytest.mark.parametrize("reason", ["stop", "end_turn", "length"])
 def test_calls_count_whatever_the_finish_reason_says(reason: str | None) -> None:
     assert len(calls_of(tool_call("tide", "{}", id="a"), reason=reason)) == 1
 
@@ -302,3 +303,107 @@ def test_a_partial_message_shows_a_call_before_it_is_whole() -> None:
     assert reader.fold.message().tool_calls[0].malformed_arguments == '{"port": '
     reader.read(json.dumps(tool_call(arguments='"Hull"}')))
     assert reader.fold.message().tool_calls == [ToolCall("tide", HULL, "a")]
+
+
+def test_an_id_that_changes_in_the_middle_of_the_arguments_is_the_same_call() -> None:
+    calls = calls_of(
+        tool_call("tide", "", id="a-1"),
+        tool_call(arguments='{"port":', id="b-9"),
+        tool_call(arguments=' "Hull"}', id="c-7"),
+        tool_call(arguments="", id="c-7"),
+    )
+    assert calls == [ToolCall("tide", HULL, "a-1")]
+
+
+@pytest.mark.parametrize("index", [0, 3, None])
+def test_ids_that_change_with_each_piece_are_one_call(index: int | None) -> None:
+    pieces = ['{"po', 'rt": "', "Hu", 'll"}']
+    calls = calls_of(
+        tool_call("tide", "", id="a", index=index),
+        *(tool_call(arguments=piece, id=f"b{n}", index=index) for n, piece in enumerate(pieces)),
+    )
+    assert calls == [ToolCall("tide", HULL, "a")]
+
+
+def test_a_new_id_without_a_name_after_complete_arguments_is_another_call() -> None:
+    calls = calls_of(tool_call("tide", '{"port": "Hull"}', id="a"), tool_call(arguments='{"port": "Goole"}', id="b"))
+    assert [call.arguments for call in calls] == [HULL, GOOLE]
+
+
+@pytest.mark.parametrize("index", [0, 1, None])
+@pytest.mark.parametrize("blank", ["", None])
+def test_a_call_without_id_name_and_arguments_is_none(index: int | None, blank: str | None) -> None:
+    whole = tool_call("tide", '{"port":"Hull"}', id="a")
+    calls = calls_of(whole, tool_call(blank, blank, id=blank, index=index))
+    assert calls == [ToolCall("tide", HULL, "a")]
+    ghost = {"id": blank, "type": "", "function": {"name": blank, "arguments": blank}}
+    [reply] = read_replies(completion(None, tool_calls=[ghost, call("tide", '{"port":"Hull"}', id="a")]))
+    assert reply.tool_calls == calls
+
+
+def test_a_blank_type_is_a_functions() -> None:
+    odd = event(None, tool_calls=[fragment("tide", "{}", id="a", type="")])
+    assert as_tuples(calls_of(odd)) == [("tide", {})]
+    [reply] = read_replies(completion(None, tool_calls=[{**call("tide", "{}"), "type": ""}]))
+    assert as_tuples(reply.tool_calls) == [("tide", {})]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"id": "a", "function": {"name": "tide", "arguments": '{"port": "Hull"}'}},
+        {"0": {"id": "a", "function": {"name": "tide", "arguments": '{"port": "Hull"}'}}},
+        [{"id": "a", "name": "tide", "arguments": HULL}],
+    ],
+)
+def test_calls_in_an_object_and_calls_without_a_function_are_read(odd: Any) -> None:
+    assert calls_of(event(None, tool_calls=odd)) == [ToolCall("tide", HULL, "a")]
+    [reply] = read_replies(completion(None, tool_calls=odd))
+    assert reply.tool_calls == [ToolCall("tide", HULL, "a")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{}{"port":"Hull"}',
+        '{"port":"Hull"}{"port": "Hull"}',
+        '{"port":"Hull"}{}',
+        '{"port":"Hull"}</tool_call>',
+        '<tool_call>\n{"port":"Hull"}\n</tool_call><|im_end|>',
+        '```json\n{"port":"Hull"}\n```',
+        '```\n{"port":"Hull"}</function>\n```',
+        '"{\\"port\\":\\"Hull\\"}"',
+        '\ufeff{"port":"Hull"}',
+    ],
+)
+def test_arguments_that_can_be_read_in_one_way_are_mended_and_the_reply_says_so(text: str) -> None:
+    streamed = read(tool_call("tide", text[:4], id="a"), tool_call(arguments=text[4:]), finish("tool_calls")).message
+    [whole] = read_replies(completion(None, tool_calls=[call("tide", text, id="a")]))
+    for message in (streamed, whole):
+        [only] = message.tool_calls
+        assert (only.arguments, only.malformed_arguments, only.mended_arguments) == (HULL, None, text)
+        assert message.meta["warnings"] == ["The arguments for `tide` were no JSON object, and were mended."]
+        assert json.loads(encode_message(message)["tool_calls"][0]["function"]["arguments"]) == HULL
+
+
+def test_line_ends_that_were_not_escaped_are_mended() -> None:
+    [only] = calls_of(tool_call("run", '{"code": "a\nb\tc"}', id="a"))
+    assert only.arguments == {"code": "a\nb\tc"}
+
+
+@pytest.mark.parametrize(
+    "text", ['{"a": 1}{"b": 2}', '{"a": 1} and more', '"Hull"', '```\n{"a": 1}\n```\n```\n{"a": 2}\n```', '{"a": 1}}']
+)
+def test_arguments_that_can_be_read_in_two_ways_stay_as_they_are(text: str) -> None:
+    [only] = calls_of(tool_call("tide", text, id="a"))
+    assert (only.arguments, only.malformed_arguments) == ({}, text)
+
+
+def test_arguments_go_back_byte_for_byte_until_something_changes_them() -> None:
+    text = '{"port":"Hull",  "hours":[1,2.50]}'
+    message = read(tool_call("tide", text, id="a"), finish("tool_calls")).message
+    message = type(message).from_dict(json.loads(json.dumps(message.to_dict())))
+    assert encode_message(message)["tool_calls"][0]["function"]["arguments"] == text
+    message.tool_calls[0].arguments["port"] = "Goole"
+    changed = encode_message(message)["tool_calls"][0]["function"]["arguments"]
+    assert changed == '{"port": "Goole", "hours": [1, 2.5]}'

@@ -8,7 +8,14 @@ leaving a stream closes its connection.
 
 from orchat.openrouter.transport.http_client import HttpClient
 from orchat.openrouter.transport.prepared_request import PreparedRequest, check_base_url, header_value, merge_headers
-from orchat.openrouter.transport.response_body import DRAIN_TIMEOUT, USAGE_TIMEOUT, ResponseBody
+from orchat.openrouter.transport.response_body import (
+    DRAIN_TIMEOUT,
+    USAGE_TIMEOUT,
+    ResponseBody,
+    ServerSentEvent,
+    events_of,
+    looks_like_events,
+)
 
 __all__ = [
     "DRAIN_TIMEOUT",
@@ -16,7 +23,10 @@ __all__ = [
     "HttpClient",
     "PreparedRequest",
     "ResponseBody",
+    "ServerSentEvent",
     "check_base_url",
+    "events_of",
     "header_value",
+    "looks_like_events",
     "merge_headers",
 ]

@@ -8,16 +8,19 @@ import contextlib
 import json
 import socket
 import threading
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable, Iterator
 from datetime import UTC, datetime
+from itertools import chain
 from time import monotonic, time
 from types import SimpleNamespace
 from typing import Any, TypeVar, cast
 
 import httpx
 from httpx_sse import EventSource
+from httpx_sse import ServerSentEvent as ServerSentEvent  # for those who read events
 
 from orchat.errors import APIConnectionError, APIError, APITimeoutError, ProviderError
+from orchat.messages.json_text import BLANKS
 from orchat.openrouter.dialect import host_of
 from orchat.openrouter.transport.connection_errors import connection_failure, timeout_error
 from orchat.openrouter.transport.prepared_request import PreparedRequest
@@ -31,7 +34,64 @@ _LONG_BLOCK = 1024
 _EVENT_STREAM = "text/event-stream"
 
 
+# The fields of an event stream (a comment is one without a name).
+_FIELDS = (":", "data:", "event:", "id:", "retry:")
+
 Failure = TypeVar("Failure", bound=APIError)
+
+
+def looks_like_events(text: str) -> bool:
+    """Whether a text is an event stream, whatever its content type says.
+
+    Examples
+    --------
+    >>> looks_like_events(": OPENROUTER PROCESSING"), looks_like_events('{"choices": []}')
+    (True, False)
+    """
+    return text.lstrip(BLANKS).startswith(_FIELDS)
+
+
+def events_of(text: str) -> Iterator[ServerSentEvent]:
+    """Iterate over the events in the text of a whole stream."""
+    return _event_source([text]).iter_sse()
+
+
+def _event_source(texts: Any) -> EventSource:
+    # All that it needs of a response, in the spelling that it knows.
+    parts = {"iter_text": lambda: texts, "aiter_text": lambda: texts}
+    return EventSource(cast(Any, SimpleNamespace(headers={"content-type": _EVENT_STREAM}, **parts)))
+
+
+def _event(data: str) -> ServerSentEvent:
+    return ServerSentEvent(data=data)
+
+
+def _is_object(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+class _Led:
+    """Texts with one before them; an async generator around them would cost more for each."""
+
+    def __init__(self, head: str, texts: AsyncIterator[str]) -> None:
+        self._head: str | None = head
+        self._texts = texts
+
+    def __aiter__(self) -> AsyncIterator[str]:
+        return self
+
+    def __anext__(self) -> Awaitable[str]:
+        if self._head is None:
+            return self._texts.__anext__()
+        head, self._head = self._head, None
+        return _at_once(head)
+
+
+async def _at_once(text: str) -> str:
+    return text
 
 
 class ResponseBody:
@@ -44,6 +104,7 @@ class ResponseBody:
         self.headers = response.headers
         self.received_at: str | None = None
         self.progressed = False
+        self.is_whole = False
         self._response = response
         self._call = call
         self._stamped = 0.0
@@ -52,14 +113,10 @@ class ResponseBody:
         self._read_timeout: float | None = response.request.extensions["timeout"]["read"]
         self._deadline = started + patience
         self._decoder = codecs.getincrementaldecoder("utf-8-sig")("replace")
+        self._open_line = b""  # how the line begins that the last block left open
+        self._is_padding = False
         self._timer: threading.Timer | None = None
         self._cut = False
-
-    @property
-    def is_stream(self) -> bool:
-        """Whether it is a stream of events."""
-        kind = str(self.headers.get("content-type", ""))
-        return kind.partition(";")[0].strip().lower() == _EVENT_STREAM
 
     @property
     def status(self) -> int:
@@ -72,27 +129,65 @@ class ResponseBody:
         generation_id = self.headers.get("x-generation-id")
         return str(generation_id) if generation_id else None
 
-    def events(self) -> Iterator[str]:
-        """Iterate over the data of the events; each event renews the deadline."""
-        for event in self._event_source().iter_sse():
-            self.progressed = True
-            yield event.data
+    def events(self) -> Iterator[ServerSentEvent]:
+        """Iterate over the events of a stream, whatever its content type says; one JSON text is a single event.
 
-    async def aevents(self) -> AsyncIterator[str]:
-        """Like `events`, on the event loop."""
-        events = self._event_source().aiter_sse()
-        try:
-            async for event in events:
-                self.progressed = True
-                yield event.data
-        finally:
-            await events.aclose()
-
-    def _event_source(self) -> EventSource:
+        Who reads them sets `progressed` for those that bring something: only that renews the deadline.
+        """
         self._renews = True
-        # All that it needs of a response, in the spelling that it knows.
-        parts = {"iter_text": self.iter_text, "aiter_text": self.aiter_text}
-        return EventSource(cast(Any, SimpleNamespace(headers={"content-type": _EVENT_STREAM}, **parts)))
+        texts, head, is_stream = self.iter_text(), "", None
+        for text in texts:
+            head += text
+            if (is_stream := self._is_stream(head)) is not None:
+                break
+        if is_stream or (is_stream is None and self.content_type == _EVENT_STREAM):
+            yield from _event_source(chain([head], texts)).iter_sse()
+        else:
+            self._renews = False
+            yield from map(_event, self._documents(head + "".join(texts)))
+
+    async def aevents(self) -> AsyncIterator[ServerSentEvent]:
+        """Like `events`, on the event loop."""
+        self._renews = True
+        texts, head, is_stream = self.aiter_text(), "", None
+        async for text in texts:
+            head += text
+            if (is_stream := self._is_stream(head)) is not None:
+                break
+        if is_stream or (is_stream is None and self.content_type == _EVENT_STREAM):
+            events = _event_source(_Led(head, texts)).aiter_sse()
+            try:
+                async for event in events:
+                    yield event
+            finally:
+                await events.aclose()
+        else:
+            self._renews = False
+            for data in self._documents(head + "".join([text async for text in texts])):
+                yield _event(data)
+
+    def _is_stream(self, head: str) -> bool | None:
+        """Tell by its first letters whether this is a stream of events; None while they are too few."""
+        head, is_declared = head.lstrip(BLANKS), self.content_type == _EVENT_STREAM
+        if not head:
+            return None
+        if any(name.startswith(head) for name in _FIELDS):
+            return None
+        return head[0] not in "{[<" if is_declared else looks_like_events(head)
+
+    def _documents(self, text: str) -> list[str]:
+        """Split a text that is no event stream: one JSON document, or one on each line."""
+        lines = [line for line in text.split("\n") if line.strip(BLANKS)]
+        if len(lines) > 1 and all(map(_is_object, lines)):
+            return lines
+        self.is_whole = True
+        self.json(text)
+        return [text]
+
+    @property
+    def content_type(self) -> str:
+        """What the answer says that it is; it may be wrong."""
+        return str(self.headers.get("content-type", "")).partition(";")[0].strip().lower()
 
     def hurry(self, seconds: float) -> None:
         """Wait no longer than that from now on: what matters has come."""
@@ -161,7 +256,16 @@ class ResponseBody:
         if now - self._stamped >= 0.001:  # what comes at once shares a stamp: making one costs as much as reading JSON
             self._stamped = now
             self.received_at = datetime.fromtimestamp(now, UTC).isoformat()
+        if self._open_line or len(block) >= _LONG_BLOCK or block[-1:] != b"\n":
+            self._look(block)
         return self._decoder.decode(block)
+
+    def _look(self, block: bytes) -> None:
+        """See whether a block is nothing but comments: some are long, to fill proxies' buffers, and come in pieces."""
+        first, *others = block.split(b"\n")
+        begins = self._open_line or first[:1]
+        self._is_padding = all(begin in (b"", b"\r", b":") for begin in (begins, *(line[:1] for line in others)))
+        self._open_line = others[-1][:1] if others else begins
 
     def _judge(self, size: int) -> float | None:
         """Renew the deadline if the last block brought something, or see whether it has passed.
@@ -170,7 +274,7 @@ class ResponseBody:
         the request goes out, and each block starts it anew, even a comment.
         """
         now = monotonic()
-        if self._renews and (self.progressed or size >= _LONG_BLOCK):
+        if self._renews and (self.progressed or (size >= _LONG_BLOCK and not self._is_padding)):
             self._deadline = now + self._patience
             self.progressed = False
         elif now >= self._deadline:

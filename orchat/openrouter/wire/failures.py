@@ -21,6 +21,7 @@ from orchat.errors import (
     ProviderError,
     RateLimitError,
 )
+from orchat.openrouter.wire.error_shapes import error_object, status_of
 from orchat.secrets import redact, redact_json
 
 _BY_STATUS: dict[int, type[APIError]] = {
@@ -34,17 +35,27 @@ _BY_STATUS: dict[int, type[APIError]] = {
     422: BadRequestError,
     429: RateLimitError,
 }
-# Where an error inside a 200 gives no number, its type still tells the class (API section 5.3).
-_BY_TYPE: dict[str, type[APIError]] = {
-    "authentication": AuthenticationError,
-    "payment_required": InsufficientCreditsError,
-    "permission_denied": PermissionDeniedError,
-    "content_policy_violation": ModerationError,
-    "not_found": NotFoundError,
-    "rate_limit_exceeded": RateLimitError,
-    "context_length_exceeded": BadRequestError,
-    "invalid_request": BadRequestError,
+# Where an error inside a 200 gives no number, its type or code still tells the class: OpenRouter's own words (API
+# section 5.3), and those of the upstreams behind it.
+_BY_WORD: dict[str, type[APIError]] = {
+    word: kind
+    for kind, words in {
+        AuthenticationError: "authentication unauthorized invalid_api_key invalid_key unauthenticated",
+        InsufficientCreditsError: "payment_required insufficient_quota insufficient_credits insufficient_balance"
+        " billing billing_hard_limit_reached",
+        PermissionDeniedError: "permission_denied permission forbidden access_denied",
+        ModerationError: "content_policy_violation content_filter content_filtered moderation",
+        NotFoundError: "not_found model_not_found no_endpoints",
+        RateLimitError: "rate_limit_exceeded rate_limit too_many_requests throttling resource_exhausted quota_exceeded"
+        " tokens requests",
+        BadRequestError: "context_length_exceeded context_window_exceeded exceed_context_size max_tokens_exceeded"
+        " token_limit_exceeded string_too_long invalid_request invalid_prompt bad_request invalid_parameter"
+        " invalid_argument validation unprocessable unprocessable_entity invalid_image payload_too_large"
+        " request_too_large",
+    }.items()
+    for word in words.split()
 }
+_TOO_LONG = frozenset({"context_length_exceeded", "context_window_exceeded", "exceed_context_size"})
 _RETRYABLE_STATUSES = frozenset({408, 409, 429, *range(500, 600)})
 _LONGEST = 600
 
@@ -98,30 +109,7 @@ def error_from_object(found: Any, event: Mapping[str, Any], *secrets: str) -> AP
     'gen-1'
     """
     found = found if isinstance(found, dict) else {"message": str(found)}
-    code = found.get("code")
-    status = code if isinstance(code, int) and not isinstance(code, bool) and 400 <= code < 600 else None
-    return _error(found, status, {}, secrets, event)
-
-
-def error_object(body: Any) -> dict[str, Any] | None:
-    """Find the error object in a reply of any of the known shapes (API section 5.1); None where there is none.
-
-    Examples
-    --------
-    >>> error_object({"success": False, "error": {"name": "ZodError", "message": "[...]"}})
-    {'name': 'ZodError', 'message': '[...]'}
-    """
-    if not isinstance(body, dict):
-        return None
-    found = body.get("error")
-    if isinstance(found, str) and found:
-        return {"message": found}
-    if isinstance(found, dict) and found:
-        return found
-    for key in ("message", "detail"):
-        if isinstance(body.get(key), str) and "choices" not in body:
-            return {"message": body[key]}
-    return {"metadata": {"raw": found}} if found else None
+    return _error(found, status_of(found), {}, secrets, event)
 
 
 def _error(
@@ -143,9 +131,9 @@ def _error(
     error_type = error_type if isinstance(error_type, str) else None
     provider = metadata.get("provider_name") or redact_json(around.get("provider"), *secrets)
     delay = _delay(headers, metadata, found)
-    kind = _class_of(status, error_type, metadata, found)
+    kind = _class_of(status, (code, error_type), metadata, found)
     message = _text(found, metadata, status, provider)
-    hint = _hint(kind, status, error_type, metadata, message, delay)
+    hint = _hint(kind, status, (code, error_type), metadata, message, delay)
     generation = redact_json(headers.get("x-generation-id") or around.get("id"), *secrets)
     return kind(
         message,
@@ -163,9 +151,11 @@ def _error(
 
 
 def _class_of(
-    status: int | None, error_type: str | None, metadata: Mapping[str, Any], found: Mapping[str, Any]
+    status: int | None, words: tuple[Any, ...], metadata: Mapping[str, Any], found: Mapping[str, Any]
 ) -> type[APIError]:
-    kind = _BY_STATUS.get(status or 0) or (None if status else _BY_TYPE.get(error_type or ""))
+    kind = _BY_STATUS.get(status or 0)
+    if kind is None and status is None:
+        kind = next((_BY_WORD[word] for word in map(_plain_word, words) if word in _BY_WORD), None)
     if kind is None:
         # Without a number of its own an error inside a 200 is the upstream's.
         return ProviderError if status is None or status >= 500 or status == 408 else APIError
@@ -180,6 +170,21 @@ def _class_of(
         ):
             return LimitExceededError
     return kind
+
+
+def _plain_word(word: Any) -> str:
+    """Write an upstream's word for a kind of error as all are written here: ``RateLimitError`` as ``rate_limit``.
+
+    Examples
+    --------
+    >>> _plain_word("RateLimitError"), _plain_word("ThrottlingException"), _plain_word("NOT_FOUND")
+    ('rate_limit', 'throttling', 'not_found')
+    """
+    if not isinstance(word, str):
+        return ""
+    snake = word if word.isupper() else re.sub(r"(?<=[a-z])(?=[A-Z])", "_", word)
+    snake = snake.lower().replace("-", "_").replace(" ", "_").replace(".", "_")
+    return snake.removesuffix("_error").removesuffix("_exception")
 
 
 def _text(found: Mapping[str, Any], metadata: Mapping[str, Any], status: int | None, provider: Any) -> str:
@@ -282,7 +287,7 @@ def _retryable(
 def _hint(
     kind: type[APIError],
     status: int | None,
-    error_type: str | None,
+    words: tuple[Any, ...],
     metadata: Mapping[str, Any],
     message: str,
     delay: float | None,
@@ -292,7 +297,8 @@ def _hint(
     lower = message.lower()
     if isinstance(remedy := metadata.get("remedy_hint"), str):
         return remedy
-    if error_type == "context_length_exceeded" or "context length" in lower or "context size" in lower:
+    too_long = not _TOO_LONG.isdisjoint(map(_plain_word, words))
+    if too_long or any(term in lower for term in ("context length", "context size", "context window")):
         return "Shorten the conversation or choose a model with a longer context."
     if "not a valid model" in lower:
         return "Check the model's name: vendor/model, as on openrouter.ai/models."

@@ -7,14 +7,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchat.errors import APIError, ProviderError
-from orchat.message_assembly import build_message
+from orchat.message_assembly import build_message, warn
 from orchat.messages import ChatMessage, ReasoningContent
-from orchat.openrouter.wire.failures import error_from_object, error_object
+from orchat.messages.json_text import BLANKS
+from orchat.openrouter.wire.error_shapes import error_object
+from orchat.openrouter.wire.failures import error_from_object
 from orchat.secrets import redact, redact_json
 
-_KNOWN = frozenset(
-    {"role", "content", "reasoning", "reasoning_content", "reasoning_details", "tool_calls", "function_call"}
-)
+# The fields that hold plain reasoning, and are sent back under the same name.
+REASONING_FIELDS = ("reasoning", "reasoning_content")
+_KNOWN = frozenset({"role", "content", *REASONING_FIELDS, "reasoning_details", "tool_calls", "function_call"})
+NO_REASON = "The endpoint gave no finish reason: the answer may be cut."
 
 
 @dataclass
@@ -26,6 +29,7 @@ class ReplyParts:
 
     text: str | None = None
     thought: str = ""
+    came_as: str | None = None
     details: list[Any] | None = None
     calls: list[Any] = field(default_factory=list)
     extras: dict[str, Any] = field(default_factory=dict)
@@ -35,7 +39,8 @@ class ReplyParts:
         """The reasoning as a content part."""
         if not self.thought and not self.details:
             return None
-        return ReasoningContent(self.thought, {} if self.details is None else {"reasoning_details": self.details})
+        extra = {} if self.details is None else {"reasoning_details": self.details}
+        return ReasoningContent(self.thought, extra, came_as=None if self.details else self.came_as)
 
 
 def read_reply_parts(message: Mapping[str, Any]) -> ReplyParts:
@@ -52,17 +57,23 @@ def read_reply_parts(message: Mapping[str, Any]) -> ReplyParts:
         _read_content_parts(content, pieces)
     elif content is not None:
         pieces.text = content if isinstance(content, str) else str(content)
-    thought = message.get("reasoning") or message.get("reasoning_content")
-    if isinstance(thought, str):
-        pieces.thought += thought
+    for name in REASONING_FIELDS:
+        if thought := _thought_of(message.get(name)):
+            pieces.thought += thought
+            pieces.came_as = name
+            break
     details = message.get("reasoning_details")
+    details = [details] if isinstance(details, dict) and details else details
     if isinstance(details, list):
         pieces.details = details
         if not pieces.thought:
             pieces.thought = "".join(map(_thought_of, details))
     calls = message.get("tool_calls")
+    if isinstance(calls, dict):  # one, or several by their numbers
+        is_one = not all(isinstance(value, dict) and "function" in value for value in calls.values())
+        calls = [calls] if is_one else list(calls.values())
     if isinstance(calls, list):
-        pieces.calls = [call for call in calls if isinstance(call, dict)]
+        pieces.calls = [call for call in calls if isinstance(call, dict) and call]
     elif isinstance(old := message.get("function_call"), dict):
         pieces.calls = [{"function": old}]
     return pieces
@@ -90,8 +101,11 @@ def _read_content_parts(content: list[Any], pieces: ReplyParts) -> None:
 
 def _thought_of(detail: Any) -> str:
     if isinstance(detail, dict):
-        detail = detail.get("text") or detail.get("summary") or detail.get("thinking")
-    return detail if isinstance(detail, str) else ""
+        names = ("text", "summary", "thinking", "content", "reasoning", "reasoning_content")
+        detail = next((detail[name] for name in names if detail.get(name)), None)
+    if isinstance(detail, list):
+        return "".join(thought for item in detail if isinstance(item, str | dict) and (thought := _thought_of(item)))
+    return detail if isinstance(detail, str) else _thought_of(detail) if isinstance(detail, dict) else ""
 
 
 def read_replies(payload: Any, *secrets: str) -> list[ChatMessage]:
@@ -108,6 +122,8 @@ def read_replies(payload: Any, *secrets: str) -> list[ChatMessage]:
     >>> reply.text, reply.meta["finish_reason"]
     ('Hi', 'stop')
     """
+    if isinstance(payload, list) and (found := error_object(payload)) is not None:
+        raise error_from_object(found, {}, *secrets)
     if not isinstance(payload, dict):
         raise ProviderError(
             f"The reply is no JSON object but {_shown(payload, *secrets)}.", hint="Is the base URL right?"
@@ -137,7 +153,35 @@ def read_replies(payload: Any, *secrets: str) -> list[ChatMessage]:
             error.partial = reply
             error.retryable = False  # it had begun
             raise error
+    _check_endings(replies)
     return replies
+
+
+def _check_endings(replies: list[ChatMessage]) -> None:
+    """Mark answers that do not say why they ended; where they say nothing at all, that is an error."""
+    unended = [r for r in replies if not (r.meta.get("finish_reason") or r.meta.get("native_finish_reason"))]
+    for reply in unended:
+        warn(reply, NO_REASON)
+    if unended == replies and not any(map(says_something, replies)):
+        raise ProviderError(
+            "The answer is empty, and does not say why it ended.",
+            partial=replies[0],
+            generation_id=replies[0].meta.get("id"),
+            provider_name=replies[0].meta.get("provider"),
+            hint="Try again, or choose another provider; its usage, where it told one, is in `.partial.meta`.",
+        )
+
+
+def says_something(message: ChatMessage) -> bool:
+    """Whether a reply holds more than reasoning and blanks.
+
+    Examples
+    --------
+    >>> says_something(ChatMessage.from_assistant(" ")), says_something(ChatMessage.from_assistant("Hi"))
+    (False, True)
+    """
+    said = any(text.strip(BLANKS) for text in message.texts) or message.meta.get("refusal")
+    return bool(said or message.tool_calls or message.images or message.audio)
 
 
 def _shown(value: Any, *secrets: str) -> str:
@@ -177,7 +221,13 @@ def _read_choice(choice: Mapping[str, Any], number: int, payload: Mapping[str, A
     return build_message(
         text=pieces.text,
         reasoning=pieces.reasoning,
-        calls=[read_call(call) for call in pieces.calls if call.get("type") in {None, "", "function"}],
+        calls=[
+            (call_id, name, arguments)
+            for call_id, name, arguments in map(
+                read_call, (call for call in pieces.calls if call.get("type") in {None, "", "function"})
+            )
+            if call_id or name or arguments not in (None, "", {})
+        ],
         extras=pieces.extras,
         meta=meta,
     )
@@ -186,8 +236,11 @@ def _read_choice(choice: Mapping[str, Any], number: int, payload: Mapping[str, A
 def read_call(call: Mapping[str, Any]) -> tuple[str | None, str, Any]:
     """Return id, name and raw arguments of a tool call or a fragment of one, whatever is missing."""
     function = call.get("function")
-    function = function if isinstance(function, dict) else {}
+    if not isinstance(function, dict):
+        function = call if isinstance(call.get("name"), str) else {}
     call_id, name = call.get("id"), function.get("name")
+    if isinstance(call_id, int) and not isinstance(call_id, bool):
+        call_id = str(call_id)
     return (
         call_id if isinstance(call_id, str) and call_id else None,
         name if isinstance(name, str) else "",

@@ -12,8 +12,17 @@ from typing import Any
 from orchat.errors import APIError, StreamError
 from orchat.message_assembly import MessageAssembler
 from orchat.messages import ChatMessage
-from orchat.openrouter.wire.failures import error_from_object, error_object
-from orchat.openrouter.wire.response import ReplyParts, choice_error, read_call, read_reply_parts
+from orchat.openrouter.wire.call_fragments import CallSorter
+from orchat.openrouter.wire.error_shapes import MARKS, error_object, error_of_event
+from orchat.openrouter.wire.failures import error_from_object
+from orchat.openrouter.wire.response import (
+    NO_REASON,
+    ReplyParts,
+    choice_error,
+    read_call,
+    read_reply_parts,
+    says_something,
+)
 from orchat.secrets import redact
 from orchat.streaming import ComponentInfo, FinishReason, StreamingChunk, ToolCallDelta
 
@@ -60,68 +69,95 @@ class ChunkReader:
         self.fold = MessageAssembler()
         self.received_at: str | None = None
         self.done = False
+        self.progressed = False
+        self.failure: APIError | None = None
+        self._refusal: list[StreamingChunk] = []
         self._finish_reason: str | None = None
+        self._native_reason: str | None = None
+        self._native_is_due = False
+        self._settled = False
+        self._told_reason = False
+        self._counts_all_along = False
         self._info = component_info
         self._rewrite = rewrite
         self._secrets = secrets
         self._from_json = from_json
         self._block = -1
         self._kind = ""
-        self._calls = _CallSorter()
+        self._calls = CallSorter()
         self._block_of_call: dict[int, int] = {}
         self._surrogates = _SurrogateJoiner()
 
-    def read(self, data: str) -> list[StreamingChunk]:
-        """Read the data of one event; each chunk is in the fold when this returns.
+    def read(self, data: str, name: str = "message") -> list[StreamingChunk]:
+        """Read one event, given by its data and its name; each chunk is in the fold when this returns.
+
+        An error is raised when its usage has come as well, or the stream ends: recorded ones were all charged for.
 
         Raises
         ------
         APIError
             The event is an error, or no chat completion event at all; what came before it is ``partial``.
         """
+        self.progressed = False
+        if self.failure is not None:
+            return self._after_failure(data)
         try:
             try:
                 event = self._from_json(data)
             except ValueError:
-                if data.strip() in {"[DONE]", ""}:
-                    self.done = self.done or bool(data.strip())
+                if name == "error":
+                    event = data
+                elif self._is_end(data):
                     return []
-                # Perhaps valid JSON that the fast decoder refuses: half of a character, escaped.
-                event = self._surrogates.join(json.loads(data))
-            chunks = self._chunks(event)
+                else:
+                    # Perhaps valid JSON that the fast decoder refuses: half of a character, escaped.
+                    event = self._surrogates.join(json.loads(data))
+            chunks = self._chunks(event) if name != "error" else self._error_event(data, event)
             for chunk in chunks:
                 self.fold.add(chunk)
-        except APIError as error:
-            error.partial = self.partial()
-            # What was answered in part had begun: sending it again may be paid for twice.
-            error.retryable = error.retryable and error.partial is None
-            raise
         except (TypeError, AttributeError, KeyError, ValueError, RecursionError):
-            # An event of any shape may come; whatever it breaks above is the event's fault.
+            # An event of any shape may come; whatever it breaks above is the event's fault. After the finish reason
+            # the answer is whole, whatever follows.
+            if self._finish_reason is not None:
+                return []
             raise self._malformed(data) from None
         return chunks
 
-    def _chunks(self, event: dict[str, Any]) -> list[StreamingChunk]:
+    def _is_end(self, data: str) -> bool:
+        """Whether this is the stream's last word, or nothing at all."""
+        word = data.strip()
+        if word and word.strip('"').upper() != "[DONE]":
+            return False
+        self.done = self.done or bool(word)
+        return True
+
+    def _chunks(self, event: Any) -> list[StreamingChunk]:
+        if not isinstance(event, dict):
+            return self._no_object(event)
         if self._rewrite is not None:
             event = self._rewrite(event)
+        if not MARKS.isdisjoint(event) and (found := error_object(event)) is not None:
+            return self._failing(found, event)
         choices = event.pop("choices", None)
         event.pop("user_id", None)  # comes with errors, and is nobody's business
-        if "error" in event and (found := error_object(event)) is not None:
-            raise error_from_object(found, event, *self._secrets)
         # The event itself becomes the chunk's meta: nothing that the endpoint said is dropped.
         event["tool_calls"] = None
         event["received_at"] = self.received_at
-        event.setdefault("usage", None)
+        usage = event.setdefault("usage", None)
         if not choices:
             event["finish_reason"] = None
-            return [self._chunk("", event)]
+            chunk = self._chunk("", event)
+            if usage:
+                self._told_usage(chunk)
+            return [chunk]
         choice = choices[0]
         delta = choice.get("delta")
         event["index"] = choice.get("index", 0)
         if choice.get("finish_reason") is None and choice.get("logprobs") is None and choice.keys() <= _PLAIN_CHOICE:
             content = delta.get("content") if delta else None
             # The short way: nothing but text, with or without the role.
-            if type(content) is str and content and len(delta) == 1 + ("role" in delta):
+            if type(content) is str and content and not usage and len(delta) == 1 + ("role" in delta):
+                self.progressed = True
                 event["finish_reason"] = None
                 chunk = self._chunk(content, event)
                 if self._kind != "text":
@@ -131,25 +167,109 @@ class ChunkReader:
                 return [chunk]
         return self._long_way(choice, delta if delta is not None else choice.get("message") or {}, event)
 
+    def _no_object(self, event: Any) -> list[StreamingChunk]:
+        if isinstance(event, str) and self._is_end(event):
+            return []
+        if event is None or self._finish_reason is not None:
+            return []
+        if (found := error_object(event)) is None:
+            raise TypeError
+        return self._failing(found, {})
+
     def _long_way(self, choice: dict[str, Any], delta: dict[str, Any], meta: dict[str, Any]) -> list[StreamingChunk]:
         pieces = read_reply_parts(delta)
-        reason = choice.get("finish_reason")
-        failed = choice_error(choice, None, meta, *self._secrets)
+        reason, native = choice.get("finish_reason") or None, choice.get("native_finish_reason")
+        failed = self.failure or choice_error(choice, None, meta, *self._secrets)
         of_delta = {"delta", "message", "index", "error"}
         meta |= {key: value for key, value in choice.items() if value is not None and key not in of_delta}
-        meta["finish_reason"] = None if failed else reason
+        meta["finish_reason"] = None if reason == "error" else reason
         if pieces.extras:
             meta["extras"] = pieces.extras
         chunks = list(self._carriers(pieces, meta)) or [self._chunk("", meta)]
+        self.progressed = bool(
+            reason or meta["usage"] or pieces.extras or len(chunks) > 1 or _carries(chunks[0]) or choice.get("logprobs")
+        )
         if failed is not None:
-            for chunk in chunks:
-                self.fold.add(chunk)
-            raise failed
-        # A usage chunk repeats the reason; the reply ends only once.
-        if reason and self._finish_reason is None:
-            chunks[-1].finish_reason = _FINISH_REASONS.get(reason)
-        self._finish_reason = reason or self._finish_reason
+            self.failure = failed
+            return chunks
+        self._native_reason = native or self._native_reason
+        if reason:
+            self._finish_reason = reason
+            self._native_is_due = "native_finish_reason" in choice and native is None
+            # A reason is the last where the endpoint gives its own as well, or none at all and nothing beside it.
+            self._settled = self._settled or not (self._native_is_due or pieces.calls) or bool(native)
+        if meta["usage"]:
+            self._told_usage(chunks[-1])
+        elif reason and not self._native_is_due:
+            self._tell_reason(chunks[-1])
         return chunks
+
+    def _told_usage(self, chunk: StreamingChunk) -> None:
+        """Take note of an event with usage: after a finish reason it is the last; some send it with every event."""
+        self.progressed = True
+        if self._finish_reason is not None:
+            self._settled = self._settled or not self._counts_all_along
+            self._tell_reason(chunk)
+        else:
+            self._counts_all_along = True
+
+    def _tell_reason(self, chunk: StreamingChunk) -> None:
+        """Mark the chunk that ends the reply, once: a usage event repeats the reason."""
+        if not self._told_reason and self._finish_reason is not None:
+            self._told_reason = True
+            chunk.finish_reason = _FINISH_REASONS.get(self._finish_reason)
+
+    # -- errors -------------------------------------------------------------------------------------------------
+
+    def _error_event(self, data: str, event: Any) -> list[StreamingChunk]:
+        return self._failing(error_of_event(data, event), event if isinstance(event, dict) else {})
+
+    def _failing(self, found: dict[str, Any], event: dict[str, Any]) -> list[StreamingChunk]:
+        """Take an event that is an error, with all else that it holds."""
+        choices = event.pop("choices", None)
+        event.pop("user_id", None)
+        self.failure = error_from_object(found, event, *self._secrets)
+        meta = {key: value for key, value in event.items() if key not in MARKS}
+        meta |= {"tool_calls": None, "received_at": self.received_at, "usage": event.get("usage")}
+        choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
+        delta = choice.get("delta") or choice.get("message")
+        chunks = self._long_way(choice, delta if isinstance(delta, dict) else {}, meta)
+        if self.partial() is None and not meta["usage"] and not any(map(_carries, chunks)):
+            # Nothing came but a refusal: it is not the beginning of an answer, unless usage shows that it was charged.
+            self._refusal = chunks
+            return []
+        return chunks
+
+    def _after_failure(self, data: str) -> list[StreamingChunk]:
+        assert self.failure is not None
+        if self.is_over:
+            raise self.failed()
+        try:
+            event = self._from_json(data)
+        except ValueError:
+            event = None
+        if isinstance(event, dict) and isinstance(event.get("usage"), dict) and event["usage"]:
+            facts = {key: event[key] for key in ("id", "model", "provider", "created", "usage") if key in event}
+            for chunk in (*self._refusal, self._chunk("", facts)):
+                self.fold.add(chunk)
+            raise self.failed()
+        if self._is_end(data):
+            raise self.failed()
+        return []
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all has come that an error brings."""
+        return self.failure is not None and bool(self.fold.usage)
+
+    def failed(self) -> APIError:
+        """Return the error that has come, with what came beside it."""
+        error = self.failure
+        assert error is not None
+        error.partial = self.partial()
+        # What was answered in part had begun: sending it again may be paid for twice.
+        error.retryable = error.retryable and error.partial is None
+        return error
 
     def _carriers(self, pieces: ReplyParts, meta: dict[str, Any]) -> Iterator[StreamingChunk]:
         """Yield one chunk for each kind of content, and for each call, in the event."""
@@ -174,9 +294,10 @@ class ChunkReader:
             if arguments is not None and not isinstance(arguments, str):
                 arguments = json.dumps(arguments, ensure_ascii=False)
             alone = len(pieces.calls) == 1
-            number, new_name, new_id = self._calls.place(
-                call.get("index"), call_id, name, arguments or "", None if alone else position
-            )
+            placed = self._calls.place(call.get("index"), call_id, name, arguments or "", None if alone else position)
+            if placed is None:
+                continue
+            number, new_name, new_id = placed
             meta_of_call = next(metas)
             meta_of_call["tool_calls"] = [call]
             chunk = self._chunk("", meta_of_call)
@@ -216,27 +337,52 @@ class ChunkReader:
 
     @property
     def finished(self) -> bool:
-        """Whether the answer is whole; its usage may still come."""
-        return self.done or self._finish_reason is not None
+        """Whether the answer is whole; its usage may still come.
 
-    def end(self) -> None:
+        The first finish reason may not be the last: some upstreams give one with each tool call. Where a reason of the
+        provider's own is due and null, only usage or ``[DONE]`` end the answer.
+        """
+        return self.failure is None and (self._settled or (self.done and self._has_reason))
+
+    @property
+    def _has_reason(self) -> bool:
+        return self._finish_reason is not None or self._native_reason is not None
+
+    def end(self, *, whole: bool = False) -> None:
         """Take note that the stream is over.
+
+        Parameters
+        ----------
+        whole
+            Whether the answer came as one JSON text, which cannot break off.
 
         Raises
         ------
+        APIError
+            An error had come.
         StreamError
-            It broke off: neither a finish reason nor ``[DONE]`` had come.
+            It broke off: no finish reason had come, or none that was the last.
         """
-        if self.finished:
+        if self.failure is not None:
+            raise self.failed()
+        if self.finished or (self._has_reason and not self._native_is_due):
             return
         partial = self.partial()
+        if whole and partial is not None and says_something(partial):
+            self.fold.warn(NO_REASON)
+            return
+        missing = "no finish reason that is the last" if self._has_reason else "no finish reason"
         raise StreamError(
-            "The stream ended before the answer did: no finish reason, no [DONE].",
+            f"The stream ended before the answer did: {missing}, {'though it said' if self.done else 'no'} [DONE].",
             partial=partial,
             generation_id=partial.meta.get("id") if partial is not None else None,
             provider_name=partial.meta.get("provider") if partial is not None else None,
             hint="What came is in `.partial`; try again, or choose another provider.",
         )
+
+
+def _carries(chunk: StreamingChunk) -> bool:
+    return bool(chunk.content or chunk.reasoning or chunk.tool_calls)
 
 
 def _metas(meta: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -245,64 +391,6 @@ def _metas(meta: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield meta
     while True:
         yield {**bare, "usage": None}
-
-
-class _CallSorter:
-    """Decides which call a fragment belongs to, by the rules of API section 4.3."""
-
-    def __init__(self) -> None:
-        self._ids: list[str | None] = []
-        self._names: list[str] = []
-        self._pieces: list[list[str]] = []
-        self._at: dict[int | None, list[int]] = {}  # the endpoint's index -> our calls at it, the latest last
-
-    def place(
-        self, index: Any, call_id: str | None, name: str, text: str, position: int | None
-    ) -> tuple[int, str | None, str | None]:
-        """Return the call's number, and its name and id as far as they are news."""
-        if not isinstance(index, int):
-            index = position
-        number = self._find(index, call_id, name, text)
-        if number is None:
-            number = len(self._ids)
-            self._ids.append(None)
-            self._names.append("")
-            self._pieces.append([])
-            self._at.setdefault(index, []).append(number)
-        new_id = call_id if self._ids[number] is None else None
-        new_name = name if not self._names[number] else ""
-        self._ids[number] = self._ids[number] or call_id
-        self._names[number] = self._names[number] or name
-        self._pieces[number].append(text)
-        return number, new_name or None, new_id
-
-    def _find(self, index: int | None, call_id: str | None, name: str, text: str) -> int | None:
-        here = range(len(self._ids)) if index is None else self._at.get(index, ())
-        if not here:
-            return None
-        number = here[-1]
-        if call_id and call_id != self._ids[number]:
-            if known := [other for other in here if self._ids[other] == call_id]:
-                number = known[-1]
-            elif self._ids[number] is not None:
-                return None
-            # Otherwise it is the id of a call that had none yet.
-        if name and self._names[number]:
-            # A name that comes again is the same call's, unless it is another name or that call had all it needs.
-            ended = bool(text.strip()) and _is_complete(self._pieces[number])
-            if ended or name != self._names[number]:
-                return None
-        return number
-
-
-def _is_complete(pieces: list[str]) -> bool:
-    if pieces[-1].rstrip()[-1:] not in {"}", ""}:  # spares most of the joining
-        return False
-    try:
-        json.loads("".join(pieces))
-    except (ValueError, RecursionError):
-        return False
-    return True
 
 
 class _SurrogateJoiner:

@@ -10,9 +10,9 @@ from typing import Any
 
 from orchat.errors import OutputValidationError
 from orchat.messages import ChatMessage
+from orchat.messages.json_text import find_json
 from orchat.tools.schema_validation import check_schema, validation_errors
 
-_FENCED = re.compile(r"\s*```(?:json)?\s*\n(.*)\n\s*```\s*", re.DOTALL)
 # The formats that the API knows; a dictionary of any other type is taken for a bare JSON Schema.
 _FORMATS = frozenset({"text", "json_object", "json_schema", "grammar", "python"})
 
@@ -43,9 +43,8 @@ class OutputFormat:
         if self.read is None or message.tool_calls or message.meta.get("refusal"):
             return
         text = message.text or ""
-        fenced = _FENCED.fullmatch(text)
         try:
-            message._parsed = self.read(fenced[1] if fenced else text)
+            message._parsed = self.read(find_json(text) or text)
         except (ValueError, RecursionError) as error:
             raise _mismatch(message, str(error)) from None
 
