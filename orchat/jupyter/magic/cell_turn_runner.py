@@ -158,7 +158,7 @@ class CellTurnRunner:
             greeting.cancel()
         reply = self._reply(ending)
         if thread is not None:
-            thread.keep(turn, reply.messages)
+            thread.add_turn(turn, reply.messages)
             thread.cost = sum(_costs(reply.messages)[earlier:], thread.cost)
             if pending_calls(turn.messages) and self._chat is not None:
                 self._session.chats[turn] = self._chat

@@ -109,16 +109,20 @@ class MagicSession:
             What `orchat.jupyter.magic.option_parser.parse_options` made of the line.
         """
         from orchat.generator_factory import context_length
-        from orchat.jupyter.kernel.conversations.notebook_conversations import DEFAULT_THREAD, CellTurn, TurnLocation
+        from orchat.jupyter.kernel.conversations.notebook_conversations import (
+            DEFAULT_CONVERSATION,
+            CellTurn,
+            TurnLocation,
+        )
 
         most = int(setting("history_tokens"))
         if (length := context_length(resolve_model_alias(options.model))) is not None:
             most = min(most, length // 2)
-        thread = self.threads[options.chat or DEFAULT_THREAD]
+        thread = self.threads[options.chat or DEFAULT_CONVERSATION]
         place = TurnLocation(current_cell(self.shell).id, self.shell.execution_count)
         turn = CellTurn(place, system=options.system, begins=options.new or options.no_history)
         history = thread.history(turn, most)
-        messages = history.instructed(CODE_WANTED) if options.format == "code" else history.messages
+        messages = history.with_instruction(CODE_WANTED) if options.format == "code" else history.messages
         return ConversationStart(thread, turn, history, messages, remembers=not options.no_history)
 
     @cached_property

@@ -159,7 +159,7 @@ def _cost(session: MagicSession, words: Sequence[str]) -> str:
 def _chats(session: MagicSession, words: Sequence[str]) -> str:
     lines = []
     for thread in session.threads:
-        waiting = thread.waiting
+        waiting = thread.parked_turn
         waits = f", waits for your decision about {', '.join(map(call_text, waiting[1].values()))}" if waiting else ""
         last = thread.turns[-1].messages[0].text if thread.turns else None
         lines.append(f"{thread.name}: {_turns(thread)}{waits}" + (f", last: {single_line(last, 60)}" if last else ""))
@@ -172,9 +172,9 @@ def _turns(thread: NotebookConversation) -> str:
 
 
 def _thread(session: MagicSession, words: Sequence[str]) -> NotebookConversation:
-    from orchat.jupyter.kernel.conversations.notebook_conversations import DEFAULT_THREAD
+    from orchat.jupyter.kernel.conversations.notebook_conversations import DEFAULT_CONVERSATION
 
-    return session.threads.named(" ".join(words) or DEFAULT_THREAD)
+    return session.threads.named(" ".join(words) or DEFAULT_CONVERSATION)
 
 
 def _reset(session: MagicSession, words: Sequence[str]) -> str:
@@ -194,11 +194,11 @@ def _undo(session: MagicSession, words: Sequence[str]) -> str:
 
 
 def _fork(session: MagicSession, words: Sequence[str]) -> str:
-    from orchat.jupyter.kernel.conversations.notebook_conversations import DEFAULT_THREAD
+    from orchat.jupyter.kernel.conversations.notebook_conversations import DEFAULT_CONVERSATION
 
     if not 1 <= len(words) <= 2:
         raise ConfigurationError("A fork needs a name.", hint=f"%{MAGIC} fork [FROM] NAME")
-    old = words[0] if len(words) == 2 else DEFAULT_THREAD
+    old = words[0] if len(words) == 2 else DEFAULT_CONVERSATION
     new = session.threads.fork(old, words[-1])
     for turn, twin in zip(session.threads[old].turns, new.turns, strict=True):
         if (chat := session.chats.get(turn)) is not None:
@@ -255,10 +255,10 @@ def _reject(session: MagicSession, words: Sequence[str]) -> Done:
 
 def _decide(session: MagicSession, wanted: Sequence[str], decision: Callable[[ToolCall], Decision]) -> Done:
     """Go on with the turn that waits since last: one decision for each of its calls, or for those that are named."""
-    waiting = [(thread, *found) for thread in session.threads if (found := thread.waiting)]
+    waiting = [(thread, *found) for thread in session.threads if (found := thread.parked_turn)]
     if not waiting:
         return "No tool call waits for a decision."
-    thread, turn, calls = max(waiting, key=lambda found: found[1].place.execution)
+    thread, turn, calls = max(waiting, key=lambda found: found[1].location.execution)
     chosen = {place for word in wanted for place in _named(word, calls)} if wanted else set(calls)
     # A turn that was read from a file has none: what it says of calls runs nothing here.
     if (chat := session.chats.get(turn)) is None:

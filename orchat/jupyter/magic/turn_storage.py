@@ -156,7 +156,7 @@ class TurnStorage:
             self.note = f"{_MEMORY}: no notebook is known."
             return None
         turns, number = self._number(record["thread"])
-        entry, pointer = split_record(record, number, beside=True)
+        entry, pointer = split_record(record, number, sidecar=True)
         turns[record["thread"]].append(entry)
         try:
             kept = beside.put("turns", self.cell, turns)

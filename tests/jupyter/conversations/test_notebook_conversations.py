@@ -30,7 +30,7 @@ def asked(
     """Ask in a cell, keep the answer, and return the questions that went along."""
     turn = CellTurn(TurnLocation(cell, execution), **options)  # type: ignore[arg-type]
     history = thread.history(turn, PLENTY)
-    thread.keep(turn, exchange(question))
+    thread.add_turn(turn, exchange(question))
     return [message.text or "" for message in history.messages if not message.is_from("assistant")]
 
 
@@ -124,10 +124,10 @@ def test_an_instruction_is_for_one_question_alone() -> None:
     thread = NotebookConversation("notebook")
     asked(thread, "a", 1, "a", system="Be brief.")
     history = thread.history(CellTurn(TurnLocation("b", 2)), PLENTY)
-    assert history.instructed("In code.")[0].text == "Be brief.\n\nIn code."
+    assert history.with_instruction("In code.")[0].text == "Be brief.\n\nIn code."
     assert history.messages[0].text == "Be brief."
     assert (
-        NotebookConversation("other").history(CellTurn(TurnLocation()), PLENTY).instructed("In code.")[0].text
+        NotebookConversation("other").history(CellTurn(TurnLocation()), PLENTY).with_instruction("In code.")[0].text
         == "In code."
     )
 
@@ -137,12 +137,12 @@ def test_a_turn_of_which_nothing_came_changes_nothing(came: list[ChatMessage]) -
     thread = NotebookConversation("notebook")
     run_all(thread, [("a", 1), ("b", 1)], 1)
     turn = CellTurn(TurnLocation("a", 3))
-    thread.keep(turn, came)
+    thread.add_turn(turn, came)
     assert questions(thread) == ["a0", "b0"]
     assert turn.messages == []
     # Nor does it empty one that is a part of the thread, as when a decision about its calls could not be taken.
     kept = thread.turns[0]
-    thread.keep(kept, came)
+    thread.add_turn(kept, came)
     assert [message.text for message in kept.messages] == ["a0", "Yes."]
 
 
@@ -151,14 +151,14 @@ def test_a_turn_that_goes_on_stays_where_it_is() -> None:
     call = ToolCall("tide", {}, "call_1")
     waits = ChatMessage.from_tool("", call, error=True, meta={"pending": True})
     parked = CellTurn(TurnLocation("a", 1))
-    thread.keep(parked, [ChatMessage.from_user("a"), ChatMessage.from_assistant(tool_calls=[call]), waits])
+    thread.add_turn(parked, [ChatMessage.from_user("a"), ChatMessage.from_assistant(tool_calls=[call]), waits])
     asked(thread, "b", 2, "b")
-    assert thread.waiting == (parked, {CallPlace(0, 0): call})
+    assert thread.parked_turn == (parked, {CallPlace(0, 0): call})
     went = thread.history(CellTurn(TurnLocation("c", 3)), PLENTY).messages
     assert went[2].tool_call_result.result == "This call did not run: nobody decided about it."  # type: ignore[union-attr]
     done = ChatMessage.from_tool("high", call)
-    thread.keep(parked, [*parked.messages[:2], done, ChatMessage.from_assistant("High.")])
-    assert thread.waiting is None
+    thread.add_turn(parked, [*parked.messages[:2], done, ChatMessage.from_assistant("High.")])
+    assert thread.parked_turn is None
     assert questions(thread) == ["a", "b"]
     assert len(thread.turns[0].messages) == 4
 
@@ -207,7 +207,7 @@ def test_a_turn_goes_on_with_its_own_beginning_whatever_the_ids() -> None:
 
     thread = NotebookConversation("notebook")
     for name, cell in (("tide", "a"), ("wipe", "b")):
-        thread.keep(turn := asked(name, cell), turn.messages)
+        thread.add_turn(turn := asked(name, cell), turn.messages)
     for number, name in enumerate(("tide", "wipe")):
-        assert thread.waits_for(asked(name, "c")) is thread.turns[number]
-    assert thread.waits_for(asked("sink", "c")) is None
+        assert thread.find_parked_turn(asked(name, "c")) is thread.turns[number]
+    assert thread.find_parked_turn(asked("sink", "c")) is None

@@ -88,7 +88,12 @@ def cell_of(turn: CellTurn, *, thread: str = "notebook", source: str = "Is it hi
     kept = encode_turn(turn, thread, source, plain, **options)
     data = {"text/plain": plain, MIME_TYPE: {"turn": kept}}
     outputs = [{"output_type": "display_data", "data": data, "metadata": {}}]
-    return {"id": turn.place.cell, "cell_type": "code", "source": f"%%openrouter -t 0\n{source}\n", "outputs": outputs}
+    return {
+        "id": turn.location.cell,
+        "cell_type": "code",
+        "source": f"%%openrouter -t 0\n{source}\n",
+        "outputs": outputs,
+    }
 
 
 def sent(turn: CellTurn) -> list[Any]:
@@ -108,7 +113,7 @@ def test_what_is_kept_makes_the_same_turn_again(name: str) -> None:
     cell = json.loads(json.dumps(cell_of(turn, source=source)))  # through a file
     found = only(cell)
     assert sent(found) == sent(turn)
-    assert (found.system, found.begins, found.place) == (turn.system, turn.begins, TurnLocation("a"))
+    assert (found.system, found.begins, found.location) == (turn.system, turn.begins, TurnLocation("a"))
     kept_meta = ("model", "requested_model", "pending", "ending", "refusal", "annotations")
     for old, new in zip(turn.messages, found.messages, strict=True):
         assert new.meta == {key: value for key, value in old.meta.items() if key in kept_meta}
@@ -304,16 +309,16 @@ def goes_on(turn: CellTurn, cell: str) -> dict[str, Any]:
 
 def test_a_turn_that_went_on_in_another_cell_is_one_turn() -> None:
     parked = TURNS["a call that waits"]
-    done = CellTurn(parked.place, [*parked.messages[:2], ChatMessage.from_tool("7.1 m", CALL), assistant("7.1 m.")])
+    done = CellTurn(parked.location, [*parked.messages[:2], ChatMessage.from_tool("7.1 m", CALL), assistant("7.1 m.")])
     behind = CellTurn(TurnLocation("c"), [ChatMessage.from_user("Thank you."), assistant("Oh.")])
     threads = NotebookConversations()
     cells = [cell_of(parked), cell_of(behind, source="Thank you."), goes_on(done, "b")]
     restore_conversations(threads, cells)
     assert [sent(turn) for turn in threads["notebook"].turns] == [sent(done), sent(behind)]
-    assert [turn.place.cell for turn in threads["notebook"].turns] == ["a", "c"]
+    assert [turn.location.cell for turn in threads["notebook"].turns] == ["a", "c"]
     # Its first cell was asked again, and needed nobody: what the other one holds is of yesterday.
     restore_conversations(
-        threads, [cell_of(CellTurn(parked.place, [parked.messages[0], assistant("No.")])), goes_on(done, "b")]
+        threads, [cell_of(CellTurn(parked.location, [parked.messages[0], assistant("No.")])), goes_on(done, "b")]
     )
     assert [turn.messages[-1].text for turn in threads["notebook"].turns] == ["No."]
     # Its first cell is gone: the other one holds all of it.
@@ -324,7 +329,7 @@ def test_a_turn_that_went_on_in_another_cell_is_one_turn() -> None:
 def test_restoring_replaces_the_threads_that_are_kept_and_no_others() -> None:
     threads = NotebookConversations()
     for name in ("notebook", "other"):
-        threads[name].keep(CellTurn(TurnLocation("z", 9)), TURNS["half an answer"].messages)
+        threads[name].add_turn(CellTurn(TurnLocation("z", 9)), TURNS["half an answer"].messages)
     kept, session = threads["notebook"], threads["notebook"].session
     rebuilt, _ = restore_conversations(threads, [cell_of(TURNS["words"])])
     assert rebuilt == [kept]
@@ -341,5 +346,5 @@ def test_a_cell_that_runs_again_replaces_its_restored_turn() -> None:
     thread: NotebookConversation = threads["notebook"]
     again = CellTurn(TurnLocation("a", 1))
     assert thread.history(again, 10_000).messages == ()
-    thread.keep(again, [ChatMessage.from_user("Again?"), assistant("Yes.")])
+    thread.add_turn(again, [ChatMessage.from_user("Again?"), assistant("Yes.")])
     assert [turn.messages[0].text for turn in thread.turns] == ["Again?", "Is it high?"]

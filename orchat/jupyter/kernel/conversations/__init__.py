@@ -1,1 +1,1 @@
-"""A notebook as conversations: its threads, and how their turns are kept in its outputs."""
+"""Conversations of a notebook, whose turns belong to cells, and their serialization."""

@@ -1,6 +1,6 @@
-r"""Messages as a notebook's metadata holds them: texts as lists of lines, and calls named by their number.
+r"""Encode messages for cell metadata: texts as lists of lines, call identifiers as numbers.
 
-So a notebook's differences show what was said, and nothing else.
+So a diff of two versions of a notebook shows changed lines of text, and no random identifiers.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ _NAME = re.compile(r"call ([1-9]\d{0,5})")
 
 
 def encode_messages(messages: Iterable[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], list[str]]:
-    r"""Return messages in that form, and the identifiers of their calls by number.
+    r"""Return messages as encoded JSON, and the identifiers of their calls by number.
 
     Parameters
     ----------
     messages
-        As `orchat.chat.state.to_dict` makes them; what they hold besides ``content`` stays as it is.
+        As `orchat.chat.state.to_dict` makes them; fields other than ``content`` stay as they are.
 
     Examples
     --------
@@ -28,43 +28,44 @@ def encode_messages(messages: Iterable[Mapping[str, Any]]) -> tuple[list[dict[st
     """
     names: dict[str, str] = {}
 
-    def named(call: Mapping[str, Any]) -> dict[str, Any]:
-        kept = {key: value for key, value in call.items() if value is not None}
+    def encode_call(call: Mapping[str, Any]) -> dict[str, Any]:
+        encoded = {key: value for key, value in call.items() if value is not None}
         if isinstance(call_id := call.get("id"), str):
-            kept["id"] = names.setdefault(call_id, f"call {len(names) + 1}")
-        return kept
+            encoded["id"] = names.setdefault(call_id, f"call {len(names) + 1}")
+        return encoded
 
-    def part(data: Any) -> Any:
+    def encode_part(data: Any) -> Any:
         if not isinstance(data, dict):
             return data
         if isinstance(data.get("text"), str):
             return {**data, "text": split_lines(data["text"])}
         if isinstance(call := data.get("tool_call"), dict):
-            return {"tool_call": named(call)}
+            return {"tool_call": encode_call(call)}
         if isinstance(result := data.get("tool_call_result"), dict):
-            came = result["result"]
-            came = split_lines(came) if isinstance(came, str) else [part(each) for each in came]
-            return {"tool_call_result": {**result, "result": came, "origin": named(result["origin"])}}
-        if isinstance(thought := data.get("reasoning"), dict) and isinstance(thought.get("reasoning_text"), str):
-            return {"reasoning": {**thought, "reasoning_text": split_lines(thought["reasoning_text"])}}
+            value = result["result"]
+            value = split_lines(value) if isinstance(value, str) else [encode_part(each) for each in value]
+            return {"tool_call_result": {**result, "result": value, "origin": encode_call(result["origin"])}}
+        if isinstance(reasoning := data.get("reasoning"), dict) and isinstance(reasoning.get("reasoning_text"), str):
+            return {"reasoning": {**reasoning, "reasoning_text": split_lines(reasoning["reasoning_text"])}}
         return data
 
-    made = []
+    encoded = []
     for message in messages:
         content = message["content"]
-        made.append({**message, "content": [part(each) for each in content] if isinstance(content, list) else content})
-    return made, list(names)
+        parts = [encode_part(each) for each in content] if isinstance(content, list) else content
+        encoded.append({**message, "content": parts})
+    return encoded, list(names)
 
 
 def decode_messages(messages: Iterable[Any], ids: Sequence[str] = ()) -> list[Any]:
-    r"""Return the messages of which `encode_messages` made these; what is of another form stays as it is.
+    r"""Return the messages that `encode_messages` encoded; values of another form stay as they are.
 
     Parameters
     ----------
     messages
-        Of anybody who may have written into a notebook.
+        Untrusted data of a notebook file.
     ids
-        The identifiers of the calls by number; those without one keep their names.
+        The identifiers of the calls by number; a call with no identifier here keeps its encoded one.
 
     Examples
     --------
@@ -72,34 +73,34 @@ def decode_messages(messages: Iterable[Any], ids: Sequence[str] = ()) -> list[An
     [{'content': [{'text': 'a\nb'}, {'tool_call': {'id': 'toolu_7'}}, 7]}, None]
     """
 
-    def named(call: Any) -> Any:
+    def decode_call(call: Any) -> Any:
         found = _NAME.fullmatch(call["id"]) if isinstance(call, Mapping) and isinstance(call.get("id"), str) else None
         return {**call, "id": ids[int(found[1]) - 1]} if found and int(found[1]) <= len(ids) else call
 
-    def part(data: Any) -> Any:
+    def decode_part(data: Any) -> Any:
         if not isinstance(data, Mapping):
             return data
-        filled = dict(data)
+        decoded = dict(data)
         for key in ("text", "reasoning_text", "result"):
-            if _is_lines(filled.get(key)):
-                filled[key] = "".join(filled[key])
+            if _is_lines(decoded.get(key)):
+                decoded[key] = "".join(decoded[key])
         for key in ("tool_call_result", "reasoning"):
-            if isinstance(filled.get(key), Mapping):
-                filled[key] = part(filled[key])
+            if isinstance(decoded.get(key), Mapping):
+                decoded[key] = decode_part(decoded[key])
         for key in ("tool_call", "origin"):
-            if key in filled:
-                filled[key] = named(filled[key])
-        if isinstance(filled.get("result"), list):
-            filled["result"] = [part(each) for each in filled["result"]]
-        return filled
+            if key in decoded:
+                decoded[key] = decode_call(decoded[key])
+        if isinstance(decoded.get("result"), list):
+            decoded["result"] = [decode_part(each) for each in decoded["result"]]
+        return decoded
 
-    filled = []
+    decoded = []
     for message in messages:
         content = message.get("content") if isinstance(message, Mapping) else None
-        filled.append(
-            {**message, "content": [part(each) for each in content]} if isinstance(content, list) else message
+        decoded.append(
+            {**message, "content": [decode_part(each) for each in content]} if isinstance(content, list) else message
         )
-    return filled
+    return decoded
 
 
 def _is_lines(value: object) -> bool:
@@ -107,5 +108,5 @@ def _is_lines(value: object) -> bool:
 
 
 def split_lines(text: str) -> list[str]:
-    """Return a text as its lines, which together are the text."""
+    """Split a text after each newline; the joined lines are the text."""
     return re.findall(r"[^\n]*\n|[^\n]+", text) or [""]

@@ -1,8 +1,8 @@
-"""A notebook's threads: conversations whose turns belong to cells. Plain data, with no front end and no network.
+"""Conversations of a notebook, whose turns belong to cells. Plain data, without front end and network.
 
-A turn belongs to the cell that asked. When the cell runs again its turn is replaced where it stands, and what goes
-along with the question is the turns before it: so *Run All* says the same the second time as the first. A thread's
-system message is the last one that a turn gave, and ``--new`` begins it anew from one cell on.
+A turn belongs to the cell that asked. A second run of the cell replaces its turn in place, and only the turns before it
+are sent: so *Run All* sends the same requests the second time. A conversation's system message is the last one of its
+turns, and ``--new`` starts the conversation again at one cell.
 """
 
 from __future__ import annotations
@@ -17,86 +17,86 @@ from orchat.chat.money import Cost, estimate_message_tokens
 from orchat.errors import ConfigurationError
 from orchat.messages import ChatMessage, ChatRole, ToolCall
 
-DEFAULT_THREAD = "notebook"
-"""The name of the thread that is used where none is named."""
+DEFAULT_CONVERSATION = "notebook"
+"""The name of the conversation that is used by default."""
 
 
 @dataclass(frozen=True)
 class TurnLocation:
-    """Where a turn was asked.
+    """The cell and execution count of a turn.
 
     Parameters
     ----------
     cell
-        The front end's name of the cell; None where it told none, as in a terminal: then every run is a new cell.
+        The front end's identifier of the cell; None where it sent none, as in a terminal: each run is a new cell.
     execution
-        The number of the run.
+        The execution count.
     """
 
     cell: str | None = None
     execution: int = 0
 
     def replaces(self, other: TurnLocation) -> bool:
-        """Say whether this is a later run of the same cell."""
+        """Return whether this is another run of the same cell."""
         return self.cell is not None and self.cell == other.cell and self.execution != other.execution
 
 
 @dataclass(eq=False)
 class CellTurn:
-    """A turn of a thread: what a cell asked and what came of it.
+    """A turn of a conversation: the question of a cell, and the messages that answer it.
 
     Parameters
     ----------
-    place
-        Where it was asked.
+    location
+        The cell and execution that asked.
     messages
         From the question to the last answer.
     system
-        The system message that the cell gave; None where it gave none.
+        The cell's system message; None where it gave none.
     begins
-        Whether the thread begins anew with it.
+        Whether the conversation starts again with this turn.
     """
 
-    place: TurnLocation
+    location: TurnLocation
     messages: list[ChatMessage] = field(default_factory=list)
     system: str | None = None
     begins: bool = False
 
     @property
     def tokens(self) -> int:
-        """An estimate of its size."""
+        """The estimated size in tokens."""
         return sum(map(estimate_message_tokens, self.messages))
 
 
 @dataclass(frozen=True)
 class History:
-    """What goes along with a question.
+    """The earlier messages that are sent with a question.
 
     Parameters
     ----------
     messages
-        What was said before, the system message first.
+        The system message, then those of earlier turns.
     turns
-        How many turns that are.
+        The number of earlier turns.
     left_out
-        How many older ones did not fit.
+        The number of older turns that did not fit.
     """
 
     messages: tuple[ChatMessage, ...] = ()
     turns: int = 0
     left_out: int = 0
 
-    def instructed(self, instruction: str) -> tuple[ChatMessage, ...]:
-        """Return the messages with one more instruction in the system message, for this question alone."""
+    def with_instruction(self, instruction: str) -> tuple[ChatMessage, ...]:
+        """Return the messages with an instruction added to the system message, for this question alone."""
         if self.messages and self.messages[0].is_from(ChatRole.SYSTEM):
             first, *rest = self.messages
             return (ChatMessage.from_system(f"{first.text}\n\n{instruction}"), *rest)
         return (ChatMessage.from_system(instruction), *self.messages)
 
     def __str__(self) -> str:
-        before = f"{self.turns} earlier turn{'' if self.turns == 1 else 's'}" if self.turns else ""
+        earlier = f"{self.turns} earlier turn{'' if self.turns == 1 else 's'}" if self.turns else ""
         left_out = f"{self.left_out} older left out" if self.left_out else ""
-        return ", ".join(filter(None, (before, left_out)))
+        return ", ".join(filter(None, (earlier, left_out)))
 
 
 class NotebookConversation:
@@ -104,13 +104,13 @@ class NotebookConversation:
 
     Examples
     --------
-    >>> thread = NotebookConversation("notebook")
+    >>> conversation = NotebookConversation("notebook")
     >>> for cell in ("a", "b"):
     ...     turn = CellTurn(TurnLocation(cell, 1))
-    ...     thread.keep(turn, [ChatMessage.from_user(f"Question {cell}"), ChatMessage.from_assistant("Yes.")])
-    >>> str(thread.history(CellTurn(TurnLocation("c", 3)), 1000))
+    ...     conversation.add_turn(turn, [ChatMessage.from_user(f"Question {cell}"), ChatMessage.from_assistant("Yes.")])
+    >>> str(conversation.history(CellTurn(TurnLocation("c", 3)), 1000))
     '2 earlier turns'
-    >>> str(thread.history(CellTurn(TurnLocation("b", 4)), 1000))
+    >>> str(conversation.history(CellTurn(TurnLocation("b", 4)), 1000))
     '1 earlier turn'
     """
 
@@ -120,8 +120,8 @@ class NotebookConversation:
         self.cost = Cost()
         self.session = uuid.uuid4().hex
 
-    def before(self, turn: CellTurn) -> list[CellTurn]:
-        """Return the turns that come before one, from where the thread last began."""
+    def turns_before(self, turn: CellTurn) -> list[CellTurn]:
+        """Return the turns before a turn, from the last start of the conversation on."""
         if turn.begins:
             return []
         turns = self.turns[: self._index(turn)]
@@ -129,32 +129,32 @@ class NotebookConversation:
         return turns[starts[-1] :] if starts else turns
 
     def history(self, turn: CellTurn, most_tokens: int) -> History:
-        """Return what goes along with a turn's question: its system message, and the latest turns that fit.
+        """Return the earlier messages to send with a turn's question: the system message and the latest turns.
 
         Parameters
         ----------
         turn
-            A turn of the thread, or one that may become one.
+            A turn of the conversation, or a new one.
         most_tokens
-            How much may go along, by estimate; whole turns are left out, the oldest first.
+            Estimated limit of the turns; whole turns are left out, the oldest first.
         """
-        earlier = self.before(turn)
-        fitting: list[CellTurn] = []
+        earlier = self.turns_before(turn)
+        included: list[CellTurn] = []
         room = most_tokens
         for each in reversed(earlier):
             room -= each.tokens
             if room < 0:
                 break
-            fitting.insert(0, each)
-        systems = [each.system for each in (*earlier, turn) if each.system is not None]
-        said = [message for each in fitting for message in skip_pending_calls(each.messages)]
-        system = [ChatMessage.from_system(systems[-1])] if systems and systems[-1] else []
-        return History((*system, *said), len(fitting), len(earlier) - len(fitting))
+            included.insert(0, each)
+        system_texts = [each.system for each in (*earlier, turn) if each.system is not None]
+        messages = [message for each in included for message in skip_pending_calls(each.messages)]
+        system = [ChatMessage.from_system(system_texts[-1])] if system_texts and system_texts[-1] else []
+        return History((*system, *messages), len(included), len(earlier) - len(included))
 
-    def keep(self, turn: CellTurn, messages: Sequence[ChatMessage]) -> None:
-        """Put a turn where it belongs, in the place of those that its cell asked when it ran before.
+    def add_turn(self, turn: CellTurn, messages: Sequence[ChatMessage]) -> None:
+        """Add a turn at its position, in the place of its cell's turns of an earlier run.
 
-        A turn of which nothing came changes nothing.
+        A turn without an answer changes nothing.
         """
         if not any(message.is_from(ChatRole.ASSISTANT) for message in messages):
             return
@@ -162,27 +162,27 @@ class NotebookConversation:
         if turn in self.turns:
             return
         at = self._index(turn)
-        later = [each for each in self.turns[at:] if not turn.place.replaces(each.place)]
+        later = [each for each in self.turns[at:] if not turn.location.replaces(each.location)]
         self.turns = [*self.turns[:at], turn, *later]
 
     def undo(self) -> CellTurn | None:
-        """Take the last turn back."""
+        """Remove and return the last turn; None where there is none."""
         return self.turns.pop() if self.turns else None
 
     def reset(self) -> None:
-        """Forget every turn; what they cost stays counted."""
+        """Remove all turns; their cost stays counted."""
         self.turns = []
 
     @property
-    def waiting(self) -> tuple[CellTurn, dict[CallPlace, ToolCall]] | None:
-        """The last turn whose tool calls wait for a decision, and these."""
+    def parked_turn(self) -> tuple[CellTurn, dict[CallPlace, ToolCall]] | None:
+        """The last turn whose tool calls wait for a decision, and these calls."""
         for turn in reversed(self.turns):
             if calls := waiting_calls(turn.messages):
                 return turn, calls
         return None
 
-    def waits_for(self, turn: CellTurn) -> CellTurn | None:
-        """Return the turn that waits for a decision, and with which another one goes on."""
+    def find_parked_turn(self, turn: CellTurn) -> CellTurn | None:
+        """Return the parked turn that a later turn continues: the same question and the same first calls."""
         calls = _calls(turn)
         for each in reversed(self.turns):
             begun = _calls(each)
@@ -192,12 +192,12 @@ class NotebookConversation:
         return None
 
     def _index(self, turn: CellTurn) -> int:
-        """Return where a turn stands or belongs: where its cell's earlier one stands, else behind all others."""
+        """Return the position of a turn: that of its cell's earlier turn, else the end."""
         for at, each in enumerate(self.turns):
-            if each is turn or turn.place.replaces(each.place):
+            if each is turn or turn.location.replaces(each.location):
                 return at
         # A loop asks several times in one run of its cell.
-        same = [at for at, each in enumerate(self.turns) if turn.place.cell and each.place == turn.place]
+        same = [at for at, each in enumerate(self.turns) if turn.location.cell and each.location == turn.location]
         return same[-1] + 1 if same else len(self.turns)
 
 
@@ -206,51 +206,51 @@ def _calls(turn: CellTurn) -> list[list[ToolCall]]:
 
 
 class NotebookConversations:
-    """The threads of a notebook, by name.
+    """The conversations of a notebook, by name.
 
     Examples
     --------
-    >>> threads = NotebookConversations()
-    >>> threads["notebook"].name
+    >>> conversations = NotebookConversations()
+    >>> conversations["notebook"].name
     'notebook'
     """
 
     def __init__(self) -> None:
-        self._threads: dict[str, NotebookConversation] = {}
+        self._conversations: dict[str, NotebookConversation] = {}
 
     def __getitem__(self, name: str) -> NotebookConversation:
-        """Return a thread; a new one where there is none of that name."""
-        return self._threads.setdefault(name, NotebookConversation(name))
+        """Return the conversation of that name, a new one where there is none."""
+        return self._conversations.setdefault(name, NotebookConversation(name))
 
     def __contains__(self, name: object) -> bool:
-        return name in self._threads
+        return name in self._conversations
 
     def __iter__(self) -> Iterator[NotebookConversation]:
-        return iter(list(self._threads.values()))
+        return iter(list(self._conversations.values()))
 
     def named(self, name: str) -> NotebookConversation:
-        """Return a thread that is there already.
+        """Return an existing conversation.
 
         Raises
         ------
         ConfigurationError
-            There is none of that name (a ValueError).
+            No conversation has that name (a ValueError).
         """
-        if name not in self._threads:
-            there = ", ".join(self._threads) or "none yet"
+        if name not in self._conversations:
+            there = ", ".join(self._conversations) or "none yet"
             raise ConfigurationError(f"There is no conversation {name!r}.", hint=f"There are: {there}.")
-        return self._threads[name]
+        return self._conversations[name]
 
     def fork(self, name: str, new_name: str) -> NotebookConversation:
-        """Copy a thread under another name, to go on from here in two ways.
+        """Copy a conversation under another name.
 
         Raises
         ------
         ConfigurationError
-            There is no such thread, or there is one of the new name already (a ValueError).
+            There is no such conversation, or the new name is taken (a ValueError).
         """
         old = self.named(name)
-        if new_name in self._threads and self._threads[new_name].turns:
+        if new_name in self._conversations and self._conversations[new_name].turns:
             raise ConfigurationError(f"There is a conversation {new_name!r} already.", hint="Give another name.")
         new = self[new_name]
         new.turns = copy.deepcopy(old.turns)
