@@ -12,7 +12,7 @@ from orchat.errors import ConfigurationError, StateError
 from orchat.jupyter.kernel.cell_storage.executing_cell import notebook_path
 from orchat.jupyter.kernel.cell_storage.notebook_file import read_cells
 from orchat.jupyter.kernel.cell_storage.sidecar_file import SidecarFile
-from orchat.jupyter.kernel.conversations import turn_serialization
+from orchat.jupyter.kernel.conversations import turn_record_reader
 from orchat.jupyter.kernel.coroutine_runner import (
     deliver_comms_while_awaiting,
     runs_on_private_loop,
@@ -134,7 +134,7 @@ async def restore(path: str | os.PathLike[str] | None = None) -> RestoreResult:
 def _restored(
     session: MagicSession, cells: list[Mapping[str, Any]], notebook: str | None, source: str
 ) -> RestoreResult:
-    threads, damaged = turn_serialization.restore_conversations(
+    threads, damaged = turn_record_reader.restore_conversations(
         session.threads, cells, cache(lambda: SidecarFile(notebook).part("turns"))
     )
     return RestoreResult({thread.name: len(thread.turns) for thread in threads}, source, tuple(damaged))

@@ -20,12 +20,8 @@ from orchat.jupyter.kernel.conversations.notebook_conversations import (
     NotebookConversations,
     TurnLocation,
 )
-from orchat.jupyter.kernel.conversations.turn_serialization import (
-    decode_turn,
-    encode_turn,
-    read_turns,
-    restore_conversations,
-)
+from orchat.jupyter.kernel.conversations.turn_record_reader import read_turns, restore_conversations
+from orchat.jupyter.kernel.conversations.turn_serialization import decode_turn, encode_turn
 from orchat.jupyter.kernel.output.live_display import MIME_TYPE
 from orchat.jupyter.kernel.output.turn_transcript import TurnTranscript
 from orchat.messages import ChatMessage, ImageContent, ReasoningContent, TextContent, ToolCall

@@ -110,3 +110,16 @@ def _is_lines(value: object) -> bool:
 def split_lines(text: str) -> list[str]:
     """Split a text after each newline; the joined lines are the text."""
     return re.findall(r"[^\n]*\n|[^\n]+", text) or [""]
+
+
+def join_lines(value: object) -> str:
+    r"""Return a text of a notebook file, which may be a list of lines; an empty text for other values.
+
+    Examples
+    --------
+    >>> join_lines(["a\n", "b"]), join_lines("a"), join_lines(None)
+    ('a\nb', 'a', '')
+    """
+    if isinstance(value, list):
+        return "".join(line for line in value if isinstance(line, str))
+    return value if isinstance(value, str) else ""

@@ -1,4 +1,4 @@
-"""Serialize turns into records in outputs or cell metadata, and restore conversations from them. Pure.
+"""Serialize turns into records for outputs or cell metadata, and back. Pure.
 
 An output holds the answer once, as its plain text; the turn's record refers to that text and to the cell's source, and
 holds only the rest: values in the prompt, tool calls and results, reasoning that must be sent back unchanged. A record
@@ -9,28 +9,26 @@ gone, because it is visible no more. Records are data: they set messages, and no
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from orchat.chat import state
 from orchat.configuration import setting
 from orchat.errors import StateError
-from orchat.jupyter.kernel.cell_storage.executing_cell import METADATA_KEY
-from orchat.jupyter.kernel.conversations.message_encoding import decode_messages, encode_messages, split_lines
+from orchat.jupyter.kernel.conversations.message_encoding import (
+    decode_messages,
+    encode_messages,
+    join_lines,
+    split_lines,
+)
 from orchat.jupyter.kernel.conversations.notebook_conversations import (
     CellTurn,
-    NotebookConversation,
-    NotebookConversations,
     TurnLocation,
 )
-from orchat.jupyter.kernel.output.live_display import MIME_TYPE
 from orchat.messages import ChatRole
 from orchat.secrets import redact
 
 _META_FIELDS = ("pending", "ending", "requested_model", "model", "refusal")
-# Other magics may stand before it, such as %%time.
-_MAGIC = re.compile(r"\s*(?:%%\w[^\n]*\n\s*)*?%%openrouter\b[^\n]*\n(.*)", re.DOTALL)
 
 
 class TurnRecord(NamedTuple):
@@ -187,7 +185,7 @@ def join_record(pointer: Mapping[str, Any], turns: object) -> dict[str, Any]:
         messages = decode_messages(entry["messages"], ids)
     except RecursionError:
         raise StateError("What a cell keeps is damaged.") from None
-    system = {"system": _text(entry["system"])} if "system" in entry else {}
+    system = {"system": join_lines(entry["system"])} if "system" in entry else {}
     return {**entry, **system, "messages": messages, "thread": conversation}
 
 
@@ -227,132 +225,6 @@ def decode_turn(record: object, source: str, plain: str, location: TurnLocation)
         location, saved.messages, system if isinstance(system, str) else None, begins=record.get("begins") is True
     )
     return TurnRecord(conversation, turn, record.get("continued") is True)
-
-
-def restore_conversations(
-    conversations: NotebookConversations,
-    cells: Iterable[Mapping[str, Any]],
-    sidecar: Callable[[], Mapping[str, Any]] = dict,
-) -> tuple[list[NotebookConversation], list[StateError]]:
-    """Restore conversations from the records in a notebook's cells; those of other names stay as they are.
-
-    Parameters
-    ----------
-    conversations
-        The notebook's conversations.
-    cells
-        From `orchat.jupyter.kernel.cell_storage.notebook_file.read_cells`.
-    sidecar
-        Returns the turns of the sidecar file, by cell; called only where an output points there.
-
-    Returns
-    -------
-    tuple
-        The restored conversations, and the errors of turns that could not be read.
-    """
-    rebuilt: dict[str, NotebookConversation] = {}
-    damaged: list[StateError] = []
-    for found in read_turns(cells, sidecar):
-        if isinstance(found, StateError):
-            damaged.append(found)
-            continue
-        conversation = rebuilt.setdefault(found.conversation, NotebookConversation(found.conversation))
-        if not found.continued:
-            conversation.add_turn(found.turn, found.turn.messages)
-        elif (begun := conversation.find_parked_turn(found.turn)) is not None:
-            begun.messages = found.turn.messages
-        # Else the cell with its beginning is gone, or has been asked again since.
-        elif found.turn.messages[0].text not in [turn.messages[0].text for turn in conversation.turns]:
-            conversation.add_turn(found.turn, found.turn.messages)
-    for conversation in rebuilt.values():
-        conversations[conversation.name].turns = conversation.turns
-    return [conversations[name] for name in rebuilt], damaged
-
-
-def read_turns(
-    cells: Iterable[Mapping[str, Any]], sidecar: Callable[[], Mapping[str, Any]] = dict
-) -> Iterator[TurnRecord | StateError]:
-    """Yield the turns of the records in a notebook's cells, in the order of the cells.
-
-    Parameters
-    ----------
-    cells
-        Their ``id``, ``source``, ``metadata`` (orchat's) and ``outputs``.
-    sidecar
-        Returns the turns of the sidecar file, by cell; called only where an output points there.
-
-    Yields
-    ------
-    TurnRecord or StateError
-        A turn, or the error of one that could not be read.
-    """
-    cells = list(cells)
-    names = {name for cell in cells if isinstance(name := cell.get("id"), str)}
-    for cell in cells:
-        source = _text(cell.get("source"))
-        prompt = found[1].strip() if (found := _MAGIC.fullmatch(source)) else ""
-        name = cell.get("id") if isinstance(cell.get("id"), str) else None
-        outputs = [each for each in _list(cell.get("outputs")) if isinstance(each, Mapping)]
-        for output in outputs:
-            data = output.get("data")
-            extras = data.get(MIME_TYPE) if isinstance(data, Mapping) else None
-            if not isinstance(data, Mapping) or not isinstance(extras, Mapping) or "turn" not in extras:
-                continue
-            record = extras["turn"]
-            owner = record.get("cell") if isinstance(record, Mapping) else None
-            if isinstance(owner, str) and owner != name and owner in names:
-                continue  # a copy of the cell, which has not been run
-            try:
-                if isinstance(record, Mapping) and "messages" not in record:
-                    record = join_record(
-                        record, sidecar().get(str(owner)) if record.get("beside") else _stored_turns(cell)
-                    )
-                yield decode_turn(record, prompt, _text(data.get("text/plain")), TurnLocation(name))
-            except StateError as error:
-                yield error
-        if any(map(_is_live, outputs)):
-            yield from _interrupted_turns(cell, prompt, TurnLocation(name))
-
-
-def _is_live(output: Mapping[str, Any]) -> bool:
-    """Return whether an output is that of a running turn, or of one that was running when its kernel ended."""
-    metadata = output.get("metadata")
-    entry = metadata.get(METADATA_KEY) if isinstance(metadata, Mapping) else None
-    return isinstance(entry, Mapping) and "live" in entry
-
-
-def _interrupted_turns(
-    cell: Mapping[str, Any], prompt: str, location: TurnLocation
-) -> Iterator[TurnRecord | StateError]:
-    """Yield the turns of a cell that were running when its kernel ended."""
-    try:
-        turns = _stored_turns(cell)
-    except StateError as error:
-        yield error
-        return
-    for conversation, entries in turns.items() if isinstance(turns, Mapping) else ():
-        for number, entry in enumerate(_list(entries)):
-            if isinstance(entry, Mapping) and entry.get("live") is True:
-                try:
-                    yield decode_turn(
-                        join_record({"thread": conversation, "number": number}, turns), prompt, "", location
-                    )
-                except StateError as error:
-                    yield error
-
-
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _stored_turns(cell: Mapping[str, Any]) -> object:
-    metadata = cell.get("metadata")
-    if not isinstance(metadata, Mapping):
-        return None
-    version = metadata.get("version")
-    if isinstance(version, int) and version > state.VERSION:
-        raise StateError(f"A newer orchat has written what a cell keeps (version {version!r:.20}).")
-    return metadata.get("turns")
 
 
 def _most_bytes(plain: str) -> int:
@@ -399,10 +271,3 @@ def _span(at: object) -> tuple[int, int]:
         case [int() as start, int() as end]:
             return start, end
     return -1, -1
-
-
-def _text(value: Any) -> str:
-    """Return a text of a notebook file, where it may be a list of lines."""
-    if isinstance(value, list):
-        return "".join(line for line in value if isinstance(line, str))
-    return value if isinstance(value, str) else ""

@@ -1,0 +1,148 @@
+"""Read turn records from a notebook's cells, and restore conversations from them. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from orchat.chat import state
+from orchat.errors import StateError
+from orchat.jupyter.kernel.cell_storage.executing_cell import METADATA_KEY
+from orchat.jupyter.kernel.conversations.message_encoding import join_lines
+from orchat.jupyter.kernel.conversations.notebook_conversations import (
+    NotebookConversation,
+    NotebookConversations,
+    TurnLocation,
+)
+from orchat.jupyter.kernel.conversations.turn_serialization import TurnRecord, decode_turn, join_record
+from orchat.jupyter.kernel.output.live_display import MIME_TYPE
+
+# Other magics may stand before it, such as %%time.
+_MAGIC = re.compile(r"\s*(?:%%\w[^\n]*\n\s*)*?%%openrouter\b[^\n]*\n(.*)", re.DOTALL)
+
+
+def restore_conversations(
+    conversations: NotebookConversations,
+    cells: Iterable[Mapping[str, Any]],
+    sidecar: Callable[[], Mapping[str, Any]] = dict,
+) -> tuple[list[NotebookConversation], list[StateError]]:
+    """Restore conversations from the records in a notebook's cells; those of other names stay as they are.
+
+    Parameters
+    ----------
+    conversations
+        The notebook's conversations.
+    cells
+        From `orchat.jupyter.kernel.cell_storage.notebook_file.read_cells`.
+    sidecar
+        Returns the turns of the sidecar file, by cell; called only where an output points there.
+
+    Returns
+    -------
+    tuple
+        The restored conversations, and the errors of turns that could not be read.
+    """
+    rebuilt: dict[str, NotebookConversation] = {}
+    damaged: list[StateError] = []
+    for found in read_turns(cells, sidecar):
+        if isinstance(found, StateError):
+            damaged.append(found)
+            continue
+        conversation = rebuilt.setdefault(found.conversation, NotebookConversation(found.conversation))
+        if not found.continued:
+            conversation.add_turn(found.turn, found.turn.messages)
+        elif (begun := conversation.find_parked_turn(found.turn)) is not None:
+            begun.messages = found.turn.messages
+        # Else the cell with its beginning is gone, or has been asked again since.
+        elif found.turn.messages[0].text not in [turn.messages[0].text for turn in conversation.turns]:
+            conversation.add_turn(found.turn, found.turn.messages)
+    for conversation in rebuilt.values():
+        conversations[conversation.name].turns = conversation.turns
+    return [conversations[name] for name in rebuilt], damaged
+
+
+def read_turns(
+    cells: Iterable[Mapping[str, Any]], sidecar: Callable[[], Mapping[str, Any]] = dict
+) -> Iterator[TurnRecord | StateError]:
+    """Yield the turns of the records in a notebook's cells, in the order of the cells.
+
+    Parameters
+    ----------
+    cells
+        Their ``id``, ``source``, ``metadata`` (orchat's) and ``outputs``.
+    sidecar
+        Returns the turns of the sidecar file, by cell; called only where an output points there.
+
+    Yields
+    ------
+    TurnRecord or StateError
+        A turn, or the error of one that could not be read.
+    """
+    cells = list(cells)
+    names = {name for cell in cells if isinstance(name := cell.get("id"), str)}
+    for cell in cells:
+        source = join_lines(cell.get("source"))
+        prompt = found[1].strip() if (found := _MAGIC.fullmatch(source)) else ""
+        name = cell.get("id") if isinstance(cell.get("id"), str) else None
+        outputs = [each for each in _list(cell.get("outputs")) if isinstance(each, Mapping)]
+        for output in outputs:
+            data = output.get("data")
+            extras = data.get(MIME_TYPE) if isinstance(data, Mapping) else None
+            if not isinstance(data, Mapping) or not isinstance(extras, Mapping) or "turn" not in extras:
+                continue
+            record = extras["turn"]
+            owner = record.get("cell") if isinstance(record, Mapping) else None
+            if isinstance(owner, str) and owner != name and owner in names:
+                continue  # a copy of the cell, which has not been run
+            try:
+                if isinstance(record, Mapping) and "messages" not in record:
+                    record = join_record(
+                        record, sidecar().get(str(owner)) if record.get("beside") else _stored_turns(cell)
+                    )
+                yield decode_turn(record, prompt, join_lines(data.get("text/plain")), TurnLocation(name))
+            except StateError as error:
+                yield error
+        if any(map(_is_live, outputs)):
+            yield from _interrupted_turns(cell, prompt, TurnLocation(name))
+
+
+def _is_live(output: Mapping[str, Any]) -> bool:
+    """Return whether an output is that of a running turn, or of one that was running when its kernel ended."""
+    metadata = output.get("metadata")
+    entry = metadata.get(METADATA_KEY) if isinstance(metadata, Mapping) else None
+    return isinstance(entry, Mapping) and "live" in entry
+
+
+def _interrupted_turns(
+    cell: Mapping[str, Any], prompt: str, location: TurnLocation
+) -> Iterator[TurnRecord | StateError]:
+    """Yield the turns of a cell that were running when its kernel ended."""
+    try:
+        turns = _stored_turns(cell)
+    except StateError as error:
+        yield error
+        return
+    for conversation, entries in turns.items() if isinstance(turns, Mapping) else ():
+        for number, entry in enumerate(_list(entries)):
+            if isinstance(entry, Mapping) and entry.get("live") is True:
+                try:
+                    yield decode_turn(
+                        join_record({"thread": conversation, "number": number}, turns), prompt, "", location
+                    )
+                except StateError as error:
+                    yield error
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _stored_turns(cell: Mapping[str, Any]) -> object:
+    metadata = cell.get("metadata")
+    if not isinstance(metadata, Mapping):
+        return None
+    version = metadata.get("version")
+    if isinstance(version, int) and version > state.VERSION:
+        raise StateError(f"A newer orchat has written what a cell keeps (version {version!r:.20}).")
+    return metadata.get("turns")
