@@ -44,7 +44,7 @@ def completions(models: int = 500, variables: int = 5_000, columns: int = 2_000)
         names=lambda: PromptNamespace(shell),
         models=lambda: known,
         aliases=dict,
-        threads=list,
+        conversations=list,
         commands=lambda: ["models"],
     )
 
@@ -57,7 +57,7 @@ def measure(rounds: int) -> dict[str, list[float]]:
         lines = text.split("\n")
         for _ in range(rounds + 1):  # the first one loads what is loaded once
             started = time.perf_counter()
-            offered = complete.at(text, len(lines) - 1, len(lines[-1]))
+            offered = complete.complete_at(text, len(lines) - 1, len(lines[-1]))
             found.setdefault(name, []).append(1000 * (time.perf_counter() - started))
             if offered is None or not offered[1]:
                 raise SystemExit(f"{name}: nothing was offered.")

@@ -199,10 +199,10 @@ def test_what_may_stand_behind_a_sub_command(line: str, offered: list[str]) -> N
         names=dict,
         models=lambda: MODELS,
         aliases=list,
-        threads=lambda: ["high seas"],
+        conversations=lambda: ["high seas"],
         commands=lambda: {name: command.usage for name, command in COMMANDS.items()},
     )
-    found = completions.at(text := f"%openrouter {line}", 0, len(text))
+    found = completions.complete_at(text := f"%openrouter {line}", 0, len(text))
     assert found is not None
     assert found[1] == offered
 

@@ -1,1 +1,1 @@
-"""``%%openrouter`` and ``%openrouter``: a line of options, and what is done about it."""
+"""The ``%%openrouter`` and ``%openrouter`` magics: parse the line, run a turn or a sub-command."""

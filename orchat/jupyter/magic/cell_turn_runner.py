@@ -1,6 +1,6 @@
-"""A turn of a cell: ask with what was said before, show it as it arrives, keep what came of it.
+"""Run one turn in a cell: send it with the conversation's history, stream the answer, persist the turn.
 
-Whatever happens, what arrived is shown, kept and bound to its variable before the cell ends.
+However the turn ends, the response so far is shown, persisted and bound to its variable before the cell ends.
 """
 
 from __future__ import annotations
@@ -39,236 +39,245 @@ if TYPE_CHECKING:
     from orchat.messages import ChatMessage
     from orchat.streaming import StreamingChunk
 
-_WAITS = f"A tool call waits: %{MAGIC} approve lets it run, %{MAGIC} reject does not, and the conversation goes on."
+_APPROVAL_HINT = (
+    f"A tool call waits: %{MAGIC} approve lets it run, %{MAGIC} reject does not, and the conversation goes on."
+)
 
 
 class CellTurnRunner:
-    """One turn, from the question to what is kept of it.
+    """Run one turn of a cell, from the user's message to its record in cell storage.
 
     Parameters
     ----------
     session
-        The shell's conversations.
+        The state that the shell's magics share.
     options
-        What the line said.
+        The parsed options of the magic's line.
     """
 
     def __init__(self, session: MagicSession, options: Namespace) -> None:
         self._session = session
         self._options = options
         self._model = resolve_model_alias(options.model)
-        self._asking: TurnRequest | None = None
+        self._turn_request: TurnRequest | None = None
         self._chat: Chat | None = None
         self._cell = current_cell(session.shell)
-        self._keeping = TurnStorage(session.shell)
-        self._display = display_for(session.shell, options.format, stopped=self._stop, to_cell=self._to_cell)
-        self._body: Mapping[str, Any] = {}
-        self._recorded: Callable[[list[ChatMessage], str], dict[str, Any]] | None = None
+        self._storage = TurnStorage(session.shell)
+        self._display = display_for(session.shell, options.format, stopped=self._stop, to_cell=self._insert_cell)
+        self._request_body: Mapping[str, Any] = {}
+        self._encode_record: Callable[[list[ChatMessage], str], dict[str, Any]] | None = None
 
-    async def question(self, request: PromptRequest, source: str | None) -> Reply:
-        """Ask a question.
+    async def ask(self, request: PromptRequest, source: str | None) -> Reply:
+        """Run a new turn with a user's message.
 
         Parameters
         ----------
         request
-            What is asked.
+            The message and the parameters of its request.
         source
-            The prompt as it stands in the cell; None where it does not.
+            The prompt as written in the cell; None where the cell does not hold it.
 
         Raises
         ------
         CellError
-            The turn was interrupted or failed; everything is shown and kept.
+            The turn was interrupted or failed; the response so far is shown and persisted.
         """
         from orchat.chat.message_selection import messages_to_send, skip_pending_calls
 
-        opening = self._session.opening(self._options)
-        thread = opening.thread
+        start = self._session.conversation_start(self._options)
+        conversation = start.conversation
 
         async def ask() -> None:
-            chat = await connect_generator(request, opening.messages, thread.session, self._options)
+            chat = await connect_generator(request, start.messages, conversation.session, self._options)
             question = request.question()
-            self._body = chat.generator.request_body(
+            self._request_body = chat.generator.request_body(
                 messages_to_send([*skip_pending_calls(chat.messages), question], chat.generator.model),
                 tools=list(request.tools),
                 stream=not self._options.no_stream,
             )
             # What is not remembered cannot go on later: calls that nobody can decide about here are rejected.
-            await self._turn(chat, question, parks=opening.remembers)
+            await self._run_turn(chat, question, parks=start.remembers)
 
-        sent = [*request.sent, opening.history]
-        return await self._watched(ask, opening.turn, thread if opening.remembers else None, sent, source)
+        sent = [*request.sent_values, start.history]
+        return await self._run_and_persist(ask, start.turn, conversation if start.remembers else None, sent, source)
 
-    async def decisions(self, thread: NotebookConversation, turn: CellTurn, chat: Chat, decided: Decisions) -> Reply:
-        """Go on with a turn whose tool calls waited for a decision."""
-        history = thread.history(turn, int(setting("history_tokens")))
+    async def resume(self, conversation: NotebookConversation, turn: CellTurn, chat: Chat, decided: Decisions) -> Reply:
+        """Resume a parked turn with the decisions about its tool calls."""
+        history = conversation.history(turn, int(setting("history_tokens")))
         chat.messages = [*history.messages, *turn.messages]
         self._model = chat.model or self._model
-        return await self._watched(lambda: self._turn(chat, decided), turn, thread, [history], None)
+        return await self._run_and_persist(lambda: self._run_turn(chat, decided), turn, conversation, [history], None)
 
-    def _to_cell(self, code: str) -> None:
-        """Put code that a person wants below this cell, now where the page can do that, else when the cell ends."""
+    def _insert_cell(self, code: str) -> None:
+        """Insert code below this cell: at once where the page can do it, else when the cell ends."""
         bridge = self._session.bridge
         if bridge.status == "open" and self._cell.id is not None:
             bridge.insert_cell(self._cell.id, code)
         else:
             self._session.shell.set_next_input(code)
 
-    def _show_to_new_pages(self) -> None:
-        """Let pages that were loaded while the cell ran have its output."""
+    def _update_new_pages(self) -> None:
+        """Send the final output to pages that were loaded while the cell ran."""
         display = self._display
         if isinstance(display, LiveDisplay) and display.final is not None and self._cell.id is not None:
             self._session.bridge.set_output(self._cell, display.final, display_id=display.id)
 
     def _stop(self) -> None:
-        if self._asking is not None:
-            self._asking.stop()
+        if self._turn_request is not None:
+            self._turn_request.stop()
 
-    async def _turn(self, chat: Chat, question: ChatMessage | Decisions, *, parks: bool = True) -> None:
+    async def _run_turn(self, chat: Chat, question: ChatMessage | Decisions, *, parks: bool = True) -> None:
         sink = _RecordingSink(self._session.shell, self._display, self._model, self._checkpoint)
         self._chat = chat
-        self._asking = TurnRequest(chat, question, sink, streams=not self._options.no_stream, parks=parks)
-        await self._asking.done()
+        self._turn_request = TurnRequest(chat, question, sink, streams=not self._options.no_stream, parks=parks)
+        await self._turn_request.wait()
 
-    async def _watched(
-        self, ask: Any, turn: CellTurn, thread: NotebookConversation | None, sent: list[object], source: str | None
+    async def _run_and_persist(
+        self,
+        ask: Any,
+        turn: CellTurn,
+        conversation: NotebookConversation | None,
+        sent: list[object],
+        source: str | None,
     ) -> Reply:
         from orchat.chat.message_selection import pending_calls
 
         started = time.monotonic()
-        earlier = len(_costs(turn.messages))  # of a turn that goes on, these are counted already
-        continued = earlier > 0
+        earlier_costs = len(_costs(turn.messages))  # of a turn that goes on, these are counted already
+        continued = earlier_costs > 0
         ending: Ending = "finished"
         failure: BaseException | None = None
-        greeting = None
-        if thread is not None:
-            self._recorded = partial(self._record_of, turn, thread, source, continued=continued)
+        page_query = None
+        if conversation is not None:
+            self._encode_record = partial(self._encode_turn, turn, conversation, source, continued=continued)
         try:
             self._display.start(self._model)
             if self._cell.id is not None:  # so that it is known in the end whether the page can do what we ask
-                greeting = asyncio.ensure_future(self._keeping.ask_page())
+                page_query = asyncio.ensure_future(self._storage.check_page())
             await ask()
-            if greeting is not None and not runs_on_private_loop():
-                await greeting
+            if page_query is not None and not runs_on_private_loop():
+                await page_query
         except (asyncio.CancelledError, KeyboardInterrupt) as error:
             ending, failure = "interrupted", error
         except Exception as error:  # noqa: BLE001 - raised again below, when everything is kept
             ending, failure = "failed", error
-        if greeting is not None:
-            greeting.cancel()
-        reply = self._reply(ending)
-        if thread is not None:
-            thread.add_turn(turn, reply.messages)
-            thread.cost = sum(_costs(reply.messages)[earlier:], thread.cost)
+        if page_query is not None:
+            page_query.cancel()
+        reply = self._current_reply(ending)
+        if conversation is not None:
+            conversation.add_turn(turn, reply.messages)
+            conversation.cost = sum(_costs(reply.messages)[earlier_costs:], conversation.cost)
             if pending_calls(turn.messages) and self._chat is not None:
-                self._session.chats[turn] = self._chat
+                self._session.chats_by_turn[turn] = self._chat
             else:
-                self._session.chats.pop(turn, None)
+                self._session.chats_by_turn.pop(turn, None)
         if self._options.out:
             self._session.shell.user_ns[self._options.out] = reply
-        known = failure if isinstance(failure, OrchatError) else None
+        orchat_error = failure if isinstance(failure, OrchatError) else None
         self._display.end(
             reply,
             time.monotonic() - started,
             model=self._model,
-            error=known,
+            error=orchat_error,
             sent=sent,
-            record=lambda plain: self._record(turn, thread, plain),
+            record=lambda plain: self._output_extras(turn, conversation, plain),
         )
-        self._show_to_new_pages()
-        self._tell(_WAITS if thread is not None and reply.pending else "")
+        self._update_new_pages()
+        self._print_notes(_APPROVAL_HINT if conversation is not None and reply.pending else "")
         if ending == "interrupted":
             raise CellError("interrupted; what arrived is kept") from failure
-        if known is not None and not self._options.debug:
-            raise CellError(error_line(known)) from known
+        if orchat_error is not None and not self._options.debug:
+            raise CellError(error_line(orchat_error)) from orchat_error
         if failure is not None:
-            if known is not None:
-                known.shows_whole_traceback = True
+            if orchat_error is not None:
+                orchat_error.shows_whole_traceback = True
             raise failure
-        self._session.shown(reply)
+        self._session.mark_reply_shown(reply)
         if self._options.format == "code" and (code := cell_code(reply.text)):
             self._session.shell.set_next_input(code)
         return reply
 
-    def _tell(self, step: str) -> None:
-        """Tell beside the answer what a person should know, each once."""
-        self._keeping.hint()
-        for note in (self._keeping.note, step):
-            if note and note not in self._session.told:
-                self._session.told.add(note)
+    def _print_notes(self, step: str) -> None:
+        """Print notes for the user on stderr, each once per session."""
+        self._storage.note_missing_extension()
+        for note in (self._storage.note, step):
+            if note and note not in self._session.printed_notes:
+                self._session.printed_notes.add(note)
                 print(f"{MAGIC}: {note}", file=sys.stderr)  # noqa: T201 - that is telling
 
-    def _reply(self, ending: Ending) -> Reply:
-        """Return what has arrived, stamped with how it ended when it is not whole."""
+    def _current_reply(self, ending: Ending) -> Reply:
+        """Return the response so far as a reply, stamped with its ending when it is incomplete."""
         from orchat.chat.reply import Reply
         from orchat.messages import ChatMessage
 
-        if self._asking is not None and self._asking.reply.messages:
-            return self._asking.reply
+        if self._turn_request is not None and self._turn_request.reply.messages:
+            return self._turn_request.reply
         stamp = {} if ending == "finished" else {"ending": ending}
         return Reply(ChatMessage.from_assistant(None, stamp), ending=ending)
 
-    def _record(self, turn: CellTurn, thread: NotebookConversation | None, plain: str) -> dict[str, Any]:
-        """Return what the output keeps: with what it was asked, and what the turn can be rebuilt from."""
-        kept: dict[str, Any] = {}
-        if self._body:
+    def _output_extras(self, turn: CellTurn, conversation: NotebookConversation | None, plain: str) -> dict[str, Any]:
+        """Persist the turn, and return the extras of its output: parameters, request fingerprint, turn record."""
+        extras: dict[str, Any] = {}
+        if self._request_body:
             content = {"model", "messages", "tools", "stream", "n", "response_format"}
-            kept["parameters"] = {name: value for name, value in self._body.items() if name not in content}
-            kept["request"] = request_fingerprint(self._body)
-        if thread is None:
-            self._keeping.forget()
-            return kept
-        recorded = self._recorded
-        assert recorded is not None
-        if turn.messages and (data := self._keeping.put(lambda: recorded(turn.messages, plain))):
-            kept["turn"] = data
-        return kept
+            extras["parameters"] = {name: value for name, value in self._request_body.items() if name not in content}
+            extras["request"] = request_fingerprint(self._request_body)
+        if conversation is None:
+            self._storage.discard()
+            return extras
+        encode_record = self._encode_record
+        assert encode_record is not None
+        if turn.messages and (data := self._storage.store(lambda: encode_record(turn.messages, plain))):
+            extras["turn"] = data
+        return extras
 
-    def _record_of(
+    def _encode_turn(
         self,
         turn: CellTurn,
-        thread: NotebookConversation,
+        conversation: NotebookConversation,
         source: str | None,
         messages: list[ChatMessage],
         plain: str,
         **about: bool,
     ) -> dict[str, Any]:
-        """Return what a turn with these messages can be rebuilt from."""
+        """Return the record of a turn with these messages."""
         from orchat.chat.state import secrets_of
         from orchat.jupyter.kernel.conversations.turn_serialization import encode_turn
 
-        said = replace(turn, messages=messages)
+        current_turn = replace(turn, messages=messages)
         secrets = secrets_of(self._chat.generator if self._chat is not None else None)
-        return encode_turn(said, thread.name, source, plain, secrets=secrets, cell=self._keeping.cell, **about)
+        return encode_turn(
+            current_turn, conversation.name, source, plain, secrets=secrets, cell=self._storage.saved_cell_id, **about
+        )
 
     def _checkpoint(self) -> None:
-        """Keep what has arrived, for this kernel may end before the answer does."""
-        recorded, asking = self._recorded, self._asking
-        if recorded is not None and asking is not None:
-            self._keeping.checkpoint(lambda: recorded(asking.messages, ""))
+        """Persist the response so far, since the kernel may end before the answer does."""
+        encode_record, turn_request = self._encode_record, self._turn_request
+        if encode_record is not None and turn_request is not None:
+            self._storage.checkpoint(lambda: encode_record(turn_request.messages, ""))
 
 
 def _costs(messages: Iterable[ChatMessage]) -> list[Cost]:
-    """Return what each answer was charged."""
+    """Return the cost of each response."""
     from orchat.chat.money import Cost
 
     return [Cost.of(message.meta.get("usage")) for message in messages if message.is_from("assistant")]
 
 
 class _RecordingSink(CellSink):
-    """Shows a turn that somebody else brings to its end, and says when something has arrived."""
+    """Show the chunks of a turn that `CellTurnRunner` starts and ends, and report each chunk for checkpoints."""
 
-    def __init__(self, shell: InteractiveShell, display: Display, model: str, arrived: Callable[[], None]) -> None:
+    def __init__(self, shell: InteractiveShell, display: Display, model: str, on_chunk: Callable[[], None]) -> None:
         super().__init__(shell, display, model)
-        self._arrived = arrived
+        self._on_chunk = on_chunk
 
     def add(self, chunk: StreamingChunk) -> None:
-        """Show what arrived."""
+        """Show a chunk and report it."""
         super().add(chunk)
-        self._arrived()
+        self._on_chunk()
 
     def start(self, question: ChatMessage | None) -> None:
-        """Do nothing: it has been said already that an answer is on its way."""
+        """Do nothing: the display has been started."""
 
     def end(self, reply: Reply, error: BaseException | None) -> None:
-        """Do nothing: it is shown when everything is kept."""
+        """Do nothing: the display ends after the turn is persisted."""

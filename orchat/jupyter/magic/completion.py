@@ -1,6 +1,6 @@
 """Complete the lines and cells of the magics: options, models, conversations, tools, and ``{variables`` in the prompt.
 
-Everything comes from what is here already: nobody is asked, and no code of a value runs
+All names come from the kernel's memory: no network request, and no code of a value runs
 (`orchat.rendering.static_lookup`).
 """
 
@@ -32,42 +32,43 @@ if TYPE_CHECKING:
     from IPython.core.completer import CompletionContext
     from IPython.core.interactiveshell import InteractiveShell
 
-Names = Callable[[], Iterable[str]]
+NameSource = Callable[[], Iterable[str]]
 
-_MOST = 300
-_CELL = re.compile(rf"[ \t]*%%{MAGIC}(?=[ \t]|$)")
-_LINE = re.compile(rf"\s*(?:[\w.,\[\]'\" ]+=\s*)?%{MAGIC}[ \t]+")
-_FIELD = re.compile(r"\{([^{}\n]*)$")
-_PATH = re.compile(r"(?P<path>[^\W\d]\w*(?:\.[^\W\d]\w*|\[(?:\d+|\"[^\"\]]*\"|'[^'\]]*')\])*)(?P<last>\.\w*|\[[^\]]*)")
-_REST = re.compile(r"^[\w.\[\]\"']*\}")  # of a field that the cursor stands in
-_CLOSED = re.compile(r"[\"']?\]")
-_STEP = re.compile(r"\.(\w+)|\[(\d+)\]|\[[\"']([^\]]*)[\"']\]")
-_UNFIT = frozenset("\\[]{}\n")  # no key that holds one of these can stand in a field
+_MAX_COMPLETIONS = 300
+_CELL_MAGIC = re.compile(rf"[ \t]*%%{MAGIC}(?=[ \t]|$)")
+_LINE_MAGIC = re.compile(rf"\s*(?:[\w.,\[\]'\" ]+=\s*)?%{MAGIC}[ \t]+")
+_OPEN_PLACEHOLDER = re.compile(r"\{([^{}\n]*)$")
+_OPEN_PATH = re.compile(
+    r"(?P<path>[^\W\d]\w*(?:\.[^\W\d]\w*|\[(?:\d+|\"[^\"\]]*\"|'[^'\]]*')\])*)(?P<last>\.\w*|\[[^\]]*)"
+)
+_PLACEHOLDER_REST = re.compile(r"^[\w.\[\]\"']*\}")  # of a field that the cursor stands in
+_CLOSING_BRACKET = re.compile(r"[\"']?\]")
+_PATH_STEP = re.compile(r"\.(\w+)|\[(\d+)\]|\[[\"']([^\]]*)[\"']\]")
+_FORBIDDEN_IN_KEYS = frozenset("\\[]{}\n")  # no key that holds one of these can stand in a field
 _KERNEL_TOOLS = ("run_python", "inspect_variable")
-_FIRST = 1_000
+_PRIORITY = 1_000
 
 
-class _Nothing(list[Any]):
-    """No completions; IPython lets only those who have some keep the others quiet, and asks for their number."""
+class _NoCompletions(list[Any]):
+    """An empty list of length one: IPython lets a matcher suppress others only if it has completions, by ``len``."""
 
     def __len__(self) -> int:
         return 1
 
 
 class Completions:
-    """What can follow where the cursor stands in ``%%openrouter`` and ``%openrouter``.
+    """Complete the text before the cursor in ``%%openrouter`` and ``%openrouter``.
 
     Parameters
     ----------
     shell
         The running IPython.
     names
-        The user's variables.
+        Return the user's variables.
     models, aliases, threads
-        Names of models, short names of models, and names of conversations.
+        Return the ids of models, their aliases, and the names of conversations.
     commands
-        The sub-commands of the line magic; where it is a mapping, with what may stand behind each, as its help says
-        that: ``"[CHAT | --all]"``.
+        Return the sub-commands of the line magic; a mapping adds the usage of each, such as ``"[CHAT | --all]"``.
     """
 
     def __init__(
@@ -75,27 +76,27 @@ class Completions:
         shell: InteractiveShell,
         *,
         names: Callable[[], Mapping[str, object]],
-        models: Names,
-        aliases: Names,
-        threads: Names,
-        commands: Names,
+        models: NameSource,
+        aliases: NameSource,
+        conversations: NameSource,
+        commands: NameSource,
     ) -> None:
         self._shell = shell
         self._names = names
         self._models = models
         self._aliases = aliases
-        self._threads = threads
+        self._conversations = conversations
         self._commands = commands
         self._matcher: Any = None
 
     def register(self) -> None:
-        """Let IPython ask."""
+        """Register the matcher with IPython's completer."""
         from IPython.core.completer import context_matcher
 
         def match(context: CompletionContext) -> Any:  # a function, for IPython writes upon it
             return self._match(context)
 
-        self._matcher = context_matcher(identifier="orchat", priority=_FIRST)(match)
+        self._matcher = context_matcher(identifier="orchat", priority=_PRIORITY)(match)
         self._shell.Completer.custom_matchers.append(self._matcher)
 
     def unregister(self) -> None:
@@ -107,114 +108,116 @@ class Completions:
         from IPython.core.completer import SimpleCompletion
 
         try:
-            found = self.at(context.full_text, context.cursor_line, context.cursor_position)
+            found = self.complete_at(context.full_text, context.cursor_line, context.cursor_position)
         except Exception:  # noqa: BLE001 - a completer that raises would end the completion of everything
             found = None
         if found is None:
             return {"completions": [], "suppress": False}
         fragment, texts = found
-        completions = [SimpleCompletion(text=text) for text in texts] or _Nothing()
+        completions = [SimpleCompletion(text=text) for text in texts] or _NoCompletions()
         return {"completions": completions, "suppress": True, "ordered": True, "matched_fragment": fragment}
 
-    def at(self, text: str, row: int, column: int) -> tuple[str, list[str]] | None:
-        """Return the fragment before the cursor and what may stand in its place; None outside of our magics."""
+    def complete_at(self, text: str, row: int, column: int) -> tuple[str, list[str]] | None:
+        """Return the fragment before the cursor and its replacements; None outside of the magics."""
         lines = text.split("\n")
         if row >= len(lines):
             return None
         before, after = lines[row][:column], lines[row][column:]
-        top = _first(lines)
-        if (found := _CELL.match(lines[top])) is not None:
+        top = _first_content_line(lines)
+        if (found := _CELL_MAGIC.match(lines[top])) is not None:
             if row > top:
                 if "--raw" in incomplete_word(lines[top][found.end() :] + " ")[0]:
                     return "", []
                 body, rest = lines[top + 1 : row], lines[row + 1 :]
-                return self._in_prose("\n".join([*body, before]), "\n".join([after, *rest]))
+                return self._complete_placeholder("\n".join([*body, before]), "\n".join([after, *rest]))
             if row == top and column > found.end():
-                return self._word(before[found.end() :], commands=False)
+                return self._complete_word(before[found.end() :], commands=False)
             return None  # the name of a magic is for IPython
-        if (found := _LINE.match(before)) is None:
+        if (found := _LINE_MAGIC.match(before)) is None:
             return None
-        return self._in_line(before[found.end() :], after)
+        return self._complete_line(before[found.end() :], after)
 
     # -- the line -----------------------------------------------------------------------------------------------
 
-    def _in_line(self, words: str, after: str) -> tuple[str, list[str]]:
+    def _complete_line(self, words: str, after: str) -> tuple[str, list[str]]:
         try:
             options, prompt = split_prompt(words)
         except UsageError:  # a quotation that does not end yet
             options, prompt = words, None
         if prompt is None or len(words) == len(options) + 2:  # dashes that an option may follow
-            return self._word(words, commands=True)
+            return self._complete_word(words, commands=True)
         if "--raw" in incomplete_word(options)[0]:
             return "", []
-        return self._in_prose(words[len(options) + 2 :], after)
+        return self._complete_placeholder(words[len(options) + 2 :], after)
 
-    def _word(self, words: str, *, commands: bool) -> tuple[str, list[str]]:
-        done, last = incomplete_word(words)
+    def _complete_word(self, words: str, *, commands: bool) -> tuple[str, list[str]]:
+        done, fragment = incomplete_word(words)
         known = self._commands() if commands else ()
         if done and done[0] in known:
-            return last, self._behind(known[done[0]] if isinstance(known, Mapping) else "", last)
+            return fragment, self._subcommand_arguments(known[done[0]] if isinstance(known, Mapping) else "", fragment)
         table = option_table()
-        if last.startswith("--") and "=" in last:
-            option, _, last = last.partition("=")
+        if fragment.startswith("--") and "=" in fragment:
+            option, _, fragment = fragment.partition("=")
             done.append(option)
         action = table.get(done[-1]) if done else None
         if action is not None and action.option_strings and action.nargs != 0:
-            return last, self._values(action, last)
+            return fragment, self._option_values(action, fragment)
         options = [name for name in table if name.startswith("-")]
-        if last.startswith("-"):
-            return last, [name for name in _starting(options, last) if name[:2] == last[:2] or last == "-"]
-        if _has_model(done):
-            return last, [name for name in options if name.startswith("--")] if not last else []
-        first = _starting(known, last) if not done else []
-        return last, [*first, *self._model_names(last), *([] if last else _starting(options, "--"))]
+        if fragment.startswith("-"):
+            return fragment, [
+                name for name in _with_prefix(options, fragment) if name[:2] == fragment[:2] or fragment == "-"
+            ]
+        if _names_a_model(done):
+            return fragment, [name for name in options if name.startswith("--")] if not fragment else []
+        first = _with_prefix(known, fragment) if not done else []
+        return fragment, [*first, *self._model_names(fragment), *([] if fragment else _with_prefix(options, "--"))]
 
-    def _behind(self, usage: str, last: str) -> list[str]:
-        """Return what may stand behind a sub-command."""
+    def _subcommand_arguments(self, usage: str, fragment: str) -> list[str]:
+        """Return the completions of a sub-command's arguments."""
         found: list[str] = []
         for word in re.findall(r"[\w-]+", usage):
             match word:
                 case "CHAT":
-                    found += self._quoted_threads(last)
+                    found += self._conversation_names(fragment)
                 case "MODEL":
-                    found += self._model_names(last)
+                    found += self._model_names(fragment)
                 case "FILE" | "FILES":
-                    found += _files(last)
+                    found += _matching_files(fragment)
                 case _ if not word.isupper():
-                    found += _starting([word], last)
+                    found += _with_prefix([word], fragment)
         return found
 
-    def _values(self, action: Any, last: str) -> list[str]:
+    def _option_values(self, action: Any, fragment: str) -> list[str]:
         if isinstance(action.type, Choice):
-            return _starting(action.type.known, last)
+            return _with_prefix(action.type.choices, fragment)
         match action.metavar:
             case "MODEL":
-                return self._model_names(last)
+                return self._model_names(fragment)
             case "THREAD":
-                return self._quoted_threads(last)
+                return self._conversation_names(fragment)
             case "TOOL":
-                return _starting(self._tools(), last)
+                return _with_prefix(self._tool_names(), fragment)
             case "POLICY":
-                return _starting(POLICIES, last)
+                return _with_prefix(POLICIES, fragment)
             case "NAME":
-                return _starting(self._names(), last)
+                return _with_prefix(self._names(), fragment)
             case "NAME_OR_JSON":
                 names = self._names()
-                return [name for name in _starting(names, last) if issubclass(type(names[name]), type | dict)]
+                return [name for name in _with_prefix(names, fragment) if issubclass(type(names[name]), type | dict)]
             case "FILE_OR_URL":
-                return _files(last)
+                return _matching_files(fragment)
         return []
 
-    def _model_names(self, last: str) -> list[str]:
-        wanted = last.lower()
+    def _model_names(self, fragment: str) -> list[str]:
+        wanted = fragment.lower()
         known = dict.fromkeys([*self._aliases(), *self._models()])
         found = [name for name in known if wanted in name.lower()]
-        return sorted(found, key=lambda name: _distance(name.lower(), wanted))[:_MOST]
+        return sorted(found, key=lambda name: _match_rank(name.lower(), wanted))[:_MAX_COMPLETIONS]
 
-    def _quoted_threads(self, last: str) -> list[str]:
-        return [shlex.quote(name) for name in _starting(self._threads(), last.strip("\"'"))]
+    def _conversation_names(self, fragment: str) -> list[str]:
+        return [shlex.quote(name) for name in _with_prefix(self._conversations(), fragment.strip("\"'"))]
 
-    def _tools(self) -> list[str]:
+    def _tool_names(self) -> list[str]:
         from types import FunctionType
 
         from orchat.tools import Tool, Toolset
@@ -226,38 +229,38 @@ class Completions:
 
     # -- the prompt ---------------------------------------------------------------------------------------------
 
-    def _in_prose(self, before: str, after: str) -> tuple[str, list[str]]:
+    def _complete_placeholder(self, before: str, after: str) -> tuple[str, list[str]]:
         from orchat.jupyter.kernel.prompt.placeholder_parser import find_placeholders
 
-        if (found := _FIELD.search(before)) is None:
+        if (found := _OPEN_PLACEHOLDER.search(before)) is None:
             return "", []
         # Would it be a field if it were whole?
-        rest = _REST.sub("", after, count=1)
+        rest = _PLACEHOLDER_REST.sub("", after, count=1)
         text = f"{before[: found.start()]}{{x}}{rest}"
         if not any(field.start == found.start() and field.in_prose for field in find_placeholders(text)):
             return "", []
         typed = found[1]
-        if (path := _PATH.fullmatch(typed)) is None:
-            return typed, _starting(self._names(), typed)
-        value, last = self._value(path["path"]), path["last"]
+        if (path := _OPEN_PATH.fullmatch(typed)) is None:
+            return typed, _with_prefix(self._names(), typed)
+        value, fragment = self._resolve_path(path["path"]), path["last"]
         if value is NOTHING:
             return "", []
-        if last.startswith("."):
-            return last, ["." + name for name in _starting(static_attributes(value), last[1:])]
-        wanted = last[1:].strip("\"'")
-        written = [_written(key, last[1:2]) for key in static_keys(value) if str(key).startswith(wanted)]
-        closed = _CLOSED.match(after)  # by an editor that closes brackets by itself
-        texts = [f"[{each}]" for each in written if each is not None][:_MOST]
-        return last, [each.removesuffix(closed[0]) for each in texts] if closed else texts
+        if fragment.startswith("."):
+            return fragment, ["." + name for name in _with_prefix(static_attributes(value), fragment[1:])]
+        wanted = fragment[1:].strip("\"'")
+        written = [_key_literal(key, fragment[1:2]) for key in static_keys(value) if str(key).startswith(wanted)]
+        closed = _CLOSING_BRACKET.match(after)  # by an editor that closes brackets by itself
+        texts = [f"[{each}]" for each in written if each is not None][:_MAX_COMPLETIONS]
+        return fragment, [each.removesuffix(closed[0]) for each in texts] if closed else texts
 
-    def _value(self, path: str) -> object:
-        """Return what a path leads to, as far as that can be found without running anything."""
+    def _resolve_path(self, path: str) -> object:
+        """Return the value at a path such as ``table.columns[0]``, found without running code; else `NOTHING`."""
         root = re.match(r"\w+", path)
         names = self._names()
         if root is None or root[0] not in names:
             return NOTHING
         value = names[root[0]]
-        for step in _STEP.finditer(path, root.end()):
+        for step in _PATH_STEP.finditer(path, root.end()):
             if step[1] is not None:
                 value = get_attribute_static(value, step[1])
             else:
@@ -267,16 +270,16 @@ class Completions:
         return value
 
 
-def _first(lines: list[str]) -> int:
-    """Return which line begins a cell, behind empty lines and magics that another one stands in, as ``%%time``."""
+def _first_content_line(lines: list[str]) -> int:
+    """Return the index of a cell's first line, behind empty lines and outer magics such as ``%%time``."""
     for number, line in enumerate(lines):
-        if line.strip() and (not line.lstrip().startswith("%%") or _CELL.match(line)):
+        if line.strip() and (not line.lstrip().startswith("%%") or _CELL_MAGIC.match(line)):
             return number
     return 0
 
 
-def _has_model(words: list[str]) -> bool:
-    """Say whether one of some whole words names the model."""
+def _names_a_model(words: list[str]) -> bool:
+    """Return whether one of the complete words is the model's name."""
     table = option_table()
     behind: argparse.Action | None = None
     for word in words:
@@ -287,33 +290,33 @@ def _has_model(words: list[str]) -> bool:
     return False
 
 
-def _starting(names: Iterable[str], start: str) -> list[str]:
-    """Return the names that start so; private ones only where one is asked for."""
+def _with_prefix(names: Iterable[str], start: str) -> list[str]:
+    """Return the names with a prefix; private ones only for a prefix that is not empty."""
     found = (name for name in names if name.startswith(start) and (start or not name.startswith("_")))
-    return list(islice(found, _MOST))
+    return list(islice(found, _MAX_COMPLETIONS))
 
 
-def _distance(name: str, wanted: str) -> tuple[int, int]:
-    """Sort a name's beginning before a model's own name, and that before anything else."""
+def _match_rank(name: str, wanted: str) -> tuple[int, int]:
+    """Return the sort key of a model's name: matches at its start first, then after the vendor, then elsewhere."""
     if name.startswith(wanted):
         return 0, len(name)
     return (1 if name.rpartition("/")[2].startswith(wanted) else 2), len(name)
 
 
-def _written(key: str | int, quote: str) -> str | None:
-    """Return a key as it is written in a field, with the quotes that were begun; None where that cannot be."""
+def _key_literal(key: str | int, quote: str) -> str | None:
+    """Return a key as a literal for a placeholder, in the quotes already typed; None where none is possible."""
     if isinstance(key, int):
         return str(key) if key >= 0 and not quote.strip("0123456789") else None
-    if not _UNFIT.isdisjoint(key):
+    if not _FORBIDDEN_IN_KEYS.isdisjoint(key):
         return None
     free = [each for each in ([quote] if quote in {'"', "'"} else ['"', "'"]) if each not in key]
     return f"{free[0]}{key}{free[0]}" if free else None
 
 
-def _files(start: str) -> list[str]:
+def _matching_files(start: str) -> list[str]:
     bare = start.strip("\"'")
     if "://" in bare:
         return []
     found = glob.glob(glob.escape(os.path.expanduser(bare)) + "*")
     texts = sorted(each + os.sep if os.path.isdir(each) else each for each in found if each.isprintable())
-    return [shlex.quote(text) for text in texts[:_MOST]]
+    return [shlex.quote(text) for text in texts[:_MAX_COMPLETIONS]]

@@ -1,4 +1,4 @@
-"""Settings as traits: ``%config OpenRouterMagics.model``, ``ipython_config.py``, files that a hub lays for all."""
+"""Settings as traitlets: ``%config OpenRouterMagics.model``, and the ``ipython_config.py`` of users and hubs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FILE = "ipython_config.py"
 
 
 class ConfigurableTraits(Configurable):
-    """The settings of `orchat.configuration`, as IPython's users set them; None leaves one to the environment."""
+    """The settings of `orchat.configuration` as configurable traits; None leaves one to the environment."""
 
     model = traitlets.Unicode(None, allow_none=True, help=SETTINGS["model"].help).tag(config=True)
     base_url = traitlets.Unicode(None, allow_none=True, help=SETTINGS["base_url"].help).tag(config=True)
@@ -38,7 +38,7 @@ class ConfigurableTraits(Configurable):
         self._source = "%config"
 
     @traitlets.validate(*SETTINGS)
-    def _checked(self, proposal: Any) -> Any:
+    def _apply_setting(self, proposal: Any) -> Any:
         try:
             configure(proposal.trait.name, proposal.value, self._source)
         except ConfigurationError as error:
@@ -46,40 +46,40 @@ class ConfigurableTraits(Configurable):
         return proposal.value
 
 
-def reset_settings(configured: ConfigurableTraits | None = None, config: Config | None = None) -> None:
-    """Leave every setting to the environment again.
+def reset_settings(traits_object: ConfigurableTraits | None = None, config: Config | None = None) -> None:
+    """Reset every setting to the environment's value.
 
     Parameters
     ----------
-    configured
-        Who held them.
+    traits_object
+        The object whose traits were set.
     config
-        The shell's: ``%config`` puts even what was refused there, and it must not come back with the next load.
+        The shell's configuration: ``%config`` stores refused values there too, and the next load must not read them.
     """
     section = {} if config is None else config.get(SECTION, {})
-    for name in [name for name in section if section[name] != getattr(configured, name, None)]:
+    for name in [name for name in section if section[name] != getattr(traits_object, name, None)]:
         del section[name]
     for name in SETTINGS:
         configure(name, None)
 
 
 def read_config_files(folders: list[str] | None = None) -> None:
-    """Apply what IPython's configuration files say of orchat, where no IPython runs.
+    """Apply the settings of IPython's configuration files outside of IPython.
 
     Parameters
     ----------
     folders
-        Where they are, the most important first; default: the user's profile, then those of this environment and this
-        machine.
+        Folders of the files, highest priority first; default: the user's profile, then those of this environment and
+        this machine.
 
     Raises
     ------
     ConfigurationError
-        A file cannot be run, or sets nonsense (a ValueError).
+        A file cannot be run, or sets an invalid value (a ValueError).
     """
     from traitlets.config.loader import ConfigFileNotFound, PyFileConfigLoader
 
-    for folder in reversed(_folders() if folders is None else folders):
+    for folder in reversed(_config_folders() if folders is None else folders):
         try:
             found = PyFileConfigLoader(FILE, path=folder).load_config()
             ConfigurableTraits(config=Config({"ConfigurableTraits": found.get(SECTION, {})}))
@@ -91,7 +91,7 @@ def read_config_files(folders: list[str] | None = None) -> None:
             raise ConfigurationError(f"{Path(folder, FILE)} cannot be run: {type(error).__name__}: {error}") from None
 
 
-def _folders() -> list[str]:
+def _config_folders() -> list[str]:
     from IPython.core.application import ENV_CONFIG_DIRS, SYSTEM_CONFIG_DIRS
     from IPython.paths import get_ipython_dir
 

@@ -1,4 +1,4 @@
-"""Rebuild the notebook's conversations from what its cells keep: ``%openrouter restore``, ``orchat.restore()``."""
+"""Rebuild the notebook's conversations from its cells' records: ``%openrouter restore``, ``orchat.restore()``."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from orchat.jupyter.kernel.output.text_escaping import single_line
 if TYPE_CHECKING:
     from orchat.jupyter.magic.magic_session import MagicSession
 
-_PATIENCE = 2.0  # seconds for a page; one that was loaded a moment ago hears only the second try
+_PAGE_TIMEOUT = 2.0  # seconds for a page; one that was loaded a moment ago hears only the second try
 
 
 @dataclass(frozen=True)
 class RestoreResult:
-    """What was rebuilt.
+    """The result of a restore, whose text is its summary.
 
     Parameters
     ----------
     turns
-        How many turns each conversation has, by name.
+        The number of turns of each conversation, by name.
     source
-        Where they came from.
+        The source of the cells, for people.
     damaged
-        Why turns could not be read.
+        The errors of turns that could not be read.
 
     Examples
     --------
@@ -51,44 +51,44 @@ class RestoreResult:
     damaged: tuple[StateError, ...] = ()
 
     def __repr__(self) -> str:
-        told = [f"{name}: {count} turn{'' if count == 1 else 's'} restored" for name, count in self.turns.items()]
+        lines = [f"{name}: {count} turn{'' if count == 1 else 's'} restored" for name, count in self.turns.items()]
         if self.damaged:
-            told.append(f"{len(self.damaged)} could not be read: {single_line(str(self.damaged[0]), 120)}")
-        return "\n".join([*told, f"from {self.source}"] if told else [f"No saved conversation in {self.source}."])
+            lines.append(f"{len(self.damaged)} could not be read: {single_line(str(self.damaged[0]), 120)}")
+        return "\n".join([*lines, f"from {self.source}"] if lines else [f"No saved conversation in {self.source}."])
 
 
-async def restore_result(session: MagicSession, path: str | None) -> RestoreResult:
-    """Rebuild conversations from the cells as the page shows them, or from the saved notebook where no page answers.
+async def restore_session(session: MagicSession, path: str | None) -> RestoreResult:
+    """Rebuild a session's conversations from the page's cells, or from the saved notebook where no page answers.
 
     Parameters
     ----------
     session
-        Whose conversations they become.
+        The session whose conversations are replaced.
     path
-        A saved notebook, which is read in any case; None for the one that runs.
+        A saved notebook to read; None for the running notebook.
 
     Raises
     ------
     ConfigurationError
-        No page answers, and where the file is is not known (a ValueError).
+        No page answers, and the notebook's file is not known (a ValueError).
     StateError
         The file is no notebook.
     """
     notebook = path or notebook_path(session.shell)
-    asks = path is None and not runs_on_private_loop()  # for which no answer comes before the cell ends
-    cells = await session.bridge.cells(_PATIENCE) if asks else None
+    ask_page = path is None and not runs_on_private_loop()  # for which no answer comes before the cell ends
+    cells = await session.bridge.cells(_PAGE_TIMEOUT) if ask_page else None
     if cells is not None:
-        return _restored(session, cells, notebook, "the page, unsaved changes included")
+        return _restore_cells(session, cells, notebook, "the page, unsaved changes included")
     if notebook is None:
         raise ConfigurationError("This notebook's file is not known here.", hint="%openrouter restore FILE.ipynb")
-    return _restored(session, read_cells(notebook), notebook, f"{os.path.basename(notebook)}, as it was saved")
+    return _restore_cells(session, read_cells(notebook), notebook, f"{os.path.basename(notebook)}, as it was saved")
 
 
 async def restore(path: str | os.PathLike[str] | None = None) -> RestoreResult:
-    """Rebuild this notebook's conversations, as ``%openrouter restore`` does; they go on with the next cell.
+    """Rebuild this notebook's conversations, as ``%openrouter restore`` does; the next cell continues them.
 
-    The page that shows the notebook is asked for its cells, unsaved changes included; where none answers, the saved
-    file is read. What is restored is data: it sets what was said, and nothing else.
+    The page that shows the notebook sends its cells, unsaved changes included; where none answers, the saved file is
+    read. What is restored is data: it sets messages, and nothing else.
 
     Parameters
     ----------
@@ -97,13 +97,13 @@ async def restore(path: str | os.PathLike[str] | None = None) -> RestoreResult:
 
     Returns
     -------
-    Restored
-        How many turns each conversation has, and where they came from; as text it says so.
+    RestoreResult
+        The number of turns of each conversation, and their source; its text is the summary.
 
     Raises
     ------
     ConfigurationError
-        This is no IPython; or no page answers, and where the notebook's file is is not known (a ValueError).
+        IPython does not run; or no page answers, and the notebook's file is not known (a ValueError).
     StateError
         The file is no notebook.
 
@@ -128,13 +128,15 @@ async def restore(path: str | os.PathLike[str] | None = None) -> RestoreResult:
         shell.run_line_magic("load_ext", "orchat")
     session = shell.magics_manager.registry["OpenRouterMagics"].session
     async with wake_loop_periodically(), deliver_comms_while_awaiting():
-        return await restore_result(session, None if path is None else os.fspath(path))
+        return await restore_session(session, None if path is None else os.fspath(path))
 
 
-def _restored(
+def _restore_cells(
     session: MagicSession, cells: list[Mapping[str, Any]], notebook: str | None, source: str
 ) -> RestoreResult:
-    threads, damaged = turn_record_reader.restore_conversations(
-        session.threads, cells, cache(lambda: SidecarFile(notebook).part("turns"))
+    conversations, damaged = turn_record_reader.restore_conversations(
+        session.conversations, cells, cache(lambda: SidecarFile(notebook).part("turns"))
     )
-    return RestoreResult({thread.name: len(thread.turns) for thread in threads}, source, tuple(damaged))
+    return RestoreResult(
+        {conversation.name: len(conversation.turns) for conversation in conversations}, source, tuple(damaged)
+    )

@@ -1,7 +1,7 @@
-"""Where a key is kept when the environment has none: in the keyring, if we put it there, and in Colab's secrets.
+"""Look up a stored key when the environment has none: in the keyring, and in Colab's secrets.
 
-What is kept in a keyring is kept for the host that it was typed for, and is found for no other. Nothing here raises for
-what a keyring does: one that is locked or broken holds no key.
+A keyring's key is stored under the host that it was typed for, and is returned for no other. Errors of a keyring are
+not raised: one that is locked or broken holds no key.
 """
 
 from __future__ import annotations
@@ -18,43 +18,43 @@ from orchat.jupyter.kernel.output.text_escaping import single_line
 from orchat.openrouter.dialect import DEFAULT_BASE_URL, is_openrouter
 from orchat.secret import Secret
 
-_SERVICE = "orchat"  # under this name keys are kept
+_SERVICE = "orchat"  # the keyring's name for our entries
 
 
 class FoundKey(NamedTuple):
-    """A key, and in words where it comes from."""
+    """A key, and the description of its source."""
 
     key: Secret
     source: str
 
 
 def find_key(api_base_url: str = DEFAULT_BASE_URL) -> str | None:
-    """Look for a key where the environment has none.
+    """Return a stored key, for when the environment has none; None where there is none.
 
     Parameters
     ----------
     api_base_url
-        The host that it is for.
+        The endpoint that it is for.
     """
-    return next((found.key.resolve_value() for found in _elsewhere(api_base_url)), None)
+    return next((found.key.resolve_value() for found in _stored_keys(api_base_url)), None)
 
 
 def key_for_endpoint(api_base_url: str) -> FoundKey | None:
-    """Return the key that would be used, wherever it is."""
+    """Return the key in use for an endpoint, from the environment or a store."""
     if os.environ.get(KEY_VARIABLE):  # an empty one is how people switch one off
         return FoundKey(Secret.from_env_var(KEY_VARIABLE), f"the environment variable {KEY_VARIABLE}")
-    return next(_elsewhere(api_base_url), None)
+    return next(_stored_keys(api_base_url), None)
 
 
-def _elsewhere(api_base_url: str) -> Iterator[FoundKey]:
-    if (keyring := Keyring.installed()) is not None and (kept := keyring.key(api_base_url)) is not None:
-        yield FoundKey(kept, keyring.name)
+def _stored_keys(api_base_url: str) -> Iterator[FoundKey]:
+    if (keyring := Keyring.installed()) is not None and (key := keyring.key(api_base_url)) is not None:
+        yield FoundKey(key, keyring.name)
     if is_openrouter(api_base_url) and "google.colab" in sys.modules:
         with suppress(Exception):  # no such secret, or the notebook may not read it
             from google.colab import userdata  # type: ignore[import-not-found,unused-ignore]
 
-            if kept_there := userdata.get(KEY_VARIABLE):
-                yield FoundKey(Secret.from_token(kept_there), f"Colab's secret {KEY_VARIABLE}")
+            if colab_key := userdata.get(KEY_VARIABLE):
+                yield FoundKey(Secret.from_token(colab_key), f"Colab's secret {KEY_VARIABLE}")
 
 
 class Keyring:
@@ -72,7 +72,7 @@ class Keyring:
 
     @classmethod
     def installed(cls) -> Keyring | None:
-        """Return the keyring; None where the package is not installed or has no place to keep anything."""
+        """Return the keyring; None where the package is not installed or has no usable backend."""
         try:
             import keyring
 
@@ -81,14 +81,14 @@ class Keyring:
             return None
 
     def key(self, api_base_url: str) -> Secret | None:
-        """Return the key that is kept for a host."""
+        """Return the key that is stored for a host."""
         with suppress(Exception):
-            if kept := self._package.get_password(_SERVICE, host_and_port(api_base_url)):
-                return Secret.from_token(kept)
+            if key := self._package.get_password(_SERVICE, host_and_port(api_base_url)):
+                return Secret.from_token(key)
         return None
 
-    def keep(self, key: Secret, api_base_url: str) -> str:
-        """Keep a key for a host, and say in words what came of it."""
+    def store(self, key: Secret, api_base_url: str) -> str:
+        """Store a key for a host, and return a phrase about the result."""
         try:
             self._package.set_password(_SERVICE, host_and_port(api_base_url), key.resolve_value() or "")
         except Exception as error:  # noqa: BLE001 - its words may repeat what it was given
@@ -96,7 +96,7 @@ class Keyring:
         return f"kept in {self.name}"
 
     def delete(self, api_base_url: str) -> str:
-        """Take the key of a host out, and say in words what came of it."""
+        """Delete the key of a host, and return a phrase about the result."""
         try:
             self._package.delete_password(_SERVICE, host_and_port(api_base_url))
         except Exception as error:  # noqa: BLE001 - any backend's
@@ -105,7 +105,7 @@ class Keyring:
 
 
 def host_and_port(url: str) -> str:
-    """Return what is asked at an address.
+    """Return host and port of a URL, in lower case.
 
     Examples
     --------

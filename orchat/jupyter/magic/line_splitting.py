@@ -1,4 +1,4 @@
-"""The words of a magic's line: split as a shell does, but JSON needs no quotes. It knows no option."""
+"""Split a magic's line into words as a shell does, with unquoted JSON kept whole. Options are not known here."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from collections.abc import Iterator
 from IPython.core.error import UsageError
 
 _WORD = re.compile(r"(?:[^\s'\"\\]|\\.|'[^']*'|\"(?:[^\"\\]|\\.)*\")+")
-_JSON_AHEAD = re.compile(r"(?:--?)?(?:[\w.-]+=)?(?=[\[{])")
+_JSON_PREFIX = re.compile(r"(?:--?)?(?:[\w.-]+=)?(?=[\[{])")
 
 
 def split_words(line: str) -> list[str]:
-    r"""Split a line as a shell does, but keep JSON that is not in quotes.
+    r"""Split a line into words as a shell does, but keep unquoted JSON whole.
 
     Raises
     ------
     UsageError
-        A quotation does not end.
+        A quotation is not closed.
 
     Examples
     --------
     >>> split_words('-s "Be brief." -p stop=["a b", "c"] --provider {"sort": "price"}')
     ['-s', 'Be brief.', '-p', 'stop=["a b", "c"]', '--provider', '{"sort": "price"}']
     """
-    return [word for word, _, _ in _words(line)]
+    return [word for word, _, _ in _scan_words(line)]
 
 
 def split_prompt(line: str) -> tuple[str, str | None]:
-    """Part a line at its first ``--``; the prompt is None where there is none.
+    """Split a line at its first ``--`` into options and prompt; the prompt is None where there is none.
 
     Raises
     ------
     UsageError
-        A quotation does not end before it.
+        A quotation before it is not closed.
 
     Examples
     --------
@@ -43,7 +43,7 @@ def split_prompt(line: str) -> tuple[str, str | None]:
     ('some/model -s "a -- b" ', 'why is the sky blue?')
     """
     try:
-        for word, start, _ in _words(line):
+        for word, start, _ in _scan_words(line):
             if word == "--":
                 return line[:start], line[start + 2 :].strip()
     except UsageError:
@@ -54,7 +54,7 @@ def split_prompt(line: str) -> tuple[str, str | None]:
 
 
 def incomplete_word(line: str) -> tuple[list[str], str]:
-    r"""Part a line that is still being typed into its whole words and the last one, open quotation and all.
+    r"""Split a line that is still being typed into its complete words and the last, incomplete one with its quotes.
 
     Examples
     --------
@@ -63,27 +63,27 @@ def incomplete_word(line: str) -> tuple[list[str], str]:
     >>> incomplete_word("-m ")
     (['-m'], '')
     """
-    done: list[tuple[str, int]] = []
+    whole_words: list[tuple[str, int]] = []
     end = 0
     try:
-        for word, start, end in _words(line):
-            if _is_open(line[start:end]):
-                return [each for each, _ in done], line[start:]
-            done.append((word, start))
+        for word, start, end in _scan_words(line):
+            if _has_open_json(line[start:end]):
+                return [each for each, _ in whole_words], line[start:]
+            whole_words.append((word, start))
     except UsageError:
-        return [each for each, _ in done], line[end:].lstrip()
-    if done and end == len(line):
-        return [each for each, _ in done[:-1]], line[done[-1][1] :]
-    return [each for each, _ in done], ""
+        return [each for each, _ in whole_words], line[end:].lstrip()
+    if whole_words and end == len(line):
+        return [each for each, _ in whole_words[:-1]], line[whole_words[-1][1] :]
+    return [each for each, _ in whole_words], ""
 
 
-def _is_open(word: str) -> bool:
-    """Say whether a word begins JSON that does not end in it."""
-    return _JSON_AHEAD.match(word) is not None and any(word.count(a) > word.count(b) for a, b in ("{}", "[]"))
+def _has_open_json(word: str) -> bool:
+    """Return whether a word starts JSON that it does not close."""
+    return _JSON_PREFIX.match(word) is not None and any(word.count(a) > word.count(b) for a, b in ("{}", "[]"))
 
 
-def _words(line: str) -> Iterator[tuple[str, int, int]]:
-    """Give each word, where it begins and where it ends."""
+def _scan_words(line: str) -> Iterator[tuple[str, int, int]]:
+    """Yield each word with its start and end index."""
     at = 0
     while at < len(line):
         if line[at].isspace():
@@ -102,12 +102,12 @@ def _words(line: str) -> Iterator[tuple[str, int, int]]:
 
 
 def _json_end(line: str, start: int) -> int | None:
-    """Return where a word ends that holds a JSON object or list; None where it holds none."""
-    ahead = _JSON_AHEAD.match(line, start)
-    if ahead is None:
+    """Return the end index of a word that holds a JSON object or list; None where it holds none."""
+    prefix = _JSON_PREFIX.match(line, start)
+    if prefix is None:
         return None
     try:
-        _, end = json.JSONDecoder().raw_decode(line, ahead.end())
+        _, end = json.JSONDecoder().raw_decode(line, prefix.end())
     except (ValueError, RecursionError):
         return None
     return end if end == len(line) or line[end].isspace() else None

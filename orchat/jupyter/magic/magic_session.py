@@ -1,4 +1,4 @@
-"""What lasts from cell to cell while the magics are loaded: conversations, and who asked in them."""
+"""The state that the magics of a shell share from cell to cell: conversations, and the chats of their parked turns."""
 
 from __future__ import annotations
 
@@ -33,23 +33,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ConversationStart:
-    """Where a turn stands, and what was said before.
+    """The start of a turn: its conversation, and the history that is sent with it.
 
     Parameters
     ----------
-    thread
-        Its conversation.
+    conversation
+        The conversation of the turn.
     turn
-        The turn, which is no part of the conversation yet.
+        The turn, not yet added to the conversation.
     history
         The turns before it.
     messages
-        What is sent before the question.
+        The messages that are sent before the user's.
     remembers
-        Whether the turn becomes a part of the conversation.
+        Whether the turn is added to the conversation.
     """
 
-    thread: NotebookConversation
+    conversation: NotebookConversation
     turn: CellTurn
     history: History
     messages: tuple[ChatMessage, ...]
@@ -57,56 +57,56 @@ class ConversationStart:
 
 
 class MagicSession:
-    """What the magics of one shell share.
+    """The state that the magics of one shell share.
 
     Parameters
     ----------
     shell
         The running IPython.
-    shown
-        To be told of a reply that was shown live.
+    mark_reply_shown
+        Called with a reply that was streamed, so that it does not display itself again.
     """
 
-    def __init__(self, shell: InteractiveShell, shown: Callable[[Reply], None]) -> None:
+    def __init__(self, shell: InteractiveShell, mark_reply_shown: Callable[[Reply], None]) -> None:
         self.shell = shell
-        self.shown = shown
+        self.mark_reply_shown = mark_reply_shown
         # The last error of the user's own, where one of ours hides it.
-        self.failed: BaseException | None = None
-        # What needs to be said once.
-        self.told: set[str] = set()
-        # Who asked: it knows the tools of a turn that waits for a decision.
-        self.chats: WeakKeyDictionary[CellTurn, Chat] = WeakKeyDictionary()
+        self.hidden_error: BaseException | None = None
+        # Notes that were printed: each is printed once.
+        self.printed_notes: set[str] = set()
+        # The chat of each parked turn: it has the tools that wait for a decision.
+        self.chats_by_turn: WeakKeyDictionary[CellTurn, Chat] = WeakKeyDictionary()
 
     @property
     def bridge(self) -> MetadataBridge:
-        """The way to the notebook's cells."""
+        """The metadata bridge to the notebook's cells."""
         from orchat.jupyter.kernel.cell_storage.metadata_bridge import get_bridge
 
         return get_bridge(self.shell)
 
     @cached_property
-    def threads(self) -> NotebookConversations:
+    def conversations(self) -> NotebookConversations:
         """The notebook's conversations."""
         from orchat.jupyter.kernel.conversations.notebook_conversations import NotebookConversations
 
         return NotebookConversations()
 
     @property
-    def thread_names(self) -> list[str]:
-        """The names of the conversations; nothing is loaded for it."""
-        return [thread.name for thread in self.threads] if "threads" in self.__dict__ else []
+    def conversation_names(self) -> list[str]:
+        """The names of the conversations, without loading their module."""
+        return [conversation.name for conversation in self.conversations] if "conversations" in self.__dict__ else []
 
-    def names(self, local: Mapping[str, Any] | None = None) -> PromptNamespace:
-        """Return where the names of a prompt are looked up."""
+    def prompt_namespace(self, local: Mapping[str, Any] | None = None) -> PromptNamespace:
+        """Return the namespace in which a prompt's placeholders are looked up."""
         return PromptNamespace(self.shell, local)
 
-    def opening(self, options: Namespace) -> ConversationStart:
-        """Return where a turn of the running cell stands.
+    def conversation_start(self, options: Namespace) -> ConversationStart:
+        """Return conversation, history and messages for a new turn of the running cell.
 
         Parameters
         ----------
         options
-            What `orchat.jupyter.magic.option_parser.parse_options` made of the line.
+            The result of `orchat.jupyter.magic.option_parser.parse_options`.
         """
         from orchat.generator_factory import context_length
         from orchat.jupyter.kernel.conversations.notebook_conversations import (
@@ -115,19 +115,19 @@ class MagicSession:
             TurnLocation,
         )
 
-        most = int(setting("history_tokens"))
+        max_tokens = int(setting("history_tokens"))
         if (length := context_length(resolve_model_alias(options.model))) is not None:
-            most = min(most, length // 2)
-        thread = self.threads[options.chat or DEFAULT_CONVERSATION]
-        place = TurnLocation(current_cell(self.shell).id, self.shell.execution_count)
-        turn = CellTurn(place, system=options.system, begins=options.new or options.no_history)
-        history = thread.history(turn, most)
+            max_tokens = min(max_tokens, length // 2)
+        conversation = self.conversations[options.chat or DEFAULT_CONVERSATION]
+        location = TurnLocation(current_cell(self.shell).id, self.shell.execution_count)
+        turn = CellTurn(location, system=options.system, begins=options.new or options.no_history)
+        history = conversation.history(turn, max_tokens)
         messages = history.with_instruction(CODE_WANTED) if options.format == "code" else history.messages
-        return ConversationStart(thread, turn, history, messages, remembers=not options.no_history)
+        return ConversationStart(conversation, turn, history, messages, remembers=not options.no_history)
 
     @cached_property
     def kernel_tools(self) -> Mapping[str, Tool]:
-        """Tools that are there without a variable."""
+        """The kernel's own tools by name, which need no variable."""
         from orchat.jupyter.kernel.variable_tools import inspect_variable, run_python
 
         tools = (run_python(self.shell), inspect_variable(self.shell))

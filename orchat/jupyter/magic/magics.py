@@ -1,7 +1,6 @@
-"""The ``%%openrouter`` cell magic and its line: a prompt in, a model's answer streaming into the cell.
+"""Register the ``%%openrouter`` cell magic and the ``%openrouter`` line magic, and dispatch each call.
 
-Here they are registered, and each line is read: an answer is asked for (`orchat.jupyter.magic.cell_turn_runner`), or
-one of the sub-commands (`orchat.jupyter.magic.subcommands`).
+A call runs a turn (`orchat.jupyter.magic.cell_turn_runner`) or a sub-command (`orchat.jupyter.magic.subcommands`).
 """
 
 from __future__ import annotations
@@ -39,40 +38,40 @@ if TYPE_CHECKING:
 
     from orchat.chat.reply import Reply
 
-_CELL = re.compile(rf"%%{MAGIC}(?:[ \t]+(.*?))?\s*")
-_QUESTION = re.compile(rf"(\s*(?:[\w.\[\]'\"]+\s*=\s*)?)%{MAGIC}[ \t]+((?:.*\s)?--\s.*\?)\s*")
+_CELL_MAGIC = re.compile(rf"%%{MAGIC}(?:[ \t]+(.*?))?\s*")
+_LINE_QUESTION = re.compile(rf"(\s*(?:[\w.\[\]'\"]+\s*=\s*)?)%{MAGIC}[ \t]+((?:.*\s)?--\s.*\?)\s*")
 
 
 @magics_class
 class OpenRouterMagics(Magics, ConfigurableTraits):
-    """The magics of ``%load_ext orchat``; what can be set with ``%config OpenRouterMagics``."""
+    """The magics of ``%load_ext orchat``, configurable with ``%config OpenRouterMagics``."""
 
     def __init__(self, shell: InteractiveShell) -> None:
         super().__init__(shell)
         self.session = MagicSession(shell, cell_sink.register_sink(shell))
         self.completions = Completions(
             shell,
-            names=self.session.names,
-            models=_models,
+            names=self.session.prompt_namespace,
+            models=_known_models,
             aliases=lambda: setting("aliases"),
-            threads=lambda: self.session.thread_names,
-            commands=_commands,
+            conversations=lambda: self.session.conversation_names,
+            commands=_subcommand_usages,
         )
 
     @no_var_expand
     @cell_magic
     def openrouter(self, line: str, cell: str) -> None:  # noqa: D102 - set below
-        if (answer := self._read(line, cell)) is not None:
+        if (answer := self._prepare_turn(line, cell)) is not None:
             run_in_private_loop(answer)
 
     openrouter.__doc__ = help_text()  # what `%%openrouter?` shows
 
     async def awaited(self, line: str, cell: str | None = None) -> None:
-        """Do what the magics do, as a top-level ``await`` of the cell; `AwaitedCellTransformer` writes the call."""
-        answer = self._command(line) if cell is None else self._read(line, cell)
+        """Run a magic as a top-level ``await`` of the cell; `AwaitedCellTransformer` writes the call."""
+        answer = self._prepare_subcommand(line) if cell is None else self._prepare_turn(line, cell)
         if answer is not None:
             async with wake_loop_periodically(), deliver_comms_while_awaiting():
-                _tell(await answer())
+                _print_text(await answer())
 
     @needs_local_scope
     @no_var_expand
@@ -83,44 +82,44 @@ class OpenRouterMagics(Magics, ConfigurableTraits):
         ``%openrouter [MODEL] [options] -- PROMPT`` streams the answer and returns the reply, which a variable can take:
         ``reply = %openrouter -- why is the sky blue?``. ``%openrouter help`` shows options and sub-commands.
         """
-        with self._one_line():
+        with self._raise_usage_errors():
             before, prompt = split_prompt(line)
         if prompt is None:
-            done = self._command(before.strip())
-            return None if done is None else _tell(run_in_private_loop(done))
-        answer = self._read(before, prompt, local_ns, in_line=True)
+            result = self._prepare_subcommand(before.strip())
+            return None if result is None else _print_text(run_in_private_loop(result))
+        answer = self._prepare_turn(before, prompt, local_ns, in_line=True)
         return None if answer is None else run_in_private_loop(answer)
 
-    def _command(self, line: str) -> Callable[[], Coroutine[Any, Any, Reply | str]] | None:
-        """Do what a sub-command says; None where nothing remains to be waited for."""
+    def _prepare_subcommand(self, line: str) -> Callable[[], Coroutine[Any, Any, Reply | str]] | None:
+        """Run a sub-command; return the coroutine function that finishes it, None where it is finished."""
         from orchat.jupyter.magic import subcommands  # what asks is loaded when somebody does
 
-        with self._one_line():
-            done = subcommands.run_subcommand(self.session, line)
-        if isinstance(done, str):
-            _tell(done)
+        with self._raise_usage_errors():
+            result = subcommands.run_subcommand(self.session, line)
+        if isinstance(result, str):
+            _print_text(result)
             return None
-        return done
+        return result
 
-    def _read(
+    def _prepare_turn(
         self, line: str, cell: str, local: Mapping[str, Any] | None = None, *, in_line: bool = False
     ) -> Callable[[], Coroutine[Any, Any, Reply]] | None:
-        """Read the options; None when they ask for something else than an answer, which is done."""
-        with self._one_line():
-            return self._asked(line, cell.strip(), local, in_line=in_line)
+        """Return the coroutine function that runs a turn; None for help and dry runs, which are printed here."""
+        with self._raise_usage_errors():
+            return self._parse_turn(line, cell.strip(), local, in_line=in_line)
 
     @contextmanager
-    def _one_line(self) -> Iterator[None]:
-        """Make an error of what a wrong line says: IPython would only print it, and nbmake take the cell for good."""
+    def _raise_usage_errors(self) -> Iterator[None]:
+        """Turn a `UsageError` into a `CellError`: IPython would only print it, and nbmake count the cell as passed."""
         try:
             yield
         except UsageError as error:
             last = getattr(sys, "last_value", None)
             if isinstance(last, BaseException) and not isinstance(last, CellError):
-                self.session.failed = last  # which `%openrouter fix` would look for in vain behind this one
+                self.session.hidden_error = last  # which `%openrouter fix` would look for in vain behind this one
             raise CellError(str(error)) from None
 
-    def _asked(
+    def _parse_turn(
         self, line: str, source: str, local: Mapping[str, Any] | None, *, in_line: bool
     ) -> Callable[[], Coroutine[Any, Any, Reply]] | None:
         from orchat.jupyter.magic.cell_turn_runner import CellTurnRunner
@@ -132,58 +131,58 @@ class OpenRouterMagics(Magics, ConfigurableTraits):
             return None
         if not source:
             raise UsageError(f"The prompt is empty: write it below the %%{MAGIC} line.")
-        request = PromptRequest.of(
-            options, source, self.session.names(local), self.session.kernel_tools if options.tool else {}
+        request = PromptRequest.from_options(
+            options, source, self.session.prompt_namespace(local), self.session.kernel_tools if options.tool else {}
         )
         if request.prompt.warning:
             print(f"{MAGIC}: {request.prompt.warning}", file=sys.stderr)  # noqa: T201 - told beside the answer
         if options.dry_run:
-            before = self.session.opening(options).messages
+            before = self.session.conversation_start(options).messages
             print(dry_run(request, before, streams=not options.no_stream))  # noqa: T201 - it was asked for
             return None
-        return lambda: CellTurnRunner(self.session, options).question(request, None if in_line else source)
+        return lambda: CellTurnRunner(self.session, options).ask(request, None if in_line else source)
 
 
-def keep_as_typed(lines: list[str]) -> list[str]:
-    r"""Call the magics before IPython changes a prompt.
+def keep_prompt_verbatim(lines: list[str]) -> list[str]:
+    r"""Rewrite calls of the magics as Python before IPython's own transformers change the prompt.
 
-    It takes ``>>>`` and ``In [1]:`` off a cell, which a prompt may hold, and a last ``?`` for a call for help.
+    They would strip ``>>>`` and ``In [1]:``, which a prompt may hold, and read a last ``?`` as a call for help.
 
     Examples
     --------
-    >>> keep_as_typed(["x = %openrouter -- why?\n"])
+    >>> keep_prompt_verbatim(["x = %openrouter -- why?\n"])
     ["x = get_ipython().run_line_magic('openrouter', '-- why?')\n"]
-    >>> keep_as_typed(["%%openrouter -t 0\n", ">>> 1\n"])
+    >>> keep_prompt_verbatim(["%%openrouter -t 0\n", ">>> 1\n"])
     ["get_ipython().run_cell_magic('openrouter', '-t 0', '>>> 1\\n')\n"]
     """
     lines = list(dropwhile(str.isspace, lines))
     first = lines[0] if lines else ""
-    if found := _CELL.fullmatch(first):
+    if found := _CELL_MAGIC.fullmatch(first):
         return [f"get_ipython().run_cell_magic({MAGIC!r}, {found[1] or ''!r}, {''.join(lines[1:])!r})\n"]
     if first.lstrip().startswith("%%"):  # the body of another magic is its own
         return lines
     return [
         f"{found[1]}get_ipython().run_line_magic({MAGIC!r}, {found[2]!r})\n" if found else line
         for line in lines
-        for found in [_QUESTION.fullmatch(line)]
+        for found in [_LINE_QUESTION.fullmatch(line)]
     ]
 
 
 # Where IPython asks whether a cell is complete, it must still see a cell magic, which an empty line ends.
-keep_as_typed.has_side_effects = True  # type: ignore[attr-defined]
+keep_prompt_verbatim.has_side_effects = True  # type: ignore[attr-defined]
 
 
-def _tell(done: Reply | str) -> Reply | None:
-    """Print what is to be told; a reply has been shown."""
-    if isinstance(done, str):
-        if done:
-            print(done)  # noqa: T201 - it was asked for
+def _print_text(result: Reply | str) -> Reply | None:
+    """Print the text of a sub-command; return a reply, which has been shown."""
+    if isinstance(result, str):
+        if result:
+            print(result)  # noqa: T201 - it was asked for
         return None
-    return done
+    return result
 
 
-def _models() -> list[str]:
-    """Return the models that are known on this machine; nobody is asked."""
+def _known_models() -> list[str]:
+    """Return the models of the cached catalog and the local one, without a request."""
     from orchat.openrouter.catalog import cached_catalog
     from orchat.openrouter.dialect import LOCAL_MODEL
 
@@ -191,8 +190,8 @@ def _models() -> list[str]:
     return [*(model.id for model in catalog.models), LOCAL_MODEL] if catalog is not None else [LOCAL_MODEL]
 
 
-def _commands() -> dict[str, str]:
-    """Return the sub-commands, each with what may stand behind it."""
+def _subcommand_usages() -> dict[str, str]:
+    """Return the usage of each sub-command, by name."""
     from orchat.jupyter.magic.subcommands import COMMANDS
 
     return {name: command.usage for name, command in COMMANDS.items()}
@@ -205,7 +204,7 @@ def _find_key(api_base_url: str) -> str | None:
 
 
 def register_magics(shell: InteractiveShell) -> None:
-    """Make the magics known to IPython; a second time changes nothing."""
+    """Register the magics, completion and input transformers with IPython; a repeated call replaces them."""
     unregister_magics(shell)
     try:
         magics = OpenRouterMagics(shell)
@@ -215,7 +214,7 @@ def register_magics(shell: InteractiveShell) -> None:
     shell.register_magics(magics)
     set_key_lookup(_find_key)
     magics.completions.register()
-    shell.input_transformers_cleanup.insert(0, keep_as_typed)
+    shell.input_transformers_cleanup.insert(0, keep_prompt_verbatim)
     shell.input_transformers_post.append(AwaitedCellTransformer(shell, MAGIC, ("restore",)))
     if "orchat.chat" in sys.modules:
         cell_sink.show_chats(shell)
@@ -235,7 +234,7 @@ def unregister_magics(shell: InteractiveShell) -> None:
         magics.session.bridge.close()
     set_key_lookup(None)
     reset_settings(magics, shell.config)
-    shell.input_transformers_cleanup.remove(keep_as_typed)
+    shell.input_transformers_cleanup.remove(keep_prompt_verbatim)
     shell.input_transformers_post[:] = [
         step for step in shell.input_transformers_post if not isinstance(step, AwaitedCellTransformer)
     ]

@@ -1,6 +1,6 @@
-"""The options of the magics: a line of words becomes values, and a wrong one a sentence that says what to do.
+"""Parse the options of a magic's line into values and API parameters; errors say what to do.
 
-It knows what the API calls things, and nothing of IPython but its error for a wrong line.
+Of IPython it uses `UsageError` only.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MAGIC = "openrouter"
 POLICIES = ("ask", "always", "never")
 EFFORTS = ("max", "xhigh", "high", "medium", "low", "minimal", "none")
 
-_MANUAL = """\
+_DESCRIPTION = """\
 Ask a language model: the prompt is the cell below this line, the answer streams in.
 
   %%openrouter openai/gpt-4o-mini -o answer
@@ -43,7 +43,7 @@ interrupt: what arrived stays, in the cell and in the variable. The model local/
 line of prompt: %openrouter -- why is the sky blue? More: %openrouter help"""
 
 # Parameters that have an option of their own, or that the cell itself decides.
-_NOT_PARAMS = {
+_RESERVED_PARAMETERS = {
     "model": "-m",
     "stream": "--no-stream",
     "messages": "the cell's text",
@@ -51,16 +51,16 @@ _NOT_PARAMS = {
 }
 
 
-class _Parser(argparse.ArgumentParser):
+class _OptionParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message[:1].upper()}{message[1:].rstrip('.')}.")
 
 
-def _parser() -> _Parser:
-    parser = _Parser(
+def _parser() -> _OptionParser:
+    parser = _OptionParser(
         prog=f"%%{MAGIC}",
         usage=f"%%%%{MAGIC} [MODEL] [options]",
-        description=_MANUAL,
+        description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         add_help=False,
         allow_abbrev=False,
@@ -71,11 +71,11 @@ def _parser() -> _Parser:
     option("-o", "--out", metavar="NAME", help="bind the reply to a variable: NAME.text, NAME.usage, NAME.cost ...")
     option("-s", "--system", metavar="TEXT", help="what the model should be and do, in quotes")
     option("-t", "--temperature", type=float, metavar="NUMBER", help="0 is matter-of-fact, 1 and more is playful")
-    option("-n", "--max-tokens", type=_count, metavar="N", help="end the answer after so many tokens")
+    option("-n", "--max-tokens", type=_positive_integer, metavar="N", help="end the answer after so many tokens")
     option("-a", "--attach", action="append", default=[], metavar="FILE_OR_URL", help="send a file along; repeatable")
     option("-f", "--format", type=Choice(FORMATS), default="markdown", metavar="FORM",
            help="markdown (default); text: shown as it is; code: proposed as the next cell; json")  # fmt: skip
-    option("--chat", type=_name, metavar="THREAD", help="go on in the conversation of this name")
+    option("--chat", type=_conversation_name, metavar="THREAD", help="go on in the conversation of this name")
     option("-T", "--tool", action="append", default=[], metavar="TOOL", help="let the model call it, when you agree")
     option("-h", "--help", action="store_true", help="show this")
     option = parser.add_argument_group("more").add_argument
@@ -86,10 +86,10 @@ def _parser() -> _Parser:
     option("--approve", type=Choice(POLICIES), metavar="POLICY", help="ask (default), always or never run its tools")
     option("--max-cost", type=_usd, metavar="USD", help="refuse what may cost more, by list prices")
     option("--seed", type=int, metavar="N", help="try to give the same answer each time")
-    option("-p", "--param", action="append", type=_param, default=[], metavar="NAME=JSON",
+    option("-p", "--param", action="append", type=_parameter, default=[], metavar="NAME=JSON",
            help="any other parameter of the API, such as top_p=0.9; may be repeated")  # fmt: skip
     option("--reasoning", type=Choice(EFFORTS), metavar="EFFORT", help="how long to think: " + ", ".join(EFFORTS))
-    option("--provider", type=_object, metavar="JSON", help='which upstreams, such as {"sort": "price"}')
+    option("--provider", type=_json_object, metavar="JSON", help='which upstreams, such as {"sort": "price"}')
     option("--fallback", action="append", default=[], metavar="MODEL",
            help="who answers if the model cannot; may be repeated")  # fmt: skip
     option("--no-stream", action="store_true", help="show the answer when it is whole")
@@ -106,7 +106,7 @@ def help_text() -> str:
 
 @cache
 def option_table() -> Mapping[str, argparse.Action]:
-    """Return what each option takes, by every name of it; the word without a dash by its own.
+    """Return the argparse action of each option by each of its names, and of the positional argument by its own.
 
     Examples
     --------
@@ -117,12 +117,12 @@ def option_table() -> Mapping[str, argparse.Action]:
 
 
 def parse_options(line: str) -> argparse.Namespace:
-    r"""Read the line of a cell magic.
+    r"""Parse the line of a cell magic.
 
     Raises
     ------
     UsageError
-        It does not make sense; IPython shows the message as one line.
+        An option is unknown or its value invalid; IPython shows the message as one line.
 
     Examples
     --------
@@ -132,7 +132,7 @@ def parse_options(line: str) -> argparse.Namespace:
     """
     options, unknown = _parser().parse_known_args(split_words(line))
     if unknown:
-        raise UsageError(_unknown(unknown))
+        raise UsageError(_unknown_word_error(unknown))
     if options.model and options.model_option and options.model != options.model_option:
         raise UsageError(f"Two models are given: {options.model} and {options.model_option}.")
     options.model = options.model or options.model_option
@@ -141,8 +141,8 @@ def parse_options(line: str) -> argparse.Namespace:
     return options
 
 
-def _unknown(unknown: list[str]) -> str:
-    """Say what to do about words that mean nothing here."""
+def _unknown_word_error(unknown: list[str]) -> str:
+    """Return the error message for unknown words."""
     word = unknown[0]
     if not word.startswith("-"):
         text = " ".join(unknown)
@@ -152,7 +152,7 @@ def _unknown(unknown: list[str]) -> str:
 
 
 def closest_match(name: str, known: Iterable[str]) -> str:
-    """Return a question with the name that was probably meant; empty where none is near.
+    """Return ``Did you mean NAME?`` for the closest known name; empty where none is close.
 
     Examples
     --------
@@ -168,14 +168,14 @@ def closest_match(name: str, known: Iterable[str]) -> str:
 
 
 def generation_kwargs(options: argparse.Namespace, names: Mapping[str, object]) -> dict[str, Any]:
-    """Return what the options put into the request's body (API section 2.1).
+    """Return the parameters that the options set in the request's body (API section 2.1).
 
     Parameters
     ----------
     options
-        What `parse_options` made of the line.
+        The result of `parse_options`.
     names
-        Where ``--schema`` finds its class.
+        The namespace in which ``--schema`` is looked up.
 
     Raises
     ------
@@ -200,7 +200,7 @@ def generation_kwargs(options: argparse.Namespace, names: Mapping[str, object]) 
     if options.web:
         kwargs["server_tools"] = [{"type": "openrouter:web_search"}]
     if options.schema is not None:
-        kwargs["response_format"] = _schema(options.schema, names)
+        kwargs["response_format"] = _resolve_schema(options.schema, names)
     elif options.format == "json":
         kwargs["response_format"] = {"type": "json_object"}
     return kwargs
@@ -209,7 +209,7 @@ def generation_kwargs(options: argparse.Namespace, names: Mapping[str, object]) 
 def resolve_tools(
     wanted: Iterable[str], names: Mapping[str, object], kernel_tools: Mapping[str, Tool]
 ) -> tuple[Tool | Toolset, ...]:
-    """Return the tools of these names: variables that hold one, or a function; or tools of the kernel.
+    """Return the tools of these names: variables that hold a tool or a function, or the kernel's own tools.
 
     Raises
     ------
@@ -246,10 +246,10 @@ def resolve_tools(
     return tuple(tools)
 
 
-def _schema(text: str, names: Mapping[str, object]) -> Any:
+def _resolve_schema(text: str, names: Mapping[str, object]) -> Any:
     if text.lstrip().startswith("{"):
         try:
-            return _object(text)
+            return _json_object(text)
         except argparse.ArgumentTypeError as error:
             raise UsageError(f"--schema: {error}.") from None
     if text not in names:
@@ -263,37 +263,37 @@ def _schema(text: str, names: Mapping[str, object]) -> Any:
     )
 
 
-# -- what argparse calls types: it shows their ArgumentTypeErrors -------------------------------------------------
+# -- argparse types: their ArgumentTypeErrors become usage errors --------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The words that an option takes."""
+    """An argparse type that accepts one of some words."""
 
-    known: tuple[str, ...]
+    choices: tuple[str, ...]
 
     def __call__(self, text: str) -> str:
         """Return the word if it is one of them."""
-        if text in self.known:
+        if text in self.choices:
             return text
-        known = ", ".join(self.known)
-        raise argparse.ArgumentTypeError(f"{text!r} is none of {known}. {closest_match(text, self.known)}".rstrip())
+        known = ", ".join(self.choices)
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {known}. {closest_match(text, self.choices)}".rstrip())
 
 
-def _count(text: str) -> int:
+def _positive_integer(text: str) -> int:
     if text.isdecimal() and int(text) > 0:
         return int(text)
     raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
 
 
-def _param(text: str) -> tuple[str, Any]:
+def _parameter(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals or not name.isidentifier():
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=JSON, such as top_p=0.9")
-    if name in _NOT_PARAMS:
-        raise argparse.ArgumentTypeError(f"{name} is for {_NOT_PARAMS[name]} to say")
+    if name in _RESERVED_PARAMETERS:
+        raise argparse.ArgumentTypeError(f"{name} is for {_RESERVED_PARAMETERS[name]} to say")
     try:
-        return name, json.loads(value, parse_constant=_no_constant)
+        return name, json.loads(value, parse_constant=_reject_constant)
     except (ValueError, RecursionError):
         pass
     if value[:1] in {"{", "["}:
@@ -302,7 +302,7 @@ def _param(text: str) -> tuple[str, Any]:
     return name, {"True": True, "False": False, "None": None}.get(value, value)
 
 
-def _name(text: str) -> str:
+def _conversation_name(text: str) -> str:
     name = text.strip()
     if not name or not name.isprintable() or len(name) > 60:
         raise argparse.ArgumentTypeError(f"{text[:60]!r} is no name: give a word or a few")
@@ -319,9 +319,9 @@ def _usd(text: str) -> float:
     return value
 
 
-def _object(text: str) -> dict[str, Any]:
+def _json_object(text: str) -> dict[str, Any]:
     try:
-        value = json.loads(text, parse_constant=_no_constant)
+        value = json.loads(text, parse_constant=_reject_constant)
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
@@ -329,5 +329,5 @@ def _object(text: str) -> dict[str, Any]:
     return value
 
 
-def _no_constant(name: str) -> NoReturn:
+def _reject_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")

@@ -1,6 +1,6 @@
-"""The sub-commands of ``%openrouter``: what they are called, what they do, what they say.
+"""The sub-commands of ``%openrouter``: their table, dispatch and implementations.
 
-Each is a function of the session and its words. It returns what is printed, or what somebody has to wait for.
+Each is a function of the session and its words. It returns text to print, or a coroutine function to await.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from orchat.jupyter.magic.magic_session import MagicSession
     from orchat.messages import ToolCall
 
-Done: TypeAlias = "str | Callable[[], Coroutine[Any, Any, Reply | str]]"
-"""What is printed; or what asks a model, or a page for what is printed then."""
+SubcommandResult: TypeAlias = "str | Callable[[], Coroutine[Any, Any, Reply | str]]"
+"""Text to print; or a coroutine function that queries a model or the page for it."""
 
 
 class Subcommand(NamedTuple):
@@ -41,25 +41,25 @@ class Subcommand(NamedTuple):
     Parameters
     ----------
     run
-        Does it.
+        The implementation.
     usage
-        What may stand behind its name.
+        Its arguments, for the help text.
     help
-        What it is good for, in a line.
+        Its purpose, in a line.
     """
 
-    run: Callable[[MagicSession, Sequence[str]], Done]
+    run: Callable[[MagicSession, Sequence[str]], SubcommandResult]
     usage: str
     help: str
 
 
-def run_subcommand(session: MagicSession, text: str) -> Done:
-    """Do what a line says, and return what is printed or what is to be waited for.
+def run_subcommand(session: MagicSession, text: str) -> SubcommandResult:
+    """Dispatch a line to its sub-command, and return its result.
 
     Raises
     ------
     UsageError
-        There is no such command, or it cannot be done; IPython shows the message as one line.
+        The sub-command is unknown or failed; IPython shows the message as one line.
     """
     try:
         name, *words = shlex.split(text) or ["help"]
@@ -73,10 +73,10 @@ def run_subcommand(session: MagicSession, text: str) -> Done:
             f"There is no %{MAGIC} {redact(name)}. {hint} A prompt goes behind two dashes: %{MAGIC} -- {said}"
         )
     try:
-        done = command.run(session, words)
+        result = command.run(session, words)
     except OrchatError as error:
         raise UsageError(str(error)) from None
-    return escape_control_characters(done) if isinstance(done, str) else done
+    return escape_control_characters(result) if isinstance(result, str) else result
 
 
 def _help(session: MagicSession, words: Sequence[str]) -> str:
@@ -108,18 +108,18 @@ def _key(session: MagicSession, words: Sequence[str]) -> str:
     return key_command(words)
 
 
-def _fix(session: MagicSession, words: Sequence[str]) -> Done:
+def _fix(session: MagicSession, words: Sequence[str]) -> SubcommandResult:
     from orchat.jupyter.kernel.prompt.interpolation import verbatim_prompt
     from orchat.jupyter.magic.error_explanation import last_error_context
     from orchat.jupyter.magic.turn_request import PromptRequest
 
-    failure = last_error_context(session.shell, session.failed)
+    failure = last_error_context(session.shell, session.hidden_error)
     if failure is None:
         return "No cell has failed yet."
-    print(failure.locals_line)  # noqa: T201 - said before anything is sent
+    print(failure.summary)  # noqa: T201 - said before anything is sent
     options = parse_options("-f code --no-history " + shlex.join(words))
     request = PromptRequest(verbatim_prompt(failure.prompt()), options.model)
-    return lambda: CellTurnRunner(session, options).question(request, None)
+    return lambda: CellTurnRunner(session, options).ask(request, None)
 
 
 def _panel(session: MagicSession, words: Sequence[str]) -> str:
@@ -138,9 +138,9 @@ def _strip(session: MagicSession, words: Sequence[str]) -> str:
         raise ConfigurationError(
             "Which notebook?", hint=f"%{MAGIC} strip [--check] [--outputs] FILES; save them first."
         )
-    held = strip_files(paths, check="--check" in words, outputs="--outputs" in words)
+    counts = strip_files(paths, check="--check" in words, outputs="--outputs" in words)
     what = "holds" if "--check" in words else "is rid of"
-    return "\n".join(f"{path} {what} {count} things of orchat." for path, count in held) or "Nothing of orchat there."
+    return "\n".join(f"{path} {what} {count} things of orchat." for path, count in counts) or "Nothing of orchat there."
 
 
 def _cost(session: MagicSession, words: Sequence[str]) -> str:
@@ -152,45 +152,51 @@ def _cost(session: MagicSession, words: Sequence[str]) -> str:
     if budget.left is not None and budget.limit is not None:
         left = f", {Cost(max(budget.left, Decimal(0)))} of {Cost(budget.limit)} are left"
     lines = [f"this session: {budget.spent}{left}"]
-    lines += [f"  {thread.name}: {thread.cost}, {_turns(thread)}" for thread in session.threads]
+    lines += [
+        f"  {conversation.name}: {conversation.cost}, {_turn_count(conversation)}"
+        for conversation in session.conversations
+    ]
     return "\n".join(lines)
 
 
 def _chats(session: MagicSession, words: Sequence[str]) -> str:
     lines = []
-    for thread in session.threads:
-        waiting = thread.parked_turn
+    for conversation in session.conversations:
+        waiting = conversation.parked_turn
         waits = f", waits for your decision about {', '.join(map(call_text, waiting[1].values()))}" if waiting else ""
-        last = thread.turns[-1].messages[0].text if thread.turns else None
-        lines.append(f"{thread.name}: {_turns(thread)}{waits}" + (f", last: {single_line(last, 60)}" if last else ""))
+        last = conversation.turns[-1].messages[0].text if conversation.turns else None
+        lines.append(
+            f"{conversation.name}: {_turn_count(conversation)}{waits}"
+            + (f", last: {single_line(last, 60)}" if last else "")
+        )
     return "\n".join(lines) or "No conversation yet. The first question begins one."
 
 
-def _turns(thread: NotebookConversation) -> str:
-    count = len(thread.turns)
+def _turn_count(conversation: NotebookConversation) -> str:
+    count = len(conversation.turns)
     return f"{count} turn{'' if count == 1 else 's'}"
 
 
-def _thread(session: MagicSession, words: Sequence[str]) -> NotebookConversation:
+def _selected_conversation(session: MagicSession, words: Sequence[str]) -> NotebookConversation:
     from orchat.jupyter.kernel.conversations.notebook_conversations import DEFAULT_CONVERSATION
 
-    return session.threads.named(" ".join(words) or DEFAULT_CONVERSATION)
+    return session.conversations.named(" ".join(words) or DEFAULT_CONVERSATION)
 
 
 def _reset(session: MagicSession, words: Sequence[str]) -> str:
-    chosen = list(session.threads) if "--all" in words else [_thread(session, words)]
-    told = [f"{thread.name}: {_turns(thread)} forgotten." for thread in chosen]
-    for thread in chosen:
-        thread.reset()
-    return "\n".join(told) or "There is no conversation."
+    chosen = list(session.conversations) if "--all" in words else [_selected_conversation(session, words)]
+    lines = [f"{conversation.name}: {_turn_count(conversation)} forgotten." for conversation in chosen]
+    for conversation in chosen:
+        conversation.reset()
+    return "\n".join(lines) or "There is no conversation."
 
 
 def _undo(session: MagicSession, words: Sequence[str]) -> str:
-    thread = _thread(session, words)
-    turn = thread.undo()
+    conversation = _selected_conversation(session, words)
+    turn = conversation.undo()
     if turn is None:
-        return f"{thread.name} has no turn to take back."
-    return f"{thread.name}: taken back: {single_line(turn.messages[0].text or '', 80)}"
+        return f"{conversation.name} has no turn to take back."
+    return f"{conversation.name}: taken back: {single_line(turn.messages[0].text or '', 80)}"
 
 
 def _fork(session: MagicSession, words: Sequence[str]) -> str:
@@ -199,23 +205,23 @@ def _fork(session: MagicSession, words: Sequence[str]) -> str:
     if not 1 <= len(words) <= 2:
         raise ConfigurationError("A fork needs a name.", hint=f"%{MAGIC} fork [FROM] NAME")
     old = words[0] if len(words) == 2 else DEFAULT_CONVERSATION
-    new = session.threads.fork(old, words[-1])
-    for turn, twin in zip(session.threads[old].turns, new.turns, strict=True):
-        if (chat := session.chats.get(turn)) is not None:
-            session.chats[twin] = chat
-    return f"{new.name} goes on from {old} ({_turns(new)}): ask with --chat {shlex.quote(new.name)}."
+    new = session.conversations.fork(old, words[-1])
+    for turn, twin in zip(session.conversations[old].turns, new.turns, strict=True):
+        if (chat := session.chats_by_turn.get(turn)) is not None:
+            session.chats_by_turn[twin] = chat
+    return f"{new.name} goes on from {old} ({_turn_count(new)}): ask with --chat {shlex.quote(new.name)}."
 
 
-def _restore(session: MagicSession, words: Sequence[str]) -> Done:
-    from orchat.jupyter.magic.conversation_restore import restore_result
+def _restore(session: MagicSession, words: Sequence[str]) -> SubcommandResult:
+    from orchat.jupyter.magic.conversation_restore import restore_session
 
-    async def told() -> str:
+    async def restored_text() -> str:
         try:
-            return escape_control_characters(repr(await restore_result(session, " ".join(words) or None)))
+            return escape_control_characters(repr(await restore_session(session, " ".join(words) or None)))
         except OrchatError as error:
             raise CellError(str(error)) from None
 
-    return told
+    return restored_text
 
 
 def _alias(session: MagicSession, words: Sequence[str]) -> str:
@@ -241,42 +247,42 @@ def _params(session: MagicSession, words: Sequence[str]) -> str:
     return "\n".join([*lines, "Change one with %config OpenRouterMagics.NAME = VALUE, for this session."])
 
 
-def _approve(session: MagicSession, words: Sequence[str]) -> Done:
+def _approve(session: MagicSession, words: Sequence[str]) -> SubcommandResult:
     from orchat.chat.approval import Approve
 
     return _decide(session, words, lambda call: Approve())
 
 
-def _reject(session: MagicSession, words: Sequence[str]) -> Done:
+def _reject(session: MagicSession, words: Sequence[str]) -> SubcommandResult:
     from orchat.chat.approval import Reject
 
     return _decide(session, (), lambda call: Reject(" ".join(words)))
 
 
-def _decide(session: MagicSession, wanted: Sequence[str], decision: Callable[[ToolCall], Decision]) -> Done:
-    """Go on with the turn that waits since last: one decision for each of its calls, or for those that are named."""
-    waiting = [(thread, *found) for thread in session.threads if (found := thread.parked_turn)]
+def _decide(session: MagicSession, wanted: Sequence[str], decision: Callable[[ToolCall], Decision]) -> SubcommandResult:
+    """Resume the turn that was parked last, with one decision for each of its calls, or for the named ones."""
+    waiting = [(conversation, *found) for conversation in session.conversations if (found := conversation.parked_turn)]
     if not waiting:
         return "No tool call waits for a decision."
-    thread, turn, calls = max(waiting, key=lambda found: found[1].location.execution)
-    chosen = {place for word in wanted for place in _named(word, calls)} if wanted else set(calls)
-    # A turn that was read from a file has none: what it says of calls runs nothing here.
-    if (chat := session.chats.get(turn)) is None:
+    conversation, turn, calls = max(waiting, key=lambda found: found[1].location.execution)
+    chosen = {place for word in wanted for place in _matching_calls(word, calls)} if wanted else set(calls)
+    # A turn that was read from a file has no chat: its calls run nothing here.
+    if (chat := session.chats_by_turn.get(turn)) is None:
         raise ConfigurationError(
             "The tools of this conversation are gone with the kernel that knew them.",
             hint="Run the cell that asked again.",
         )
     decided = {place: decision(call) for place, call in calls.items() if place in chosen}
-    return lambda: CellTurnRunner(session, parse_options("")).decisions(thread, turn, chat, decided)
+    return lambda: CellTurnRunner(session, parse_options("")).resume(conversation, turn, chat, decided)
 
 
-def _named(word: str, calls: Mapping[CallPlace, ToolCall]) -> list[CallPlace]:
-    """Return the calls that somebody means: those of a tool, or else the one of that id, which a stranger chose.
+def _matching_calls(word: str, calls: Mapping[CallPlace, ToolCall]) -> list[CallPlace]:
+    """Return the places of the calls of a tool, else of the call with that id, which the endpoint chose.
 
     Raises
     ------
     ConfigurationError
-        There is none, or the id is that of several (a ValueError).
+        There is no such call, or several have that id (a ValueError).
     """
     of_tool = [place for place, call in calls.items() if call.tool_name == word]
     found = of_tool or [place for place, call in calls.items() if call.id == word]

@@ -1,7 +1,7 @@
-"""Where code of the user's own stands: which frames of a traceback it has, and the source around them.
+"""Find the user's own frames in a traceback, and the source around them.
 
-Cells are named as people see them, ``In[3]``, and their source is what was typed; of a file only its name is told, for
-where it lies says who the user is.
+Cells are labelled as people see them, ``In[3]``, and their source is the typed text; a file is labelled by its name
+only, since its folder identifies the user.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-_WHOLE = 80  # lines of a cell that are shown in full
-_AROUND_IN_CELL, _AROUND = 30, 8
-_LONGEST_LINE = 240
-_MOST_MARKED = 4
-_MACHINERY = frozenset({"IPython", "ipykernel", "orchat"})  # wherever they are installed
-_CELL = re.compile(r"In\[(\d+)\]")
+_MAX_WHOLE_CELL = 80  # lines of a cell that are shown in full
+_CONTEXT_IN_CELL, _CONTEXT_IN_FILE = 30, 8
+_MAX_LINE_LENGTH = 240
+_MAX_MARKED = 4
+_RUNTIME_PACKAGES = frozenset({"IPython", "ipykernel", "orchat"})  # wherever they are installed
+_CELL_LABEL = re.compile(r"In\[(\d+)\]")
 
 
 class SourceLocation(NamedTuple):
-    """A piece of source.
+    """An excerpt of source code.
 
     Parameters
     ----------
     label
-        What it is called.
+        The name of the cell or file.
     text
-        Numbered lines, those that failed marked.
+        Numbered lines; those that failed are marked.
     """
 
     label: str
@@ -43,7 +43,7 @@ class SourceLocation(NamedTuple):
 
 
 class UserSources:
-    """Knows the cells of one shell.
+    """Read the source of a shell's cells and of the user's files.
 
     Parameters
     ----------
@@ -58,66 +58,70 @@ class UserSources:
             os.path.join(os.path.realpath(paths[name]), "") for name in ("stdlib", "platstdlib", "purelib", "platlib")
         )
 
-    def steps(self, error: BaseException) -> list[tuple[FrameType, int]]:
-        """Return the frames of the user's own code, the outermost first, and their lines."""
+    def frames_with_lines(self, error: BaseException) -> list[tuple[FrameType, int]]:
+        """Return the frames of the user's code with their line numbers, the outermost first."""
         walked = traceback.walk_tb(error.__traceback__)
-        return [(frame, line) for frame, line in walked if self._is_users(frame)]
+        return [(frame, line) for frame, line in walked if self._is_user_code(frame)]
 
     def frames(self, error: BaseException) -> list[FrameType]:
-        """Return the frames of the user's own code, the outermost first."""
-        return [frame for frame, _ in self.steps(error)]
+        """Return the frames of the user's code, the outermost first."""
+        return [frame for frame, _ in self.frames_with_lines(error)]
 
-    def is_shown(self, frame: FrameType) -> bool:
-        """Whether a frame says anything: that of the machinery which runs a cell does not."""
-        return self._is_users(frame) or _package(frame) not in _MACHINERY
+    def is_informative(self, frame: FrameType) -> bool:
+        """Return whether a frame belongs in a traceback: those of the packages that run a cell do not."""
+        return self._is_user_code(frame) or _package_name(frame) not in _RUNTIME_PACKAGES
 
-    def where(self, frame: FrameType, line: int) -> str:
-        """Say where a frame stands, and what is written there."""
+    def describe_frame(self, frame: FrameType, line: int) -> str:
+        """Return a frame's function, line number, file label and source line as text."""
         file = frame.f_code.co_filename
-        label = self._cell(file) or PurePath(file).name
-        written = linecache.getline(file, line).strip()[:_LONGEST_LINE]
-        return f"in {frame.f_code.co_name}, line {line} of {label}: {written}".rstrip(": ")
+        label = self._cell_label(file) or PurePath(file).name
+        source_line = linecache.getline(file, line).strip()[:_MAX_LINE_LENGTH]
+        return f"in {frame.f_code.co_name}, line {line} of {label}: {source_line}".rstrip(": ")
 
-    def around(self, file: str, marked: Collection[int]) -> SourceLocation | None:
-        """Return the source of a file or cell, around the lines that are marked in it."""
+    def source_around(self, file: str, marked: Collection[int]) -> SourceLocation | None:
+        """Return the source of a file or cell around its marked lines; None where it cannot be read."""
         lines = [each.rstrip("\n") for each in linecache.getlines(file)]
         if not lines:
             return None
-        if (cell := self._cell(file)) is None:
-            return SourceLocation(PurePath(file).name, _numbered(lines, marked, _AROUND))
-        typed = self._typed(cell)
+        if (cell := self._cell_label(file)) is None:
+            return SourceLocation(PurePath(file).name, _numbered_lines(lines, marked, _CONTEXT_IN_FILE))
+        typed = self._typed_lines(cell)
         if typed and len(typed) != len(lines):  # another magic wrote the lines that ran
             lines, marked = typed, ()
         return SourceLocation(
-            cell, _numbered(typed or lines, marked, _AROUND_IN_CELL if len(lines) > _WHOLE else _WHOLE)
+            cell,
+            _numbered_lines(
+                typed or lines, marked, _CONTEXT_IN_CELL if len(lines) > _MAX_WHOLE_CELL else _MAX_WHOLE_CELL
+            ),
         )
 
-    def unread(self, error: BaseException) -> SourceLocation | None:
-        """Return the source of the last cell, if that is what IPython could not even read: it has no name."""
+    def unparsed_cell(self, error: BaseException) -> SourceLocation | None:
+        """Return the source of the last cell if IPython failed to parse it: it has no file name."""
         result = self._shell.last_execution_result
         if result is None or result.error_before_exec is not error or result.info is None:
             return None
         lines = str(result.info.raw_cell).splitlines()
         return SourceLocation(
-            f"In[{result.execution_count}]", _numbered(lines, [getattr(error, "lineno", None) or 0], _WHOLE)
+            f"In[{result.execution_count}]",
+            _numbered_lines(lines, [getattr(error, "lineno", None) or 0], _MAX_WHOLE_CELL),
         )
 
-    def _typed(self, cell: str) -> list[str]:
-        """Return a cell as its author wrote it."""
-        number = int(_CELL.fullmatch(cell)[1])  # type: ignore[index]
+    def _typed_lines(self, cell: str) -> list[str]:
+        """Return the lines of a cell as typed."""
+        number = int(_CELL_LABEL.fullmatch(cell)[1])  # type: ignore[index]
         history = getattr(self._shell.history_manager, "input_hist_raw", [])
         return str(history[number]).splitlines() if number < len(history) else []
 
-    def _cell(self, file: str) -> str | None:
-        """Return a cell's name, ``In[3]``."""
+    def _cell_label(self, file: str) -> str | None:
+        """Return the label of a cell's file, ``In[3]``; None for other files."""
         found = self._shell.compile.format_code_name(file)
-        return found[1] if found is not None and _CELL.fullmatch(found[1]) else None
+        return found[1] if found is not None and _CELL_LABEL.fullmatch(found[1]) else None
 
-    def _is_users(self, frame: FrameType) -> bool:
+    def _is_user_code(self, frame: FrameType) -> bool:
         file = frame.f_code.co_filename
-        if self._cell(file) is not None or file.startswith("<run_python"):
+        if self._cell_label(file) is not None or file.startswith("<run_python"):
             return True
-        if file.startswith("<") or _package(frame) in _MACHINERY:
+        if file.startswith("<") or _package_name(frame) in _RUNTIME_PACKAGES:
             return False
         path = os.path.realpath(file)
         return not path.startswith(self._libraries) and not {"site-packages", "dist-packages"} & set(
@@ -125,18 +129,18 @@ class UserSources:
         )
 
 
-def _package(frame: FrameType) -> str:
+def _package_name(frame: FrameType) -> str:
     return str(frame.f_globals.get("__name__", "")).partition(".")[0]
 
 
-def _numbered(lines: list[str], marked: Collection[int], around: int) -> str:
-    """Return the lines near the first of those that are marked, with their numbers; without marks the first lines."""
-    centres = list(marked)[:_MOST_MARKED]
-    shown = [n for n in range(1, len(lines) + 1) if any(abs(n - centre) <= around for centre in centres or [1])]
+def _numbered_lines(lines: list[str], marked: Collection[int], context: int) -> str:
+    """Return numbered lines near the first marked ones; without marks the first lines."""
+    marked_lines = list(marked)[:_MAX_MARKED]
+    shown = [n for n in range(1, len(lines) + 1) if any(abs(n - centre) <= context for centre in marked_lines or [1])]
     width = len(str(shown[-1])) if shown else 1
     numbered: list[str] = []
     for before, number in zip([0, *shown], shown, strict=False):
         numbered += ["    ..."] if number > before + 1 else []
-        mark = "-->" if number in centres else "   "
-        numbered.append(f"{mark} {number:>{width}} | {lines[number - 1][:_LONGEST_LINE]}")
+        mark = "-->" if number in marked_lines else "   "
+        numbered.append(f"{mark} {number:>{width}} | {lines[number - 1][:_MAX_LINE_LENGTH]}")
     return "\n".join(numbered)

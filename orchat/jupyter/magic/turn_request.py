@@ -1,4 +1,4 @@
-"""One question on its way: what a cell asks for, and the turn that comes of it."""
+"""Build a turn's request from a cell's options and prompt, and run it so that it can be interrupted."""
 
 from __future__ import annotations
 
@@ -33,28 +33,28 @@ if TYPE_CHECKING:
     from orchat.openrouter.generator import OpenRouterChatGenerator
     from orchat.tools import Tool, Toolset
 
-_CLOSING = 0.15  # seconds that an interrupted cell gives a connection to close
-_BYTES_AS_TEXT = re.compile(r"(?<=[\",])[A-Za-z0-9+/=]{200,}(?=\")")
+_CLOSE_TIMEOUT = 0.15  # seconds that an interrupted cell gives a connection to close
+_BASE64_DATA = re.compile(r"(?<=[\",])[A-Za-z0-9+/=]{200,}(?=\")")
 
 
 @dataclass(frozen=True)
 class PromptRequest:
-    """What a cell asks for.
+    """The contents of a cell's request.
 
     Parameters
     ----------
     prompt
-        The prompt, with its values in place.
+        The prompt, with its placeholders replaced.
     model
-        Who shall answer; None for the usual one.
+        The model's name; None for the default.
     system
-        What the model should be and do; None where the cell says nothing of it.
+        The system message; None where the cell sets none.
     generation_kwargs
-        What else goes into the request's body.
+        Further parameters of the request's body.
     attached
-        Files that go along, and what to call them.
+        Attached files as parts, each with its source.
     tools
-        What the model may call.
+        The tools that the model may call.
     """
 
     prompt: Prompt
@@ -65,29 +65,29 @@ class PromptRequest:
     tools: tuple[Tool | Toolset, ...] = ()
 
     @classmethod
-    def of(
+    def from_options(
         cls, options: Namespace, text: str, names: Mapping[str, object], kernel_tools: Mapping[str, Tool]
     ) -> PromptRequest:
-        """Put a request together.
+        """Build a request from parsed options and a prompt.
 
         Parameters
         ----------
         options
-            What `orchat.jupyter.magic.option_parser.parse_options` made of the line.
+            The result of `orchat.jupyter.magic.option_parser.parse_options`.
         text
-            The prompt as it was typed.
+            The prompt as typed.
         names
-            Where its names are looked up.
+            The namespace of placeholders, schemas and tools.
         kernel_tools
-            Tools that are there without a variable.
+            The kernel's own tools by name.
 
         Raises
         ------
         UsageError
-            A file or a variable is not there.
+            A file or a variable does not exist.
         """
         try:
-            attached = tuple((where, attachment(where)) for where in options.attach)
+            attached = tuple((source, attachment(source)) for source in options.attach)
         except ConfigurationError as error:
             raise UsageError(f"-a: {error}") from None
         privacy = setting("privacy")
@@ -102,18 +102,18 @@ class PromptRequest:
         )
 
     @property
-    def sent(self) -> list[object]:
-        """What goes along with the words, for people to read."""
-        return [*self.prompt.sent, *(label(where, part) for where, part in self.attached)]
+    def sent_values(self) -> list[object]:
+        """The values and files that are sent with the prompt, as labels for people."""
+        return [*self.prompt.sent, *(label(source, part) for source, part in self.attached)]
 
     def question(self) -> ChatMessage:
-        """Return the user's message; the question comes last in it, next to where the answer begins."""
+        """Return the user's message: attached files first, the prompt last, next to the answer."""
         from orchat.messages import ChatMessage
 
         return ChatMessage.from_user(content_parts=[*(part for _, part in self.attached), *self.prompt.parts])
 
     def chat(self, history: tuple[ChatMessage, ...], session: str, options: Namespace) -> Chat:
-        """Return the chat that asks, with what was said before.
+        """Return a connected chat with the conversation's history.
 
         Connecting may start the embedded model, and imports the HTTP client.
         """
@@ -136,20 +136,20 @@ class PromptRequest:
 
 
 class TurnRequest:
-    """A turn of a chat on its way, which an interrupt ends within a fraction of a second.
+    """A running turn of a chat, which an interrupt ends within a fraction of a second.
 
     Parameters
     ----------
     chat
-        Who asks.
+        The chat that runs the turn.
     question
-        What is asked, or what was decided about calls that waited.
+        The user's message, or the decisions that resume a parked turn.
     sink
-        Who shows it.
+        The sink that shows the turn.
     streams
-        Whether the answer is wanted as it arrives.
+        Whether the response is streamed.
     parks
-        Whether it may wait for a decision that nobody can make now.
+        Whether the turn may park when a decision cannot be made now.
     """
 
     def __init__(
@@ -166,50 +166,46 @@ class TurnRequest:
         self._chat = chat
         self._stream: AsyncChatStream = AsyncChatStream(chat, question, {"whole": not streams, "park": parks}, sink)
 
-    async def done(self) -> None:
-        """Wait for the end of the turn.
-
-        A tool that takes its time, or a connection that is slow to close, is not waited for when the cell is
-        interrupted.
-        """
+    async def wait(self) -> None:
+        """Wait for the end of the turn; after an interrupt, 0.15 s at most for slow tools and connections."""
         task = asyncio.ensure_future(self._stream.drain())
         try:
             await asyncio.wait([task])
         except asyncio.CancelledError:
             task.cancel()
-            await asyncio.wait([task], timeout=_CLOSING)
+            await asyncio.wait([task], timeout=_CLOSE_TIMEOUT)
             task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
             raise
         finally:
             with suppress(TimeoutError):
-                async with asyncio.timeout(_CLOSING):
+                async with asyncio.timeout(_CLOSE_TIMEOUT):
                     await self._chat.generator.close_async()
         task.result()
 
     def stop(self) -> None:
-        """End the turn, as its asker wants."""
+        """Stop the turn on the user's request."""
         self._chat.stop()
 
     @property
     def reply(self) -> Reply:
-        """What has arrived."""
+        """The response so far."""
         return self._stream.reply
 
     @property
     def messages(self) -> list[ChatMessage]:
-        """The turn so far, with what has arrived of a response."""
+        """The turn's messages so far, with the partial response."""
         return self._stream.messages
 
 
 async def connect_generator(
     request: PromptRequest, history: tuple[ChatMessage, ...], session: str, options: Namespace
 ) -> Chat:
-    """Return the chat that asks; an interrupt need not wait for it."""
+    """Return a connected chat; connecting runs in a thread, so that an interrupt need not wait for it."""
     return await run_in_thread(lambda: request.chat(history, session, options))
 
 
 def request_fingerprint(body: Mapping[str, Any]) -> str:
-    """Return what tells requests apart: equal bodies have equal ones.
+    """Return a short hash of a request's body: equal bodies have equal fingerprints.
 
     Examples
     --------
@@ -221,7 +217,7 @@ def request_fingerprint(body: Mapping[str, Any]) -> str:
 
 
 def dry_run(request: PromptRequest, history: tuple[ChatMessage, ...], *, streams: bool) -> str:
-    """Return the body that would be sent, as JSON to read: long pictures and files are cut.
+    """Return the request's body as indented JSON, without sending it: long base64 data is cut.
 
     Neither a key nor the embedded model is needed, for nothing is sent.
     """
@@ -230,11 +226,11 @@ def dry_run(request: PromptRequest, history: tuple[ChatMessage, ...], *, streams
     from orchat.openrouter.dialect import LOCAL_PREFIX
     from orchat.secret import Secret
 
-    nowhere = (
+    local_address = (
         {"api_base_url": "http://127.0.0.1"} if resolve_model_alias(request.model).startswith(LOCAL_PREFIX) else {}
     )
     generator: OpenRouterChatGenerator = connect(
-        request.model, api_key=Secret.from_token("-"), generation_kwargs=request.generation_kwargs, **nowhere
+        request.model, api_key=Secret.from_token("-"), generation_kwargs=request.generation_kwargs, **local_address
     )
     messages = messages_to_send([*skip_pending_calls(history), request.question()], generator.model)
     try:
@@ -242,4 +238,4 @@ def dry_run(request: PromptRequest, history: tuple[ChatMessage, ...], *, streams
     except OrchatError as error:
         raise UsageError(str(error)) from None
     body = json.dumps(sent, indent=2, ensure_ascii=False)
-    return _BYTES_AS_TEXT.sub(lambda found: f"{found[0][:40]}… ({len(found[0]):,} characters)", body)
+    return _BASE64_DATA.sub(lambda found: f"{found[0][:40]}… ({len(found[0]):,} characters)", body)

@@ -1,9 +1,9 @@
-"""Where a turn of a cell is kept: in the cell, in a file beside the notebook, or nowhere.
+"""Persist one turn in cell metadata, its output, a sidecar file, or not at all.
 
-The output always says what was answered. What a turn needs besides to be rebuilt is a record
-(`orchat.jupyter.kernel.conversations.turn_serialization`), and where that goes is for people to say. In the
-cell it goes into the metadata, once a page has said that it can write there; else into the output itself:
-where there is no page, or no extension, or where the cell blocks its thread, as loops do, so that no page can answer.
+The output always holds the answer. The turn's record (`orchat.jupyter.kernel.conversations.turn_serialization`) goes
+where the setting ``state`` says. For ``cell`` that is the metadata, once a page has confirmed that it can write there;
+else the output itself: where there is no page, or no extension, or where the cell blocks its thread, as loops do, so
+that no page can answer.
 """
 
 from __future__ import annotations
@@ -25,14 +25,15 @@ if TYPE_CHECKING:
     from orchat.jupyter.kernel.cell_storage.metadata_bridge import MetadataBridge
     from orchat.jupyter.kernel.cell_storage.metadata_entry import MetadataEntry
 
-_IN_FILES = re.compile(r"[\w-]{1,64}", re.ASCII)  # what a notebook's file calls a cell; other names may tell of paths
-_CHECKPOINT = 1.0  # seconds of streaming between two thoughts of keeping
-_MEMORY = "This turn is kept in the memory of this kernel only"
-_turns: WeakKeyDictionary[MetadataEntry, dict[str, list[Any]]] = WeakKeyDictionary()
+# a cell's id in a notebook file; ids of another form may contain paths
+_SAVED_CELL_ID = re.compile(r"[\w-]{1,64}", re.ASCII)
+_CHECKPOINT_INTERVAL = 1.0  # seconds of streaming between two checkpoints
+_MEMORY_ONLY = "This turn is kept in the memory of this kernel only"
+_turns_of_run: WeakKeyDictionary[MetadataEntry, dict[str, list[Any]]] = WeakKeyDictionary()
 
 
 class TurnStorage:
-    """Keeps one turn of the running cell.
+    """Persist one turn of the running cell.
 
     Parameters
     ----------
@@ -42,8 +43,8 @@ class TurnStorage:
     Examples
     --------
     >>> from types import SimpleNamespace
-    >>> keeping = TurnStorage(SimpleNamespace())
-    >>> keeping.put(lambda: {"thread": "notebook", "messages": []})
+    >>> storage = TurnStorage(SimpleNamespace())
+    >>> storage.store(lambda: {"thread": "notebook", "messages": []})
     {'thread': 'notebook', 'messages': []}
     """
 
@@ -52,92 +53,97 @@ class TurnStorage:
         setting("state_limit")  # nonsense is told before anything is asked
         self._shell = shell
         self._cell = current_cell(shell)
-        self._is_held = False
-        self._is_live = False
-        self._thought = 0.0
+        self._page_can_write = False
+        self._has_checkpoint = False
+        self._checkpointed_at = 0.0
         self.note = ""
 
     @property
-    def cell(self) -> str | None:
-        """What the notebook's file calls the running cell; None where that is not known."""
-        return self._cell.id if self._cell.id is not None and _IN_FILES.fullmatch(self._cell.id) else None
+    def saved_cell_id(self) -> str | None:
+        """The running cell's id in the notebook file; None where that is not known."""
+        return self._cell.id if self._cell.id is not None and _SAVED_CELL_ID.fullmatch(self._cell.id) else None
 
-    async def ask_page(self) -> None:
-        """Ask whether a page can write into the cell."""
+    async def check_page(self) -> None:
+        """Check whether a page can write into the cell's metadata."""
         if self._cell.id is not None:
-            held = await self._bridge.holds(self._cell.id)
-            self._is_held = held and not runs_on_private_loop()
+            page_has_cell = await self._bridge.holds(self._cell.id)
+            self._page_can_write = page_has_cell and not runs_on_private_loop()
 
-    def put(self, make: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any] | None:
-        """Keep a turn, and return what its output is to keep of it; None for nothing. What it lacks is in the note.
+    def store(self, encode: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any] | None:
+        """Persist a turn, and return the part of its record for the output; None for none. The note names omissions.
 
         Parameters
         ----------
-        make
-            Makes the turn's record (`orchat.jupyter.kernel.conversations.turn_serialization.encode_turn`).
+        encode
+            Return the turn's record (`orchat.jupyter.kernel.conversations.turn_serialization.encode_turn`).
         """
         if self._state == "none":
-            self.forget()
+            self.discard()
             return None
         try:
-            record = make()
+            record = encode()
         except OrchatError as error:  # what cannot be kept is still shown
-            self.forget()
-            self.note = f"{_MEMORY}: {error.message}"
+            self.discard()
+            self.note = f"{_MEMORY_ONLY}: {error.message}"
             return None
         if media := record.get("left_out", {}).get("media", 0):
             what = "a picture or file" if media == 1 else f"{media} pictures and files"
             self.note = f"There was no room for {what} in what is kept of this turn (state_limit)."
-        if self._state == "cell" and self._is_held and not self._entry.is_newer:
-            return self._in_metadata(record)
-        self.forget()
-        return record if self._state == "cell" else self._in_file(record)
+        if self._state == "cell" and self._page_can_write and not self._entry.is_newer:
+            return self._store_in_metadata(record)
+        self.discard()
+        return record if self._state == "cell" else self._store_in_file(record)
 
-    def checkpoint(self, make: Callable[[], Mapping[str, Any]]) -> None:
-        """Keep a turn that goes on in the cell, not too often, until it is `put`.
+    def checkpoint(self, encode: Callable[[], Mapping[str, Any]]) -> None:
+        """Persist a running turn in the cell's metadata at most once a second, until `store` is called.
 
         Parameters
         ----------
-        make
-            Makes the record of the turn as it is then, with all its words: its output is not there yet.
+        encode
+            Return the record of the turn so far, with all its text, since there is no output yet.
         """
         now = time.monotonic()
-        if self._state != "cell" or not self._is_held or now - self._thought < _CHECKPOINT or self._entry.is_newer:
+        if (
+            self._state != "cell"
+            or not self._page_can_write
+            or now - self._checkpointed_at < _CHECKPOINT_INTERVAL
+            or self._entry.is_newer
+        ):
             return
         assert self._cell.id is not None
-        self._is_live, self._thought = True, now
-        self._entry.put("turns", lambda: self._with_live(make))
+        self._has_checkpoint, self._checkpointed_at = True, now
+        self._entry.put("turns", lambda: self._with_checkpoint(encode))
         self._bridge.write(self._cell.id, self._entry.value)
 
-    def _with_live(self, make: Callable[[], Mapping[str, Any]]) -> dict[str, list[Any]]:
+    def _with_checkpoint(self, encode: Callable[[], Mapping[str, Any]]) -> dict[str, list[Any]]:
         from orchat.jupyter.kernel.conversations.turn_serialization import split_record
 
-        turns = _turns.get(self._entry, {})
+        turns = _turns_of_run.get(self._entry, {})
         try:
-            record = make()
+            record = encode()
         except OrchatError:  # at the end it is told what cannot be kept
             return turns
-        kept, _ = split_record(record, 0)
-        return {**turns, record["thread"]: [*turns.get(record["thread"], []), {**kept, "live": True}]}
+        saved_turn, _ = split_record(record, 0)
+        return {**turns, record["thread"]: [*turns.get(record["thread"], []), {**saved_turn, "live": True}]}
 
-    def forget(self) -> None:
-        """Take out of the cell's metadata what an earlier run or a checkpoint kept there."""
-        is_there = "turns" in self._cell.metadata or self._is_live
-        if self._cell.id is not None and is_there and not self._entry.is_newer:
+    def discard(self) -> None:
+        """Delete the turns of an earlier run, or of a checkpoint, from the cell's metadata."""
+        has_turns = "turns" in self._cell.metadata or self._has_checkpoint
+        if self._cell.id is not None and has_turns and not self._entry.is_newer:
             self._entry.put("turns", dict)
             self._write()
 
-    def hint(self) -> None:
-        """Note once what a person should know of a page that cannot write into cells."""
+    def note_missing_extension(self) -> None:
+        """Set the note, once, where the page's extension is missing and cannot write into cells."""
         if self._state == "cell" and not self.note:
             self.note = self._bridge.hint() or ""
 
-    def _in_metadata(self, record: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _store_in_metadata(self, record: Mapping[str, Any]) -> Mapping[str, Any]:
         from orchat.jupyter.kernel.conversations.turn_serialization import split_record
 
-        turns, number = self._number(record["thread"])
-        kept, pointer = split_record(record, number)
-        turns[record["thread"]].append(kept)
+        turns, index = self._next_index(record["thread"])
+        saved_turn, pointer = split_record(record, index)
+        turns[record["thread"]].append(saved_turn)
         self._entry.put("turns", lambda: turns)
         self._write()
         return pointer
@@ -147,30 +153,30 @@ class TurnStorage:
         self._bridge.write(self._cell.id, self._entry.value)
         self._bridge.flush()
 
-    def _in_file(self, record: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    def _store_in_file(self, record: Mapping[str, Any]) -> Mapping[str, Any] | None:
         from orchat.jupyter.kernel.cell_storage.sidecar_file import SidecarFile
         from orchat.jupyter.kernel.conversations.turn_serialization import split_record
 
-        beside = SidecarFile(notebook_path(self._shell))
-        if self.cell is None or beside.path is None:
-            self.note = f"{_MEMORY}: no notebook is known."
+        sidecar = SidecarFile(notebook_path(self._shell))
+        if self.saved_cell_id is None or sidecar.path is None:
+            self.note = f"{_MEMORY_ONLY}: no notebook is known."
             return None
-        turns, number = self._number(record["thread"])
-        entry, pointer = split_record(record, number, sidecar=True)
+        turns, index = self._next_index(record["thread"])
+        entry, pointer = split_record(record, index, sidecar=True)
         turns[record["thread"]].append(entry)
         try:
-            kept = beside.put("turns", self.cell, turns)
+            saved_turn = sidecar.put("turns", self.saved_cell_id, turns)
         except StateError as error:
-            self.note = f"{_MEMORY}: {error.message}"
+            self.note = f"{_MEMORY_ONLY}: {error.message}"
             return None
-        if not kept:
-            self.note = f"{_MEMORY}: {beside.path.name} cannot be written."
-        return pointer if kept else None
+        if not saved_turn:
+            self.note = f"{_MEMORY_ONLY}: {sidecar.path.name} cannot be written."
+        return pointer if saved_turn else None
 
-    def _number(self, thread: str) -> tuple[dict[str, list[Any]], int]:
-        """Return the turns of this run of the cell, and which one of its thread is the next."""
-        turns = _turns.setdefault(self._entry, {})
-        return turns, len(turns.setdefault(thread, []))
+    def _next_index(self, conversation: str) -> tuple[dict[str, list[Any]], int]:
+        """Return the turns of this run of the cell, and the next index in a conversation."""
+        turns = _turns_of_run.setdefault(self._entry, {})
+        return turns, len(turns.setdefault(conversation, []))
 
     @property
     def _entry(self) -> MetadataEntry:
