@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 
 from orchat.errors import ConfigurationError
 from orchat.messages.media import AudioContent, FileContent, ImageContent, VideoContent
-from orchat.messages.openai_format import decode_message, encode_message
 from orchat.messages.parts import (
     Part,
     ReasoningContent,
@@ -342,6 +341,8 @@ class ChatMessage:
         ConfigurationError
             The message cannot be sent as it is (a ValueError).
         """
+        from orchat.messages.openai_format import encode_message
+
         return encode_message(self, require_tool_call_ids=require_tool_call_ids)
 
     @classmethod
@@ -353,6 +354,8 @@ class ChatMessage:
         ConfigurationError
             It is no such message (a ValueError).
         """
+        from orchat.messages.openai_format import decode_message
+
         decoded = decode_message(message)
         return cls(ChatRole(decoded.role), decoded.parts, decoded.name, dict(decoded.meta))
 
