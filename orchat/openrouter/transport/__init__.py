@@ -6,13 +6,14 @@ request is sent again only if it did not start; comments that keep a connection 
 leaving a stream closes its connection.
 """
 
+from httpx_sse import ServerSentEvent
+
 from orchat.openrouter.transport.http_client import HttpClient
 from orchat.openrouter.transport.prepared_request import PreparedRequest, check_base_url, header_value, merge_headers
 from orchat.openrouter.transport.response_body import (
     DRAIN_TIMEOUT,
     USAGE_TIMEOUT,
     ResponseBody,
-    ServerSentEvent,
     events_of,
     looks_like_events,
 )

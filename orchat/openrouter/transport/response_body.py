@@ -16,8 +16,7 @@ from types import SimpleNamespace
 from typing import Any, TypeVar, cast
 
 import httpx
-from httpx_sse import EventSource
-from httpx_sse import ServerSentEvent as ServerSentEvent  # for those who read events
+from httpx_sse import EventSource, ServerSentEvent
 
 from orchat.errors import APIConnectionError, APIError, APITimeoutError, ProviderError
 from orchat.messages.json_text import BLANKS
