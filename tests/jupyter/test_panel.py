@@ -24,7 +24,7 @@ from orchat.generator_factory import Chat
 from orchat.jupyter.panel.chat_panel import ChatPanel
 from orchat.jupyter.panel.file_uploads import Uploads
 from orchat.jupyter.panel.panel_serialization import PanelSnapshot, from_entry, to_entry
-from orchat.jupyter.panel.panel_view_model import PAGE, PanelViewModel
+from orchat.jupyter.panel.panel_view_model import PAGE_SIZE, PanelViewModel
 from orchat.jupyter.panel.turn_grouping import split_turns, transcript_text
 from orchat.messages import ChatMessage, ImageContent, ToolCall
 from tests.jupyter.kernel import Kernel
@@ -156,11 +156,11 @@ def test_a_thousand_messages_come_in_pages() -> None:
     log = PanelViewModel()
     log.show(split_turns(talk(500, "The *Humber*. " * 20)))
     full = log.snapshot(html=False)
-    assert (len(full["turns"]), full["first"]) == (PAGE, 500 - PAGE)
+    assert (len(full["turns"]), full["first"]) == (PAGE_SIZE, 500 - PAGE_SIZE)
     assert len(json.dumps(full)) < 60_000
     log.older()
     (event,) = log.pending()
-    assert (event["e"], event["first"], len(event["turns"])) == ("older", 500 - 2 * PAGE, PAGE)
+    assert (event["e"], event["first"], len(event["turns"])) == ("older", 500 - 2 * PAGE_SIZE, PAGE_SIZE)
     assert event["turns"][-1]["k"] == full["turns"][0]["k"] - 1
 
 
@@ -182,13 +182,13 @@ def test_uploads_are_looked_at_here() -> None:
     def send(number: int, name: str, data: bytes, size: int | None = None, at: int = 0) -> str:
         piece = base64.b64encode(data).decode()
         uploads.take({"n": number, "name": name, "size": len(data) if size is None else size, "at": at, "data": piece})
-        shown = next(each for each in uploads.shown if each["n"] == number)
+        shown = next(each for each in uploads.view if each["n"] == number)
         return str(shown["error"] or shown["kind"])
 
     assert send(1, "../../etc/tide.png", png[:10], len(png)) == "file"
-    assert uploads.unfinished
+    assert uploads.is_incomplete
     assert send(1, "tide.png", png[10:], len(png), 10) == "image"
-    assert uploads.shown[0]["name"] == "tide.png"
+    assert uploads.view[0]["name"] == "tide.png"
     assert send(2, "a.pdf", b"%PDF-1.7 x") == "file"
     assert "20,000,000" in send(3, "large.png", b"x", 20_000_001)
     assert "did not arrive whole" in send(4, "gap.txt", b"abc", 10, 5)

@@ -1,8 +1,9 @@
 """The chat panel: a conversation in the output of a cell, which goes on when the cell has ended.
 
-From low to high: `turns` (messages as a page shows and a saved notebook reads them), `picking` (models and parameters
-to choose from), `uploads` (files that a page sends in pieces), `saving` (conversations as data, and back), `keeping`
-(where that data is kept), `log` (what the page is told), `composing` (the question that is being written), `output`
-(the panel in its cell), `conversations` (the chats of a panel), `asking` (a turn on its way into the log), `errands`
-(what a page asks for), `session` (what a panel does), and `panel`: `orchat.jupyter.panel.chat_panel.ChatPanel`.
+From low to high: `turn_grouping` (messages as turns, for pages and saved notebooks), `model_picker` (models and
+parameters), `file_uploads` (files that a page sends in pieces), `panel_serialization` (conversations to data and back),
+`panel_storage` (where it is saved), `panel_view_model` (fields, turns and their events), `question_composer` (the
+draft and its files), `mime_bundle` (the output of the cell), `panel_conversations` (the chats of a panel),
+`turn_in_progress` (the sink of a running turn), `message_handlers` (dispatch of the page's messages),
+`panel_controller` (all of it together), and `chat_panel`: `orchat.jupyter.panel.chat_panel.ChatPanel`.
 """

@@ -1,4 +1,4 @@
-"""`ChatPanel`: a conversation in the output of a cell. The cell returns at once, and the panel goes on."""
+"""`ChatPanel`, the public class: a chat in the output of a cell. The cell returns at once, and the panel goes on."""
 
 from __future__ import annotations
 
@@ -25,34 +25,34 @@ if TYPE_CHECKING:
 
 
 class ChatPanel:
-    """A chat in the output of a cell: as a cell's last line it shows itself.
+    """A chat in the output of a cell; as a cell's last line it displays itself.
 
-    It streams while later cells run, asks about tool calls by forms, and keeps its conversation in the cell's metadata,
-    so that it is there again when the cell is run after a restart. What is restored is data: who answers, tools and the
-    policy of approval come from these arguments only.
+    It streams while later cells run, asks about tool calls by forms, and saves its conversation in the cell's metadata,
+    so that it is restored when the cell is run after a restart. What is restored is data: generator, tools and the
+    approval policy come from these arguments only.
 
     Parameters
     ----------
     generator_or_chat
-        Who answers: a generator, a model's name, or a `Chat` to go on with. Default: the usual model.
+        A generator, a model's name, or a `Chat` to continue. Default: the default model.
     system, tools, approve
         As for `Chat`; a panel of a `Chat` takes them from there.
     name
-        By which the panel's conversation is found again; otherwise by its place among the panels of the cell.
+        The key of the panel's saved conversation; default: its position among the panels of the cell.
     restore
-        Whether to go on with what is kept.
+        Whether to continue the saved conversation.
     height
-        How tall the conversation grows, as CSS says it.
+        The maximum height of the conversation, as a CSS length.
     state
-        Where the conversation is kept: in the ``"cell"``, in a ``"file"`` beside the notebook, or nowhere (``"none"``).
-        Default: what is set (``%config OpenRouterMagics.state``).
+        Where the conversation is saved: in the ``"cell"``, in a sidecar ``"file"``, or nowhere (``"none"``).
+        Default: the setting (``%config OpenRouterMagics.state``).
     max_cost, generation_kwargs
         As for `Chat`.
 
     Raises
     ------
     ConfigurationError
-        A value makes no sense (a ValueError).
+        A value is invalid (a ValueError).
 
     Examples
     --------
@@ -88,35 +88,35 @@ class ChatPanel:
                 generator_or_chat, system, tools, approve, max_cost, generation_kwargs=generation_kwargs, show=False
             )
         shell = get_ipython()
-        keeping = PanelStorage(shell, state, name)
-        self._session = PanelController(shell, chat, keeping, restore=restore, height=str(height)[:40])
+        storage = PanelStorage(shell, state, name)
+        self._controller = PanelController(shell, chat, storage, restore=restore, height=str(height)[:40])
 
     @property
     def chat(self) -> Chat:
-        """The conversation that is shown."""
-        return self._session.conversations.shown
+        """The chat that is displayed."""
+        return self._controller.conversations.current_chat
 
     @property
     def messages(self) -> list[ChatMessage]:
-        """What was said in it."""
+        """The messages of the displayed chat."""
         return self.chat.messages
 
     @property
     def is_running(self) -> bool:
-        """Whether a turn goes on."""
-        return self._session.is_running
+        """Whether a turn is running."""
+        return self._controller.is_running
 
     def __repr__(self) -> str:
         return f"ChatPanel({self.chat!r})"
 
     def _ipython_display_(self) -> None:
-        self._session.display()
+        self._controller.display()
 
     def _repr_mimebundle_(self, **kwargs: object) -> dict[str, Any]:
-        return self._session.bundle()
+        return self._controller.bundle()
 
     async def send(self, question: Question) -> Reply:
-        """Ask, and show it in the panel.
+        """Send a user's message, and show the turn in the panel.
 
         Parameters
         ----------
@@ -126,16 +126,16 @@ class ChatPanel:
         Raises
         ------
         APIError
-            The endpoint refused or failed; the panel shows that, too.
+            The endpoint refused or failed; the panel shows the error, too.
         TurnInProgressError
-            A turn goes on.
+            A turn is running.
         """
         from orchat.chat.conversation import _message
 
-        return await _awaited(self._session.ask(_message(question)))
+        return await _await_in_cell(self._controller.ask(_message(question)))
 
     async def regenerate(self, model: str | None = None) -> Reply:
-        """Ask the last question again.
+        """Send the last user's message again, in place of its turn.
 
         Parameters
         ----------
@@ -145,52 +145,52 @@ class ChatPanel:
         Raises
         ------
         ConfigurationError
-            There is no question (a ValueError).
+            There is no user's message (a ValueError).
         """
-        return await _awaited(self._session.ask_again(model))
+        return await _await_in_cell(self._controller.regenerate(model))
 
     def stop(self) -> None:
-        """End the turn that goes on; what arrived is kept."""
-        self._session.stop()
+        """Stop the running turn; the response so far stays."""
+        self._controller.stop()
 
     def undo(self) -> None:
-        """Take the last turn back; what it cost stays counted."""
-        self._session.take_back()
-        self._session.changed(True)
+        """Remove the last turn; its cost stays counted."""
+        self._controller.undo_turn()
+        self._controller.publish_changes(True)
 
     def new_chat(self, name: str | None = None) -> Chat:
-        """Begin another conversation in the panel, with the system message and the tools that the code set."""
-        self._session.check_free()
-        self._session.conversations.begin(name)
+        """Start another chat in the panel, with the system message and the tools of the panel's arguments."""
+        self._controller.check_free()
+        self._controller.conversations.new_chat(name)
         self.refresh()
         return self.chat
 
     def switch_chat(self, name: str) -> None:
-        """Show another conversation of the panel.
+        """Display another chat of the panel.
 
         Raises
         ------
         ConfigurationError
-            There is none of that name (a ValueError).
+            There is no chat of that name (a ValueError).
         """
-        self._session.check_free()
-        self._session.conversations.switch(name)
+        self._controller.check_free()
+        self._controller.conversations.switch_chat(name)
         self.refresh()
 
     def refresh(self) -> None:
-        """Show the conversation anew, after code has changed it."""
-        self._session.show_chat()
-        self._session.changed(True)
+        """Display the conversation anew, after code has changed it."""
+        self._controller.show_chat()
+        self._controller.publish_changes(True)
 
     def observe(self, function: Callable[[Reply], object]) -> Callable[[], None]:
-        """Call a function with the reply whenever a turn has ended.
+        """Call a function with the reply of each turn that ends.
 
         Returns
         -------
         callable
-            Ends that.
+            Removes the observer.
         """
-        observers = self._session.observers
+        observers = self._controller.observers
         observers.append(function)
 
         def end() -> None:
@@ -200,12 +200,12 @@ class ChatPanel:
         return end
 
     def close(self) -> None:
-        """Stop what goes on, keep the conversation, and take the widget away; the transcript stays."""
-        self._session.close()
+        """Stop the running turn, save the conversation, and close the widget; the transcript stays."""
+        self._controller.close()
 
 
-async def _awaited(turn: Any) -> Reply:
-    """Await a turn in a cell: people may stop it there, too."""
+async def _await_in_cell(turn: Any) -> Reply:
+    """Await a turn in a cell, whose interrupt stops it as well."""
     async with wake_loop_periodically(), deliver_comms_while_awaiting():
         try:
             reply: Reply = await turn

@@ -1,7 +1,6 @@
-"""What a page asks of a panel. All of it is looked at: a page shows what others wrote, and its messages are data.
+"""Validate and dispatch the messages of a panel's page, which are untrusted data.
 
-Each message says with ``t`` what it is about. What takes time becomes a task, and what goes wrong in it the panel shows
-by itself.
+The field ``t`` of a message is its type. What takes time becomes a task, whose errors the panel shows by itself.
 """
 
 from __future__ import annotations
@@ -20,137 +19,139 @@ if TYPE_CHECKING:
     from orchat.jupyter.panel.question_composer import QuestionComposer
     from orchat.messages import ChatMessage
 
-_MOST_TEXT = 2_000_000
+_MAX_TEXT = 2_000_000
 
 
 class PanelActions(Protocol):
-    """What errands need of a panel."""
+    """The panel's operations that the handlers call."""
 
-    log: PanelViewModel
-    composing: QuestionComposer
+    view_model: PanelViewModel
+    composer: QuestionComposer
     conversations: PanelConversations
 
     @property
-    def is_free(self) -> bool:
-        """Whether nothing goes on, and what is kept may be changed."""
+    def is_editable(self) -> bool:
+        """Whether the conversation may be changed: no turn runs, and the saved one is not protected."""
 
-    def begin(self, work: Coroutine[Any, Any, Any]) -> object:
-        """Begin a task."""
+    def start_task(self, work: Coroutine[Any, Any, Any]) -> object:
+        """Run a coroutine as a task."""
 
     def ask(self, question: ChatMessage) -> Coroutine[Any, Any, Reply]:
-        """Ask a question."""
+        """Run a turn with a user's message."""
 
-    def ask_again(self, model: str | None) -> Coroutine[Any, Any, Reply]:
-        """Ask the last question again."""
+    def regenerate(self, model: str | None) -> Coroutine[Any, Any, Reply]:
+        """Send the last user's message again."""
 
-    def take_back(self) -> ChatMessage | None:
-        """Take the last turn back, and return its question."""
+    def undo_turn(self) -> ChatMessage | None:
+        """Remove the last turn, and return its user's message."""
 
     def stop(self) -> None:
-        """Stop what goes on."""
+        """Stop the running turn."""
 
-    def decide(self, content: dict[str, Any]) -> None:
-        """Take what a person did in a form."""
+    def handle_form_message(self, content: dict[str, Any]) -> None:
+        """Handle a message of a form, or of a grant."""
 
     def show_chat(self) -> None:
-        """Show another conversation."""
+        """Display the current chat."""
 
     def show_error(self, error: BaseException) -> None:
-        """Show what went wrong."""
+        """Show an error as a card."""
 
-    def to_cell(self, source: str) -> None:
-        """Put something into a new cell."""
+    def insert_cell(self, source: str) -> None:
+        """Insert a cell below the panel's."""
 
-    def page_saves(self) -> None:
-        """Learn that the page saves the transcript."""
+    def use_page_saving(self) -> None:
+        """Send the transcript to the page, which saves it."""
 
-    def release(self) -> None:
-        """Write over what could not be read."""
+    def allow_overwrite(self) -> None:
+        """Allow writing over a saved conversation that could not be read."""
 
-    def changed(self, keep: bool) -> None:
-        """Show what is new, and keep it."""
+    def publish_changes(self, persist: bool) -> None:
+        """Send changes to the page, and save the conversation if asked to."""
 
 
 def handle_message(panel: PanelActions, content: dict[str, Any]) -> None:
-    """Do what a page asks; what makes no sense is passed over."""
+    """Handle a message of the page; invalid ones are ignored."""
     match content.get("t"):
         case "draft" if isinstance(content.get("text"), str):
-            panel.composing.typed(_text(content["text"]))
+            panel.composer.set_draft(_clean_text(content["text"]))
         case "attach":
-            panel.composing.attach(content)
+            panel.composer.attach(content)
         case "unattach":
-            panel.composing.drop(content.get("n"))
+            panel.composer.drop(content.get("n"))
         case "stop":
             panel.stop()
         case "older":
-            panel.log.older()
+            panel.view_model.older()
         case "models" if isinstance(content.get("query"), str):
-            panel.begin(_models(panel, single_line(content["query"]), content.get("n")))
+            panel.start_task(_send_models(panel, single_line(content["query"]), content.get("n")))
         case "check" | "decide" | "revoke":
-            panel.decide(content)
+            panel.handle_form_message(content)
         case "cell" if isinstance(content.get("code"), str):
-            panel.to_cell(content["code"])
+            panel.insert_cell(content["code"])
         case "export":
-            _export(panel, content)
+            _export_chat(panel, content)
         case "saves":
-            panel.page_saves()
+            panel.use_page_saving()
         case "discard":
-            panel.release()
+            panel.allow_overwrite()
         case "dismiss":
-            panel.log.set(error=None)
-        case _ if panel.is_free:  # the conversation does not change while a turn goes on
-            _change(panel, content)
-    panel.changed(False)
+            panel.view_model.set(error=None)
+        case _ if panel.is_editable:  # the conversation does not change while a turn goes on
+            _handle_change(panel, content)
+    panel.publish_changes(False)
 
 
-def _change(panel: PanelActions, content: dict[str, Any]) -> None:
+def _handle_change(panel: PanelActions, content: dict[str, Any]) -> None:
     text, name, model = (content.get(key) for key in ("text", "name", "model"))
     try:
         match content.get("t"):
             case "send" if isinstance(text, str):
-                if (question := panel.composing.take(_text(text))) is not None:
-                    panel.begin(panel.ask(question))
+                if (question := panel.composer.take(_clean_text(text))) is not None:
+                    panel.start_task(panel.ask(question))
                 return
             case "again":
-                panel.begin(panel.ask_again(single_line(model, 200) if isinstance(model, str) and model else None))
+                panel.start_task(
+                    panel.regenerate(single_line(model, 200) if isinstance(model, str) and model else None)
+                )
                 return
             case "edit":
-                if (question := panel.take_back()) is not None:
-                    panel.composing.put_back(question)
+                if (question := panel.undo_turn()) is not None:
+                    panel.composer.put_back(question)
             case "undo":
-                panel.take_back()
+                panel.undo_turn()
             case "new":
-                panel.conversations.begin(single_line(name, 60) if isinstance(name, str) else None)
+                panel.conversations.new_chat(single_line(name, 60) if isinstance(name, str) else None)
                 panel.show_chat()
             case "switch" if isinstance(name, str):
-                panel.conversations.switch(name)
+                panel.conversations.switch_chat(name)
                 panel.show_chat()
             case "model" if isinstance(model, str):
-                panel.conversations.pick(single_line(model, 200))
+                panel.conversations.set_model(single_line(model, 200))
             case "parameters":
                 panel.conversations.set_parameters(content)
             case "system" if isinstance(text, str):
-                panel.conversations.set_system(_text(text))
+                panel.conversations.set_system(_clean_text(text))
             case _:
                 return
     except ConfigurationError as error:
         panel.show_error(error)
-    panel.changed(True)
+    panel.publish_changes(True)
 
 
-def _export(panel: PanelActions, content: dict[str, Any]) -> None:
-    text = panel.conversations.shown.export_markdown()
+def _export_chat(panel: PanelActions, content: dict[str, Any]) -> None:
+    text = panel.conversations.current_chat.export_markdown()
     if content.get("to") == "cell":
-        panel.to_cell("%%markdown\n" + text)
+        panel.insert_cell("%%markdown\n" + text)
     elif isinstance(number := content.get("n"), int):
-        panel.log.set(exported={"n": number, "text": text})
+        panel.view_model.set(exported={"n": number, "text": text})
 
 
-async def _models(panel: PanelActions, query: str, number: object) -> None:
-    found = await find_models(query)
-    panel.log.set(models={**found, "query": query, "n": number if isinstance(number, int) else 0})
-    panel.changed(False)
+async def _send_models(panel: PanelActions, query: str, number: object) -> None:
+    rows = await find_models(query)
+    panel.view_model.set(models={**rows, "query": query, "n": number if isinstance(number, int) else 0})
+    panel.publish_changes(False)
 
 
-def _text(text: str) -> str:
-    return escape_control_characters(text[:_MOST_TEXT])
+def _clean_text(text: str) -> str:
+    return escape_control_characters(text[:_MAX_TEXT])

@@ -1,4 +1,4 @@
-"""The output that a panel has in its cell: the widget, and the transcript for whoever reads without a kernel."""
+"""The panel's MIME bundle as an output of its cell: the widget, and the transcript for reading without a kernel."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _EMPTY = "An empty chat."
 
 
 class PanelOutput:
-    """One output of a cell, wherever it is shown.
+    """Publish and update the panel's output in its cell.
 
     Parameters
     ----------
@@ -28,24 +28,25 @@ class PanelOutput:
     def __init__(self, shell: InteractiveShell | None) -> None:
         self._shell = shell
         self._display_id = f"orchat-{uuid.uuid4().hex}"
-        self._shown = False
+        self._is_shown = False
 
     def show(self, bundle: dict[str, Any]) -> None:
-        """Show it as an output of the running cell."""
+        """Publish the bundle as an output of the running cell."""
         if self._shell is None:
             print(bundle["text/plain"])  # noqa: T201 - there is nothing else to show it with
             return
         self._publish(bundle, update=False)
-        self._shown = True
+        self._is_shown = True
 
-    def refresh(self, bundle: dict[str, Any], channel: WidgetChannel | None, log: PanelViewModel) -> None:
-        """Let what is saved read as the conversation does.
+    def refresh(self, bundle: dict[str, Any], channel: WidgetChannel | None, view_model: PanelViewModel) -> None:
+        """Update the transcript that is saved with the output.
 
-        A page with a view gets the transcript and saves it: drawing the widget anew would take the focus away.
+        A page with a view gets the transcript and saves it: updating the output would redraw the widget and take the
+        focus away.
         """
         if channel is not None and channel.ready:
-            log.set(saved={kind: bundle[kind] for kind in ("text/markdown", "text/plain")})
-        elif self._shown and self._shell is not None and in_kernel(self._shell):
+            view_model.set(saved={kind: bundle[kind] for kind in ("text/markdown", "text/plain")})
+        elif self._is_shown and self._shell is not None and in_kernel(self._shell):
             self._publish(bundle, update=True)
 
     def _publish(self, bundle: dict[str, Any], *, update: bool) -> None:
@@ -56,7 +57,7 @@ class PanelOutput:
 
 
 def transcript_bundle(transcript: tuple[str, str], channel: WidgetChannel | None) -> dict[str, Any]:
-    """Return what displays a panel: the widget where there is one, and the transcript.
+    """Return the MIME bundle of a panel: the widget where there is one, and the transcript.
 
     Examples
     --------

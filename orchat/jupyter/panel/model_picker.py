@@ -1,4 +1,4 @@
-"""Models and parameters to choose from: what a page may be shown of a catalogue, and what it may set."""
+"""Models and parameters for a panel's page: search the catalog, and validate the parameters that people set."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from orchat.jupyter.kernel.output.text_escaping import single_line
 if TYPE_CHECKING:
     from orchat.openrouter.models import Catalog, Model
 
-_LISTED = 40
+_MAX_ROWS = 40
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh")
 
 
 async def find_models(query: str) -> dict[str, Any]:
-    """Return the models that fit a query, with context and prices; the endpoint is asked where the list is old.
+    """Search the catalog, which is fetched again when it is old.
 
     Parameters
     ----------
     query
-        Words of a name.
+        Words of a model's name.
 
     Returns
     -------
     dict
-        ``list``, ``total``, and a ``note`` where the list is old or there is none.
+        ``list`` (rows with context and prices), ``total``, and a ``note`` where the catalog is old or missing.
     """
     from orchat.errors import APIError
     from orchat.generator_factory import catalog_endpoint
@@ -41,7 +41,7 @@ async def find_models(query: str) -> dict[str, Any]:
 
 
 def model_rows(catalog: Catalog, query: str) -> dict[str, Any]:
-    """Return the models of a catalogue that fit a query.
+    """Return the rows of the models that match a query, 40 at most, and their total.
 
     Examples
     --------
@@ -56,13 +56,13 @@ def model_rows(catalog: Catalog, query: str) -> dict[str, Any]:
     note = "" if catalog.failure is None else f"The list is {catalog.age_text}: asking again failed."
     rows = [
         {"id": single_line(m.id, 120), "name": single_line(m.name, 80), "facts": model_summary(m)}
-        for m in found[:_LISTED]
+        for m in found[:_MAX_ROWS]
     ]
     return {"list": rows, "total": len(found), "note": note}
 
 
 def model_summary(model: Model) -> str:
-    """Return context and prices of a model in a few words."""
+    """Return context length and prices of a model as a short text."""
     parts = []
     if model.context_length:
         parts.append(f"{round(model.context_length / 1000)}k tokens")
@@ -70,16 +70,16 @@ def model_summary(model: Model) -> str:
     if model.is_free:
         parts.append("free")
     elif prices[0] is not None and prices[1] is not None:
-        parts.append(f"{_million(prices[0])} in, {_million(prices[1])} out per million")
+        parts.append(f"{_price_per_million(prices[0])} in, {_price_per_million(prices[1])} out per million")
     return " · ".join(parts)
 
 
-def _million(price: Decimal) -> str:
+def _price_per_million(price: Decimal) -> str:
     return f"${(price * 1_000_000).normalize():f}"
 
 
 def shown_parameters(kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters that a page shows.
+    """Return the generation parameters that the page can edit.
 
     Examples
     --------
@@ -96,12 +96,12 @@ def shown_parameters(kwargs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def merge_parameters(kwargs: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """Return generation kwargs with what a person chose; None takes a parameter away.
+    """Return generation kwargs updated with a person's parameters; None removes a parameter.
 
     Raises
     ------
     ConfigurationError
-        A value makes no sense (a ValueError).
+        A value is invalid (a ValueError).
 
     Examples
     --------
@@ -109,15 +109,17 @@ def merge_parameters(kwargs: Mapping[str, Any], wanted: Mapping[str, Any]) -> di
     {'top_p': 0.5, 'temperature': 0, 'reasoning': {'effort': 'high'}}
     """
     changed = dict(kwargs)
-    temperature, most, effort = (wanted.get(name) for name in ("temperature", "max_tokens", "effort"))
+    temperature, max_tokens, effort = (wanted.get(name) for name in ("temperature", "max_tokens", "effort"))
     if temperature is not None and not (_is_number(temperature) and 0 <= temperature <= 2):
         raise ConfigurationError("The temperature is a number from 0 to 2.")
-    if most is not None and not (isinstance(most, int) and not isinstance(most, bool) and most > 0):
+    if max_tokens is not None and not (
+        isinstance(max_tokens, int) and not isinstance(max_tokens, bool) and max_tokens > 0
+    ):
         raise ConfigurationError("The most tokens of an answer are a whole number above 0.")
     if effort is not None and effort not in EFFORTS:
         raise ConfigurationError(f"The reasoning effort is one of {', '.join(EFFORTS)}.")
     reasoning = None if effort is None else {"effort": effort}
-    for name, value in (("temperature", temperature), ("max_tokens", most), ("reasoning", reasoning)):
+    for name, value in (("temperature", temperature), ("max_tokens", max_tokens), ("reasoning", reasoning)):
         changed.pop(name, None)
         if value is not None:
             changed[name] = value

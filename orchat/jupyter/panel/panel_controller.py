@@ -1,7 +1,7 @@
-"""What a panel does, from a question to what is kept of its answer: the inside of `ChatPanel`.
+"""The controller behind `ChatPanel`: runs turns, handles decisions, updates the page, saves the conversation.
 
-A turn is a task on the kernel's loop. It never prints or displays anything, for the cell that it came from has ended:
-all that it shows goes through messages of one widget.
+A turn is a task on the kernel's loop. It never prints or displays anything, since its cell has ended: all output goes
+through messages of one widget.
 """
 
 from __future__ import annotations
@@ -46,72 +46,72 @@ _BYTES_PER_SECOND = 10_000  # what the transcript may cost while a turn goes on
 
 
 class PanelController:
-    """The inside of a panel; a `orchat.jupyter.panel.message_handlers.PanelActions`.
+    """Coordinate a panel's chats, view model and storage; a `orchat.jupyter.panel.message_handlers.PanelActions`.
 
     Parameters
     ----------
     shell
         The running IPython; None where there is none.
     chat
-        The chat that the code made.
-    keeping
-        Where it is kept.
+        The first chat, from the panel's arguments.
+    storage
+        The storage of its conversations.
     restore
-        Whether to go on with what is kept.
+        Whether to continue the saved conversations.
     height
-        How tall the panel is, as CSS says it.
+        The maximum height of the conversation, as a CSS length.
     """
 
     def __init__(
-        self, shell: InteractiveShell | None, chat: Chat, keeping: PanelStorage, *, restore: bool, height: str
+        self, shell: InteractiveShell | None, chat: Chat, storage: PanelStorage, *, restore: bool, height: str
     ) -> None:
         self._shell = shell
-        self._keeping = keeping
+        self._storage = storage
         self.conversations = PanelConversations(chat)
-        self.log = PanelViewModel(cell=self._can_insert)
-        self.log.set(height=height, error=None, readonly=None, note="", running=False)
-        self.composing = QuestionComposer(self.log)
+        self.view_model = PanelViewModel(cell=self._can_insert)
+        self.view_model.set(height=height, error=None, readonly=None, note="", running=False)
+        self.composer = QuestionComposer(self.view_model)
         self.observers: list[Callable[[Reply], object]] = []
         self._output = PanelOutput(shell)
         self._channel: WidgetChannel | None = None
-        self._questions: dict[int, PendingApprovals] = {}
+        self._approvals: dict[int, PendingApprovals] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._waiting: asyncio.Task[Any] | None = None
-        self._asking: TurnInProgress | None = None
-        self._refresh_at = 0.0
-        self._failed: ChatMessage | None = None  # the last question in the log, of which nothing came
+        self._decision_task: asyncio.Task[Any] | None = None
+        self._turn_in_progress: TurnInProgress | None = None
+        self._next_output_refresh = 0.0
+        self._unanswered_question: ChatMessage | None = None  # the last one shown, whose turn left no message
         if restore and not split_turns(chat.messages):
             self._restore()
-        keeping.begin(self._entry, self.leave)
+        storage.attach(self._encode_entry, self.detach)
         self.show_chat()
 
-    # -- what goes on -------------------------------------------------------------------------------------------
+    # -- turns --------------------------------------------------------------------------------------------------
 
     @property
     def is_running(self) -> bool:
-        """Whether a turn goes on."""
-        return self._asking is not None
+        """Whether a turn is running."""
+        return self._turn_in_progress is not None
 
     @property
-    def is_free(self) -> bool:
-        """Whether nothing goes on, and what is kept may be changed."""
-        return not self.is_running and self.log.field("readonly") is None
+    def is_editable(self) -> bool:
+        """Whether the conversation may be changed: no turn runs, and the saved one is not protected."""
+        return not self.is_running and self.view_model.field("readonly") is None
 
     def check_free(self) -> None:
-        """Raise unless the conversation may be changed.
+        """Raise while a turn is running.
 
         Raises
         ------
         TurnInProgressError
-            A turn goes on.
+            A turn is running.
         """
         if self.is_running:
             raise TurnInProgressError("The panel is busy with another turn.", hint="Wait for it, or stop() it.")
 
-    def begin(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any] | None:
-        """Begin a task; without a loop there is none, and nobody looks on either."""
+    def start_task(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any] | None:
+        """Run a coroutine as a task; None without a running loop, when there is no page either."""
         try:
-            task = asyncio.get_running_loop().create_task(_quietly(work))
+            task = asyncio.get_running_loop().create_task(_log_errors(work))
         except RuntimeError:
             work.close()
             return None
@@ -120,91 +120,93 @@ class PanelController:
         return task
 
     def stop(self) -> None:
-        """End the turn that goes on."""
-        if self._asking is not None:
-            self._asking.chat.stop()
+        """Stop the running turn."""
+        if self._turn_in_progress is not None:
+            self._turn_in_progress.chat.stop()
 
     async def ask(self, question: ChatMessage, **options: Any) -> Reply:
-        """Ask a question, and show it."""
+        """Run a turn with a user's message, and show it."""
         self.check_free()
-        self._cancel_waiting()
-        self.conversations.tell_what_is_gone({} if self._shell is None else self._shell.user_ns)
-        if self._failed is not None and (last := self.log.last) is not None:
-            self.log.drop(last)
-        return await self._drive(question, self.log.begin(question), options)
+        self._cancel_decision_task()
+        self.conversations.add_restart_notice({} if self._shell is None else self._shell.user_ns)
+        if self._unanswered_question is not None and (last := self.view_model.last) is not None:
+            self.view_model.drop(last)
+        return await self._run_turn(question, self.view_model.begin(question), options)
 
-    async def ask_again(self, model: str | None) -> Reply:
-        """Ask the last question again; where nothing comes of it, the earlier answer stays."""
+    async def regenerate(self, model: str | None) -> Reply:
+        """Send the last user's message again; if the new turn leaves no message, the earlier one is put back."""
         self.check_free()
-        chat, before = self.conversations.shown, self.conversations.shown.messages
-        if (question := self.take_back()) is None:
+        chat, before = self.conversations.current_chat, self.conversations.current_chat.messages
+        if (question := self.undo_turn()) is None:
             raise ConfigurationError("There is no question to ask again.")
         options = {"generation_kwargs": {"model": resolve_model_alias(model)}} if model else {}
         try:
             return await self.ask(question, **options)
         finally:
-            if self._failed is not None and len(before) > len(chat.messages):
+            if self._unanswered_question is not None and len(before) > len(chat.messages):
                 chat.messages = before
-                self._failed = None
-                self.log.show(split_turns(before))
-                self.changed(True)
+                self._unanswered_question = None
+                self.view_model.show(split_turns(before))
+                self.publish_changes(True)
 
-    async def _drive(self, question: ChatMessage | Decisions, turn: TurnView, options: dict[str, Any]) -> Reply:
+    async def _run_turn(self, question: ChatMessage | Decisions, turn: TurnView, options: dict[str, Any]) -> Reply:
         from orchat.chat.turn_streams import AsyncChatStream
 
-        chat, feed = self.conversations.shown, turn.feed
-        assert feed is not None
-        self._failed = None
-        self.log.set(error=None, running=True)
-        feed.may(stop=False, cell=self._can_insert)
-        questions = self._questions[turn.key] = PendingApprovals(feed, self._show_soon)
+        chat, turn_view_model = self.conversations.current_chat, turn.view_model
+        assert turn_view_model is not None
+        self._unanswered_question = None
+        self.view_model.set(error=None, running=True)
+        turn_view_model.may(stop=False, cell=self._can_insert)
+        approvals = self._approvals[turn.key] = PendingApprovals(turn_view_model, self._send_soon)
         model = str((options.get("generation_kwargs") or {}).get("model") or self.conversations.model)
-        asking = self._asking = TurnInProgress(chat, feed, questions, self._channel, model, self.changed)
-        asked = _count_questions(chat)
+        turn_in_progress = self._turn_in_progress = TurnInProgress(
+            chat, turn_view_model, approvals, self._channel, model, self.publish_changes
+        )
+        question_count = _count_questions(chat)
         try:
-            reply = await AsyncChatStream(chat, question, options, asking).drain()
+            reply = await AsyncChatStream(chat, question, options, turn_in_progress).drain()
         except BaseException as error:
-            if asking.reply is None:
-                feed.end("", "failed")
-            if isinstance(question, ChatMessage) and _count_questions(chat) == asked:
-                self._failed = question
+            if turn_in_progress.reply is None:
+                turn_view_model.end("", "failed")
+            if isinstance(question, ChatMessage) and _count_questions(chat) == question_count:
+                self._unanswered_question = question
             if isinstance(error, Exception):
                 self.show_error(error)
             raise
         finally:
-            self._questions.pop(turn.key, None)
-            self._asking = None
-            self.log.set(running=False)
-            self.changed(True)
+            self._approvals.pop(turn.key, None)
+            self._turn_in_progress = None
+            self.view_model.set(running=False)
+            self.publish_changes(True)
             self.refresh_output()
-            if asking.reply is not None:
-                self._tell_observers(asking.reply)
+            if turn_in_progress.reply is not None:
+                self._notify_observers(turn_in_progress.reply)
         if reply.pending:
             self._wait_for_decisions()
         return reply
 
-    def take_back(self) -> ChatMessage | None:
-        """Take the last turn back, and return its question."""
+    def undo_turn(self) -> ChatMessage | None:
+        """Remove the last turn, and return its user's message; None where there is none."""
         self.check_free()
-        self._cancel_waiting()
-        if (turn := self.log.last) is None:
+        self._cancel_decision_task()
+        if (turn := self.view_model.last) is None:
             return None
-        if self._failed is None:
-            self.conversations.shown.undo()
-        self._failed = None
-        self.log.drop(turn)
-        self.log.set(error=None)
+        if self._unanswered_question is None:
+            self.conversations.current_chat.undo()
+        self._unanswered_question = None
+        self.view_model.drop(turn)
+        self.view_model.set(error=None)
         self.refresh_output()
         return turn.question
 
     def show_error(self, error: BaseException) -> None:
-        """Show what went wrong as a card."""
+        """Show an error as a card."""
         title, text, hint = type(error).__name__, str(error), ""
         if isinstance(error, OrchatError):
             text, hint = error.message, error.hint or ""
         if isinstance(error, APIError):
             title = " · ".join(str(each) for each in (title, error.status_code, error.provider_name) if each)
-        self.log.set(
+        self.view_model.set(
             error={
                 "title": single_line(title),
                 "text": single_line(redact(text), 600),
@@ -212,182 +214,195 @@ class PanelController:
             }
         )
 
-    def _tell_observers(self, reply: Reply) -> None:
+    def _notify_observers(self, reply: Reply) -> None:
         for observer in list(self.observers):
             try:
                 observer(reply)
             except Exception:
                 _logger.exception("An observer of a chat panel failed")
 
-    # -- calls that wait ----------------------------------------------------------------------------------------
+    # -- pending tool calls -------------------------------------------------------------------------------------
 
-    def decide(self, content: dict[str, Any]) -> None:
-        """Take what a person did in a form, or with a grant."""
-        questions = self._questions.get(content["k"]) if isinstance(content.get("k"), int) else None
-        if questions is not None:
-            questions.take(content)
+    def handle_form_message(self, content: dict[str, Any]) -> None:
+        """Handle a message of a form, or of a grant."""
+        approvals = self._approvals.get(content["k"]) if isinstance(content.get("k"), int) else None
+        if approvals is not None:
+            approvals.take(content)
         elif content["t"] == "revoke":
             KERNEL_GRANTS.revoke(str(content.get("name")))
-        self._show_facts()
+        self._update_fields()
 
     def _wait_for_decisions(self) -> None:
-        """Show the calls of a parked turn as forms, and go on when a person has decided about all of them."""
-        self._cancel_waiting()
-        turn, calls, tools = self.log.last, waiting_calls(self.conversations.shown.messages), self.conversations.tools
-        if not calls or turn is None or turn.feed is None:
+        """Show the calls of a parked turn as forms, and resume it when all are decided."""
+        self._cancel_decision_task()
+        turn, calls, tools = (
+            self.view_model.last,
+            waiting_calls(self.conversations.current_chat.messages),
+            self.conversations.tools,
+        )
+        if not calls or turn is None or turn.view_model is None:
             return
-        if gone := sorted({single_line(call.tool_name, 80) for call in calls.values() if call.tool_name not in tools}):
-            self.log.set(
+        if missing_tools := sorted(
+            {single_line(call.tool_name, 80) for call in calls.values() if call.tool_name not in tools}
+        ):
+            self.view_model.set(
                 error={
-                    "title": f"A call waits for a tool that is not there: {', '.join(gone)}",
+                    "title": f"A call waits for a tool that is not there: {', '.join(missing_tools)}",
                     "text": "It cannot run.",
                     "hint": "Define the tool and run the cell again, or go on with another question.",
                 }
             )
             return
-        questions = self._questions[turn.key] = PendingApprovals(turn.feed, self._show_soon)
+        approvals = self._approvals[turn.key] = PendingApprovals(turn.view_model, self._send_soon)
 
         async def wait() -> None:
-            asked = (questions.ask(call, tools[call.tool_name], place) for place, call in calls.items())
+            asked = (approvals.ask(call, tools[call.tool_name], place) for place, call in calls.items())
             decisions = await asyncio.gather(*asked)
-            self._waiting = None
-            await self._drive(dict(zip(calls, decisions, strict=True)), turn, {})
+            self._decision_task = None
+            await self._run_turn(dict(zip(calls, decisions, strict=True)), turn, {})
 
-        self._waiting = self.begin(wait())
+        self._decision_task = self.start_task(wait())
 
-    def _cancel_waiting(self) -> None:
-        waiting, self._waiting = self._waiting, None
-        if waiting is not None:
-            waiting.cancel()
+    def _cancel_decision_task(self) -> None:
+        decision_task, self._decision_task = self._decision_task, None
+        if decision_task is not None:
+            decision_task.cancel()
 
-    # -- showing ------------------------------------------------------------------------------------------------
+    # -- display ------------------------------------------------------------------------------------------------
 
     def display(self) -> None:
-        """Show the panel as an output of the running cell."""
+        """Display the panel as an output of the running cell."""
         if self._channel is None and self._shell is not None and shows_widgets(self._shell):
             self._channel = WidgetChannel(
-                "panel/panel", self.log, lambda content: message_handlers.handle_message(self, content)
+                "panel/panel", self.view_model, lambda content: message_handlers.handle_message(self, content)
             )
-            self.log.set(widget=self._channel.bundle[WIDGET_MIME_TYPE]["model_id"])
-            self.begin(self._tell_where())
+            self.view_model.set(widget=self._channel.bundle[WIDGET_MIME_TYPE]["model_id"])
+            self.start_task(self._update_storage_status())
         self._output.show(self.bundle())
 
     def bundle(self) -> dict[str, Any]:
-        """Return what displays the panel."""
+        """Return the panel's MIME bundle."""
         return transcript_bundle(
-            transcript_text(self._messages_of(self.conversations.shown), self.log.field("note")), self._channel
+            transcript_text(self._messages_so_far(self.conversations.current_chat), self.view_model.field("note")),
+            self._channel,
         )
 
     def refresh_output(self) -> None:
-        """Let what is saved read as the conversation does."""
+        """Update the transcript that is saved with the output."""
         bundle = self.bundle()
-        self._output.refresh(bundle, self._channel, self.log)
-        self._refresh_at = time.monotonic() + max(len(bundle["text/markdown"]) / _BYTES_PER_SECOND, 2.0)
-        self._show_soon()
+        self._output.refresh(bundle, self._channel, self.view_model)
+        self._next_output_refresh = time.monotonic() + max(len(bundle["text/markdown"]) / _BYTES_PER_SECOND, 2.0)
+        self._send_soon()
 
-    def page_saves(self) -> None:
-        """Learn that a view is there, and puts the transcript into the file."""
+    def use_page_saving(self) -> None:
+        """Send the transcript to a new view, which writes it into the file."""
         self.refresh_output()
 
     def show_chat(self) -> None:
-        """Show the conversation as it is now, which may be another one than before."""
+        """Display the current chat as it is now."""
         self.check_free()
-        self._cancel_waiting()
-        self._failed = None
-        self.log.show(split_turns(self.conversations.shown.messages))
-        self.log.set(error=None)
-        self._show_facts()
+        self._cancel_decision_task()
+        self._unanswered_question = None
+        self.view_model.show(split_turns(self.conversations.current_chat.messages))
+        self.view_model.set(error=None)
+        self._update_fields()
         self._wait_for_decisions()
         self.refresh_output()
 
-    def changed(self, keep: bool) -> None:
-        """Show what is new; and keep it."""
-        if keep:
-            self._keeping.write()
-            self._show_facts()
-            if self._asking is not None and time.monotonic() > self._refresh_at:
+    def publish_changes(self, persist: bool) -> None:
+        """Send changes to the page, and save the conversation if asked to."""
+        if persist:
+            self._storage.store()
+            self._update_fields()
+            if self._turn_in_progress is not None and time.monotonic() > self._next_output_refresh:
                 self.refresh_output()
-        self._show_soon()
+        self._send_soon()
 
-    def _show_facts(self) -> None:
-        facts = self.conversations.facts()
-        self.log.set(**facts, where=self._keeping.where, grants=list(KERNEL_GRANTS), cell=self._can_insert)
+    def _update_fields(self) -> None:
+        fields = self.conversations.view_fields()
+        self.view_model.set(
+            **fields, where=self._storage.status_text, grants=list(KERNEL_GRANTS), cell=self._can_insert
+        )
 
-    def _show_soon(self) -> None:
+    def _send_soon(self) -> None:
         if self._channel is not None:
             self._channel.changed()
 
-    async def _tell_where(self) -> None:
+    async def _update_storage_status(self) -> None:
         if self._shell is not None:
             await get_bridge(self._shell).hello(3.0)
-            self._show_facts()
-            self._show_soon()
+            self._update_fields()
+            self._send_soon()
 
     @property
     def _can_insert(self) -> bool:
-        if self._shell is None or self._keeping.cell_id is None:
+        if self._shell is None or self._storage.cell_id is None:
             return False
         return get_bridge(self._shell).status not in ("absent", "mismatch")
 
-    def to_cell(self, source: str) -> None:
-        """Put something into a new cell below the panel's."""
-        if self._shell is not None and self._keeping.cell_id is not None:
-            get_bridge(self._shell).insert_cell(self._keeping.cell_id, source)
+    def insert_cell(self, source: str) -> None:
+        """Insert a cell below the panel's."""
+        if self._shell is not None and self._storage.cell_id is not None:
+            get_bridge(self._shell).insert_cell(self._storage.cell_id, source)
 
-    # -- keeping ------------------------------------------------------------------------------------------------
+    # -- storage ------------------------------------------------------------------------------------------------
 
-    def release(self) -> None:
-        """Write over what could not be read: a person said so."""
-        if self._keeping.may_be_released:
-            self._keeping.release()
-            self.log.set(readonly=None)
-            self.changed(True)
+    def allow_overwrite(self) -> None:
+        """Write over the saved conversation that could not be read, after a person's confirmation."""
+        if self._storage.can_overwrite:
+            self._storage.allow_overwrite()
+            self.view_model.set(readonly=None)
+            self.publish_changes(True)
 
-    def leave(self) -> None:
-        """End what goes on and take the widget away: another panel takes this one's place, or nobody needs it."""
+    def detach(self) -> None:
+        """Stop the running turn and close the widget, when the panel is closed or another one replaces it."""
         self.stop()
-        self._cancel_waiting()
+        self._cancel_decision_task()
         channel, self._channel = self._channel, None
         if channel is not None:
             channel.close()
 
     def close(self) -> None:
-        """Keep what there is, and leave; the transcript stays."""
-        self._keeping.write()
-        self._keeping.flush()
-        self.leave()
+        """Save the conversation, stop, and close the widget; the transcript stays."""
+        self._storage.store()
+        self._storage.flush()
+        self.detach()
         self.refresh_output()
 
     def _restore(self) -> None:
         try:
-            found = self._keeping.found()
-            if found is None:
+            entry = self._storage.load()
+            if entry is None:
                 return
-            kept = from_entry(found)
+            snapshot = from_entry(entry)
         except StateError as error:
-            self._keeping.hold()
+            self._storage.protect()
             text = single_line(f"{error.message} {error.hint or ''}", 400)
-            self.log.set(readonly={"text": text, "discard": self._keeping.may_be_released})
+            self.view_model.set(readonly={"text": text, "discard": self._storage.can_overwrite})
             return
-        self.conversations.restore(kept)
-        self.log.set(note=omission_note(kept.left_out))
+        self.conversations.restore(snapshot)
+        self.view_model.set(note=omission_note(snapshot.left_out))
 
-    def _entry(self) -> dict[str, Any] | None:
-        """Return what is kept; None where there is nothing worth it."""
-        kept, secrets = self.conversations.kept(self._messages_of)
-        if kept.is_empty:
+    def _encode_entry(self) -> dict[str, Any] | None:
+        """Return the panel's data for storage; None where it is empty."""
+        snapshot, secrets = self.conversations.snapshot(self._messages_so_far)
+        if snapshot.is_empty:
             return None
-        entry = to_entry(kept, secrets=secrets)
-        self.log.set(note=omission_note(kept.left_out))
+        entry = to_entry(snapshot, secrets=secrets)
+        self.view_model.set(note=omission_note(snapshot.left_out))
         return entry
 
-    def _messages_of(self, chat: Chat) -> list[ChatMessage]:
-        asking = self._asking
-        return asking.messages() if asking is not None and asking.chat is chat else chat.messages
+    def _messages_so_far(self, chat: Chat) -> list[ChatMessage]:
+        turn_in_progress = self._turn_in_progress
+        return (
+            turn_in_progress.messages_so_far()
+            if turn_in_progress is not None and turn_in_progress.chat is chat
+            else chat.messages
+        )
 
 
-async def _quietly(work: Coroutine[Any, Any, Any]) -> None:
-    """Await what nobody waits for: the panel shows its errors."""
+async def _log_errors(work: Coroutine[Any, Any, Any]) -> None:
+    """Await a task's coroutine: the panel has shown our own errors, others are logged."""
     with suppress(OrchatError):
         try:
             await work

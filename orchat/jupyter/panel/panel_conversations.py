@@ -1,4 +1,4 @@
-"""The chats of a panel: which one is shown, what may be set of it, and what is kept of all of them."""
+"""The named chats of a panel: which one is displayed, its model and parameters, their snapshot for storage."""
 
 from __future__ import annotations
 
@@ -20,162 +20,166 @@ if TYPE_CHECKING:
     from orchat.chat import Chat
     from orchat.tools import Tool
 
-FIRST = "chat"
-_MOST_NAMES = 40  # variables of which a model is told that they are gone
+DEFAULT_NAME = "chat"
+_MAX_NAMES = 40  # missing variables that the restart notice names
 
 
 class PanelConversations:
-    """Named chats that share tools, policy and budget, which the code set.
+    """Named chats that share tools, policy and budget.
 
     Parameters
     ----------
     first
-        The chat that the code made; new ones begin as it does.
+        The first chat, from the panel's arguments; new ones are copies of its start.
 
     Examples
     --------
     >>> from orchat.chat import Chat
     >>> chats = PanelConversations(Chat(None, "Be brief."))
-    >>> chats.begin().name, chats.names, [message.text for message in chats.shown.messages]
+    >>> chats.new_chat().name, chats.names, [message.text for message in chats.current_chat.messages]
     ('chat 2', ['chat', 'chat 2'], ['Be brief.'])
     """
 
     def __init__(self, first: Chat) -> None:
-        self._blank = first.fork()
-        self._blank.reset()
-        self.current = single_line(first.name or "", 60) or FIRST
-        self._chats = {self.current: first}
+        self._template = first.fork()
+        self._template.reset()
+        self.current_name = single_line(first.name or "", 60) or DEFAULT_NAME
+        self._chats = {self.current_name: first}
         self._restored = False
 
     @property
-    def shown(self) -> Chat:
-        """The one that is shown."""
-        return self._chats[self.current]
+    def current_chat(self) -> Chat:
+        """The chat that is displayed."""
+        return self._chats[self.current_name]
 
     @property
     def names(self) -> list[str]:
-        """Their names."""
+        """The names of the chats."""
         return list(self._chats)
 
     @property
     def model(self) -> str:
-        """Who is asked in the one that is shown."""
-        return self.shown.model or resolve_model_alias(None)
+        """The model of the current chat."""
+        return self.current_chat.model or resolve_model_alias(None)
 
     @property
     def tools(self) -> dict[str, Tool]:
-        """The tools of the one that is shown, by name."""
-        chat = self.shown
+        """The tools of the current chat, by name."""
+        chat = self.current_chat
         generator = chat._generator  # as it is: asking for one would connect
         return {
             tool.name: tool
             for tool in flatten(generator.tools if chat.tools is None and generator is not None else chat.tools)
         }
 
-    def facts(self) -> dict[str, Any]:
-        """Return what a page shows of them."""
-        chat = self.shown
+    def view_fields(self) -> dict[str, Any]:
+        """Return the fields that the page shows: model, parameters, system message, chats, cost."""
+        chat = self.current_chat
         return {
             "model": single_line(self.model, 200),
             "parameters": shown_parameters(chat.generation_kwargs),
             "system": (chat.messages[0].text or "") if _has_system(chat) else "",
             "chats": self.names,
-            "chat": self.current,
+            "chat": self.current_name,
             "cost": str(sum((each.cost for each in self._chats.values()), Cost())),
         }
 
-    # -- what people choose -------------------------------------------------------------------------------------
+    # -- choices of people --------------------------------------------------------------------------------------
 
-    def begin(self, name: str | None = None) -> Chat:
-        """Begin another one, and show it; a name that is taken or missing is made."""
+    def new_chat(self, name: str | None = None) -> Chat:
+        """Start another chat and display it; a name that is taken or missing is generated."""
         number = len(self._chats) + 1
         while not name or name in self._chats:
-            name, number = f"{FIRST} {number}", number + 1
-        self._chats[name] = self._blank.fork(name)
-        self.current = name
-        return self.shown
+            name, number = f"{DEFAULT_NAME} {number}", number + 1
+        self._chats[name] = self._template.fork(name)
+        self.current_name = name
+        return self.current_chat
 
-    def switch(self, name: str) -> None:
-        """Show another one.
+    def switch_chat(self, name: str) -> None:
+        """Display another chat.
 
         Raises
         ------
         ConfigurationError
-            There is none of that name (a ValueError).
+            There is no chat of that name (a ValueError).
         """
         if name not in self._chats:
             raise ConfigurationError(f"There is no chat {name!r:.80}.", hint=f"There are {', '.join(self._chats)}.")
-        self.current = name
+        self.current_name = name
 
-    def pick(self, model: str) -> None:
-        """Ask another model from now on; an empty name stands for the usual one."""
-        self.shown.model = resolve_model_alias(model) if model else None
+    def set_model(self, model: str) -> None:
+        """Set the current chat's model; an empty name means the default."""
+        self.current_chat.model = resolve_model_alias(model) if model else None
 
     def set_parameters(self, wanted: Mapping[str, Any]) -> None:
-        """Set what `orchat.jupyter.panel.model_picker.merge_parameters` knows."""
-        self.shown.generation_kwargs = merge_parameters(self.shown.generation_kwargs, wanted)
+        """Set the current chat's parameters (`orchat.jupyter.panel.model_picker.merge_parameters`)."""
+        self.current_chat.generation_kwargs = merge_parameters(self.current_chat.generation_kwargs, wanted)
 
     def set_system(self, text: str) -> None:
-        """Set the system message; an empty one is none."""
-        chat = self.shown
-        said = chat.messages[1:] if _has_system(chat) else chat.messages
-        chat.messages = [ChatMessage.from_system(text), *said] if text.strip() else said
+        """Set the current chat's system message; an empty text removes it."""
+        chat = self.current_chat
+        messages = chat.messages[1:] if _has_system(chat) else chat.messages
+        chat.messages = [ChatMessage.from_system(text), *messages] if text.strip() else messages
 
-    # -- keeping ------------------------------------------------------------------------------------------------
+    # -- storage ------------------------------------------------------------------------------------------------
 
-    def restore(self, kept: PanelSnapshot) -> None:
-        """Go on with what was kept: it sets words, models and parameters, everything else stays as the code said."""
-        given, self._chats = self.shown, {}
-        for name, saved in kept.chats.items():
-            chat = given if name == kept.current else self._blank.fork(name)
+    def restore(self, snapshot: PanelSnapshot) -> None:
+        """Restore chats from a snapshot: it sets messages, models and parameters; all else stays as the code set it."""
+        initial_chat, self._chats = self.current_chat, {}
+        for name, saved in snapshot.chats.items():
+            chat = initial_chat if name == snapshot.current_name else self._template.fork(name)
             chat.messages = saved.messages
             if saved.model:
                 chat.model = saved.model
             chat.generation_kwargs = {**chat.generation_kwargs, **saved.parameters}
             self._chats[name] = chat
-        self.current, self._restored = kept.current, True
+        self.current_name, self._restored = snapshot.current_name, True
 
-    def kept(self, messages_of: Callable[[Chat], list[ChatMessage]]) -> tuple[PanelSnapshot, list[str]]:
-        """Return what is to be kept, and the secrets that must not be in it.
+    def snapshot(self, messages_so_far: Callable[[Chat], list[ChatMessage]]) -> tuple[PanelSnapshot, list[str]]:
+        """Return a snapshot for storage, and the secrets that must not be in it.
 
         Parameters
         ----------
-        messages_of
-            Gives a chat's messages as they stand, also while a turn goes on.
+        messages_so_far
+            Return a chat's messages, those of a running turn included.
         """
         chats, secrets = {}, []
         for name, chat in self._chats.items():
-            # What the code says it says again when the cell is run again.
-            usual = self._blank.generation_kwargs
-            own = {key: value for key, value in chat.generation_kwargs.items() if usual.get(key) != value}
-            model = chat.model if chat.model != self._blank.model else None
-            chats[name] = state.ChatState(messages_of(chat), None, model, own)
+            # What the code sets, it sets again when the cell is run again.
+            default_kwargs = self._template.generation_kwargs
+            changed_kwargs = {
+                key: value for key, value in chat.generation_kwargs.items() if default_kwargs.get(key) != value
+            }
+            model = chat.model if chat.model != self._template.model else None
+            chats[name] = state.ChatState(messages_so_far(chat), None, model, changed_kwargs)
             secrets += state.secrets_of(chat._generator)
-        return PanelSnapshot(chats, self.current), secrets
+        return PanelSnapshot(chats, self.current_name), secrets
 
-    def tell_what_is_gone(self, variables: Mapping[str, Any]) -> None:
-        """Tell the model once, with the first question after a restart, what it cannot count on any more.
+    def add_restart_notice(self, variables: Mapping[str, Any]) -> None:
+        """Add a system message about missing tools and variables before the first question after a restart.
 
         Parameters
         ----------
         variables
-            The user's, as they are now.
+            The user's current variables.
         """
         if not self._restored:
             return
         self._restored = False
-        messages = self.shown.messages
+        messages = self.current_chat.messages
         calls = [call for message in messages for call in message.tool_calls]
         if not calls:
             return
         words = "This conversation goes on in another run: what earlier tool calls left in memory may be gone."
         if gone := sorted({call.tool_name for call in calls} - set(self.tools)):
             words += f" These tools are not there any more: {', '.join(gone)}."
-        ran = [result.origin for message in messages for result in message.tool_call_results if not result.error]
-        if gone := sorted(conversation_variables(ran) - set(variables)):
-            more = f" and {len(gone) - _MOST_NAMES} more" if len(gone) > _MOST_NAMES else ""
-            words += f" These variables are not there any more: {', '.join(gone[:_MOST_NAMES])}{more}."
-        self.shown.messages = [*messages, ChatMessage.from_system(words)]
+        completed_calls = [
+            result.origin for message in messages for result in message.tool_call_results if not result.error
+        ]
+        if gone := sorted(conversation_variables(completed_calls) - set(variables)):
+            more = f" and {len(gone) - _MAX_NAMES} more" if len(gone) > _MAX_NAMES else ""
+            words += f" These variables are not there any more: {', '.join(gone[:_MAX_NAMES])}{more}."
+        self.current_chat.messages = [*messages, ChatMessage.from_system(words)]
 
 
 def _has_system(chat: Chat) -> bool:

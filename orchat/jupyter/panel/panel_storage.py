@@ -1,7 +1,7 @@
-"""Where a panel's conversations are kept: in its cell's metadata, in a file beside the notebook, or nowhere.
+"""Persist a panel's conversations in its cell's metadata, a sidecar file, or not at all.
 
-A cell's metadata comes with the request that runs it. Of one cell that is run again in the same kernel the earlier
-panel knows more than the page has saved, so that it is asked first. A newer version's data, and data that cannot be
+A cell's metadata comes with the request that runs it. When a cell is run again in the same kernel, its previous panel
+knows more than the page has saved, so that its data is used first. A newer version's data, and data that cannot be
 read, stay untouched.
 """
 
@@ -26,8 +26,8 @@ State = Literal["cell", "file", "none"]
 
 @dataclass
 class _StoredPanel:
-    make: Callable[[], dict[str, Any] | None]
-    leave: Callable[[], None]
+    encode: Callable[[], dict[str, Any] | None]
+    detach: Callable[[], None]
 
 
 @dataclass
@@ -36,14 +36,14 @@ class _CellPanels:
 
     entry: MetadataEntry
     panels: dict[str, _StoredPanel] = field(default_factory=dict)
-    before: dict[str, _StoredPanel] = field(default_factory=dict)
+    previous: dict[str, _StoredPanel] = field(default_factory=dict)
 
-    def value(self) -> dict[str, Any]:
-        """Return the cell's panels."""
-        kept = self.entry.cell.metadata.get("panels")
-        panels = dict(kept) if isinstance(kept, Mapping) else {}
+    def to_metadata(self) -> dict[str, Any]:
+        """Return the data of the cell's panels."""
+        saved = self.entry.cell.metadata.get("panels")
+        panels = dict(saved) if isinstance(saved, Mapping) else {}
         for key, panel in self.panels.items():
-            entry = panel.make()
+            entry = panel.encode()
             if entry is None:
                 panels.pop(key, None)
             else:
@@ -55,36 +55,38 @@ _panels_by_cell: dict[str, _CellPanels] = {}
 
 
 def _panels_of_cell(cell: ExecutingCell) -> _CellPanels:
-    known = _panels_by_cell.get(cell.id) if cell.id is not None else None
-    if known is not None and known.entry.cell.run == cell.run:
-        return known
-    place = _CellPanels(get_entry(cell), before=dict(known.panels) if known is not None else {})
+    previous_panels = _panels_by_cell.get(cell.id) if cell.id is not None else None
+    if previous_panels is not None and previous_panels.entry.cell.run == cell.run:
+        return previous_panels
+    cell_panels = _CellPanels(
+        get_entry(cell), previous=dict(previous_panels.panels) if previous_panels is not None else {}
+    )
     if cell.id is not None:
-        _panels_by_cell[cell.id] = place
-    return place
+        _panels_by_cell[cell.id] = cell_panels
+    return cell_panels
 
 
 class PanelStorage:
-    """Where one panel is kept.
+    """Load and store one panel's conversations.
 
     Parameters
     ----------
     shell
         The running IPython; None where there is none.
     state
-        ``cell``, ``file`` or ``none``; None for what is set.
+        ``cell``, ``file`` or ``none``; None for the setting.
     name
-        The panel's name, by which it is found again; otherwise its place among the panels of the cell.
+        The panel's key; default: its position among the panels of the cell.
 
     Raises
     ------
     ConfigurationError
-        There is no such place (a ValueError).
+        The state is none of these (a ValueError).
 
     Examples
     --------
-    >>> keeping = PanelStorage(None, "cell", None)
-    >>> keeping.found(), keeping.where
+    >>> storage = PanelStorage(None, "cell", None)
+    >>> storage.load(), storage.status_text
     (None, 'Kept in the memory of this kernel only.')
     """
 
@@ -96,116 +98,118 @@ class PanelStorage:
         self._shell = shell
         self._state = state
         self._cell = ExecutingCell() if shell is None else current_cell(shell)
-        self._place = _panels_of_cell(self._cell)
+        self._cell_panels = _panels_of_cell(self._cell)
         self._file = SidecarFile(None if shell is None else notebook_path(shell))
-        self.key = name or str(len(self._place.panels) + 1)
-        self._held = False
-        self._mine: _StoredPanel | None = None
+        self.key = name or str(len(self._cell_panels.panels) + 1)
+        self._is_protected = False
+        self._panel: _StoredPanel | None = None
 
     @property
     def cell_id(self) -> str | None:
-        """The front end's name of the cell."""
+        """The front end's id of the cell."""
         return self._cell.id
 
     @property
-    def where(self) -> str:
-        """Where the conversation is kept, for people."""
-        memory = "Kept in the memory of this kernel only"
+    def status_text(self) -> str:
+        """A sentence about where the conversation is saved."""
+        memory_only = "Kept in the memory of this kernel only"
         if self._state == "none":
-            return f"{memory}, as you wished."
+            return f"{memory_only}, as you wished."
         if self._state == "file":
             path = self._file.path
-            return f"Kept in {path.name}, beside the notebook." if path else f"{memory}: no notebook is known."
+            return f"Kept in {path.name}, beside the notebook." if path else f"{memory_only}: no notebook is known."
         if self._shell is None or self._cell.id is None:
-            return f"{memory}."
+            return f"{memory_only}."
         match get_bridge(self._shell).status:
             case "open":
                 return "Kept in the metadata of this cell, and so in the notebook when you save it."
             case "absent":
-                return f"{memory}: this page has no orchat extension (install orchat-jupyter beside its server)."
+                return f"{memory_only}: this page has no orchat extension (install orchat-jupyter beside its server)."
             case "mismatch":
-                return f"{memory}: the page's orchat extension and this kernel's orchat do not understand each other."
+                return (
+                    f"{memory_only}: the page's orchat extension and this kernel's orchat do not understand each other."
+                )
         return "Kept in the metadata of this cell, as soon as the page answers."
 
-    def found(self) -> Any:
-        """Return what is kept of the panel; None where there is nothing.
+    def load(self) -> Any:
+        """Return the panel's saved data; None where there is none.
 
         Raises
         ------
         StateError
-            A newer orchat has written it, or it cannot be read; nothing is written over it, until `release`.
+            A newer orchat has written it, or it cannot be read; it is protected until `allow_overwrite` is called.
         """
         if self._state == "none":
             return None
-        if (earlier := self._place.before.get(self.key)) is not None:
-            return earlier.make()
+        if (previous_panel := self._cell_panels.previous.get(self.key)) is not None:
+            return previous_panel.encode()
         if self._state == "file":
             try:
                 return self._file.part("panels").get(self._file_key)
             except StateError:
-                self.hold()
+                self.protect()
                 raise
-        if self._place.entry.is_newer:
-            self._held = True
+        if self._cell_panels.entry.is_newer:
+            self._is_protected = True
             raise StateError(
                 "A newer orchat has written what this cell keeps: it stays untouched, and this panel is not kept.",
                 hint="Update orchat to go on with it.",
             )
         panels = self._cell.metadata.get("panels", {})
         if not isinstance(panels, Mapping):
-            self.hold()
+            self.protect()
             raise StateError("What this cell keeps cannot be read.")
         return panels.get(self.key)
 
     @property
-    def may_be_released(self) -> bool:
-        """Whether a person may write over what is there."""
-        return not self._place.entry.is_newer or self._state == "file"
+    def can_overwrite(self) -> bool:
+        """Whether a person may allow writing over protected data."""
+        return not self._cell_panels.entry.is_newer or self._state == "file"
 
-    def hold(self) -> None:
-        """Leave what is there untouched."""
-        self._held = True
+    def protect(self) -> None:
+        """Protect the saved data from being written over."""
+        self._is_protected = True
 
-    def release(self) -> None:
-        """Write over what was left untouched."""
-        if self.may_be_released:
-            self._held = False
+    def allow_overwrite(self) -> None:
+        """Allow writing over protected data."""
+        if self.can_overwrite:
+            self._is_protected = False
 
-    def begin(self, make: Callable[[], dict[str, Any] | None], leave: Callable[[], None]) -> None:
-        """Take the panel's place in the cell; an earlier panel there leaves.
+    def attach(self, encode: Callable[[], dict[str, Any] | None], detach: Callable[[], None]) -> None:
+        """Register the panel under its key in the cell; the previous panel there is detached.
 
         Parameters
         ----------
-        make
-            Makes what is kept.
-        leave
+        encode
+            Return the panel's data; None where it is empty.
+        detach
             Called when the cell is run again.
         """
-        if (earlier := self._place.before.pop(self.key, None)) is not None:
-            earlier.leave()
-        self._mine = _StoredPanel(make, leave)
-        self._place.panels[self.key] = self._mine
+        if (previous_panel := self._cell_panels.previous.pop(self.key, None)) is not None:
+            previous_panel.detach()
+        self._panel = _StoredPanel(encode, detach)
+        self._cell_panels.panels[self.key] = self._panel
 
-    def write(self) -> None:
-        """Keep what there is now; what is written often is written a little later."""
-        if self._held or self._state == "none" or self._shell is None or self._mine is None:
+    def store(self) -> None:
+        """Save the panel's data; writes to a cell are throttled."""
+        if self._is_protected or self._state == "none" or self._shell is None or self._panel is None:
             return
         if self._state == "file":
             try:
-                self._file.put("panels", self._file_key, self._mine.make())
+                self._file.put("panels", self._file_key, self._panel.encode())
             except StateError:
-                self.hold()
+                self.protect()
         elif (
             self._cell.id is not None
-            and not self._place.entry.is_newer
-            and _panels_by_cell.get(self._cell.id) is self._place
+            and not self._cell_panels.entry.is_newer
+            and _panels_by_cell.get(self._cell.id) is self._cell_panels
         ):
-            self._place.entry.put("panels", self._place.value)
-            get_bridge(self._shell).write(self._cell.id, self._place.entry.value)
+            self._cell_panels.entry.put("panels", self._cell_panels.to_metadata)
+            get_bridge(self._shell).write(self._cell.id, self._cell_panels.entry.value)
 
     def flush(self) -> None:
-        """Keep it at once."""
-        if self._shell is not None and self._state == "cell" and not self._held:
+        """Send throttled writes at once."""
+        if self._shell is not None and self._state == "cell" and not self._is_protected:
             get_bridge(self._shell).flush()
 
     @property

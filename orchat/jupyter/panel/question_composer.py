@@ -1,4 +1,4 @@
-"""The question that is being written: its words, which a reloaded page has again, and the files that go along."""
+"""The draft of a user's message in a panel: its text, which survives a page's reload, and its files."""
 
 from __future__ import annotations
 
@@ -13,65 +13,65 @@ if TYPE_CHECKING:
 
 
 class QuestionComposer:
-    """What stands in the field, as the kernel knows it.
+    """The draft of the user's message, as the kernel knows it.
 
     Parameters
     ----------
-    log
-        Where pages learn of it.
+    view_model
+        The view model whose fields show it.
 
     Examples
     --------
     >>> from orchat.jupyter.panel.panel_view_model import PanelViewModel
-    >>> composing = QuestionComposer(PanelViewModel())
-    >>> composing.put_back(ChatMessage.from_user("When is high tide?"))
-    >>> composing.take("When is high tide?").text
+    >>> composer = QuestionComposer(PanelViewModel())
+    >>> composer.put_back(ChatMessage.from_user("When is high tide?"))
+    >>> composer.take("When is high tide?").text
     'When is high tide?'
     """
 
-    def __init__(self, log: PanelViewModel) -> None:
-        self._log = log
+    def __init__(self, view_model: PanelViewModel) -> None:
+        self._view_model = view_model
         self._uploads = Uploads()
-        self._number = 0
+        self._draft_number = 0
         self.clear()
 
-    def typed(self, text: str) -> None:
-        """Remember what stands in the field; the page that says so knows it already."""
-        self._log.set(draft={"n": self._number, "text": text})
+    def set_draft(self, text: str) -> None:
+        """Store the draft's text, as typed in the page."""
+        self._view_model.set(draft={"n": self._draft_number, "text": text})
 
     def attach(self, content: dict[str, Any]) -> None:
-        """Take a piece of a file."""
+        """Append a piece of an uploaded file."""
         self._uploads.take(content)
         self._show_files()
 
     def drop(self, number: object) -> None:
-        """Take a file away."""
+        """Remove a file."""
         self._uploads.drop(number)
         self._show_files()
 
     def take(self, text: str) -> ChatMessage | None:
-        """Return the question and empty the field; None where there is nothing to ask, or a file is on its way."""
+        """Return the user's message and clear the draft; None where it is empty, or a file is still being uploaded."""
         parts = [*self._uploads.parts, *([text] if text.strip() else [])]
-        if not parts or self._uploads.unfinished:
+        if not parts or self._uploads.is_incomplete:
             return None
         self.clear()
         return ChatMessage.from_user(content_parts=parts)
 
     def put_back(self, question: ChatMessage) -> None:
-        """Put a question into the field, to be changed."""
-        words, files = split_question(question)
+        """Make a draft of an earlier message, to be edited."""
+        text_parts, files = split_question(question)
         self._uploads.add(files)
-        self._fill(words)
+        self._fill(text_parts)
 
     def clear(self) -> None:
-        """Empty the field."""
+        """Clear the draft."""
         self._uploads.clear()
         self._fill("")
 
     def _fill(self, text: str) -> None:
-        self._number += 1
-        self.typed(text)
+        self._draft_number += 1
+        self.set_draft(text)
         self._show_files()
 
     def _show_files(self) -> None:
-        self._log.set(files=self._uploads.shown)
+        self._view_model.set(files=self._uploads.view)

@@ -1,4 +1,4 @@
-"""A conversation as turns: what a page shows of each, and what a saved notebook reads as."""
+"""Group a conversation's messages into turns, and present each for the page's view and for the saved transcript."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from orchat.messages import (
 )
 from orchat.streaming import StreamingChunk, ToolCallDelta
 
-WAITS = "a tool call waits for your decision"
+WAITING_LABEL = "a tool call waits for your decision"
 
-_CUT: tuple[Ending, ...] = ("stopped", "interrupted", "failed")
-_SHOWN = 60_000  # characters of a transcript in a saved output
-_FILE = re.compile(r"The file (.{1,200}):\n\n.*\n\n\(The end of \1\.\)\n\n", re.DOTALL)
+_INCOMPLETE_ENDINGS: tuple[Ending, ...] = ("stopped", "interrupted", "failed")
+_MAX_TRANSCRIPT = 60_000  # characters of a transcript in a saved output
+_FILE_TEXT = re.compile(r"The file (.{1,200}):\n\n.*\n\n\(The end of \1\.\)\n\n", re.DOTALL)
 
 
 def split_turns(messages: Iterable[ChatMessage]) -> list[list[ChatMessage]]:
-    """Return the turns of a conversation, each from its question on; what stands before the first one is left out.
+    """Split messages into turns, each starting with a user's message; messages before the first one are left out.
 
     Examples
     --------
-    >>> said = [ChatMessage.from_system("Be brief."), ChatMessage.from_user("Hi"), ChatMessage.from_assistant("Hello.")]
-    >>> [len(turn) for turn in split_turns([*said, ChatMessage.from_user("?")])]
+    >>> talk = [ChatMessage.from_system("Be brief."), ChatMessage.from_user("Hi"), ChatMessage.from_assistant("Hello.")]
+    >>> [len(turn) for turn in split_turns([*talk, ChatMessage.from_user("?")])]
     [2, 1]
     """
     turns: list[list[ChatMessage]] = []
@@ -50,7 +50,7 @@ def split_turns(messages: Iterable[ChatMessage]) -> list[list[ChatMessage]]:
 
 
 def question_view(question: ChatMessage) -> dict[str, Any]:
-    r"""Return what a page shows of a question: its words, and the names of what went along.
+    r"""Return the data of a user's message for the page: its text, and the names of its files.
 
     Examples
     --------
@@ -63,16 +63,16 @@ def question_view(question: ChatMessage) -> dict[str, Any]:
 
 
 def split_question(question: ChatMessage) -> tuple[str, list[Any]]:
-    """Return the words of a question, and the parts that went along."""
+    """Split a user's message into its text and its attached parts."""
     words = [part.text for part in question.parts if isinstance(part, TextContent) and not _is_file(part)]
     files = [part for part in question.parts if not isinstance(part, TextContent) or _is_file(part)]
     return "\n\n".join(words), files
 
 
 def file_summary(part: Any) -> dict[str, str]:
-    """Return name and kind of something that goes along with a question."""
+    """Return name and kind of an attached part."""
     if isinstance(part, TextContent):
-        found = _FILE.fullmatch(part.text)
+        found = _FILE_TEXT.fullmatch(part.text)
         return {"name": single_line(found[1] if found else "text", 80), "kind": "text"}
     kind = type(part).__name__.removesuffix("Content").lower()
     path = str((getattr(part, "meta", None) or {}).get("file_path") or "")
@@ -81,17 +81,17 @@ def file_summary(part: Any) -> dict[str, str]:
 
 
 def _is_file(part: TextContent) -> bool:
-    return _FILE.fullmatch(part.text) is not None
+    return _FILE_TEXT.fullmatch(part.text) is not None
 
 
-def replay_turn(feed: TurnViewModel, turn: Sequence[ChatMessage]) -> None:
-    """Let a feed show a turn that was, from its messages.
+def replay_turn(view_model: TurnViewModel, turn: Sequence[ChatMessage]) -> None:
+    """Fill a view model with a finished turn, from its messages.
 
     Examples
     --------
-    >>> feed = TurnViewModel()
-    >>> replay_turn(feed, [ChatMessage.from_user("Hi"), ChatMessage.from_assistant("*Hello.*", {"ending": "stopped"})])
-    >>> state = feed.snapshot(html=False)
+    >>> view = TurnViewModel()
+    >>> replay_turn(view, [ChatMessage.from_user("Hi"), ChatMessage.from_assistant("*Hello.*", {"ending": "stopped"})])
+    >>> state = view.snapshot(html=False)
     >>> state["items"][0]["tail"], state["phase"], state["footer"]
     ('*Hello.*', 'ended', 'stopped')
     """
@@ -100,50 +100,50 @@ def replay_turn(feed: TurnViewModel, turn: Sequence[ChatMessage]) -> None:
     for at, message in enumerate(turn):
         if message.is_from(ChatRole.TOOL):
             if message.meta.get("pending") is not True and (result := message.tool_call_result) is not None:
-                feed.add(StreamingChunk("", {"place": places[at]}, index=at, tool_call_result=result))
+                view_model.add(StreamingChunk("", {"place": places[at]}, index=at, tool_call_result=result))
         elif message.is_from(ChatRole.ASSISTANT):
-            _replay_response(feed, message, next(responses))
-    reply = reply_of(turn)
+            _replay_response(view_model, message, next(responses))
+    reply = turn_reply(turn)
     for place, call in waiting_calls(turn).items():
-        feed.item_of(place, call)
+        view_model.item_of(place, call)
     if not reply.pending:
-        feed.end(footer(reply, 0.0, style="model"), reply.ending)
+        view_model.end(footer(reply, 0.0, style="model"), reply.ending)
     else:
-        feed.start(WAITS)
+        view_model.start(WAITING_LABEL)
 
 
-def reply_of(turn: Sequence[ChatMessage]) -> Reply:
-    """Return a turn that was as a reply."""
-    said = [message for message in turn if message.is_from(ChatRole.ASSISTANT)]
-    last = said[-1] if said else ChatMessage.from_assistant()
+def turn_reply(turn: Sequence[ChatMessage]) -> Reply:
+    """Return the reply of a finished turn, from its messages."""
+    messages = [message for message in turn if message.is_from(ChatRole.ASSISTANT)]
+    last = messages[-1] if messages else ChatMessage.from_assistant()
     pending = tuple(pending_calls(turn))
     ending: Ending = "parked" if pending else "finished"
-    for cut in _CUT:
+    for cut in _INCOMPLETE_ENDINGS:
         if last.meta.get("ending") == cut:
             ending = cut
     return Reply(last, tuple(turn), pending, ending)
 
 
-def _replay_response(feed: TurnViewModel, message: ChatMessage, response: int) -> None:
+def _replay_response(view_model: TurnViewModel, message: ChatMessage, response: int) -> None:
     calls = count()
     for number, part in enumerate(message.parts):
         if isinstance(part, ToolCall):
-            feed.called({CallPlace(response, next(calls)): part})
+            view_model.called({CallPlace(response, next(calls)): part})
         elif isinstance(part, TextContent):
-            feed.add(StreamingChunk(part.text, index=number))
+            view_model.add(StreamingChunk(part.text, index=number))
         elif isinstance(part, ReasoningContent):
-            feed.add(StreamingChunk("", index=number, reasoning=part))
+            view_model.add(StreamingChunk("", index=number, reasoning=part))
         elif isinstance(part, ImageContent) and part.base64_image:
             url = f"data:{part.mime_type};base64,{part.base64_image}"
-            feed.add(StreamingChunk("", {"extras": {"images": [{"image_url": {"url": url}}]}}, index=number))
+            view_model.add(StreamingChunk("", {"extras": {"images": [{"image_url": {"url": url}}]}}, index=number))
     for number, (name, written) in enumerate(cut_calls_text(message)):
-        feed.add(StreamingChunk("", index=number, tool_calls=[ToolCallDelta(number, name, written)]))
+        view_model.add(StreamingChunk("", index=number, tool_calls=[ToolCallDelta(number, name, written)]))
     if isinstance(notes := message.meta.get("annotations"), list):
-        feed.add(StreamingChunk("", {"extras": {"annotations": notes}}))
+        view_model.add(StreamingChunk("", {"extras": {"annotations": notes}}))
 
 
 def transcript_text(messages: Iterable[ChatMessage], note: str = "") -> tuple[str, str]:
-    """Return a conversation as safe Markdown and as plain text, for outputs that are read without a kernel.
+    """Return a conversation as sanitized Markdown and as plain text, for outputs that are read without a kernel.
 
     Examples
     --------
@@ -155,27 +155,31 @@ def transcript_text(messages: Iterable[ChatMessage], note: str = "") -> tuple[st
     turns = split_turns(messages)
     markdown: list[str] = []
     plain: list[str] = []
-    room = _SHOWN
-    left = 0
+    characters_left = _MAX_TRANSCRIPT
+    omitted = 0
     for at in reversed(range(len(turns))):
-        asked = question_view(turns[at][0])
-        along = ", ".join(file["name"] for file in asked["files"])
-        said = TurnTranscript(turns[at])
-        if reply_of(turns[at]).ending in ("stopped", "interrupted", "failed"):
-            ended = f"({reply_of(turns[at]).ending})"
+        question = question_view(turns[at][0])
+        file_names = ", ".join(file["name"] for file in question["files"])
+        transcript = TurnTranscript(turns[at])
+        if turn_reply(turns[at]).ending in ("stopped", "interrupted", "failed"):
+            ending_text = f"({turn_reply(turns[at]).ending})"
         else:
-            ended = ""
-        words = [f"**You:** {safe_markdown(asked['text'])}", along and f"*with {escape_markdown(along)}*"]
-        rich = "\n\n".join(filter(None, [*words, said.markdown(), ended and f"*{ended}*"]))
-        bare = "\n\n".join(filter(None, [f"You: {asked['text']}", along and f"with {along}", said.plain(), ended]))
-        room -= len(rich)
-        if room < 0 and markdown:
-            left = at + 1
+            ending_text = ""
+        words = [f"**You:** {safe_markdown(question['text'])}", file_names and f"*with {escape_markdown(file_names)}*"]
+        turn_markdown = "\n\n".join(filter(None, [*words, transcript.markdown(), ending_text and f"*{ending_text}*"]))
+        turn_plain = "\n\n".join(
+            filter(
+                None, [f"You: {question['text']}", file_names and f"with {file_names}", transcript.plain(), ending_text]
+            )
+        )
+        characters_left -= len(turn_markdown)
+        if characters_left < 0 and markdown:
+            omitted = at + 1
             break
-        markdown.insert(0, rich)
-        plain.insert(0, bare)
-    if left:
-        earlier = f"({left} earlier turns are not shown here.)"
+        markdown.insert(0, turn_markdown)
+        plain.insert(0, turn_plain)
+    if omitted:
+        earlier = f"({omitted} earlier turns are not shown here.)"
         markdown.insert(0, f"*{earlier}*")
         plain.insert(0, earlier)
     if note:

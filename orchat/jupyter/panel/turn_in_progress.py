@@ -1,4 +1,4 @@
-"""One turn on its way into the log, and the conversation as it stands while the turn goes on."""
+"""The sink of a panel's running turn, and the conversation's messages while it runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from orchat.configuration import setting
 from orchat.jupyter.kernel.live_view.pending_approvals import PendingApprovals
 from orchat.jupyter.kernel.live_view.turn_view_model import TurnViewModel
 from orchat.jupyter.kernel.output.answer_footer import footer
-from orchat.jupyter.panel.turn_grouping import WAITS
+from orchat.jupyter.panel.turn_grouping import WAITING_LABEL
 from orchat.messages import ChatMessage, ChatRole
 
 if TYPE_CHECKING:
@@ -23,108 +23,108 @@ if TYPE_CHECKING:
     from orchat.streaming import StreamingChunk
     from orchat.tools import Tool
 
-_CHECKPOINT = 1.0  # seconds of streaming between two thoughts of keeping
+_CHECKPOINT_INTERVAL = 1.0  # seconds of streaming between two checkpoints
 
 
 class TurnInProgress:
-    """Show a turn of a panel, as a `Sink` of its chat. It never prints or displays: the cell has ended.
+    """Show a running turn of a panel; a `Sink` that never prints or displays, since the cell has ended.
 
     Parameters
     ----------
     chat
         The conversation.
-    feed
-        Where the turn is shown.
-    questions
-        Where people decide about its tool calls.
+    view_model
+        The view model of the turn.
+    approvals
+        The forms that ask about its tool calls.
     channel
-        The way to people; None where nobody looks on.
+        The channel to the page; None where there is no page.
     model
-        Who is asked.
-    changed
-        Called when there is something to show; with True, when there is something to keep.
+        The model's name.
+    on_change
+        Called after each change of the view; with True when the conversation should be saved.
     """
 
     def __init__(
         self,
         chat: Chat,
-        feed: TurnViewModel,
-        questions: PendingApprovals,
+        view_model: TurnViewModel,
+        approvals: PendingApprovals,
         channel: WidgetChannel | None,
         model: str,
-        changed: Callable[[bool], None],
+        on_change: Callable[[bool], None],
     ) -> None:
         self.chat = chat
-        self._feed = feed
-        self._questions = questions
+        self._view_model = view_model
+        self._approvals = approvals
         self._channel = channel
         self._model = model
-        self._changed = changed
-        self._asking: set[CallPlace] = set()
+        self._on_change = on_change
+        self._asked_calls: set[CallPlace] = set()
         self._started = time.monotonic()
-        self._kept = 0.0
+        self._checkpointed_at = 0.0
         self.reply: Reply | None = None
 
     # -- the sink -----------------------------------------------------------------------------------------------
 
     def start(self, question: ChatMessage | None) -> None:
-        """Say that an answer is on its way."""
-        self._feed.start(self._model)
-        self._changed(True)
+        """Show the model as waiting."""
+        self._view_model.start(self._model)
+        self._on_change(True)
 
     def expect(self, asked: Callable[[str], Tool | None]) -> bool:
-        """Show the calls that will be asked about as forms while they are written; people can mend one."""
-        self._questions.expect(asked)
+        """Show the calls that need approval as forms while they stream in."""
+        self._approvals.expect(asked)
         return True
 
     def add(self, chunk: StreamingChunk) -> None:
-        """Show what arrived."""
-        seen = self._feed.add(chunk)
+        """Show a chunk; save the conversation at most once a second."""
+        is_visible = self._view_model.add(chunk)
         now = time.monotonic()
-        keep = chunk.tool_call_result is not None or now - self._kept > _CHECKPOINT
-        if keep:
-            self._kept = now
-        if seen or keep:
-            self._changed(keep)
+        persist = chunk.tool_call_result is not None or now - self._checkpointed_at > _CHECKPOINT_INTERVAL
+        if persist:
+            self._checkpointed_at = now
+        if is_visible or persist:
+            self._on_change(persist)
 
     def called(self, calls: Mapping[CallPlace, ToolCall], indexes: Sequence[int]) -> None:
-        """Take the calls of a response that is whole."""
-        self._feed.called(calls, indexes)
-        self._changed(True)
+        """Show the calls of a complete response."""
+        self._view_model.called(calls, indexes)
+        self._on_change(True)
 
     async def ask(self, call: ToolCall, tool: Tool, place: CallPlace) -> Verdict:
-        """Ask by a form; where nobody looks on, the turn parks."""
-        if (decision := self._questions.granted(call, tool, place)) is not None:
+        """Ask for a decision by a form; without a page the turn parks."""
+        if (decision := self._approvals.granted(call, tool, place)) is not None:
             return decision
         if self._channel is None or not await self._channel.answers():
             return None
-        self._asking.add(place)
-        self._changed(True)
+        self._asked_calls.add(place)
+        self._on_change(True)
         try:
-            return await self._questions.ask(call, tool, place)
+            return await self._approvals.ask(call, tool, place)
         finally:
-            self._asking.discard(place)
+            self._asked_calls.discard(place)
 
     def end(self, reply: Reply, error: BaseException | None) -> None:
-        """Show how it ended."""
+        """Show the ending and the footer."""
         self.reply = reply
         if reply.pending:
-            self._feed.start(WAITS)
+            self._view_model.start(WAITING_LABEL)
         else:
-            below = footer(reply, time.monotonic() - self._started, style=str(setting("footer")))
-            self._feed.end(below if reply.messages[1:] else "", reply.ending)
-        self._changed(True)
+            footer_text = footer(reply, time.monotonic() - self._started, style=str(setting("footer")))
+            self._view_model.end(footer_text if reply.messages[1:] else "", reply.ending)
+        self._on_change(True)
 
-    # -- for keeping --------------------------------------------------------------------------------------------
+    # -- for storage --------------------------------------------------------------------------------------------
 
-    def messages(self) -> list[ChatMessage]:
-        """Return the conversation with what has arrived of an answer, and with the calls that a person looks at."""
+    def messages_so_far(self) -> list[ChatMessage]:
+        """Return the conversation with the partial response, and with calls in open forms marked as pending."""
         messages = self.chat.messages
-        if self._asking:
-            begin = max((at for at, message in enumerate(messages) if message.is_from(ChatRole.USER)), default=0)
-            for at, place in answered_calls(messages[begin:]).items():
-                if place in self._asking:
-                    messages[begin + at] = _as_pending(messages[begin + at])
+        if self._asked_calls:
+            turn_start = max((at for at, message in enumerate(messages) if message.is_from(ChatRole.USER)), default=0)
+            for at, place in answered_calls(messages[turn_start:]).items():
+                if place in self._asked_calls:
+                    messages[turn_start + at] = _as_pending(messages[turn_start + at])
         return [*messages, *self.chat.arrived]
 
 
