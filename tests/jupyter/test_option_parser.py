@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from orchat.errors import ConfigurationError
 from orchat.jupyter.kernel.output.answer_formats import cell_code, render_as
-from orchat.jupyter.kernel.prompt.attachments import attachment, label
+from orchat.jupyter.kernel.prompt.attachments import attachment, attachment_label
 from orchat.jupyter.magic.line_splitting import split_prompt, split_words
 from orchat.jupyter.magic.option_parser import generation_kwargs, help_text, parse_options
 from orchat.messages import AudioContent, FileContent, ImageContent, TextContent, VideoContent
@@ -166,7 +166,7 @@ def test_files_go_along_by_their_type(tmp_path: Path) -> None:
         text = part(name, data)
         assert isinstance(text, TextContent)
         assert text.text.startswith(f"The file {name}:\n\n{data.removeprefix(bytes([239, 187, 191])).decode()}\n")
-    assert label(str(tmp_path / "a.csv"), text) == "a.csv (text)"
+    assert attachment_label(str(tmp_path / "a.csv"), text) == "a.csv (text)"
     for name, data in (("a.bin", b"\x00\x01"), ("a.dat", b"\xff\xfe")):
         with pytest.raises(ConfigurationError, match=f"{name} is neither text, image, PDF, sound nor video"):
             part(name, data)

@@ -1,6 +1,6 @@
-"""Run a coroutine as a notebook cell: awaited where that is possible, on a private loop in a thread elsewhere.
+"""Run a coroutine as a notebook cell: awaited where possible, else on a private event loop in a thread.
 
-An awaited cell keeps the kernel answering (Stop, widgets) while later cells wait. Four things make it reliable:
+While a cell is awaited the kernel handles messages (Stop, widgets), and later cells wait. Four parts make it reliable:
 
 - `AwaitedCellTransformer` turns a cell magic, and a line magic that is all of a cell, into a top-level ``await``, but
   only where Python accepts one: not inside ``%%time`` or ``%%capture``, not with ``%autoawait off``, not in a terminal.
@@ -11,7 +11,7 @@ An awaited cell keeps the kernel answering (Stop, widgets) while later cells wai
 - `deliver_comms_while_awaiting` delivers the messages of widgets where the kernel would not before the cell ends.
 - `CellError` ends a cell as an error of one line, so that the cells queued behind it do not run.
 
-It knows nothing of models and messages.
+Independent of models and messages.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-TICK = 0.05
-"""Seconds between two wake-ups of the loop: the longest that an interrupt goes unnoticed."""
+WAKE_INTERVAL = 0.05
+"""Seconds between two wake-ups of the loop: the longest delay of an interrupt."""
 
 
-_PUMP = 0.03
+_PUMP_INTERVAL = 0.03
 
 
 class CellError(Exception):
-    r"""Ends a cell as an error of which the notebook shows one line.
+    r"""An error that ends a cell, and of which the notebook shows one line.
 
-    Raise it ``from`` the real error, which stays available as ``__cause__``, and only after everything worth keeping
-    was shown and saved.
+    Raise it ``from`` the real error, which stays available as ``__cause__``, and only after the partial answer was
+    shown and saved.
 
     Examples
     --------
@@ -73,7 +73,7 @@ async def wake_loop_periodically() -> AsyncIterator[None]:
 
     async def tick() -> None:
         while True:
-            await asyncio.sleep(TICK)
+            await asyncio.sleep(WAKE_INTERVAL)
 
     task = asyncio.ensure_future(tick())
     try:
@@ -84,10 +84,10 @@ async def wake_loop_periodically() -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def deliver_comms_while_awaiting() -> AsyncIterator[None]:
-    """Deliver what people do in widgets for as long as the block lasts, on ipykernel 6 too.
+    """Deliver messages of widgets for as long as the block lasts, on ipykernel 6 too.
 
-    It keeps everything that comes while a cell is awaited until the cell has ended. Here messages of widgets are taken
-    out of that queue; everything else stays in it, in its order. Later versions do this by themselves.
+    ipykernel 6 queues all messages while a cell is awaited. Here messages of widgets are taken out of that queue; all
+    others stay in it, in their order. Later versions need no help.
 
     Examples
     --------
@@ -105,7 +105,7 @@ async def deliver_comms_while_awaiting() -> AsyncIterator[None]:
     async def pump() -> None:
         while True:
             await _pump_comms(kernel)
-            await asyncio.sleep(_PUMP)
+            await asyncio.sleep(_PUMP_INTERVAL)
 
     task = asyncio.ensure_future(pump())
     try:
@@ -125,21 +125,21 @@ def _kernel_with_queue() -> Any:
 
 
 async def _pump_comms(kernel: Any) -> None:
-    queued, kept = kernel.msg_queue, []
+    queued, remaining = kernel.msg_queue, []
     comms = []
     while not queued.empty():
         item = queued.get_nowait()
         try:
             idents, frames = kernel.session.feed_identities(item[2][0], copy=False)
-            # Only looked at: a message that is taken apart twice counts as forged.
+            # Only the header is read: a message that is deserialized twice counts as forged.
             kind = json.loads(bytes(frames[1]))["msg_type"]
-        except Exception:  # noqa: BLE001 - not of a kind that is known here: left to the kernel
+        except Exception:  # noqa: BLE001 - of an unknown form: left to the kernel
             kind = None
         if kind in ("comm_msg", "comm_close"):
             comms.append((kind, idents, frames))
         else:
-            kept.append(item)
-    for item in kept:
+            remaining.append(item)
+    for item in remaining:
         queued.put_nowait(item)
     for kind, idents, frames in comms:
         try:
@@ -154,7 +154,7 @@ async def _pump_comms(kernel: Any) -> None:
 async def run_in_thread(function: Callable[[], T]) -> T:
     """Await a blocking function that runs in a thread of its own.
 
-    A cancellation takes effect at once: nobody waits for the thread, which ends when its function does. (That is why
+    A cancellation takes effect at once, without waiting for the thread, which ends when its function does. (That is why
     this is not `asyncio.to_thread`, whose threads are joined when their loop or the process ends.)
 
     Examples
@@ -169,22 +169,22 @@ async def run_in_thread(function: Callable[[], T]) -> T:
         value, error = None, None
         try:
             value = function()
-        except BaseException as caught:  # noqa: BLE001 - every error belongs to whoever awaits
+        except BaseException as caught:  # noqa: BLE001 - every error is raised by the await
             error = caught
-        with suppress(RuntimeError):  # the loop is closed: nobody awaits any more
-            loop.call_soon_threadsafe(_deliver, result, value, error)
+        with suppress(RuntimeError):  # the loop is closed: no task awaits any more
+            loop.call_soon_threadsafe(_settle, result, value, error)
 
-    _thread(work).start()
+    _make_thread(work).start()
     return await result
 
 
 _waiting_thread_tasks: contextvars.ContextVar[queue.SimpleQueue[Callable[[], None]] | None] = contextvars.ContextVar(
-    "errands", default=None
+    "waiting_thread_tasks", default=None
 )
 
 
 def runs_on_private_loop() -> bool:
-    """Say whether this runs on a private loop, for which a thread waits."""
+    """Return whether this runs on a private loop, for which a thread waits."""
     return _waiting_thread_tasks.get() is not None
 
 
@@ -196,8 +196,8 @@ async def run_in_waiting_thread(function: Callable[[], T]) -> T:
     >>> run_in_private_loop(lambda: run_in_waiting_thread(threading.current_thread)) is threading.main_thread()
     True
     """
-    errands = _waiting_thread_tasks.get()
-    if errands is None:
+    tasks = _waiting_thread_tasks.get()
+    if tasks is None:
         raise RuntimeError("No thread waits for this loop.")
     loop = asyncio.get_running_loop()
     result: asyncio.Future[T] = loop.create_future()
@@ -206,16 +206,16 @@ async def run_in_waiting_thread(function: Callable[[], T]) -> T:
         value, error = None, None
         try:
             value = function()
-        except Exception as caught:  # noqa: BLE001 - it belongs to whoever awaits; an interrupt ends the waiting
+        except Exception as caught:  # noqa: BLE001 - raised by the await; an interrupt ends the waiting
             error = caught
-        with suppress(RuntimeError):  # the loop is closed: nobody awaits any more
-            loop.call_soon_threadsafe(_deliver, result, value, error)
+        with suppress(RuntimeError):  # the loop is closed: no task awaits any more
+            loop.call_soon_threadsafe(_settle, result, value, error)
 
-    errands.put(work)
+    tasks.put(work)
     return await result
 
 
-def _deliver(future: asyncio.Future[T], value: T | None, error: BaseException | None) -> None:
+def _settle(future: asyncio.Future[T], value: T | None, error: BaseException | None) -> None:
     if future.done():  # cancelled meanwhile
         return
     if error is not None:
@@ -240,13 +240,13 @@ def run_in_private_loop(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
     42
     """
     loop = asyncio.new_event_loop()
-    errands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+    tasks: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
     context = contextvars.copy_context()
-    context.run(_waiting_thread_tasks.set, errands)
+    context.run(_waiting_thread_tasks.set, tasks)
     task: asyncio.Task[T] = loop.create_task(main(), context=context)
     result: list[T] = []
     errors: list[BaseException] = []
-    done = threading.Event()  # an interrupted Thread.join may take a thread for ended that is not
+    done = threading.Event()  # an interrupted Thread.join may report a running thread as ended
 
     def work() -> None:
         try:
@@ -262,12 +262,12 @@ def run_in_private_loop(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
         with suppress(RuntimeError):  # the loop was closed in this very moment
             loop.call_soon_threadsafe(task.cancel)
 
-    _thread(work).start()
+    _make_thread(work).start()
     while True:
         try:
-            while not done.wait(TICK):
+            while not done.wait(WAKE_INTERVAL):
                 with suppress(queue.Empty):
-                    errands.get_nowait()()
+                    tasks.get_nowait()()
             break
         except KeyboardInterrupt:
             cancel()
@@ -276,7 +276,7 @@ def run_in_private_loop(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
     return result[0]
 
 
-def _thread(work: Callable[[], None]) -> threading.Thread:
+def _make_thread(work: Callable[[], None]) -> threading.Thread:
     # A copy of the context takes the cell that output belongs to along into the thread (ipykernel 7).
     return threading.Thread(target=contextvars.copy_context().run, args=(work,), daemon=True, name="orchat-cell")
 
@@ -284,7 +284,7 @@ def _thread(work: Callable[[], None]) -> threading.Thread:
 class AwaitedCellTransformer:
     """An input transformer that turns ``%%magic`` cells into ``await get_ipython()....awaited(line, cell)``.
 
-    So it does with cells of one line ``%magic COMMAND``, which become ``await ....awaited(line)``.
+    Cells of one line ``%magic COMMAND`` become ``await ....awaited(line)``.
 
     Parameters
     ----------
@@ -293,35 +293,35 @@ class AwaitedCellTransformer:
     magic
         A cell magic whose function is a method of an object that has a coroutine method ``awaited(line, cell=None)``.
     commands
-        The words behind the line magic of that name which are to be awaited.
+        The sub-commands of the line magic of that name that are awaited.
     """
 
     def __init__(self, shell: InteractiveShell, magic: str, commands: Collection[str]) -> None:
         self.shell = shell
         words = "|".join(map(re.escape, commands))
         line = rf"line_magic\({magic!r}, (?=['\"](?:{words})\b)"
-        self.called = re.compile(rf"get_ipython\(\)\.run_(?:cell_magic\({magic!r}, |{line})")
-        self.awaited = f"await get_ipython().find_cell_magic({magic!r}).__self__.awaited("
+        self._call_pattern = re.compile(rf"get_ipython\(\)\.run_(?:cell_magic\({magic!r}, |{line})")
+        self._await_prefix = f"await get_ipython().find_cell_magic({magic!r}).__self__.awaited("
 
     def __call__(self, lines: list[str]) -> list[str]:
         """Rewrite the lines of one cell, which IPython's own transformer has prepared."""
         code = [line for line in lines if line.strip() and not line.startswith("#")]
-        found = self.called.match(code[0]) if len(code) == 1 else None
+        found = self._call_pattern.match(code[0]) if len(code) == 1 else None
         if found is None or not can_await(self.shell):
             return lines
-        return [self.awaited + code[0][found.end() :]]
+        return [self._await_prefix + code[0][found.end() :]]
 
 
 def in_kernel(shell: InteractiveShell) -> bool:
-    """Say whether a front end shows the output, rather than a terminal."""
+    """Return whether IPython runs in a kernel, with a front end, rather than in a terminal."""
     return getattr(shell, "kernel", None) is not None
 
 
 def can_await(shell: InteractiveShell) -> bool:
-    """Say whether the cell that is being prepared may be a top-level ``await``.
+    """Return whether the cell that is being transformed may be a top-level ``await``.
 
-    Not in a terminal (there Ctrl-C would tear the coroutine), not without autoawait, not on another kind of loop, and
-    not when the cell is prepared by code of a cell that runs already, as ``%%time`` and ``%%capture`` do.
+    Not in a terminal (there Ctrl-C would break off the coroutine), not without autoawait, not on another kind of loop,
+    and not when code of a running cell transforms the cell, as ``%%time`` and ``%%capture`` do.
     """
     from IPython.core.async_helpers import _asyncio_runner
 

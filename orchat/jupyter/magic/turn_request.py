@@ -16,7 +16,7 @@ from IPython.core.error import UsageError
 from orchat.configuration import resolve_model_alias, setting
 from orchat.errors import ConfigurationError, OrchatError
 from orchat.jupyter.kernel.coroutine_runner import run_in_thread
-from orchat.jupyter.kernel.prompt.attachments import attachment, label
+from orchat.jupyter.kernel.prompt.attachments import attachment, attachment_label
 from orchat.jupyter.kernel.prompt.interpolation import Prompt, UserPart, interpolate, verbatim_prompt
 from orchat.jupyter.magic.option_parser import generation_kwargs, resolve_tools
 from orchat.rendering import render_value
@@ -104,7 +104,7 @@ class PromptRequest:
     @property
     def sent_values(self) -> list[object]:
         """The values and files that are sent with the prompt, as labels for people."""
-        return [*self.prompt.sent, *(label(source, part) for source, part in self.attached)]
+        return [*self.prompt.sent, *(attachment_label(source, part) for source, part in self.attached)]
 
     def question(self) -> ChatMessage:
         """Return the user's message: attached files first, the prompt last, next to the answer."""

@@ -1,4 +1,4 @@
-"""Arguments as JSON text and back: what a page is shown, what it sends, and what is wrong with that."""
+"""Convert arguments to the JSON text of a form and back, and validate them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any, NoReturn
 
 from orchat.tools import Tool
 
-_LONGEST = 1_000_000
-_HALF = re.compile("[\ud800-\udfff]")
+_MOST_CHARACTERS = 1_000_000
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def to_json_text(value: object, indent: int | None = None) -> str:
@@ -22,27 +22,27 @@ def to_json_text(value: object, indent: int | None = None) -> str:
     >>> to_json_text({"n": 2**60 + 1, "x": 1.0})
     '{"n": 1152921504606846977, "x": 1.0}'
     """
-    return to_exact_json(json.dumps(value, ensure_ascii=False, indent=indent, default=str))
+    return escape_surrogates(json.dumps(value, ensure_ascii=False, indent=indent, default=str))
 
 
-def to_exact_json(text: str) -> str:
-    r"""Return a text without half characters, which no message can hold: they become JSON's escapes.
+def escape_surrogates(text: str) -> str:
+    r"""Escape lone surrogates, which no message can hold, as JSON does.
 
     Examples
     --------
-    >>> to_exact_json("half of a pair: " + chr(0xD83D))
+    >>> escape_surrogates("half of a pair: " + chr(0xD83D))
     'half of a pair: \\ud83d'
     """
-    return _HALF.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
+    return _SURROGATE.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
 
 
 def arguments_of(values: object) -> tuple[dict[str, Any] | None, str]:
-    """Return the arguments that a page sent, or why they are none.
+    """Return the arguments that a page sent, or None and the error.
 
     Parameters
     ----------
     values
-        ``{"json": text}``, from a page, so anything.
+        ``{"json": text}`` from a page, untrusted.
 
     Examples
     --------
@@ -54,11 +54,11 @@ def arguments_of(values: object) -> tuple[dict[str, Any] | None, str]:
     text = values.get("json") if isinstance(values, Mapping) else None
     if not isinstance(text, str):
         return None, "There are no arguments."
-    if len(text) > _LONGEST:
-        return None, f"This is longer than {_LONGEST:,} characters."
+    if len(text) > _MOST_CHARACTERS:
+        return None, f"This is longer than {_MOST_CHARACTERS:,} characters."
     try:
-        found = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
-        # As of a model's arguments: what cannot be written cannot be sent to the model.
+        found = json.loads(text, parse_constant=_reject_constant, parse_float=_parse_finite)
+        # As for a model's arguments: a text that cannot be encoded cannot be sent to the model.
         json.dumps(found, ensure_ascii=False).encode()
     except RecursionError:
         return None, "This is nested too deep."
@@ -72,7 +72,7 @@ def arguments_of(values: object) -> tuple[dict[str, Any] | None, str]:
 
 
 def check_arguments(tool: Tool, values: object) -> list[dict[str, str]]:
-    """List what is wrong with what a page sent, each with the field that it is about (``""`` for the whole).
+    """Return the validation errors of a page's arguments, each with its field (``""`` for the whole).
 
     Examples
     --------
@@ -88,22 +88,22 @@ def check_arguments(tool: Tool, values: object) -> list[dict[str, str]]:
     known = tool.parameters.get("properties")
     names = {*arguments, *(known if isinstance(known, Mapping) else ())}
     return [
-        {"path": _place(message, names), "message": to_exact_json(message)}
+        {"path": _field_of(message, names), "message": escape_surrogates(message)}
         for message in tool.validate_arguments(arguments)
     ]
 
 
-def _place(message: str, names: Iterable[str]) -> str:
-    """Return the field that a message is about: the longest name that it begins with, for names may hold dots."""
+def _field_of(message: str, names: Iterable[str]) -> str:
+    """Return the field of an error message: the longest name that it begins with, as names may hold dots."""
     places = (name for name in names if message.startswith((f"{name}: ", f"{name}.", f"{name}[")))
     return max(places, key=len, default="")
 
 
-def _no_constant(name: str) -> NoReturn:
+def _reject_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def _finite(text: str) -> float:
+def _parse_finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
         raise ValueError(f"{text[:40]} is too large a number")

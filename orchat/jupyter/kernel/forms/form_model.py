@@ -1,12 +1,12 @@
-"""Describe a tool call as a form; pure. All that a schema or a model says is text to be shown, and bounded."""
+"""Build the form of a tool call as JSON. Pure; text from schemas and models is untrusted and bounded."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from orchat.jupyter.kernel.forms.argument_values import arguments_of, to_exact_json, to_json_text
-from orchat.jupyter.kernel.forms.schema_resolution import choices_of_kinds, resolve_refs, unwrap_nullable
+from orchat.jupyter.kernel.forms.argument_values import arguments_of, escape_surrogates, to_json_text
+from orchat.jupyter.kernel.forms.schema_resolution import find_variants, resolve_refs, unwrap_nullable
 from orchat.tools import Tool
 
 _DEEPEST = 4
@@ -39,25 +39,25 @@ Field = dict[str, Any]
 
 
 class _FormTooLargeError(Exception):
-    """There is more than anybody would look at, or what no field can show."""
+    """The form has too many fields, or a name that no field can show."""
 
 
 def build_form(
-    tool: Tool, arguments: Mapping[str, Any] | None, malformed: str | None = None, draft: str | None = None
+    tool: Tool, arguments: Mapping[str, Any] | None, malformed: str | None = None, partial_text: str | None = None
 ) -> dict[str, Any]:
     """Return the form of a call (`orchat.jupyter.kernel.forms`).
 
     Parameters
     ----------
     tool
-        What is called.
+        The called tool.
     arguments
-        What the model gave.
+        The model's arguments.
     malformed
-        What the model wrote where that is no JSON object: then the form is that text.
-    draft
-        What the model has written so far, where it still writes and ``arguments`` are what that says by now. A value
-        that does not fit its field yet is left out, so that fields do not change their kind on the way.
+        The model's text where it is no JSON object: then the form is that text.
+    partial_text
+        The text of an incomplete call so far, of which ``arguments`` are the parsed part. A value that does not fit
+        its field yet is left out, so that fields do not change their kind.
 
     Examples
     --------
@@ -71,14 +71,18 @@ def build_form(
     schema = tool.parameters
     given = dict(arguments or {})
     titles = (tool.title, schema.get("title"), tool.name)
-    if draft is not None:
-        text, error = to_exact_json(draft), None
+    if partial_text is not None:
+        text, error = escape_surrogates(partial_text), None
+    elif malformed is None:
+        text, error = _arguments_text(given)
     else:
-        text, error = _whole(given) if malformed is None else (to_exact_json(malformed), _why(malformed))
+        text, error = (
+            _arguments_text(given) if malformed is None else (escape_surrogates(malformed), _malformed_error(malformed))
+        )
     form: dict[str, Any] = {
-        "name": _short(tool.name, _LONGEST_TITLE),
-        "title": next(filter(None, (_short(each, _LONGEST_TITLE) for each in titles)), ""),
-        "description": _short(tool.description, _LONGEST_NOTE),
+        "name": _shorten(tool.name, _LONGEST_TITLE),
+        "title": next(filter(None, (_shorten(each, _LONGEST_TITLE) for each in titles)), ""),
+        "description": _shorten(tool.description, _LONGEST_NOTE),
         "always": not tool.asks_always,
         "json": text,
         "error": error,
@@ -86,37 +90,37 @@ def build_form(
     }
     if error is None and len(text) <= _LARGEST:
         try:
-            form["fields"] = _FormBuilder(schema, is_draft=draft is not None).properties(schema, given, 0)
+            form["fields"] = _FormBuilder(schema, is_partial=partial_text is not None).properties(schema, given, 0)
         except (_FormTooLargeError, RecursionError):
             form["fields"] = None
-    if draft is not None and form["fields"] is not None:
-        form["json"] = ""  # it says nothing more than the fields, and is sent again and again
+    if partial_text is not None and form["fields"] is not None:
+        form["json"] = ""  # redundant beside the fields, and the form is sent repeatedly
     return form
 
 
-def _whole(arguments: dict[str, Any]) -> tuple[str, str | None]:
+def _arguments_text(arguments: dict[str, Any]) -> tuple[str, str | None]:
     try:
         return to_json_text(arguments, indent=2), None
-    except (RecursionError, ValueError):  # nobody can look at these, so nobody can approve them as they are
+    except (RecursionError, ValueError):  # a person cannot read these, so cannot approve them as they are
         return "{}", "These arguments are nested too deep, or too large, to be shown."
 
 
-def _why(malformed: str) -> str:
+def _malformed_error(malformed: str) -> str:
     _, wrong = arguments_of({"json": malformed})
     return f"These arguments are no JSON object. {wrong}".strip()
 
 
 class _FormBuilder:
-    def __init__(self, root: Mapping[str, Any], *, is_draft: bool = False) -> None:
+    def __init__(self, root: Mapping[str, Any], *, is_partial: bool = False) -> None:
         self._root = root
-        self._is_draft = is_draft
+        self._is_partial = is_partial
         self._count = 0
 
     def properties(self, schema: Mapping[str, Any], values: Mapping[str, Any], depth: int) -> list[Field] | None:
-        """Return the fields of an object; None where it is none that a form can show."""
+        """Return the fields of an object; None where a form cannot show it."""
         found = resolve_refs(schema, self._root)
         known = found.get("properties", {}) if found is not None else None
-        if found is None or not isinstance(known, Mapping) or (choices_of_kinds(found, self._root) is not None):
+        if found is None or not isinstance(known, Mapping) or (find_variants(found, self._root) is not None):
             return None
         required = found.get("required")
         wanted = set(map(str, required)) if isinstance(required, list) else set()
@@ -124,39 +128,39 @@ class _FormBuilder:
             self.field(str(name), each, values.get(name, ...), depth, required=name in wanted)
             for name, each in known.items()
         ]
-        # What the model gave besides, where the schema lets it.
+        # Further arguments of the model, where the schema allows them.
         extra = [name for name in values if name not in known]
         fields += [self.field(str(name), {}, values[name], depth, required=False) for name in extra]
         return fields
 
     def field(self, name: str, schema: object, value: Any, depth: int, *, required: bool) -> Field:
-        """Return one field; ``...`` stands for no value."""
+        """Return one field; ``...`` means no value."""
         self._count += 1
-        if self._count > _MOST_FIELDS or len(name) > _LONGEST_NAME or to_exact_json(name) != name:
+        if self._count > _MOST_FIELDS or len(name) > _LONGEST_NAME or escape_surrogates(name) != name:
             raise _FormTooLargeError
         found = resolve_refs(schema, self._root)
         rest, nullable = unwrap_nullable(found, self._root) if found is not None else ({}, False)
         kind = self._kind(name, rest, None if value is ... else value, depth)
-        fits = value is ... or (nullable and value is None) or _shows(kind, value)
-        if self._is_draft and not fits:
+        fits = value is ... or (nullable and value is None) or _can_show(kind, value)
+        if self._is_partial and not fits:
             value, fits = ..., True
         field: Field = {
             "name": name,
-            "title": _short(rest.get("title"), _LONGEST_TITLE) or _short(name, _LONGEST_TITLE),
+            "title": _shorten(rest.get("title"), _LONGEST_TITLE) or _shorten(name, _LONGEST_TITLE),
             "note": _note(rest),
             "required": required,
             "nullable": nullable,
             "text": None if value is ... else to_json_text(value),
-            "start": _start(rest),
+            "start": _start_text(rest),
             **kind,
         }
-        if self._is_draft and required and value is ...:
+        if self._is_partial and required and value is ...:
             field["awaited"] = True
         # A value that its field could not show as it is stands in the JSON editor.
         if not fits:
             field |= {"kind": "json"}
         elif field["text"] not in (None, "null"):
-            field["text"] = _composed(field)
+            field["text"] = _page_text(field)
         return field
 
     def _kind(self, name: str, schema: Mapping[str, Any], value: Any, depth: int) -> Field:
@@ -165,7 +169,7 @@ class _FormBuilder:
             texts = [to_json_text(option) for option in options]
             fit = sum(map(len, texts)) <= _LONGEST_OPTIONS
             return {"kind": "choice", "options": texts} if fit else {"kind": "json"}
-        if (variants := choices_of_kinds(schema, self._root)) is not None:
+        if (variants := find_variants(schema, self._root)) is not None:
             fit = depth < _DEEPEST and 0 < len(variants) <= _MOST_VARIANTS
             return self._variants(name, variants, value, depth) if fit else {"kind": "json"}
         match schema.get("type"):
@@ -206,18 +210,18 @@ class _FormBuilder:
             shown = resolve_refs(each, self._root) or {}
             reference = each.get("$ref") if isinstance(each, Mapping) else None
             kind = shown.get("title") or str(reference or "").rpartition("/")[2] or shown.get("type")
-            fields.append({**field, "title": _short(kind, _LONGEST_TITLE) or f"{number + 1}"})
+            fields.append({**field, "title": _shorten(kind, _LONGEST_TITLE) or f"{number + 1}"})
         return {"kind": "variant", "variants": fields, "chosen": chosen}
 
 
-def _start(schema: Mapping[str, Any]) -> str | None:
-    """Return the text that a field begins with once a person gives it; a default too long for that is left out."""
+def _start_text(schema: Mapping[str, Any]) -> str | None:
+    """Return the JSON text of a field that a person adds: its default, unless that is too long."""
     text = to_json_text(schema["default"]) if "default" in schema else ""
     return text if 0 < len(text) <= _LONGEST_DEFAULT else None
 
 
-def _composed(field: Field) -> str:
-    """Return a field's text as a page puts it together, in the schema's order, so that the two can be compared."""
+def _page_text(field: Field) -> str:
+    """Return a field's text as a page joins it, in the schema's order, so that the two can be compared."""
     match field["kind"]:
         case "group":
             given = (each for each in field["fields"] if each["text"] is not None)
@@ -241,8 +245,8 @@ def _string(name: str, schema: Mapping[str, Any], value: Any) -> Field:
     return {"kind": "string", "lines": lines, "code": code, "input": kind if fits else "text"}
 
 
-def _shows(field: Field, value: Any) -> bool:
-    """Say whether a field of that kind shows a value just as it is."""
+def _can_show(field: Field, value: Any) -> bool:
+    """Return whether a field of that kind shows a value unchanged."""
     match field["kind"]:
         case "string":
             return isinstance(value, str) and "\r" not in value and (field["lines"] or "\n" not in value)
@@ -262,17 +266,17 @@ def _shows(field: Field, value: Any) -> bool:
 
 
 def _note(schema: Mapping[str, Any]) -> str:
-    """Return what there is to know about a field: its description, limits, default and examples."""
-    parts = [_short(schema.get("description"), _LONGEST_NOTE)]
-    parts += [text.format(_short(schema[key], 60)) for key, text in _LIMITS if schema.get(key) is not None]
+    """Return a field's note: its description, limits, default and examples."""
+    parts = [_shorten(schema.get("description"), _LONGEST_NOTE)]
+    parts += [text.format(_shorten(schema[key], 60)) for key, text in _LIMITS if schema.get(key) is not None]
     if "default" in schema:
-        parts.append(f"default: {_short(to_json_text(schema['default']), 60)}")
+        parts.append(f"default: {_shorten(to_json_text(schema['default']), 60)}")
     if isinstance(examples := schema.get("examples"), list) and examples:
-        parts.append("such as " + ", ".join(_short(to_json_text(each), 40) for each in examples[:3]))
+        parts.append("such as " + ", ".join(_shorten(to_json_text(each), 40) for each in examples[:3]))
     return "; ".join(filter(None, parts))
 
 
-def _short(value: object, longest: int) -> str:
+def _shorten(value: object, longest: int) -> str:
     text = "" if value is None else str(value)
     text = " ".join("".join(each if each.isprintable() else " " for each in text[: 4 * longest]).split())
     return text if len(text) <= longest else text[: longest - 1] + "…"

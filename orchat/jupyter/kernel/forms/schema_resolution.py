@@ -1,7 +1,7 @@
-"""Read a JSON Schema for a form: references followed, nullable unwrapped, and an end to everything.
+"""Resolve a JSON Schema for a form: references, nullable types and variants, within limits.
 
-Only what a form can show faithfully is taken apart. Whatever else a schema says is left to the validator, and its field
-to the JSON editor.
+Only keywords that a form can show faithfully are resolved. All others are left to the validator, and their field to the
+JSON editor.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from collections.abc import Mapping
 from typing import Any
 
 _MOST_STEPS = 20
-# What these say about a value cannot be shown as one field.
-_BEYOND = frozenset(
+# A value with these keywords cannot be shown as one field.
+_UNSUPPORTED_KEYWORDS = frozenset(
     {"allOf", "not", "if", "then", "else", "prefixItems", "patternProperties", "dependentSchemas", "dependentRequired"}
     | {"unevaluatedProperties", "unevaluatedItems", "contains", "$dynamicRef", "propertyNames"}
 )
-# These say what a value is, other words only which ones of that kind.
-_OF_A_KIND = frozenset({"type", "properties", "enum", "const", "items", "anyOf", "oneOf"})
+# These keywords define the kind of a value, all others only restrict it.
+_KIND_KEYWORDS = frozenset({"type", "properties", "enum", "const", "items", "anyOf", "oneOf"})
 
 
 def resolve_refs(schema: object, root: object) -> dict[str, Any] | None:
-    """Follow a schema's references inside its root; None where they lead nowhere, in a circle, or beyond a form.
+    """Resolve a schema's references inside its root; None where one is missing, circular or unsupported.
 
     Examples
     --------
@@ -31,17 +31,17 @@ def resolve_refs(schema: object, root: object) -> dict[str, Any] | None:
     """
     found = dict(schema) if isinstance(schema, Mapping) else None
     for _ in range(_MOST_STEPS):
-        if found is None or not _BEYOND.isdisjoint(found):
+        if found is None or not _UNSUPPORTED_KEYWORDS.isdisjoint(found):
             return None
         reference = found.pop("$ref", None)
         if reference is None:
             return found
-        target = _at(reference, root)
+        target = _resolve_pointer(reference, root)
         found = {**target, **found} if target is not None else None
     return None
 
 
-def _at(reference: object, root: object) -> Mapping[str, Any] | None:
+def _resolve_pointer(reference: object, root: object) -> Mapping[str, Any] | None:
     if not isinstance(reference, str) or not reference.startswith("#"):
         return None
     found: Any = root
@@ -54,7 +54,7 @@ def _at(reference: object, root: object) -> Mapping[str, Any] | None:
 
 
 def unwrap_nullable(schema: Mapping[str, Any], root: object) -> tuple[dict[str, Any], bool]:
-    """Part a schema into what it says of values and whether it allows null beside them.
+    """Return a schema without null, and whether it allows null.
 
     Examples
     --------
@@ -84,14 +84,14 @@ def unwrap_nullable(schema: Mapping[str, Any], root: object) -> tuple[dict[str, 
     return rest, nullable
 
 
-def choices_of_kinds(schema: Mapping[str, Any], root: object) -> list[Any] | None:
-    """Return the variants of a schema if each is a value of its own; None where they only add rules to what it is.
+def find_variants(schema: Mapping[str, Any], root: object) -> list[Any] | None:
+    """Return the variants of a schema if each defines a kind of value; None where they only add rules.
 
     Examples
     --------
-    >>> choices_of_kinds({"anyOf": [{"type": "string"}, {"type": "integer"}]}, {})
+    >>> find_variants({"anyOf": [{"type": "string"}, {"type": "integer"}]}, {})
     [{'type': 'string'}, {'type': 'integer'}]
-    >>> choices_of_kinds({"type": "object", "anyOf": [{"required": ["port"]}, {"required": ["place"]}]}, {}) is None
+    >>> find_variants({"type": "object", "anyOf": [{"required": ["port"]}, {"required": ["place"]}]}, {}) is None
     True
     """
     for key in ("anyOf", "oneOf"):
@@ -100,7 +100,7 @@ def choices_of_kinds(schema: Mapping[str, Any], root: object) -> list[Any] | Non
         variants = schema[key] if isinstance(schema[key], list) else []
         known = {"type", "properties"} & schema.keys()
         found = [resolve_refs(each, root) for each in variants]
-        if not known or any(each is None or not _OF_A_KIND.isdisjoint(each) for each in found):
+        if not known or any(each is None or not _KIND_KEYWORDS.isdisjoint(each) for each in found):
             return variants
     return None
 

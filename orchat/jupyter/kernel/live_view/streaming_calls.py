@@ -93,4 +93,4 @@ class _StreamingCall:
             found = from_json(text or "{", allow_partial="trailing-strings", allow_inf_nan=False)
         except ValueError:  # it is whole at some time, or told to be none
             return None
-        return build_form(self.tool, found, draft=text) if isinstance(found, dict) else None
+        return build_form(self.tool, found, partial_text=text) if isinstance(found, dict) else None

@@ -1,1 +1,1 @@
-"""What a cell sends: a prompt in prose, with variables and files in their places."""
+"""The prompt of a cell: placeholders, their values, and attachments."""

@@ -1,4 +1,4 @@
-"""Files and addresses that go along with a prompt (``-a``), each as the content part of its type."""
+"""Attachments of a prompt (``-a``): files and URLs, each as the content part of its type."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from orchat.messages import AudioContent, FileContent, ImageContent, TextContent
 UserPart = TextContent | ImageContent | FileContent | AudioContent | VideoContent
 
 MOST_BYTES = 20_000_000
-MOST_TEXT = 400_000  # about a hundred thousand tokens
+MOST_CHARACTERS = 400_000  # about a hundred thousand tokens
 
 
 def attachment(where: str) -> UserPart:
-    """Return what is sent for a file or an address.
+    """Return the content part of a file or URL.
 
-    An address is never fetched from here: the model's provider does that.
+    A URL is never fetched here: the model's provider does that.
 
     Parameters
     ----------
     where
-        A path, or an http(s) address.
+        A path, or an http(s) URL.
 
     Raises
     ------
     ConfigurationError
-        There is no such file, it is too large, or no model could read it.
+        The file is missing, too large, or of a type that no model can read.
 
     Examples
     --------
@@ -37,37 +37,37 @@ def attachment(where: str) -> UserPart:
     'https://example.org/tides.pdf'
     """
     if where.startswith(("http://", "https://")):
-        return _by_address(where)
+        return _attachment_from_url(where)
     path = Path(where).expanduser()
     if not path.is_file():
-        raise ConfigurationError(f"There is no file {where}.", hint=_near(path))
+        raise ConfigurationError(f"There is no file {where}.", hint=_similar_path_hint(path))
     if (size := path.stat().st_size) > MOST_BYTES:
         raise ConfigurationError(f"{where} has {size:,} bytes.", hint=f"At most {MOST_BYTES:,} can be sent along.")
     try:
-        return _file(path)
+        return _attachment_from_file(path)
     except OSError as error:
         raise ConfigurationError(f"{where} cannot be read: {error.strerror or type(error).__name__}.") from None
 
 
-def label(where: str, part: UserPart) -> str:
-    """Say what was sent, in a few words.
+def attachment_label(where: str, part: UserPart) -> str:
+    """Return a short label of an attachment, for the footer.
 
     Examples
     --------
-    >>> label("plots/tides.png", ImageContent.from_url("https://example.org/tides.png"))
+    >>> attachment_label("plots/tides.png", ImageContent.from_url("https://example.org/tides.png"))
     'tides.png (image)'
     """
     name = Path(urlsplit(where).path).name or where
     return f"{name} ({type(part).__name__.removesuffix('Content').lower()})"
 
 
-def _kind(name: str) -> tuple[str, str]:
+def _guess_kind(name: str) -> tuple[str, str]:
     mime_type = mimetypes.guess_type(name)[0] or ""
     return mime_type, mime_type.partition("/")[0]
 
 
-def _by_address(url: str) -> UserPart:
-    mime_type, kind = _kind(urlsplit(url).path)
+def _attachment_from_url(url: str) -> UserPart:
+    mime_type, kind = _guess_kind(urlsplit(url).path)
     if kind == "image":
         return ImageContent.from_url(url)
     if kind == "video":
@@ -79,8 +79,8 @@ def _by_address(url: str) -> UserPart:
     return FileContent.from_url(url)  # what has no ending is most often a PDF
 
 
-def _file(path: Path) -> UserPart:
-    mime_type, kind = _kind(path.name)
+def _attachment_from_file(path: Path) -> UserPart:
+    mime_type, kind = _guess_kind(path.name)
     if kind == "image" and mime_type != "image/svg+xml":
         return ImageContent.from_file_path(path)
     if kind == "audio":
@@ -98,14 +98,15 @@ def _file(path: Path) -> UserPart:
         raise ConfigurationError(
             f"{path.name} is neither text, image, PDF, sound nor video, so no model could read it."
         )
-    if len(text) > MOST_TEXT:
+    if len(text) > MOST_CHARACTERS:
         raise ConfigurationError(
-            f"{path.name} has {len(text):,} characters.", hint=f"At most {MOST_TEXT:,} can be sent along: send a part."
+            f"{path.name} has {len(text):,} characters.",
+            hint=f"At most {MOST_CHARACTERS:,} can be sent along: send a part.",
         )
     return TextContent(f"The file {path.name}:\n\n{text}\n\n(The end of {path.name}.)\n\n")
 
 
-def _near(path: Path) -> str:
+def _similar_path_hint(path: Path) -> str:
     try:
         names = [entry.name for entry in path.parent.iterdir()]
     except OSError:

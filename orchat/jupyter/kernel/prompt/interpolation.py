@@ -1,12 +1,11 @@
-"""Put variables into a prompt: ``{name}``, ``{obj.attr}``, ``{df["col"]}``, ``{Out[3]}``. Pure: a text and a lookup.
+"""Replace placeholders by values: ``{name}``, ``{obj.attr}``, ``{df["col"]}``, ``{Out[3]}``. Pure: a text and a lookup.
 
-`orchat.jupyter.kernel.prompt.placeholder_parser` finds the fields; here they are looked up, and become content
+`orchat.jupyter.kernel.prompt.placeholder_parser` finds the placeholders; here they are looked up and become content
 parts.
 
-A field is a name, attributes and constant subscripts: no call, nothing that begins with two underscores. Reading an
-attribute may run a property (``{df.shape}`` is one), as it does wherever the owner of the notebook types it; a value is
-not searched for further fields. Nothing here raises: what cannot be replaced is sent as it was typed, and one line
-tells so.
+A placeholder is a name, attributes and constant subscripts: no call, nothing that begins with two underscores. Reading
+an attribute may run a property (``{df.shape}`` is one), as in any code of the notebook's owner; placeholders in a value
+are not replaced. Nothing here raises: a placeholder without a value is sent as typed, with one line of warning.
 """
 
 from __future__ import annotations
@@ -25,45 +24,45 @@ from orchat.rendering import Rendered, render_value
 
 UserPart = TextContent | ImageContent | FileContent | AudioContent | VideoContent
 
-_MOST_TOLD = 2  # problems that the one line of a warning names
-_MOST_COMPARED = 500  # names that may be the near match
+_MOST_REPORTED = 2  # problems that the one line of a warning names
+_MOST_COMPARED = 500  # candidates for a similar name
 
 
 @dataclass(frozen=True)
 class SentValue:
-    """One value that went along with a prompt.
+    """A value that replaced a placeholder of a prompt.
 
     Parameters
     ----------
     name
-        What was written for it.
-    what
-        What it became, in a few words.
+        The placeholder's text.
+    form
+        A short description of what was sent, such as ``text``.
     tokens
-        An estimate of its size; 0 where none can be made.
+        Estimated size; 0 where no estimate can be made.
     """
 
     name: str
-    what: str
+    form: str
     tokens: int = 0
 
     def __str__(self) -> str:
         size = f", {self.tokens:,} token{'' if self.tokens == 1 else 's'}" if self.tokens else ""
-        return f"{self.name} ({self.what}{size})"
+        return f"{self.name} ({self.form}{size})"
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """A prompt with its values in place.
+    """A prompt with its placeholders replaced.
 
     Parameters
     ----------
     parts
-        What to send, in order; texts that touch are one.
+        The content parts in order; adjacent texts are one part.
     sent
-        The values that went along.
+        The values in them.
     warning
-        One line about fields that look meant and were left as they are.
+        One line about placeholders that look intended and were not replaced.
     """
 
     parts: tuple[UserPart, ...]
@@ -78,21 +77,21 @@ class Prompt:
 
 
 def verbatim_prompt(text: str) -> Prompt:
-    """Return a prompt as it was typed."""
+    """Return a prompt with no placeholder replaced."""
     return Prompt((TextContent(text),))
 
 
 def interpolate(text: str, names: Mapping[str, object], render: Callable[[object], Rendered] = render_value) -> Prompt:
-    """Replace the fields of a prompt by their values.
+    """Replace the placeholders of a prompt by their values.
 
     Parameters
     ----------
     text
         The prompt.
     names
-        Where names are looked up.
+        The namespace of the placeholders.
     render
-        Makes content parts of a value.
+        Converts a value to content parts.
 
     Examples
     --------
@@ -104,67 +103,75 @@ def interpolate(text: str, names: Mapping[str, object], render: Callable[[object
     >>> interpolate("Greet {nmae}.", {"name": "Ada"}).warning
     '{nmae} is sent as it is: there is no variable nmae; did you mean name?'
     """
-    values: dict[str, _Value] = {}
+    values: dict[str, _PlaceholderValue] = {}
     problems: dict[str, str] = {}
-    out = _Pieces()
+    parts = _PartBuilder()
     done = 0
-    for field in find_placeholders(text):
-        if not field.in_prose:
-            # Its attributes are not read: they may run code, for a text that only happens to look like a field.
-            if field.text.partition(".")[0].partition("[")[0] in names:
-                problems.setdefault(field.text, "that looks like code, not prose")
+    for placeholder in find_placeholders(text):
+        if not placeholder.in_prose:
+            # Its attributes are not read: they may run code, for a text that only looks like a placeholder.
+            if placeholder.text.partition(".")[0].partition("[")[0] in names:
+                problems.setdefault(placeholder.text, "that looks like code, not prose")
             continue
-        if field.text not in values:
-            # Looking for near names takes long, so it is done for those only that will be told.
-            values[field.text] = _value(field.text, names, render, near=len(problems) < _MOST_TOLD)
-        value = values[field.text]
+        if placeholder.text not in values:
+            # A search for similar names takes long, so only reported problems get one.
+            values[placeholder.text] = _resolve_placeholder(
+                placeholder.text, names, render, near=len(problems) < _MOST_REPORTED
+            )
+        value = values[placeholder.text]
         if value.problem is not None:
-            problems[field.text] = value.problem
+            problems[placeholder.text] = value.problem
         elif value.sent is not None:
-            out.add(text[done : field.start])
-            out.insert(value, following=text[field.end : field.end + 1])
-            done = field.end
-    out.add(text[done:])
+            parts.add(text[done : placeholder.start])
+            parts.insert(value, following=text[placeholder.end : placeholder.end + 1])
+            done = placeholder.end
+    parts.add(text[done:])
     sent = tuple(value.sent for value in values.values() if value.sent is not None)
-    return Prompt(out.parts() or (TextContent(text),), sent, _warning(problems))
+    return Prompt(parts.parts() or (TextContent(text),), sent, _warning(problems))
 
 
 @dataclass(frozen=True)
-class _Value:
-    """What a field stands for: parts, or a problem, or nothing at all."""
+class _PlaceholderValue:
+    """The value of a placeholder: parts, or a problem, or neither."""
 
     parts: tuple[UserPart, ...] = ()
     sent: SentValue | None = None
     problem: str | None = None
-    is_block: bool = False
+    is_multiline: bool = False
 
 
-def _value(field: str, names: Mapping[str, object], render: Callable[[object], Rendered], *, near: bool) -> _Value:
-    steps = _steps(field)
+def _resolve_placeholder(
+    placeholder: str, names: Mapping[str, object], render: Callable[[object], Rendered], *, near: bool
+) -> _PlaceholderValue:
+    steps = _parse_steps(placeholder)
     if steps is None:
-        return _Value()
+        return _PlaceholderValue()
     root, *rest = steps
     if root.key not in names:
-        return _Value(problem=f"there is no variable {root.key}{_near(root.key, names if near else ())}")
+        return _PlaceholderValue(
+            problem=f"there is no variable {root.key}{_similar_name_hint(root.key, names if near else ())}"
+        )
     try:
         value, path = names[root.key], str(root.key)
         for step in rest:
             try:
                 value = getattr(value, step.key) if step.attribute else value[step.key]  # type: ignore[index]
             except (AttributeError, LookupError):
-                return _Value(problem=_missing(step, value, path, near=near))
+                return _PlaceholderValue(problem=_missing_problem(step, value, path, near=near))
             path += f".{step.key}" if step.attribute else f"[{step.key!r}]"
         if isinstance(value, AudioContent | VideoContent):
             kind = type(value).__name__.removesuffix("Content").lower()
-            return _Value((value,), SentValue(field, kind))
+            return _PlaceholderValue((value,), SentValue(placeholder, kind))
         rendered = render(value)
     except Exception as error:  # noqa: BLE001 - it is the value's own code that fails
-        return _Value(problem=f"reading it failed with {type(error).__name__}")
+        return _PlaceholderValue(problem=f"reading it failed with {type(error).__name__}")
     # A text goes where it was asked for; what stands for another value is set apart if it has several lines.
     lines = not isinstance(value, str) and any(
         isinstance(part, TextContent) and "\n" in part.text for part in rendered.parts
     )
-    return _Value(tuple(rendered.parts), SentValue(field, rendered.what, rendered.tokens), is_block=lines)
+    return _PlaceholderValue(
+        tuple(rendered.parts), SentValue(placeholder, rendered.what, rendered.tokens), is_multiline=lines
+    )
 
 
 @dataclass(frozen=True)
@@ -173,12 +180,12 @@ class _Step:
     attribute: bool = False
 
 
-def _steps(field: str) -> list[_Step] | None:
-    """Take a field apart; None where it is more than names, attributes and constant subscripts."""
+def _parse_steps(placeholder: str) -> list[_Step] | None:
+    """Parse a placeholder into steps; None where it is more than a name, attributes and constant subscripts."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            node: ast.expr = ast.parse(field, mode="eval").body
+            node: ast.expr = ast.parse(placeholder, mode="eval").body
             steps: list[_Step] = []
             while not isinstance(node, ast.Name):
                 if isinstance(node, ast.Attribute):
@@ -204,14 +211,14 @@ def _constant(node: ast.expr) -> Any:
     return ast.literal_eval(node)
 
 
-def _missing(step: _Step, value: object, path: str, *, near: bool) -> str:
+def _missing_problem(step: _Step, value: object, path: str, *, near: bool) -> str:
     if step.attribute:
-        return f"{path} has no attribute {step.key}{_near(step.key, dir(value) if near else ())}"
+        return f"{path} has no attribute {step.key}{_similar_name_hint(step.key, dir(value) if near else ())}"
     keys = value.keys() if near and hasattr(value, "keys") else ()
-    return f"{path} has no item {step.key!r}{_near(step.key, keys)}"
+    return f"{path} has no item {step.key!r}{_similar_name_hint(step.key, keys)}"
 
 
-def _near(name: object, known: Iterable[object]) -> str:
+def _similar_name_hint(name: object, known: Iterable[object]) -> str:
     if not isinstance(name, str):
         return ""
     texts = [each for each in islice(known, _MOST_COMPARED) if isinstance(each, str) and not each.startswith("_")]
@@ -219,21 +226,21 @@ def _near(name: object, known: Iterable[object]) -> str:
     return f"; did you mean {near[0]}?" if near else ""
 
 
-class _Pieces:
-    """Texts and other parts, put together."""
+class _PartBuilder:
+    """Build content parts from texts and values, and join adjacent texts."""
 
     def __init__(self) -> None:
         self._parts: list[UserPart] = []
         self._texts: list[str] = []
 
     def add(self, text: str) -> None:
-        """Append text, which joins the text before it."""
+        """Append a text, joined to the text before it."""
         if text:
             self._texts.append(text)
 
-    def insert(self, value: _Value, following: str) -> None:
-        """Append a value; one of several lines is set apart."""
-        if value.is_block and self._texts and not self._texts[-1].endswith("\n"):
+    def insert(self, value: _PlaceholderValue, following: str) -> None:
+        """Append a value; a value of several lines gets lines of its own."""
+        if value.is_multiline and self._texts and not self._texts[-1].endswith("\n"):
             self.add("\n")
         for part in value.parts:
             if isinstance(part, TextContent) and part.cache_control is None:
@@ -241,11 +248,11 @@ class _Pieces:
             else:
                 self._flush()
                 self._parts.append(part)
-        if value.is_block and following != "\n":
+        if value.is_multiline and following != "\n":
             self.add("\n")
 
     def parts(self) -> tuple[UserPart, ...]:
-        """Return what was put together."""
+        """Return the built parts."""
         self._flush()
         return tuple(self._parts)
 
@@ -258,6 +265,8 @@ class _Pieces:
 def _warning(problems: Mapping[str, str]) -> str | None:
     if not problems:
         return None
-    told = [f"{{{field}}} is sent as it is: {why}" for field, why in islice(problems.items(), _MOST_TOLD)]
-    more = len(problems) - len(told)
-    return "; ".join(told) + (f"; and {more} more" if more else "")
+    reports = [
+        f"{{{placeholder}}} is sent as it is: {why}" for placeholder, why in islice(problems.items(), _MOST_REPORTED)
+    ]
+    more = len(problems) - len(reports)
+    return "; ".join(reports) + (f"; and {more} more" if more else "")

@@ -1,11 +1,11 @@
-r"""Find the fields of a prompt: ``{name}``, ``{obj.attr}``, ``{df["col"]}`` in prose, and nowhere else. Pure.
+r"""Parse the placeholders of a prompt: ``{name}``, ``{obj.attr}``, ``{df["col"]}`` in prose, not in code. Pure.
 
 A prompt is prose with code in it, and braces mean something in almost every language. So, without anything to escape:
 
-- What stands in a code fence, a backtick span, an f-string, a formula, inside other braces or in the brackets of a call
-  is no field. Neither is ``{{name}}``: both pairs of braces belong to a template.
-- A field that is joined to something (``x_{n}``, ``\cmd{n}``, ``${n}``, ``/users/{id}``) is none, nor is one on a line
-  that reads as code (``return {n}``, ``x = {n}``, ``const {n} = ...;``).
+- Text in a code fence, a backtick span, an f-string, a formula, inside other braces or in the brackets of a call is no
+  placeholder. Neither is ``{{name}}``: both pairs of braces belong to a template.
+- Braces that are joined to other text (``x_{n}``, ``\cmd{n}``, ``${n}``, ``/users/{id}``) are none, nor are those on a
+  line that reads as code (``return {n}``, ``x = {n}``, ``const {n} = ...;``).
 
 The time grows with the length of the text only.
 """
@@ -22,8 +22,8 @@ _TAGS = (
     "a|b|button|code|d[dlt]|div|em|form|h[1-6]|i|img|input|label|li|nav|ol|option|p|pre|select|small|span|strong"
     "|table|tbody|td|th|thead|tr|u|ul|(?-i:[A-Z]\\w*)"
 )
-# A name, attributes and subscripts; what the subscripts hold is for others to judge.
-_FIELD = r"\{(?P<field>[^\W\d]\w*+(?:\.[^\W\d]\w*+|\[(?:[^\[\]{}\n\\]++|\[[^\[\]{}\n\\]*+\])++\])*+)\}"
+# A name, attributes and subscripts; `interpolation` judges the content of subscripts.
+_PLACEHOLDER = r"\{(?P<field>[^\W\d]\w*+(?:\.[^\W\d]\w*+|\[(?:[^\[\]{}\n\\]++|\[[^\[\]{}\n\\]*+\])++\])*+)\}"
 _TOKEN = re.compile(
     r"(?P<fence>^[ \t>]*(?P<run>`{3,}(?=[^`\n]*$)|~{3,}).*$)"
     r"|(?P<ticks>`+)"
@@ -34,7 +34,7 @@ _TOKEN = re.compile(
     r"|\\."
     r"|(?P<dollars>\$\$)"
     r"|\$(?=\S)(?=[^$\n]*[\\^_])[^$\n]*+(?<=\S)\$(?!\d)"
-    rf"|{_FIELD}"
+    rf"|{_PLACEHOLDER}"
     r"|(?P<bracket>[{}()\[\]])"
     rf"|(?P<tag></?(?:{_TAGS})(?=[\s>]))",
     re.MULTILINE | re.IGNORECASE,
@@ -42,7 +42,8 @@ _TOKEN = re.compile(
 _STRING_REST = {quote: re.compile(rf"(?:[^{quote}\\\n]|\\.)*{quote}") for quote in "\"'"}
 _OPENERS = {"}": "{", ")": "(", "]": "[", "math)": "math(", "math]": "math[", "end": "begin", "$$ end": "$$"}
 
-# What may stand right before a field, back to the last space: quotes, brackets, signs; a word or a tag before these.
+# What may stand right before a placeholder, back to the last space: quotes, brackets, signs, and a word or a tag
+# before these.
 _OPENING = (
     r"[\"'\u201c\u201d\u2018\u2019\u201e\u00ab\u2039(\[*~\u00bf\u00a1\u20ac\u00a3\u00a5\u00b1\u2248\u2013\u2014-]*"
 )
@@ -50,8 +51,8 @@ _LEAD = re.compile(rf"{_OPENING}(?:[^\W_]+[-\u2013\u2014:,]|<[a-z][\w.-]*>)?{_OP
 _CODE_LEAD = re.compile(
     r"(?:=>|\b(?:const|let|var))\s*$|(?P<tex>\\[A-Za-z]+\*?(?:\s*(?:\{[^{}]*\}|\[[^\[\]]*\]))*\s*$)"
 )
-_LEAD_SHOWN = 60
-_JOINTS = frozenset("-\u2013\u2014/:,.+&|")  # what may join two fields
+_LEAD_LENGTH = 60
+_JOINTS = frozenset("-\u2013\u2014/:,.+&|")  # what may join two placeholders
 _TRAIL = re.compile(r"(?![({}\[=^_\\`$]|<(?!/))")
 _TEX = re.compile(r"[\\^_${}]")
 
@@ -74,16 +75,16 @@ _BLOCK = re.compile(
 
 @dataclass(frozen=True)
 class Placeholder:
-    """One field of a prompt.
+    """A placeholder of a prompt.
 
     Parameters
     ----------
     start, end
-        Where it is, braces included.
+        Its offsets in characters, braces included.
     text
-        What its braces hold.
+        The text between its braces.
     in_prose
-        Whether it stands in prose; false for one that may well be code, though nothing around it says so for sure.
+        Whether it stands in prose; false for one that may be code, though that is not certain.
     """
 
     start: int
@@ -93,7 +94,7 @@ class Placeholder:
 
 
 def find_placeholders(text: str) -> list[Placeholder]:
-    r"""Return the fields of a prompt, in order; those that are code for sure are left out.
+    r"""Return the placeholders of a prompt in order, without those that are certainly code.
 
     Examples
     --------
@@ -105,7 +106,7 @@ def find_placeholders(text: str) -> list[Placeholder]:
     found = [match for match in found if match.start() not in code]
     if not found:
         return []
-    lines = _Lines(text)
+    lines = _LineClassifier(text)
     result: list[Placeholder] = []
     for match in found:
         start, end = match.span()
@@ -113,7 +114,7 @@ def find_placeholders(text: str) -> list[Placeholder]:
         if last is not None and last.end == start - 1 and text[last.end] in _JOINTS:
             lead_fits = last.in_prose
         else:
-            before = text[max(start - _LEAD_SHOWN, 0) : start]
+            before = text[max(start - _LEAD_LENGTH, 0) : start]
             joined = re.split(r"\s", before)[-1]
             like_code = _CODE_LEAD.search(before)
             lead_fits = _LEAD.fullmatch(joined) is not None and like_code is None
@@ -126,12 +127,12 @@ def find_placeholders(text: str) -> list[Placeholder]:
     return result
 
 
-def _scan(text: str) -> tuple[list[re.Match[str]], _Stretches, _Stretches]:
-    """Walk over the text once: what looks like a field, what is code for sure, and what is in the tags of a page."""
+def _scan(text: str) -> tuple[list[re.Match[str]], _Spans, _Spans]:
+    """Scan the text once: candidates, spans of certain code, and spans of markup tags."""
     found: list[re.Match[str]] = []
     code: list[tuple[int, int]] = []
     markup: list[tuple[int, int]] = []
-    brackets = _Brackets()
+    brackets = _BracketStack()
     runs: dict[int, list[int]] | None = None
     at = 0
     while (match := _TOKEN.search(text, at)) is not None:
@@ -141,18 +142,20 @@ def _scan(text: str) -> tuple[list[re.Match[str]], _Stretches, _Stretches]:
             closing = re.compile(rf"^[ \t>]*{run[0]}{{{len(run)},}}[ \t]*$", re.MULTILINE).search(text, at)
             at = closing.end() if closing else len(text)
         elif ticks := match["ticks"]:
-            runs = _backticks(text) if runs is None else runs
-            at = _closing(text, runs, len(ticks), at)
+            runs = _backtick_runs(text) if runs is None else runs
+            at = _code_span_end(text, runs, len(ticks), at)
         elif quote := match["quote"] or match["quotes"]:
             at = _string_end(text, quote, at)
         elif match["field"]:
             found.append(match)
-        elif (kind := _kind(match, brackets)) and (opened := brackets.take(kind, start, text)) is not None:
+        elif (kind := _bracket_kind(match, brackets)) and (
+            opened := brackets.push_or_close(kind, start, text)
+        ) is not None:
             (markup if match["tag"] else code).append((opened, at))
-    return found, _Stretches(code), _Stretches(markup)
+    return found, _Spans(code), _Spans(markup)
 
 
-def _kind(match: re.Match[str], brackets: _Brackets) -> str | None:
+def _bracket_kind(match: re.Match[str], brackets: _BracketStack) -> str | None:
     if match["dollars"]:
         return "$$ end" if brackets.has("$$") else "$$"
     if match["math"]:
@@ -160,8 +163,8 @@ def _kind(match: re.Match[str], brackets: _Brackets) -> str | None:
     return match["begin"] or match["bracket"] or match["tag"]
 
 
-class _Brackets:
-    """The brackets that are open."""
+class _BracketStack:
+    """The open brackets."""
 
     def __init__(self) -> None:
         self._open: list[tuple[str, int, bool]] = []
@@ -170,8 +173,8 @@ class _Brackets:
     def has(self, kind: str) -> bool:
         return self._count.get(kind, 0) > 0
 
-    def take(self, kind: str, position: int, text: str) -> int | None:
-        """Take in a bracket; where it closes one whose content is code, return where that began."""
+    def push_or_close(self, kind: str, position: int, text: str) -> int | None:
+        """Push an opening bracket, or close one; return the start of a closed span of code."""
         opener = "<" + kind[2:] if kind.startswith("</") else _OPENERS.get(kind)
         if opener is None:
             # Round and square brackets are prose, unless they belong to a call or a subscript, or end their line.
@@ -189,13 +192,13 @@ class _Brackets:
         return None
 
 
-class _Stretches:
-    """Stretches of a text; ``in`` says whether one of them holds a position."""
+class _Spans:
+    """Spans of a text; ``in`` tests whether one of them holds a position."""
 
-    def __init__(self, stretches: list[tuple[int, int]]) -> None:
+    def __init__(self, spans: list[tuple[int, int]]) -> None:
         self._starts: list[int] = []
         self._ends: list[int] = []
-        for start, end in sorted(stretches):  # of nested ones the outermost is enough
+        for start, end in sorted(spans):  # of nested ones the outermost is enough
             if not self._ends or start >= self._ends[-1]:
                 self._starts.append(start)
                 self._ends.append(end)
@@ -206,7 +209,7 @@ class _Stretches:
 
 
 def _string_end(text: str, quote: str, start: int) -> int:
-    """Return where the string ends that was opened, or where it began if it does not end."""
+    """Return the end of a string, or its start if it does not end."""
     if len(quote) == 3:
         end = text.find(quote, start)
         return end + 3 if end >= 0 else start
@@ -214,16 +217,16 @@ def _string_end(text: str, quote: str, start: int) -> int:
     return rest.end() if rest else start
 
 
-def _backticks(text: str) -> dict[int, list[int]]:
-    """Return where runs of backticks begin, by their length; a length of 0 stands for blank lines."""
+def _backtick_runs(text: str) -> dict[int, list[int]]:
+    """Return the offsets of backtick runs by their length; those of length 0 are blank lines."""
     runs: dict[int, list[int]] = {0: [match.start() for match in re.finditer(r"\n[ \t]*(?=\n)", text)]}
     for run in re.finditer(r"`+", text):
         runs.setdefault(len(run[0]), []).append(run.start())
     return runs
 
 
-def _closing(text: str, runs: dict[int, list[int]], length: int, start: int) -> int:
-    """Return where a code span ends, which a blank line may not part; or where its content began if it is none."""
+def _code_span_end(text: str, runs: dict[int, list[int]], length: int, start: int) -> int:
+    """Return the end of a code span, which holds no blank line; or the start of its content if it is none."""
     same = runs.get(length, [])  # none where a backslash took one of a run
     index = bisect_right(same, start - 1)
     if index == len(same):
@@ -235,8 +238,8 @@ def _closing(text: str, runs: dict[int, list[int]], length: int, start: int) -> 
     return same[index] + length
 
 
-class _Lines:
-    """Which lines of a text read as code; found out where it is asked."""
+class _LineClassifier:
+    """Classify the lines of a text as code or prose, on demand."""
 
     def __init__(self, text: str) -> None:
         self._lines = text.splitlines(keepends=True)
@@ -256,7 +259,7 @@ class _Lines:
         return self._known[index]
 
     def _block_lines(self) -> Iterator[int]:
-        """Give the lines of Python's blocks: a header that ends in a colon and what is indented below it."""
+        """Yield the lines of Python blocks: a header that ends in a colon and the indented lines below it."""
         header: int | None = None
         for index, line in enumerate(self._lines):
             if not line.strip():

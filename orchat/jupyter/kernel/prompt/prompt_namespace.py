@@ -1,4 +1,4 @@
-"""Where the names of a prompt are looked up: the user's variables, ``In``, ``Out`` and ``Err``."""
+"""The namespace of a prompt's placeholders: the user's variables, ``In``, ``Out`` and ``Err``."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
-_LATER = frozenset({"In", "Out", "_", "__", "___"})  # IPython's own names that people use
+_PUBLIC_NAMES = frozenset({"In", "Out", "_", "__", "___"})  # IPython's own names that people use
 
 
 class PromptNamespace(Mapping[str, object]):
-    """The user's variables, without what IPython put among them.
+    """The user's variables, without the names that IPython adds.
 
     Parameters
     ----------
     shell
         The running IPython.
     local
-        The variables of the function that a line magic was called in.
+        The local variables of the function that calls a line magic.
     """
 
     def __init__(self, shell: InteractiveShell, local: Mapping[str, Any] | None = None) -> None:
@@ -47,11 +47,11 @@ class PromptNamespace(Mapping[str, object]):
 
     def _is_hidden(self, name: str, value: object) -> bool:
         hidden = self._shell.user_ns_hidden
-        return name not in _LATER and name in hidden and hidden[name] is value
+        return name not in _PUBLIC_NAMES and name in hidden and hidden[name] is value
 
 
 class ErrorHistory(Mapping[int, str]):
-    """The error that each cell ended with, by the cell's number, as text without colours and keys.
+    """The tracebacks of failed cells by execution count, as text without colours and keys.
 
     Parameters
     ----------
@@ -60,14 +60,14 @@ class ErrorHistory(Mapping[int, str]):
     """
 
     def __init__(self, shell: InteractiveShell) -> None:
-        # IPython keeps them for its history; it has done so since 9.0.
-        self._kept: Mapping[int, Any] = getattr(shell.history_manager, "exceptions", None) or {}
+        # IPython stores them for its history since 9.0.
+        self._exceptions: Mapping[int, Any] = getattr(shell.history_manager, "exceptions", None) or {}
 
     def __getitem__(self, number: int) -> str:
-        return redact(_ANSI.sub("", "\n".join(self._kept[number]["traceback"])))
+        return redact(_ANSI.sub("", "\n".join(self._exceptions[number]["traceback"])))
 
     def __iter__(self) -> Iterator[int]:
-        return iter(self._kept)
+        return iter(self._exceptions)
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._exceptions)

@@ -1,7 +1,7 @@
 """Tools for the kernel's namespace: `run_python` and `inspect_variable`.
 
-Nobody gets them without asking for them (``-T run_python``), and each call waits for a person or for a function that
-decides about this very call: "always" does not count. What a model then sees is bounded and without secrets.
+They are opt-in (``-T run_python``), and each call needs a decision of its own, by a person or a function: "always" does
+not count. Their results are bounded and without secrets.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ __all__ = ["KernelTool", "inspect_variable", "run_python"]
 
 
 class KernelTool(Tool):
-    """A tool that acts on the kernel's variables; each of its calls is decided about."""
+    """A tool that acts on the kernel's variables; each call needs a decision."""
 
     asks_always = True
 
     def to_dict(self) -> NoReturn:
-        """Refuse: a dictionary is data, and must give nobody this kernel.
+        """Raise: a dictionary is data, and must give no access to this kernel.
 
         Raises
         ------
@@ -63,14 +63,14 @@ def run_python(shell: InteractiveShell) -> Tool:
             "Returns what was printed and displayed, figures, and the value of the last expression, shortened where it "
             "is long. Top-level await is not possible."
         ),
-        parameters=_one_text("code", "The Python code of one notebook cell."),
+        parameters=_text_schema("code", "The Python code of one notebook cell."),
         function=executor.run,
         async_function=executor.run_async,
     )
 
 
 def inspect_variable(shell: InteractiveShell) -> Tool:
-    """Return the tool that looks at one of the user's variables.
+    """Return the tool that describes one of the user's variables.
 
     Parameters
     ----------
@@ -94,12 +94,14 @@ def inspect_variable(shell: InteractiveShell) -> Tool:
             "Look at one variable of the user's notebook kernel: its type, size, attributes or columns, and its value, "
             "shortened where it is long."
         ),
-        parameters=_one_text("name", "A name, perhaps with attributes and constant subscripts: df, df.shape, d['a']."),
+        parameters=_text_schema(
+            "name", "A name, perhaps with attributes and constant subscripts: df, df.shape, d['a']."
+        ),
         function=VariableInspector(shell).describe,
     )
 
 
-def _one_text(name: str, description: str) -> dict[str, Any]:
-    """Return the schema of a single text."""
+def _text_schema(name: str, description: str) -> dict[str, Any]:
+    """Return the schema of a single string argument."""
     properties = {name: {"type": "string", "description": description}}
     return {"type": "object", "properties": properties, "required": [name], "additionalProperties": False}

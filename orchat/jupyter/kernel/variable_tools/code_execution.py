@@ -1,7 +1,7 @@
-"""Run a piece of code among the user's variables, in the thread where cells run.
+"""Run code in the user's namespace, in the thread where cells run.
 
-A kernel turns its interrupt into the cancellation of the cell that is awaited, which code that does not await never
-sees. So while code runs here, an interrupt stops it at once, and only then does what it would have done.
+The kernel turns its interrupt into a cancellation of the awaited cell, which code without ``await`` never receives. So
+an interrupt first stops code that runs here, and then has its usual effect.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 _numbers = itertools.count(1)
-_GRACE = 5.0  # seconds in which whoever handles interrupts may cancel us
+_GRACE = 5.0  # seconds in which the handler of the interrupt may cancel this task
 
 
 class CodeExecutor:
-    """Runs code in one shell.
+    """Run code in one shell.
 
     Parameters
     ----------
     shell
         The running IPython.
     tool_name
-        What failures are said to come from.
+        The tool that errors name.
     """
 
     def __init__(self, shell: InteractiveShell, tool_name: str) -> None:
@@ -48,43 +48,43 @@ class CodeExecutor:
         self._tool_name = tool_name
 
     def run(self, code: str) -> ResultContent:
-        """Run code in this thread, and return what a model is told.
+        """Run code in this thread, and return the tool's result.
 
         Raises
         ------
         ToolInvocationError
-            The code raised; the text says what, and what was printed before.
+            The code raised; the text has the error and the earlier output.
         KeyboardInterrupt
             It was interrupted.
         """
         name = f"<{self._tool_name} {next(_numbers)}>"
-        value, failed = NOTHING, None
+        value, failure = NOTHING, None
         with OutputCapture(self._shell) as captured:
             try:
                 value = _interruptible(lambda: self._evaluate(code, name))
             except KeyboardInterrupt:
                 raise
-            except BaseException as error:  # noqa: BLE001 - whatever it is, SystemExit too, the model shall know
-                failed = _told(error)
-        pieces = [ReportSection("Printed", captured.printed, is_text=True)] if captured.printed.strip() else []
-        pieces += [ReportSection("Displayed", each) for each in captured.shown]
-        if failed is not None:
-            text = build_report([*pieces, ReportSection("Failed", failed, is_text=True)], only_text=True)
+            except BaseException as error:  # noqa: BLE001 - the model gets any error, SystemExit too
+                failure = _error_report(error)
+        sections = [ReportSection("Printed", captured.printed, is_text=True)] if captured.printed.strip() else []
+        sections += [ReportSection("Displayed", each) for each in captured.displayed]
+        if failure is not None:
+            text = build_report([*sections, ReportSection("Failed", failure, is_text=True)], only_text=True)
             raise ToolInvocationError(str(text), self._tool_name) from None
-        is_drawn = any(figure_of(value) is figure for figure in captured.shown)
+        is_drawn = any(figure_of(value) is figure for figure in captured.displayed)
         if value is not NOTHING and value is not None and not is_drawn:
-            pieces.append(ReportSection("Value", value))
-        return build_report(pieces)
+            sections.append(ReportSection("Value", value))
+        return build_report(sections)
 
     async def run_async(self, code: str) -> ResultContent:
-        """Do what `run` does, in the thread where cells run, for code that draws or talks to a front end needs it."""
+        """Do what `run` does, in the thread where cells run: code that draws or uses comms needs it."""
         if runs_on_private_loop():
             return await run_in_waiting_thread(lambda: self.run(code))
         before = signal.getsignal(signal.SIGINT)
         try:
             return self.run(code)
         except KeyboardInterrupt:
-            # It must not get out of a task, or the event loop would end.
+            # It must not leave a task, or the event loop would end.
             if callable(before):
                 before(signal.SIGINT, None)
         await asyncio.sleep(_GRACE)
@@ -120,12 +120,12 @@ def _interruptible(run: Callable[[], Any]) -> Any:
 
 
 def _is_muted(text: str) -> bool:
-    """Whether a last semicolon says that nobody wants the value, as in a cell."""
+    """Return whether a last semicolon suppresses the value, as in a cell."""
     return text.rstrip().endswith(";")
 
 
-def _told(error: BaseException) -> str:
-    """Say what was raised and where, with the frames of the code alone."""
+def _error_report(error: BaseException) -> str:
+    """Return the traceback of an error as text, with the frames of the code alone."""
     if isinstance(error, SyntaxError):
         return "".join(traceback.format_exception_only(error)).rstrip()
     frames: TracebackType | None = error.__traceback__

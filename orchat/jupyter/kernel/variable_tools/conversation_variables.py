@@ -1,4 +1,4 @@
-"""Which of the user's variables a conversation has made or looked at: in another kernel they may be gone."""
+"""The variables that a conversation has set or inspected: in another kernel they may be missing."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from orchat.messages import ToolCall
 
-_LONGEST = 60  # characters of a name
+_LONGEST_NAME = 60  # characters of a name
 
 
 def conversation_variables(calls: Iterable[ToolCall]) -> set[str]:
-    r"""Return the variables that calls of the kernel's tools set or looked at.
+    r"""Return the variables that calls of the kernel's tools set or inspected.
 
     The calls may come from a file: their code is read, never run.
 
     Parameters
     ----------
     calls
-        Calls of any tools; of others nothing is known.
+        Calls of any tools; those of other tools are ignored.
 
     Examples
     --------
@@ -34,14 +34,14 @@ def conversation_variables(calls: Iterable[ToolCall]) -> set[str]:
     found: set[str] = set()
     for call in calls:
         if call.tool_name == "run_python":
-            found.update(_set_by(str(call.arguments.get("code"))))
+            found.update(_assigned_names(str(call.arguments.get("code"))))
         elif call.tool_name == "inspect_variable":
             found.update(re.findall(r"^\s*(\w+)", str(call.arguments.get("name"))))
-    return {name for name in found if name.isidentifier() and len(name) <= _LONGEST}
+    return {name for name in found if name.isidentifier() and len(name) <= _LONGEST_NAME}
 
 
-def _set_by(code: str) -> Iterator[str]:
-    """Name what a cell's code leaves behind, as far as its text tells."""
+def _assigned_names(code: str) -> Iterator[str]:
+    """Yield the names that a cell's code assigns, as far as its syntax tree shows."""
     try:
         nodes: list[ast.AST] = list(ast.parse(code).body)
     except (SyntaxError, ValueError, RecursionError, MemoryError):

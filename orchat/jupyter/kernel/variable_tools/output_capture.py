@@ -1,6 +1,6 @@
-"""Keep what code prints, displays and draws, instead of showing it in the cell.
+"""Capture printed text, displays and figures of code, instead of showing them in the cell.
 
-Only this thread's output is kept: an answer that another thread streams into the cell meanwhile gets there.
+Only this thread's output is captured: an answer that another thread streams into the cell is shown there.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-_END = 16_000  # characters kept of both ends of what is printed
+_END_LENGTH = 16_000  # characters kept of each end of the printed text
 _MOST_DISPLAYS = 24
 
 
 class OutputCapture:
-    r"""Keeps the output of the code in its ``with`` block.
+    r"""Capture the output of the code in its ``with`` block.
 
     Parameters
     ----------
@@ -38,61 +38,61 @@ class OutputCapture:
 
     def __init__(self, shell: InteractiveShell) -> None:
         self._shell = shell
-        self._text = _Text()
+        self._text = _TruncatedText()
         self._displays: dict[object, Mapping[str, Any]] = {}
         self._figures_before: list[Any] = []
-        self._drawn: list[Any] = []
+        self._figures: list[Any] = []
 
     def __enter__(self) -> Self:
-        self._shown: tuple[Any, Any, Any] = (sys.stdout, sys.stderr, self._shell.display_pub)
+        self._original: tuple[Any, Any, Any] = (sys.stdout, sys.stderr, self._shell.display_pub)
         self._figures_before = _open_figures()
-        sys.stdout, sys.stderr = (_Stream(self._text, stream) for stream in self._shown[:2])
-        self._shell.display_pub = _Publisher(self._displays, self._shown[2])  # type: ignore[assignment]
+        sys.stdout, sys.stderr = (_CapturedStream(self._text, stream) for stream in self._original[:2])
+        self._shell.display_pub = _CapturedPublisher(self._displays, self._original[2])  # type: ignore[assignment]
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        sys.stdout, sys.stderr, self._shell.display_pub = self._shown
-        self._drawn = _take_figures(self._figures_before)
+        sys.stdout, sys.stderr, self._shell.display_pub = self._original
+        self._figures = _take_figures(self._figures_before)
 
     @property
     def printed(self) -> str:
-        """What was written to stdout and stderr; of much text both ends."""
+        """The text written to stdout and stderr; both ends of a long one."""
         return str(self._text)
 
     @property
-    def shown(self) -> list[Any]:
-        """What was displayed, then the figures that were drawn and left open."""
-        return [*map(_Displayed, self._displays.values()), *self._drawn]
+    def displayed(self) -> list[Any]:
+        """The displays, then the figures that were drawn and left open."""
+        return [*map(_CapturedDisplay, self._displays.values()), *self._figures]
 
 
-class _Text:
-    """Text of any length, of which both ends are kept."""
+class _TruncatedText:
+    """A text of any length, of which both ends are kept."""
 
     def __init__(self) -> None:
-        self._head, self._tail, self._left_out = "", "", 0
+        self._head, self._tail, self._omitted = "", "", 0
 
     def add(self, text: str) -> None:
-        room = _END - len(self._head)
+        room = _END_LENGTH - len(self._head)
         self._head += text[:room]
         self._tail += text[room:]
-        if len(self._tail) > 2 * _END:  # not at each of many small pieces
-            self._left_out += len(self._tail) - _END
-            self._tail = self._tail[-_END:]
+        if len(self._tail) > 2 * _END_LENGTH:  # not for each small text
+            self._omitted += len(self._tail) - _END_LENGTH
+            self._tail = self._tail[-_END_LENGTH:]
 
     def __str__(self) -> str:
-        gap = f"\n[... {self._left_out:,} characters left out ...]\n" if self._left_out else ""
+        gap = f"\n[... {self._omitted:,} characters left out ...]\n" if self._omitted else ""
         return self._head + gap + self._tail
 
 
-class _Stream:
-    """Stands for a standard stream."""
+class _CapturedStream:
+    """Replace a standard stream."""
 
-    def __init__(self, text: _Text, shown: Any) -> None:
-        self._text, self._shown, self._thread = text, shown, threading.get_ident()
+    def __init__(self, text: _TruncatedText, displayed: Any) -> None:
+        self._text, self._original, self._thread = text, displayed, threading.get_ident()
 
     def write(self, text: str) -> int:
         if threading.get_ident() != self._thread:
-            return self._shown.write(text)  # type: ignore[no-any-return]
+            return self._original.write(text)  # type: ignore[no-any-return]
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         self._text.add(text)
@@ -109,18 +109,18 @@ class _Stream:
         raise io.UnsupportedOperation("fileno")
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._shown, name)
+        return getattr(self._original, name)
 
 
-class _Publisher:
-    """Stands for IPython's publisher of displays."""
+class _CapturedPublisher:
+    """Replace IPython's display publisher."""
 
-    def __init__(self, displays: dict[object, Mapping[str, Any]], shown: Any) -> None:
-        self._displays, self._shown, self._thread = displays, shown, threading.get_ident()
+    def __init__(self, displays: dict[object, Mapping[str, Any]], displayed: Any) -> None:
+        self._displays, self._original, self._thread = displays, displayed, threading.get_ident()
 
     def publish(self, data: Mapping[str, Any], *args: Any, **options: Any) -> None:
         if threading.get_ident() != self._thread:
-            self._shown.publish(data, *args, **options)
+            self._original.publish(data, *args, **options)
             return
         name = (options.get("transient") or {}).get("display_id") or object()
         if name in self._displays or len(self._displays) < _MOST_DISPLAYS:
@@ -128,14 +128,14 @@ class _Publisher:
 
     def clear_output(self, wait: bool = False) -> None:
         if threading.get_ident() != self._thread:
-            self._shown.clear_output(wait)
+            self._original.clear_output(wait)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._shown, name)
+        return getattr(self._original, name)
 
 
-class _Displayed:
-    """A display, as a value that renders itself."""
+class _CapturedDisplay:
+    """A captured display, as a value with a MIME bundle."""
 
     def __init__(self, data: Mapping[str, Any]) -> None:
         self._data = data
@@ -151,7 +151,7 @@ def _open_figures() -> list[Any]:
 
 
 def _take_figures(before: list[Any]) -> list[Any]:
-    """Return the figures that are new; a notebook's backend would show them in the cell, so there they are closed."""
+    """Return the new figures, and close them for the inline backend, which would show them in the cell."""
     new = [figure for figure in _open_figures() if not any(figure is old for old in before)]
     pyplot: Any = sys.modules.get("matplotlib.pyplot")
     if new and "inline" in pyplot.get_backend():

@@ -1,4 +1,4 @@
-"""What a model is told of a value or of what code did: text under headings, and a few pictures, bounded."""
+"""Build the result of a kernel tool: text under headings and a few pictures, bounded."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ NOTHING: Any = object()
 
 # A tool's result that is text may take 8,000 tokens, and 2,000 if pictures are among it (`orchat.rendering`).
 _BUDGET, _PART_BUDGET = 4_000, 2_000
-_EACH = 1_500
+_SECTION_BUDGET = 1_500
 _MOST_PICTURES = 3
 
 
 class ReportSection(NamedTuple):
-    """One thing to tell.
+    """A section of a report.
 
     Parameters
     ----------
     heading
-        What it is.
+        The heading; an empty one is left out.
     value
-        The thing.
+        The content.
     is_text
-        Whether it is text to be told as it is, rather than a value to be rendered.
+        Whether the content is a text as it is, rather than a value to render.
     """
 
     heading: str
@@ -39,15 +39,15 @@ class ReportSection(NamedTuple):
     is_text: bool = False
 
 
-def build_report(pieces: Sequence[ReportSection], *, only_text: bool = False) -> ResultContent:
-    r"""Return pieces as a tool's result.
+def build_report(sections: Sequence[ReportSection], *, only_text: bool = False) -> ResultContent:
+    r"""Return sections as a tool's result.
 
     Parameters
     ----------
-    pieces
-        What to tell, in order.
+    sections
+        The sections in order.
     only_text
-        Whether to name pictures only.
+        Whether pictures are replaced by their descriptions.
 
     Examples
     --------
@@ -56,26 +56,26 @@ def build_report(pieces: Sequence[ReportSection], *, only_text: bool = False) ->
     >>> build_report([])
     'Done. Nothing was printed, and there is no value.'
     """
-    told: list[str] = []
+    texts: list[str] = []
     pictures: list[ImageContent] = []
-    for piece in pieces:
-        rendered = rendered_section(piece)
+    for section in sections:
+        rendered = render_section(section)
         here = [part for part in rendered.parts if isinstance(part, ImageContent)]
         if here and not only_text and len(pictures) < _MOST_PICTURES:
             pictures += here
             text = "\n".join(part.text for part in rendered.parts if isinstance(part, TextContent)) or rendered.what
         else:
             text = rendered.text
-        told.append(f"{piece.heading}:\n{text.rstrip()}" if piece.heading else text)
-    if not told:
+        texts.append(f"{section.heading}:\n{text.rstrip()}" if section.heading else text)
+    if not texts:
         return "Done. Nothing was printed, and there is no value."
     share = _PART_BUDGET // (len(pictures) + 1) if pictures else _BUDGET
-    text = shorten_to_budget(redact("\n\n".join(told), os.environ.get(KEY_VARIABLE, "")), share, redacted=True)
+    text = shorten_to_budget(redact("\n\n".join(texts), os.environ.get(KEY_VARIABLE, "")), share, redacted=True)
     return [TextContent(text), *pictures] if pictures else text
 
 
-def rendered_section(piece: ReportSection) -> Rendered:
-    """Render one thing; nothing of it was typed by the user, so secrets are hidden in text as well."""
-    if piece.is_text or isinstance(piece.value, str):
-        return Rendered.from_text(str(piece.value), "text", _EACH)
-    return render_value(piece.value, budget=_EACH, privacy=setting("privacy"))
+def render_section(section: ReportSection) -> Rendered:
+    """Render one section; the user typed none of it, so secrets are hidden in texts too."""
+    if section.is_text or isinstance(section.value, str):
+        return Rendered.from_text(str(section.value), "text", _SECTION_BUDGET)
+    return render_value(section.value, budget=_SECTION_BUDGET, privacy=setting("privacy"))

@@ -1,4 +1,4 @@
-"""Describe one of the user's variables: its type and size, what it holds, its value."""
+"""Describe one of the user's variables: its type, size, keys or attributes, and value."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MOST_NAMES = 40
 
 
 class VariableInspector:
-    """Looks at the variables of one shell.
+    """Describe the variables of one shell.
 
     Parameters
     ----------
@@ -33,31 +33,33 @@ class VariableInspector:
         self._shell = shell
 
     def describe(self, name: str) -> ResultContent:
-        """Say what a variable is, as a model is told.
+        """Return the description of a variable as a tool's result.
 
         Parameters
         ----------
         name
-            A name, attributes and constant subscripts; nothing is called.
+            A name, attributes and constant subscripts; no call.
 
         Raises
         ------
         ToolInvocationError
-            There is none of that name, or it is more than a name.
+            No such variable, or the text is more than such a name.
         """
-        value = self._find(name.strip())
-        described = "\n".join([f"{name.strip()} is of type {type_name(value)}{_size(value)}.", *_held(value)])
+        value = self._look_up(name.strip())
+        described = "\n".join(
+            [f"{name.strip()} is of type {type_name(value)}{_size_text(value)}.", *_content_lines(value)]
+        )
         return build_report([ReportSection("", described, is_text=True), ReportSection("", value)])
 
-    def _find(self, name: str) -> Any:
-        """Read a name as a field of a prompt is read."""
+    def _look_up(self, name: str) -> Any:
+        """Look up a name as a placeholder of a prompt is looked up."""
         found: list[Any] = []
 
-        def keep(value: object) -> Rendered:
+        def capture(value: object) -> Rendered:
             found.append(value)
             return Rendered([], type_name(value))
 
-        prompt = interpolate(f"{{{name}}}", PromptNamespace(self._shell), keep)
+        prompt = interpolate(f"{{{name}}}", PromptNamespace(self._shell), capture)
         if [sent.name for sent in prompt.sent] == [name]:
             return found[0]
         why = (prompt.warning or "").partition(" is sent as it is: ")[2]
@@ -67,32 +69,32 @@ class VariableInspector:
         )
 
 
-def _size(value: Any) -> str:
-    """Say how large a value is, as far as it tells without running code of the user's own."""
-    told: list[str] = []
+def _size_text(value: Any) -> str:
+    """Return a value's size as text, as far as it is known without running the user's code."""
+    sizes: list[str] = []
     module = type(value).__module__.partition(".")[0]
     if module in ("builtins", "collections", "numpy", "pandas", "polars"):
         if isinstance(shape := getattr(value, "shape", None), tuple) and shape:
-            told.append(f"shape {shape}")
+            sizes.append(f"shape {shape}")
         elif hasattr(type(value), "__len__"):
-            told.append(f"length {len(value):,}")
+            sizes.append(f"length {len(value):,}")
     if module == "builtins" and not isinstance(value, type):
-        told += [f"{sys.getsizeof(value):,} bytes of its own"] if told else []
-    return f", {', '.join(told)}" if told else ""
+        sizes += [f"{sys.getsizeof(value):,} bytes of its own"] if sizes else []
+    return f", {', '.join(sizes)}" if sizes else ""
 
 
-def _held(value: object) -> list[str]:
-    """Name columns or keys, and attributes; those of Python's own kinds are known."""
+def _content_lines(value: object) -> list[str]:
+    """Return lines with columns or keys, and attributes; those of builtin types are left out."""
     lines = []
     if found := [] if isinstance(value, list | tuple) else static_keys(value):
-        lines.append(f"Keys or columns: {_several([repr(key) for key in found])}")
+        lines.append(f"Keys or columns: {_join_names([repr(key) for key in found])}")
     if type(value).__module__ != "builtins" and (
         names := [n for n in static_attributes(value) if not n.startswith("_")]
     ):
-        lines.append(f"Attributes: {_several(names)}")
+        lines.append(f"Attributes: {_join_names(names)}")
     return lines
 
 
-def _several(names: list[str]) -> str:
+def _join_names(names: list[str]) -> str:
     more = len(names) - _MOST_NAMES
     return ", ".join(names[:_MOST_NAMES]) + (f" and {more:,} more" if more > 0 else "")
