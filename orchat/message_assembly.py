@@ -22,6 +22,7 @@ from orchat.streaming import StreamingChunk, ToolCallDelta
 _OF_ONE_CHUNK = frozenset(
     {"index", "tool_calls", "received_at", "logprobs", "extras", "finish_reason", "object", "user_id"}
 )
+_CUT_REASONS = frozenset({"length", "max_tokens", "max_output_tokens", "max_completion_tokens", "model_length"})
 
 
 class MessageAssembler:
@@ -185,6 +186,18 @@ def build_message(
         if call.mended_arguments is not None:
             warn(message, f"The arguments for `{call.tool_name}` were no JSON object, and were mended.")
     return message
+
+
+def was_cut(message: ChatMessage) -> bool:
+    """Whether an answer ended at its token limit, by the endpoint's word or by the provider's own.
+
+    Examples
+    --------
+    >>> was_cut(ChatMessage.from_assistant("", {"finish_reason": "tool_calls", "native_finish_reason": "MAX_TOKENS"}))
+    True
+    """
+    reasons = (message.meta.get(name) for name in ("finish_reason", "native_finish_reason"))
+    return any(isinstance(reason, str) and reason.lower() in _CUT_REASONS for reason in reasons)
 
 
 def warn(message: ChatMessage, text: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from orchat.chat.money import Cost
 from orchat.messages import ChatMessage, ChatRole, ImageContent, ToolCall
 
-Ending = Literal["finished", "parked", "max_rounds", "stopped", "interrupted", "failed"]
+Ending = Literal["finished", "parked", "max_rounds", "cut", "repeated", "stopped", "interrupted", "failed"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,9 @@ class Reply:
         Tool calls that wait for a person's decision (`orchat.chat.Chat.resume`).
     ending
         How the turn ended: ``finished``; ``parked``, with calls pending; ``max_rounds``, when tools were called once
-        too often; ``stopped``, ``interrupted`` or ``failed``, with what had arrived.
+        too often; ``cut``, when the token limit ended it within a tool call; ``repeated``, when the same call that
+        cannot run came twice in a row (`warnings` says more of these three); ``stopped``, ``interrupted`` or
+        ``failed``, with what had arrived.
 
     Examples
     --------
@@ -116,6 +118,12 @@ class Reply:
     def finish_reason(self) -> str | None:
         """Why the answer ended: ``stop``, ``length``, ``tool_calls`` ...; None where it was cut."""
         return self.message.meta.get("finish_reason")
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is not as it should be, in words: a cut answer, arguments that were mended, a tool loop that ended."""
+        found = [message.meta.get("warnings") for message in self._responses]
+        return [text for texts in found if isinstance(texts, list) for text in texts if isinstance(text, str)]
 
     @property
     def raw(self) -> dict[str, Any]:

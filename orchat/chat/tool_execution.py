@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
+from orchat.chat.interrupt_watch import InterruptWatch
 from orchat.errors import ToolInvocationError
 from orchat.messages import TextContent, ToolCall
 from orchat.messages.parts import ResultContent
@@ -64,6 +65,8 @@ def argument_error(tool: Tool, arguments: object) -> str | None:
 def invoke_tool(tool: Tool, arguments: Mapping[str, Any], run: Runner) -> ToolOutcome:
     """Run a tool in this thread; an async-only tool by means of ``run``.
 
+    Whatever the tool raises is its failure, `SystemExit` too; only the user's own interrupt is raised again.
+
     Examples
     --------
     >>> from orchat.tools import tool
@@ -72,20 +75,32 @@ def invoke_tool(tool: Tool, arguments: Mapping[str, Any], run: Runner) -> ToolOu
     >>> invoke_tool(double, {"number": 21}, asyncio.run)
     ToolOutcome(content='42', error=False)
     """
-    try:
-        value = run(tool.invoke_async(**arguments)) if tool.function is None else tool.invoke(**arguments)
-        return _outcome(tool, value)
-    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - the model shall know
-        return _failure(tool, error)
+    if tool.function is None:
+        try:
+            outcome: ToolOutcome = run(invoke_tool_async(tool, arguments))
+        except asyncio.CancelledError as error:
+            return _failure(tool, error)
+        return outcome
+    with InterruptWatch() as watch:
+        try:
+            return _outcome(tool, tool.invoke(**arguments))
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) and watch.interrupted:
+                raise
+            return _failure(tool, error)
 
 
 async def invoke_tool_async(tool: Tool, arguments: Mapping[str, Any]) -> ToolOutcome:
     """Run a tool on the running event loop; a synchronous tool in a thread of its own."""
-    try:
-        value = await tool.invoke_async(**arguments)
-        return _outcome(tool, value)
-    except Exception as error:  # noqa: BLE001 - the model shall know
-        return _failure(tool, error)
+    with InterruptWatch() as watch:
+        try:
+            return _outcome(tool, await tool.invoke_async(**arguments))
+        except (asyncio.CancelledError, GeneratorExit):
+            raise
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) and watch.interrupted:
+                raise
+            return _failure(tool, error)
 
 
 def _failure(tool: Tool, error: BaseException) -> ToolOutcome:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import copy
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -32,8 +33,11 @@ from orchat.chat.message_selection import (
 from orchat.chat.reply import Ending, Reply
 from orchat.chat.tool_execution import ToolOutcome, argument_error, call_error, prepend_note, result_content
 from orchat.errors import ConfigurationError
+from orchat.message_assembly import warn, was_cut
 from orchat.messages import ChatMessage, ChatRole, ToolCall
 from orchat.tools import Tool
+
+_log = logging.getLogger(__name__)
 
 _NOT_YET = "This call has not run."
 _WAITS = "This call has not run: it waits for a person's decision."
@@ -113,6 +117,7 @@ class Turn:
         self.tools = dict(tools or {})
         self._max_rounds = max_rounds
         self._rounds = 0
+        self._failed_before: set[tuple[str, str | None, str]] = set()
         self._undecided: dict[CallPlace, ToolCall] = {}
         self._wrong: dict[CallPlace, str] = {}  # what is wrong with calls that a person may mend
         self._approved: dict[CallPlace, RunTool] = {}
@@ -180,13 +185,17 @@ class Turn:
         for place, call in calls.items():
             self._results[place] = len(self.messages)
             self.messages.append(ChatMessage.from_tool(_NOT_YET, call, error=True))
-        if calls and self._rounds >= self._max_rounds:
-            self.ending = "max_rounds"
-            text = f"This call did not run: {self._max_rounds} rounds are the limit."
-            return {place: self._answer(place, call, ToolOutcome(text, error=True)) for place, call in calls.items()}
+        errors = {place: call_error(call, self.tools) for place, call in calls.items()}
+        if (stop := self._stop_reason(message, calls, errors, mends)) is not None:
+            self.ending, why = stop
+            spent = self.reply.spent
+            warn(message, f"{why} {self._rounds} responses cost {spent}." if self._rounds > 1 else why)
+            _log.warning("%s", message.meta["warnings"][-1])
+            outcome = ToolOutcome(f"This call did not run: {why}", error=True)
+            return {place: self._answer(place, call, outcome) for place, call in calls.items()}
         told = {}
         for place, call in calls.items():
-            wrong = call_error(call, self.tools)
+            wrong = errors[place]
             if wrong is not None and not mends(call.tool_name):
                 told[place] = self._answer(place, call, ToolOutcome(wrong, error=True))
                 continue
@@ -194,6 +203,28 @@ class Turn:
             if wrong is not None:
                 self._wrong[place] = wrong
         return told
+
+    def _stop_reason(
+        self,
+        message: ChatMessage,
+        calls: Mapping[CallPlace, ToolCall],
+        errors: Mapping[CallPlace, str | None],
+        mends: Callable[[str], bool],
+    ) -> tuple[Ending, str] | None:
+        """Return the ending, and the reason in words, where asking the model once more would not help."""
+        failed = {place: call for place, call in calls.items() if errors[place] is not None}
+        if failed and was_cut(message):
+            return "cut", "The answer was cut at its token limit in the middle of a tool call: raise max_tokens."
+        alone = [call for call in failed.values() if not mends(call.tool_name)]
+        marks = {(call.tool_name, call.malformed_arguments, _as_text(call.arguments)) for call in alone}
+        again = sorted(name for name, *_ in marks & self._failed_before)
+        self._failed_before = marks
+        if again:
+            why = next(filter(None, errors.values()))
+            return "repeated", f"`{again[0]}` was called twice in a row in a way that cannot run: {why}"
+        if calls and self._rounds >= self._max_rounds:
+            return "max_rounds", f"{self._max_rounds} rounds are the limit."
+        return None
 
     def resume(self, decisions: Mapping[Any, Decision]) -> None:
         """Continue a parked turn with decisions on its calls, by their ids or by their `CallPlace`.

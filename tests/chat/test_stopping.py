@@ -230,7 +230,7 @@ def test_a_cancelled_task_is_an_interruption(chat: Chat, openrouter: ScriptedOpe
 
 def test_an_interrupt_while_a_tool_runs_answers_its_call(make: Make, openrouter: ScriptedOpenRouter) -> None:
     def press() -> None:
-        raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
 
     chat = make(tools=[Tool("press", "Ctrl-C.", {"type": "object"}, press)], approve="always")
     openrouter.answers(calls(call("press"), call("press", id="call_2")), text("Well."))
@@ -263,7 +263,7 @@ def test_an_interrupt_while_a_sink_paints_is_one(chat: Chat, openrouter: Scripte
 
 def test_an_interrupt_leaves_the_others_waiting(make: Make, openrouter: ScriptedOpenRouter) -> None:
     def press() -> None:
-        raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
 
     chat = make(tools=[Tool("press", "Ctrl-C.", {"type": "object"}, press), Log().tide()])
     openrouter.answers(calls(call("press", id="call_7"), HULL), text("There."))

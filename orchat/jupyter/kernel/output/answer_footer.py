@@ -25,6 +25,8 @@ _ENDINGS = {
     "stopped": "stopped",
     "parked": "waits for your decision",
     "max_rounds": "ended, for it called tools too often",
+    "cut": "cut at its token limit",
+    "repeated": "ended, for the same call failed twice",
 }
 _CUT = {"length": "cut at its token limit", "content_filter": "cut by a content filter"}
 
@@ -56,7 +58,7 @@ def footer(reply: Reply, seconds: float, *, sent: Iterable[object] = (), style: 
     openai/gpt-5-mini · OpenAI · 1.2k in / 340 out · $0.00123 · 2.1 s
     """
     meta, usage = reply.message.meta, reply.usage
-    parts = [_ENDINGS.get(reply.ending) or _CUT.get(reply.finish_reason or ""), meta.get("note")]
+    parts = [_ENDINGS.get(reply.ending) or _CUT.get(reply.finish_reason or ""), meta.get("note"), *reply.warnings]
     if style != "none":
         parts.insert(1, meta.get("model"))
     if style == "full":
