@@ -1,1 +1,1 @@
-"""The rooms that know OpenRouter's JSON and HTTP."""
+"""OpenRouter's API: the chat generator, its wire format and HTTP transport, models, prices and the account."""

@@ -1,6 +1,6 @@
-"""The account: what a key may still spend, the credits, and the figures of a call (API section 7.2).
+"""Query the account: status and limits of a key, credits, and the cost and tokens of a generation (API section 7.2).
 
-Sums are exact decimals in USD. What is not said, or in a form unknown here, is None; ``raw`` holds all that came.
+Sums are exact decimals in USD. A missing or unreadable value is None; ``raw`` holds the data as received.
 """
 
 from __future__ import annotations
@@ -29,32 +29,32 @@ __all__ = [
 
 # A call's figures come with delay: half a second, doubled each time, makes about 15 s.
 _GENERATION_RETRIES = 5
-_KEY = JsonQuery("/key", absent="This host keeps no account of its keys.", needs_key=True)
-_CREDITS = JsonQuery("/credits", absent="This host keeps no account of credits.", needs_key=True)
+_KEY_QUERY = JsonQuery("/key", not_found_hint="This host keeps no account of its keys.", needs_key=True)
+_CREDITS_QUERY = JsonQuery("/credits", not_found_hint="This host keeps no account of credits.", needs_key=True)
 
 
 @dataclass(frozen=True)
 class KeyStatus:
-    """What a key may do and has spent.
+    """The status of an API key: its spending limit, its usage, and when it expires.
 
     Parameters
     ----------
     label
-        How the account's pages name the key.
+        The key's name on the account's pages.
     limit
-        What it may spend. None means that this key has no limit of its own, not that there is credit.
+        Its spending limit. None means that this key has no limit of its own, not that there is credit.
     limit_remaining
-        What is left of the limit; None without one.
+        The rest of the limit; None without one.
     resets
-        How often the limit starts anew: ``daily``, ``weekly``, ``monthly``, or None for never.
+        How often the limit is reset: ``daily``, ``weekly``, ``monthly``, or None for never.
     usage
-        What it has spent in all.
+        Its spending in all.
     is_free_tier
         Whether the account never bought credits: then free models have 50 requests a day, not 1000.
     expires_at
-        When it ends.
+        When it expires.
     raw
-        All that the endpoint said.
+        The data as received.
     """
 
     label: str | None = None
@@ -67,7 +67,7 @@ class KeyStatus:
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def next_reset(self, now: datetime | None = None) -> datetime | None:
-        """Return when the limit starts anew: at midnight UTC, weeks on Monday; None if never.
+        """Return when the limit is reset next: at midnight UTC, weeks on Monday; None if never.
 
         Examples
         --------
@@ -87,7 +87,7 @@ class KeyStatus:
 
 @dataclass(frozen=True)
 class Credits:
-    """What an account bought and used.
+    """The credits that an account bought and used.
 
     Examples
     --------
@@ -101,7 +101,7 @@ class Credits:
 
     @property
     def balance(self) -> Decimal | None:
-        """What is left; less than nothing stops free models as well."""
+        """The credits left; a negative balance stops free models too."""
         if self.total_credits is None or self.total_usage is None:
             return None
         return self.total_credits - self.total_usage
@@ -109,26 +109,26 @@ class Credits:
 
 @dataclass(frozen=True)
 class Generation:
-    """The figures of one call, as the endpoint billed it.
+    """The record of one generation, as billed: model, cost and tokens.
 
     Parameters
     ----------
     id
-        The call's id: a reply's ``meta["id"]`` or an error's ``generation_id``.
+        The generation's id: a reply's ``meta["id"]`` or an error's ``generation_id``.
     model, provider
-        Who answered.
+        The model, and the provider that ran it.
     cost
-        What it cost.
+        Its cost in USD.
     prompt_tokens, completion_tokens
-        The tokens in and out by the model's own count, where that is told.
+        The tokens in and out by the model's own count, where known.
     finish_reason
         Why it ended.
     cancelled
-        Whether the client left before it ended.
+        Whether the client disconnected before it ended.
     created_at
         When it began.
     raw
-        All that the endpoint said.
+        The data as received.
     """
 
     id: str | None = None
@@ -144,7 +144,7 @@ class Generation:
 
 
 def key_status(endpoint: JsonEndpoint) -> KeyStatus:
-    """Ask what the endpoint's key may still spend.
+    """Query the status of the endpoint's key.
 
     Raises
     ------
@@ -153,40 +153,40 @@ def key_status(endpoint: JsonEndpoint) -> KeyStatus:
     APIError
         The endpoint refused, failed, or could not be reached.
     """
-    return _read_key(endpoint.get(_KEY))
+    return _read_key(endpoint.get(_KEY_QUERY))
 
 
 async def key_status_async(endpoint: JsonEndpoint) -> KeyStatus:
-    """Like `key_status`, on the running event loop."""
-    return _read_key(await endpoint.get_async(_KEY))
+    """Query the status of the endpoint's key, on the running event loop."""
+    return _read_key(await endpoint.get_async(_KEY_QUERY))
 
 
 def credits(endpoint: JsonEndpoint) -> Credits:  # noqa: A001 - the API's word
-    """Ask what credits the account has; an ordinary key may be refused. Raises as `key_status`."""
-    return _read_credits(endpoint.get(_CREDITS))
+    """Query the account's credits; an ordinary key may be refused. Raises as `key_status`."""
+    return _read_credits(endpoint.get(_CREDITS_QUERY))
 
 
 async def credits_async(endpoint: JsonEndpoint) -> Credits:
-    """Like `credits`, on the running event loop."""
-    return _read_credits(await endpoint.get_async(_CREDITS))
+    """Query the account's credits, on the running event loop."""
+    return _read_credits(await endpoint.get_async(_CREDITS_QUERY))
 
 
 def generation(endpoint: JsonEndpoint, id: str, *, max_retries: int = _GENERATION_RETRIES) -> Generation:  # noqa: A002
-    """Ask for the figures of a call; as they come with delay, a 404 is tried again.
+    """Query the record of a generation; since it is available with delay, a 404 is retried.
 
     Parameters
     ----------
     endpoint
-        Where the call was made.
+        Where the request was sent.
     id
-        Its id.
+        The generation's id.
     max_retries
-        How often to ask again; the default takes about 15 s.
+        The number of retries; the default takes about 15 s.
 
     Raises
     ------
     NotFoundError
-        They have not come yet, or never will.
+        The record is not available yet, or never will be.
     MissingKeyError, APIError
         As `key_status`.
     """
@@ -194,77 +194,81 @@ def generation(endpoint: JsonEndpoint, id: str, *, max_retries: int = _GENERATIO
 
 
 async def generation_async(endpoint: JsonEndpoint, id: str, *, max_retries: int = _GENERATION_RETRIES) -> Generation:  # noqa: A002
-    """Like `generation`, on the running event loop."""
+    """Query the record of a generation, on the running event loop."""
     return _read_generation(await endpoint.get_async(_generation_query(id, max_retries)))
 
 
 def _generation_query(id: str, max_retries: int) -> JsonQuery:  # noqa: A002
     if not isinstance(id, str) or not id.strip():
         raise ConfigurationError(f"{id!r} is no generation's id.", hint="It looks like gen-1772000000-abc.")
-    absent = "The figures of a call come with delay, those of free models sometimes never: try again in a minute."
+    not_found_hint = (
+        "The figures of a call come with delay, those of free models sometimes never: try again in a minute."
+    )
     parameters = {"id": id.strip()}
-    return JsonQuery("/generation", parameters, absent, True, max_retries=max_retries, transient=frozenset({404}))
+    return JsonQuery(
+        "/generation", parameters, not_found_hint, True, max_retries=max_retries, retry_statuses=frozenset({404})
+    )
 
 
 def _read_key(data: Any) -> KeyStatus:
-    data = _object(data, "/key")
+    data = _require_object(data, "/key")
     return KeyStatus(
-        label=_text(data, "label"),
+        label=_string(data, "label"),
         limit=parse_price(data.get("limit")),
         limit_remaining=parse_price(data.get("limit_remaining")),
-        resets=_text(data, "limit_reset"),
+        resets=_string(data, "limit_reset"),
         usage=parse_price(data.get("usage")),
-        is_free_tier=_flag(data, "is_free_tier"),
-        expires_at=_moment(data, "expires_at"),
+        is_free_tier=_boolean(data, "is_free_tier"),
+        expires_at=_datetime(data, "expires_at"),
         raw=data,
     )
 
 
 def _read_credits(data: Any) -> Credits:
-    data = _object(data, "/credits")
+    data = _require_object(data, "/credits")
     return Credits(parse_price(data.get("total_credits")), parse_price(data.get("total_usage")), data)
 
 
 def _read_generation(data: Any) -> Generation:
-    data = _object(data, "/generation")
+    data = _require_object(data, "/generation")
     return Generation(
-        id=_text(data, "id"),
-        model=_text(data, "model"),
-        provider=_text(data, "provider_name"),
+        id=_string(data, "id"),
+        model=_string(data, "model"),
+        provider=_string(data, "provider_name"),
         cost=parse_price(data.get("total_cost")),
-        prompt_tokens=_count(data, "native_tokens_prompt", "tokens_prompt"),
-        completion_tokens=_count(data, "native_tokens_completion", "tokens_completion"),
-        finish_reason=_text(data, "finish_reason"),
-        cancelled=_flag(data, "cancelled"),
-        created_at=_moment(data, "created_at"),
+        prompt_tokens=_first_integer(data, "native_tokens_prompt", "tokens_prompt"),
+        completion_tokens=_first_integer(data, "native_tokens_completion", "tokens_completion"),
+        finish_reason=_string(data, "finish_reason"),
+        cancelled=_boolean(data, "cancelled"),
+        created_at=_datetime(data, "created_at"),
         raw=data,
     )
 
 
-def _object(data: Any, path: str) -> dict[str, Any]:
+def _require_object(data: Any, path: str) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise ProviderError(f"The reply to {path} holds no figures.", hint="Is the base URL right?")
     return data
 
 
-def _text(data: Mapping[str, Any], name: str) -> str | None:
+def _string(data: Mapping[str, Any], name: str) -> str | None:
     value = data.get(name)
     return value if isinstance(value, str) else None
 
 
-def _flag(data: Mapping[str, Any], name: str) -> bool | None:
+def _boolean(data: Mapping[str, Any], name: str) -> bool | None:
     value = data.get(name)
     return value if isinstance(value, bool) else None
 
 
-def _count(data: Mapping[str, Any], *names: str) -> int | None:
+def _first_integer(data: Mapping[str, Any], *names: str) -> int | None:
     values = (data.get(name) for name in names)
     return next((value for value in values if isinstance(value, int) and not isinstance(value, bool)), None)
 
 
-def _moment(data: Mapping[str, Any], name: str) -> datetime | None:
+def _datetime(data: Mapping[str, Any], name: str) -> datetime | None:
     try:
-        moment = datetime.fromisoformat(_text(data, name) or "")
+        moment = datetime.fromisoformat(_string(data, name) or "")
     except ValueError:
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

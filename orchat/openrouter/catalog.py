@@ -1,7 +1,7 @@
-"""Catalogues: lists of models asked for, and kept on disk for a day and for the times without a network.
+"""Load an endpoint's catalog of models, cached on disk for a day and for times without a network.
 
-Nothing is fetched at import. A list on disk that cannot be read is as good as none; when an endpoint cannot be asked,
-an old list is better than none, and says so (`Catalog.failure`, `Catalog.age_text`).
+Nothing is fetched at import. A cached list that cannot be read is ignored; when the endpoint fails, an old list is
+returned, marked as such (`Catalog.failure`, `Catalog.age_text`).
 """
 
 from __future__ import annotations
@@ -28,32 +28,32 @@ __all__ = ["FRESH", "Catalog", "Model", "cached_catalog", "load_catalog", "load_
 _log = logging.getLogger(__name__)
 
 _FORMAT, _VERSION = "orchat-models", 1
-_ABSENT = "Does this host list its models? Is the base URL right?"
+_NOT_FOUND_HINT = "Does this host list its models? Is the base URL right?"
 # Unless all are asked for, only those that write text are listed (API section 7.1).
-_EVERY_KIND = {"output_modalities": "all"}
+_ALL_MODALITIES = {"output_modalities": "all"}
 # Whoever has an old list at hand need not wait for long.
 _SHORT_TIMEOUT = 10.0
 
 
 def load_catalog(endpoint: JsonEndpoint, *, refresh: bool = False) -> Catalog:
-    """Return an endpoint's models: from disk while that list is fresh, else asked for.
+    """Return an endpoint's catalog: from the cache while that is fresh, else from the endpoint.
 
     Parameters
     ----------
     endpoint
-        Where to ask; a key is not needed.
+        The endpoint; a key is not needed.
     refresh
-        Ask even though the list on disk is fresh.
+        Whether to query the endpoint although the cache is fresh.
 
     Returns
     -------
     Catalog
-        Where the endpoint failed, the old list with the error as its ``failure``.
+        If the endpoint failed, the old list with the error as its ``failure``.
 
     Raises
     ------
     APIError
-        The endpoint failed, and there is no list on disk.
+        The endpoint failed, and no list is cached.
 
     Examples
     --------
@@ -62,28 +62,28 @@ def load_catalog(endpoint: JsonEndpoint, *, refresh: bool = False) -> Catalog:
     ...
     orchat.errors.APIConnectionError: No connection to 127.0.0.1: ...
     """
-    kept = cached_catalog(endpoint.api_base_url)
-    if kept is not None and kept.is_fresh and not refresh:
-        return kept
+    cached = cached_catalog(endpoint.api_base_url)
+    if cached is not None and cached.is_fresh and not refresh:
+        return cached
     try:
-        return _keep(endpoint.api_base_url, endpoint.get(_query(kept)))
+        return _store(endpoint.api_base_url, endpoint.get(_models_query(cached)))
     except APIError as error:
-        return _rather(kept, error)
+        return _cached_or_raise(cached, error)
 
 
 async def load_catalog_async(endpoint: JsonEndpoint, *, refresh: bool = False) -> Catalog:
-    """Like `load_catalog`, on the running event loop."""
-    kept = cached_catalog(endpoint.api_base_url)
-    if kept is not None and kept.is_fresh and not refresh:
-        return kept
+    """Return an endpoint's catalog, on the running event loop; see `load_catalog`."""
+    cached = cached_catalog(endpoint.api_base_url)
+    if cached is not None and cached.is_fresh and not refresh:
+        return cached
     try:
-        return _keep(endpoint.api_base_url, await endpoint.get_async(_query(kept)))
+        return _store(endpoint.api_base_url, await endpoint.get_async(_models_query(cached)))
     except APIError as error:
-        return _rather(kept, error)
+        return _cached_or_raise(cached, error)
 
 
 def cached_catalog(api_base_url: str) -> Catalog | None:
-    """Return the list on disk, however old, without asking anybody; None where there is none.
+    """Return the cached catalog of any age, without a request; None where there is none.
 
     Examples
     --------
@@ -91,26 +91,26 @@ def cached_catalog(api_base_url: str) -> Catalog | None:
     True
     """
     try:
-        path = _path_of(api_base_url)
-        found = path.stat()
+        path = _cache_path(api_base_url)
+        status = path.stat()
     except (OSError, ValueError):  # the address may be none
         return None
-    return _read(path, found.st_mtime_ns, found.st_size, found.st_ino)
+    return _read_file(path, status.st_mtime_ns, status.st_size, status.st_ino)
 
 
 def suggest_model(error: APIError, model: str, api_base_url: str) -> str | None:
-    """Return a hint that names near models, for an error that says that there is no such one.
+    """Return a hint with similar model names, for an error about an unknown model.
 
-    It looks at the list on disk only; without one, or for other errors, it returns None.
+    It uses the cached list only; without one, or for other errors, it returns None.
 
     Parameters
     ----------
     error
-        What asking raised.
+        The error of the request.
     model
         The name that was sent.
     api_base_url
-        Where it was sent.
+        The base URL that it was sent to.
 
     Examples
     --------
@@ -127,37 +127,37 @@ def suggest_model(error: APIError, model: str, api_base_url: str) -> str | None:
     return f"Did you mean {' or '.join(f'`{name}`' for name in near)}?" if near else None
 
 
-def _query(kept: Catalog | None) -> JsonQuery:
-    if kept is None:
-        return JsonQuery("/models", _EVERY_KIND, absent=_ABSENT)
-    return JsonQuery("/models", _EVERY_KIND, absent=_ABSENT, timeout=_SHORT_TIMEOUT, max_retries=0)
+def _models_query(cached: Catalog | None) -> JsonQuery:
+    if cached is None:
+        return JsonQuery("/models", _ALL_MODALITIES, not_found_hint=_NOT_FOUND_HINT)
+    return JsonQuery("/models", _ALL_MODALITIES, not_found_hint=_NOT_FOUND_HINT, timeout=_SHORT_TIMEOUT, max_retries=0)
 
 
-def _rather(kept: Catalog | None, error: APIError) -> Catalog:
-    """Return the old list where there is one, with the reason why it is not newer."""
-    if kept is None:
+def _cached_or_raise(cached: Catalog | None, error: APIError) -> Catalog:
+    """Return the cached catalog with the error as its ``failure``; raise the error where there is none."""
+    if cached is None:
         raise error
     error.__context__ = None
-    return Catalog(kept.models, kept.fetched_at, error.with_traceback(None))
+    return Catalog(cached.models, cached.fetched_at, error.with_traceback(None))
 
 
-def _keep(api_base_url: str, data: Any) -> Catalog:
-    """Read an answer and write it to disk."""
+def _store(api_base_url: str, data: Any) -> Catalog:
+    """Parse the endpoint's list of models, and write it to the cache."""
     models = read_models(data) if isinstance(data, list) else ()
     if not models and data != []:
-        raise ProviderError("The reply holds no list of models.", hint=_ABSENT)
+        raise ProviderError("The reply holds no list of models.", hint=_NOT_FOUND_HINT)
     catalog = Catalog(models, datetime.now(UTC))
     if models:  # none at all may be true now, but is not worth a day's belief
         content = {"format": _FORMAT, "version": _VERSION, "fetched_at": catalog.fetched_at.isoformat(), "data": data}
         try:
-            _write(_path_of(api_base_url), json.dumps(content, separators=(",", ":")))
+            _write_atomically(_cache_path(api_base_url), json.dumps(content, separators=(",", ":")))
         except (OSError, RecursionError) as error:  # it only means to ask again next time
             _log.info("The list of models could not be kept: %s", error)
     return catalog
 
 
-def _write(path: Path, text: str) -> None:
-    """Write a file whole or not at all, whoever else writes it in that moment."""
+def _write_atomically(path: Path, text: str) -> None:
+    """Write a file atomically, safe against concurrent writers."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".tmp")
     try:
@@ -171,8 +171,8 @@ def _write(path: Path, text: str) -> None:
 
 
 @lru_cache(maxsize=4)
-def _read(path: Path, *_identity: int) -> Catalog | None:
-    """Read a file, once while it stays the same: completion asks at every keystroke."""
+def _read_file(path: Path, *_identity: int) -> Catalog | None:
+    """Read a cache file, once while it stays the same: completion needs it at every keystroke."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if (content["format"], content["version"]) != (_FORMAT, _VERSION):
@@ -184,8 +184,8 @@ def _read(path: Path, *_identity: int) -> Catalog | None:
         return None
 
 
-def _path_of(api_base_url: str) -> Path:
-    """Return where the list of a base URL is kept; a password in the address is no part of it."""
+def _cache_path(api_base_url: str) -> Path:
+    """Return the path of a base URL's cache file; a password in the URL is not part of it."""
     from platformdirs import user_cache_path
 
     parts = urlsplit(api_base_url)

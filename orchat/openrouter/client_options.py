@@ -1,4 +1,4 @@
-"""A generator's settings: their defaults from the environment, what makes sense, and their dictionary form."""
+"""A generator's client options (timeout, retries, headers): environment defaults, validation, dictionary form."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ DEFAULT_RETRIES = 5
 
 
 def default_timeout(given: Any) -> float | None:
-    """Return the timeout in seconds: the one given, else ``OPENAI_TIMEOUT``, else None.
+    """Return the validated timeout in seconds: the one given, else ``OPENAI_TIMEOUT``, else None.
 
     Raises
     ------
     TypeError
-        It is no number.
+        It is not a number.
     ConfigurationError
         It is not more than 0.
 
@@ -39,12 +39,12 @@ def default_timeout(given: Any) -> float | None:
 
 
 def default_retries(given: Any) -> int:
-    """Return how often a request is sent again: as given, else ``OPENAI_MAX_RETRIES``, else 5.
+    """Return the validated number of retries: the one given, else ``OPENAI_MAX_RETRIES``, else 5.
 
     Raises
     ------
     ConfigurationError
-        It is no whole number from 0 on.
+        It is not a whole number from 0 on.
 
     Examples
     --------
@@ -59,7 +59,7 @@ def default_retries(given: Any) -> int:
 
 
 def headers_to_dict(headers: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Return headers as they are saved: Secrets by name, plain texts as they are unless they may be keys.
+    """Serialize headers: Secrets by name, plain texts unless they may be keys.
 
     Raises
     ------
@@ -82,14 +82,14 @@ def headers_to_dict(headers: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 def client_kwargs_to_dict(kwargs: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Return the HTTP client's arguments as they are saved: as they are, unless their headers hold a key."""
+    """Serialize the HTTP client's arguments unchanged, unless their headers hold a key: that raises."""
     if kwargs is not None and isinstance(kwargs.get("headers"), Mapping):
         headers_to_dict(kwargs["headers"])
     return None if kwargs is None else dict(kwargs)
 
 
 def secrets_from_dict(value: Any) -> Any:
-    """Read Secrets wherever they stand; the rest is copied, so that the given dictionary stays as it is."""
+    """Restore the Secrets in nested dictionaries; the rest is copied, so that the input is not modified."""
     if isinstance(value, dict):
         if value.get("type") == "env_var" and "env_vars" in value:
             return Secret.from_dict(value)

@@ -1,6 +1,6 @@
-"""One exchange with an endpoint: what was asked, how to read the answer, and the answer as it arrives.
+"""One chat completion exchange: send a prepared request, and read its response whole or as a stream of chunks.
 
-What the sync and async ways share is in `RequestPlan` and `_Stream`; the two `_pump`s below only drive it.
+`RequestPlan` and `_Stream` hold what sync and async code share; the two `_pump`s below only drive it.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ _log = logging.getLogger(__name__)
 
 @dataclass(repr=False)
 class RequestPlan:
-    """A call, and how to read its answer."""
+    """A prepared request, and how to read its response."""
 
-    call: PreparedRequest
+    request: PreparedRequest
     output: OutputFormat | None
     rewrite: Rewrite | None
     dialect: Dialect
-    streams: bool
-    component: ComponentInfo
+    is_streamed: bool
+    component_info: ComponentInfo
 
-    def reader(self) -> ChunkReader:
-        """Make what reads a streamed answer."""
-        return ChunkReader(self.component, self.rewrite, self.call.secrets)
+    def make_reader(self) -> ChunkReader:
+        """Make the reader of a streamed response."""
+        return ChunkReader(self.component_info, self.rewrite, self.request.secrets)
 
     def read(self, body: ResponseBody, text: str) -> list[ChatMessage]:
-        """Read a whole answer."""
+        """Parse a whole response."""
         from orchat.openrouter.transport import looks_like_events
 
         payload = None
@@ -50,16 +50,16 @@ class RequestPlan:
             payload = body.json(text)
             if self.rewrite is not None and isinstance(payload, dict):
                 payload = self.rewrite(payload)
-            return read_replies(payload, *self.call.secrets)
+            return read_replies(payload, *self.request.secrets)
         except APIError as error:
             text = payload = ""  # it may repeat a key, and a verbose traceback shows what frames hold
             error.generation_id = error.generation_id or body.generation_id
-            raise _bare(error) from None
+            raise _without_frames(error) from None
 
     def _read_events(self, body: ResponseBody, text: str) -> ChatMessage:
         from orchat.openrouter.transport import events_of
 
-        reader = self.reader()
+        reader = self.make_reader()
         reader.received_at = body.received_at
         for event in events_of(text):
             reader.read(event.data, event.event)
@@ -67,13 +67,13 @@ class RequestPlan:
         return reader.fold.message()
 
     def stamp(self, message: ChatMessage) -> ChatMessage:
-        """Mark a reply of the embedded model as such."""
+        """Add the dialect's note to a reply: it marks those of the embedded model."""
         if self.dialect.note is not None:
             message.meta["note"] = self.dialect.note
         return message
 
     def finish(self, replies: list[ChatMessage]) -> list[ChatMessage]:
-        """Stamp whole replies, warn of cut ones, and hold them against the ``response_format``."""
+        """Stamp whole replies, warn of truncated ones, and validate them against the ``response_format``."""
         for reply in replies:
             self.stamp(reply)
             if (reason := reply.meta.get("finish_reason")) in {"length", "content_filter"}:
@@ -86,43 +86,43 @@ class RequestPlan:
 
 
 def read_whole(plan: RequestPlan, transport: HttpClient) -> list[ChatMessage]:
-    """Send a call whose answer comes whole, and read it."""
+    """Send a request, and read its response whole."""
     try:
-        with transport.open(plan.call) as body:
+        with transport.open(plan.request) as body:
             return plan.read(body, "".join(body.iter_text()))
     except APIError as error:
-        raise _bare(error) from None
+        raise _without_frames(error) from None
 
 
 async def read_whole_async(plan: RequestPlan, transport: HttpClient) -> list[ChatMessage]:
-    """Like `read_whole`, on the event loop."""
+    """Send a request, and read its response whole, on the running event loop."""
     try:
-        async with transport.open_async(plan.call) as body:
+        async with transport.open_async(plan.request) as body:
             return plan.read(body, "".join([text async for text in body.aiter_text()]))
     except APIError as error:
-        raise _bare(error) from None
+        raise _without_frames(error) from None
 
 
 class _Stream:
-    """What the two kinds of stream share."""
+    """The shared base of both streams: reading events, completing errors, the final message."""
 
     def __init__(self, plan: RequestPlan, transport: HttpClient) -> None:
         self._plan = plan
         self._transport = transport
-        self._reader = plan.reader()
+        self._reader = plan.make_reader()
         self._final: ChatMessage | None = None
 
     @property
     def message(self) -> ChatMessage:
-        """The reply: whole after the last chunk, what has arrived before."""
+        """The reply: whole after the last chunk, partial before."""
         return self._final or self._plan.stamp(self._reader.fold.message())
 
     @property
     def call_indexes(self) -> list[int]:
-        """The index (`orchat.streaming.ToolCallDelta`) under which each of the message's tool calls came."""
+        """The delta index (`orchat.streaming.ToolCallDelta`) of each of the message's tool calls."""
         return self._reader.fold.call_indexes
 
-    def _read(self, body: ResponseBody, event: ServerSentEvent) -> list[StreamingChunk]:
+    def _read_event(self, body: ResponseBody, event: ServerSentEvent) -> list[StreamingChunk]:
         reader = self._reader
         reader.received_at = body.received_at
         chunks = reader.read(event.data, event.event)
@@ -131,14 +131,14 @@ class _Stream:
         if reader.finished or reader.failure is not None:
             from orchat.openrouter.transport import DRAIN_TIMEOUT, USAGE_TIMEOUT
 
-            body.hurry(DRAIN_TIMEOUT if reader.done or reader.is_over else USAGE_TIMEOUT)
+            body.shorten_timeout(DRAIN_TIMEOUT if reader.done or reader.is_over else USAGE_TIMEOUT)
         return chunks
 
-    def _ended(self, body: ResponseBody) -> None:
+    def _end(self, body: ResponseBody) -> None:
         self._reader.end(whole=body.is_whole)
 
-    def _failed(self, error: APIError, body: ResponseBody | None) -> APIError | None:
-        """Complete an error with what is known; None where the answer was whole and only its ending is missing."""
+    def _complete_error(self, error: APIError, body: ResponseBody | None) -> APIError | None:
+        """Add generation id and partial message to an error; None to ignore it, since the reply was complete."""
         if isinstance(error, APIConnectionError):
             if self._reader.finished:
                 return None
@@ -148,16 +148,16 @@ class _Stream:
         error.partial = error.partial or self._reader.partial()
         if error.partial is not None:
             self._plan.stamp(error.partial)
-        return _bare(error)
+        return _without_frames(error)
 
     def _finish(self) -> None:
         [self._final] = self._plan.finish([self.message])
 
 
 class ChunkStream(_Stream):
-    """A reply as it arrives: an iterator of `StreamingChunk`, and a context manager that closes the connection.
+    """A streamed reply: an iterator of `StreamingChunk`, and a context manager that closes the connection.
 
-    The request goes out when the first chunk is asked for.
+    The request is sent when the first chunk is requested.
     """
 
     def __init__(self, plan: RequestPlan, transport: HttpClient) -> None:
@@ -169,17 +169,17 @@ class ChunkStream(_Stream):
     def _pump(self) -> Iterator[StreamingChunk]:
         body: ResponseBody | None = None
         try:
-            with self._transport.open(self._plan.call) as body:
+            with self._transport.open(self._plan.request) as body:
                 self._body = body
                 if self._aborted:
-                    body.cut()
+                    body.abort()
                 for event in body.events():
-                    yield from self._read(body, event)
-                self._ended(body)
+                    yield from self._read_event(body, event)
+                self._end(body)
         except APIError as error:
-            event = None  # see Plan.read
-            if (failed := self._failed(error, body)) is not None:
-                raise failed from None
+            event = None  # see RequestPlan.read
+            if (completed := self._complete_error(error, body)) is not None:
+                raise completed from None
         self._finish()
 
     def __iter__(self) -> Iterator[StreamingChunk]:
@@ -189,14 +189,14 @@ class ChunkStream(_Stream):
         return next(self._chunks)
 
     def close(self) -> None:
-        """Close the connection; `message` keeps what arrived."""
+        """Close the connection; `message` keeps the part that arrived."""
         cast(Any, self._chunks).close()
 
     def abort(self) -> None:
-        """Cut the connection, from any thread: whoever iterates meets an error, and `message` keeps what arrived."""
+        """Cut the connection, from any thread: the iterator raises, and `message` keeps the part that arrived."""
         self._aborted = True
         if self._body is not None:
-            self._body.cut()
+            self._body.abort()
 
     def __enter__(self) -> ChunkStream:
         return self
@@ -206,7 +206,7 @@ class ChunkStream(_Stream):
 
 
 class AsyncChunkStream(_Stream):
-    """Like `ChunkStream`, for ``async for`` and ``async with``."""
+    """A streamed reply as an asynchronous iterator of `StreamingChunk`, for ``async for`` and ``async with``."""
 
     def __init__(self, plan: RequestPlan, transport: HttpClient) -> None:
         super().__init__(plan, transport)
@@ -215,19 +215,19 @@ class AsyncChunkStream(_Stream):
     async def _pump(self) -> AsyncIterator[StreamingChunk]:
         body: ResponseBody | None = None
         try:
-            async with self._transport.open_async(self._plan.call) as body:
+            async with self._transport.open_async(self._plan.request) as body:
                 events = body.aevents()
                 try:
                     async for event in events:
-                        for chunk in self._read(body, event):
+                        for chunk in self._read_event(body, event):
                             yield chunk
                 finally:
                     await cast(Any, events).aclose()
-                self._ended(body)
+                self._end(body)
         except APIError as error:
-            event = None  # see Plan.read
-            if (failed := self._failed(error, body)) is not None:
-                raise failed from None
+            event = None  # see RequestPlan.read
+            if (completed := self._complete_error(error, body)) is not None:
+                raise completed from None
         self._finish()
 
     def __aiter__(self) -> AsyncIterator[StreamingChunk]:
@@ -237,7 +237,7 @@ class AsyncChunkStream(_Stream):
         return await anext(self._chunks)
 
     async def aclose(self) -> None:
-        """Close the connection; `message` keeps what arrived."""
+        """Close the connection; `message` keeps the part that arrived."""
         await cast(Any, self._chunks).aclose()
 
     async def __aenter__(self) -> AsyncChunkStream:
@@ -247,7 +247,7 @@ class AsyncChunkStream(_Stream):
         await self.aclose()
 
 
-def _bare(error: APIError) -> APIError:
-    """Take off what may repeat a key: frames with raw text below, and exceptions on the way that quote it."""
+def _without_frames(error: APIError) -> APIError:
+    """Remove traceback and context from an error: their frames and texts may hold a key."""
     error.__context__ = None
     return error.with_traceback(None)

@@ -1,7 +1,7 @@
-"""What endpoints want differently: OpenRouter itself, plain OpenAI hosts, and the embedded model. Pure.
+"""Dialects of the API: request headers, body and response changes for OpenRouter, OpenAI and the embedded model. Pure.
 
-OpenRouter's automatic extras go to OpenRouter only; what a user put into a message goes to every host, save those that
-are known to refuse it.
+OpenRouter's automatic extras go to OpenRouter only; a user's additions to a message go to every host but those that are
+known to refuse them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LOCAL_CONTEXT = 4096
 
 DEMO_NOTE = "demo model, often wrong"
 # So small a model may ramble until its context is full, which takes minutes.
-_MOST_TOKENS = 512
+_MAX_TOKENS = 512
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 # Fields of an assistant's message that only OpenRouter takes.
 _OPENROUTER_FIELDS = frozenset({"reasoning_details", "annotations", "images"})
@@ -34,16 +34,16 @@ _OPENROUTER_FIELDS = frozenset({"reasoning_details", "annotations", "images"})
 
 @dataclass(frozen=True)
 class Dialect:
-    """How to speak to one endpoint.
+    """The dialect of one endpoint: its headers, and how requests and responses are changed for it.
 
     Parameters
     ----------
     headers
-        Sent with each request, unless the user gives the same header.
+        Headers of each request, unless the user gives the same header.
     note
-        Stamped on each reply's ``meta["note"]``.
+        A text for each reply's ``meta["note"]``.
     prepare
-        Makes a body fit, and gives a function that makes events and replies fit (None where they do).
+        Converts a request body, and returns it with a function that converts events and replies (None for none).
     """
 
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -72,46 +72,46 @@ def dialect_of(base_url: str, model: str) -> Dialect:
 
 
 def host_of(url: str) -> str:
-    """Return an address's host, in lower case; empty where there is none."""
+    """Return a URL's host, in lower case; empty where there is none."""
     return (urlsplit(url).hostname or "").lower()
 
 
 def is_openrouter(url: str) -> bool:
-    """Whether the address is OpenRouter's own."""
+    """Whether the URL's host is OpenRouter's."""
     host = host_of(url)
     return host == "openrouter.ai" or host.endswith(".openrouter.ai")
 
 
 def is_loopback(url: str) -> bool:
-    """Whether the address is this machine's own."""
+    """Whether the URL's host is the loopback of this machine."""
     return host_of(url) in _LOOPBACK
 
 
 def _prepare_openai(body: dict[str, Any]) -> tuple[dict[str, Any], Rewrite | None]:
     messages = [{k: v for k, v in message.items() if k not in _OPENROUTER_FIELDS} for message in body["messages"]]
     body = {**body, "messages": messages}
-    _ask_for_usage(body)
+    _request_usage(body)
     return body, None
 
 
-def _ask_for_usage(body: dict[str, Any]) -> None:
-    """Ask for the usage of a stream, which OpenRouter sends unasked."""
+def _request_usage(body: dict[str, Any]) -> None:
+    """Request the usage of a stream, which OpenRouter always sends."""
     if body.get("stream"):
         body.setdefault("stream_options", {"include_usage": True})
 
 
 def _prepare_embedded(body: dict[str, Any]) -> tuple[dict[str, Any], Rewrite | None]:
-    """Rewrite a request that must call one tool as one for JSON: so small a model does not call tools by itself.
+    """Convert a request for the embedded model; one that must call a tool becomes one for JSON.
 
-    Several tools, or a free choice, are beyond it: then it answers in words.
+    So small a model does not call tools by itself. Several tools, or a free choice, are beyond it: it answers as text.
     """
     body = {**body}
     if not body.keys() & {"max_tokens", "max_completion_tokens"}:
-        body["max_tokens"] = _MOST_TOKENS
-    _ask_for_usage(body)
+        body["max_tokens"] = _MAX_TOKENS
+    _request_usage(body)
     tools, choice = body.pop("tools", None) or [], body.pop("tool_choice", "auto")
     # One message per turn is all that its template knows.
-    body["messages"] = [_plain_message(message) for message in body["messages"]]
+    body["messages"] = [_to_text_message(message) for message in body["messages"]]
     functions = {tool["function"]["name"]: tool["function"] for tool in tools if isinstance(tool.get("function"), dict)}
     name = ""
     if isinstance(choice, dict):
@@ -128,11 +128,14 @@ def _prepare_embedded(body: dict[str, Any]) -> tuple[dict[str, Any], Rewrite | N
         "Reply with its arguments as JSON, taken from the user message."
     )
     body["messages"] = [{"role": "system", "content": hint}, *body["messages"]]
-    body["response_format"] = {"type": "json_schema", "json_schema": {"name": name, "schema": _bounded(parameters)}}
-    return body, _as_call(name)
+    body["response_format"] = {
+        "type": "json_schema",
+        "json_schema": {"name": name, "schema": _limit_strings(parameters)},
+    }
+    return body, _text_to_call(name)
 
 
-def _plain_message(message: dict[str, Any]) -> dict[str, Any]:
+def _to_text_message(message: dict[str, Any]) -> dict[str, Any]:
     content = message.get("content")
     if isinstance(content, list):
         if other := {part.get("type") for part in content} - {"text"}:
@@ -144,25 +147,25 @@ def _plain_message(message: dict[str, Any]) -> dict[str, Any]:
     if message.get("role") == "tool":
         return {"role": "user", "content": f"The tool answered: {content}"}
     if calls := message.get("tool_calls"):
-        said = "; ".join(f"{call['function']['name']}({call['function']['arguments']})" for call in calls)
-        return {"role": "assistant", "content": f"{content or ''}\nI call {said}.".strip()}
+        calls_text = "; ".join(f"{call['function']['name']}({call['function']['arguments']})" for call in calls)
+        return {"role": "assistant", "content": f"{content or ''}\nI call {calls_text}.".strip()}
     return message
 
 
-def _bounded(schema: Any) -> Any:
-    """Give every string of a schema a length, or the model may never end one."""
+def _limit_strings(schema: Any) -> Any:
+    """Add a ``maxLength`` to every string of a schema, or the model may never end one."""
     if isinstance(schema, list):
-        return [_bounded(item) for item in schema]
+        return [_limit_strings(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    bounded = {key: _bounded(value) for key, value in schema.items()}
+    bounded = {key: _limit_strings(value) for key, value in schema.items()}
     if schema.get("type") == "string" and not schema.keys() & {"enum", "const", "maxLength", "format"}:
         bounded["maxLength"] = 120
     return bounded
 
 
-def _as_call(name: str) -> Rewrite:
-    """Make a function that turns the answer's text, whole or in deltas, into the call of tool `name`."""
+def _text_to_call(name: str) -> Rewrite:
+    """Make a function that converts the answer's text, whole or in deltas, to a call of tool `name`."""
     started = False
 
     def rewrite(event: dict[str, Any]) -> dict[str, Any]:
@@ -182,12 +185,12 @@ def _as_call(name: str) -> Rewrite:
 
 
 def canonical_json(body: Mapping[str, Any]) -> bytes:
-    """Write a body as bytes: compact, in its own order, the same each time, so that caches upstream can hit.
+    """Serialize a body as JSON bytes: compact, in its own order, the same each time, so that upstream caches can hit.
 
     Raises
     ------
     TypeError
-        It holds something that is no JSON.
+        It holds something that is not JSON.
     ValueError
         It holds NaN or an infinity.
     """

@@ -1,8 +1,8 @@
-"""`OpenRouterChatGenerator`: messages in, replies out, whole or as a stream of chunks.
+"""`OpenRouterChatGenerator`: send messages to a model, and return its replies whole or as a stream of chunks.
 
 The signature, the wire body and the dictionaries are those of the class that Haystack users know. The work is done
-elsewhere (`wire`, `dialect`, `transport`); here a call is put together, and driven, once for threads and once for event
-loops. The module is longer than others because each way of asking is documented where users look for it.
+elsewhere (`wire`, `dialect`, `transport`); here a request is assembled and sent, once for threads and once for event
+loops. The module is longer than others because each kind of request is documented where users look for it.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _COMPONENT = ComponentInfo(_TYPE)
 
 
 class OpenRouterChatGenerator:
-    """Talks to a model through OpenRouter or any host with the same API.
+    """Chat generator: sends messages to a model through OpenRouter or any host with the same API.
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ class OpenRouterChatGenerator:
         tools: Tools | None = None,
         tools_strict: bool | None = None,
     ) -> dict[str, list[ChatMessage]]:
-        """Ask the model and return its replies.
+        """Send messages to the model, and return its replies.
 
         Parameters
         ----------
@@ -172,15 +172,15 @@ class OpenRouterChatGenerator:
         ConfigurationError, TypeError
             The request makes no sense; nothing was sent.
         """
-        callback = self._callback(streaming_callback)
+        callback = self._effective_callback(streaming_callback)
         if callback is not None and (_is_async(callback) or _is_async(self.streaming_callback)):
             raise ConfigurationError("An async streaming_callback needs run_async.")
         plan = self._plan(messages, generation_kwargs, tools, tools_strict, stream=callback is not None)
         if plan is None:
             return {"replies": []}
-        if not plan.streams:
-            return {"replies": plan.finish(read_whole(plan, self._warm()))}
-        with ChunkStream(plan, self._warm()) as stream:
+        if not plan.is_streamed:
+            return {"replies": plan.finish(read_whole(plan, self._get_transport()))}
+        with ChunkStream(plan, self._get_transport()) as stream:
             for chunk in stream:
                 if callback is not None:
                     callback(chunk)
@@ -195,16 +195,16 @@ class OpenRouterChatGenerator:
         tools: Tools | None = None,
         tools_strict: bool | None = None,
     ) -> dict[str, list[ChatMessage]]:
-        """Like `run`, on the running event loop; the callback may be async or not. Cancelling closes the connection."""
-        callback = self._callback(streaming_callback)
+        """Do as `run`, on the running event loop; the callback may be async. Cancelling closes the connection."""
+        callback = self._effective_callback(streaming_callback)
         if callback is not None and not _is_async(callback):
             _log.warning("The streaming_callback is not async: it runs on the event loop, and may hold it up.")
         plan = self._plan(messages, generation_kwargs, tools, tools_strict, stream=callback is not None)
         if plan is None:
             return {"replies": []}
-        if not plan.streams:
-            return {"replies": plan.finish(await read_whole_async(plan, self._warm()))}
-        async with AsyncChunkStream(plan, self._warm()) as stream:
+        if not plan.is_streamed:
+            return {"replies": plan.finish(await read_whole_async(plan, self._get_transport()))}
+        async with AsyncChunkStream(plan, self._get_transport()) as stream:
             async for chunk in stream:
                 if callback is not None and inspect.isawaitable(waiting := callback(chunk)):
                     await waiting
@@ -218,14 +218,14 @@ class OpenRouterChatGenerator:
         tools: Tools | None = None,
         tools_strict: bool | None = None,
     ) -> ChunkStream:
-        """Ask the model and iterate over its reply as it arrives; parameters as in `run`.
+        """Send messages to the model, and return its reply as an iterator of chunks; parameters as of `run`.
 
         Returns
         -------
         ChunkStream
             An iterator of StreamingChunk and a context manager; its ``message`` is the reply.
         """
-        return ChunkStream(self._stream_plan(messages, generation_kwargs, tools, tools_strict), self._warm())
+        return ChunkStream(self._stream_plan(messages, generation_kwargs, tools, tools_strict), self._get_transport())
 
     def stream_async(
         self,
@@ -235,8 +235,10 @@ class OpenRouterChatGenerator:
         tools: Tools | None = None,
         tools_strict: bool | None = None,
     ) -> AsyncChunkStream:
-        """Like `stream`, for ``async for`` and ``async with``."""
-        return AsyncChunkStream(self._stream_plan(messages, generation_kwargs, tools, tools_strict), self._warm())
+        """Return the model's reply as an asynchronous iterator of chunks; see `stream`."""
+        return AsyncChunkStream(
+            self._stream_plan(messages, generation_kwargs, tools, tools_strict), self._get_transport()
+        )
 
     def request_body(
         self,
@@ -247,7 +249,7 @@ class OpenRouterChatGenerator:
         tools_strict: bool | None = None,
         stream: bool = False,
     ) -> dict[str, Any]:
-        """Return the JSON body that `run` or `stream` would send, and send nothing.
+        """Return the JSON body that `run` or `stream` would send, without sending it.
 
         Examples
         --------
@@ -257,12 +259,12 @@ class OpenRouterChatGenerator:
         """
         kwargs = {**(generation_kwargs or {}), "stream": stream}
         plan = self._plan(messages, kwargs, tools, tools_strict, stream=stream)
-        return {} if plan is None else cast("dict[str, Any]", json.loads(plan.call.content))
+        return {} if plan is None else cast("dict[str, Any]", json.loads(plan.request.content))
 
     # -- life cycle ---------------------------------------------------------------------------------------------
 
     def warm_up(self) -> None:
-        """Resolve the key and make the HTTP client, so that what is wrong with them shows now.
+        """Resolve the key and make the HTTP client, so that their errors are raised now.
 
         Raises
         ------
@@ -271,16 +273,16 @@ class OpenRouterChatGenerator:
         """
         self._key()
         default_retries(self.max_retries)
-        self._warm().client()
+        self._get_transport().client()
 
     async def warm_up_async(self) -> None:
-        """Like `warm_up`, for the running event loop."""
+        """Resolve the key and make the HTTP client of the running event loop."""
         self._key()
         default_retries(self.max_retries)
-        await self._warm().async_client()
+        await self._get_transport().async_client()
 
     def close(self) -> None:
-        """Close the connections of sync calls; a later call opens new ones."""
+        """Close the connections of sync requests; a later request opens new ones."""
         if self._transport is not None:
             self._transport.close()
 
@@ -289,7 +291,7 @@ class OpenRouterChatGenerator:
         if self._transport is not None:
             await self._transport.aclose()
 
-    def _warm(self) -> HttpClient:
+    def _get_transport(self) -> HttpClient:
         if self._transport is None:
             from orchat.openrouter.transport import HttpClient
 
@@ -299,7 +301,7 @@ class OpenRouterChatGenerator:
     # -- as data ------------------------------------------------------------------------------------------------
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the generator as data: ten parameters, the key by its variable's name.
+        """Serialize the generator to a dictionary of its ten parameters, with the key's variable, not its value.
 
         Raises
         ------
@@ -326,7 +328,7 @@ class OpenRouterChatGenerator:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> OpenRouterChatGenerator:
-        """Make a generator of `to_dict`'s form, or of what Haystack wrote; the dictionary stays as it is.
+        """Restore a generator from `to_dict`'s form, or from Haystack's; the dictionary is not modified.
 
         Callables are imported from ``__main__`` and from modules allowed by `orchat.tools.allow_modules` only.
 
@@ -350,9 +352,9 @@ class OpenRouterChatGenerator:
             parameters[name] = secrets_from_dict(value)
         return cls(**parameters)
 
-    # -- putting a call together --------------------------------------------------------------------------------
+    # -- assembling a request -----------------------------------------------------------------------------------
 
-    def _callback(self, given: StreamingCallback | None) -> StreamingCallback | None:
+    def _effective_callback(self, given: StreamingCallback | None) -> StreamingCallback | None:
         return given if given is not None else self.streaming_callback
 
     def _stream_plan(
@@ -372,10 +374,10 @@ class OpenRouterChatGenerator:
         *,
         stream: bool,
     ) -> RequestPlan | None:
-        """Put a call together; None where there is nothing to ask."""
+        """Assemble a request; None without messages."""
         from orchat.openrouter.transport import PreparedRequest, check_base_url, merge_headers
 
-        conversation = _conversation(messages)
+        conversation = _to_messages(messages)
         key = self._key()
         if not conversation:
             return None
@@ -402,14 +404,14 @@ class OpenRouterChatGenerator:
             )
         )
         accept = {"Accept": "text/event-stream, application/json" if body.get("stream") else "application/json"}
-        call = PreparedRequest(
+        request = PreparedRequest(
             url=f"{base_url}/chat/completions",
             content=canonical_json(body),
             headers=merge_headers(accept, dialect.headers, self.extra_headers, given_headers),
             key=key,
             max_retries=default_retries(self.max_retries),
         )
-        return RequestPlan(call, output, rewrite, dialect, bool(body.get("stream")), _COMPONENT)
+        return RequestPlan(request, output, rewrite, dialect, bool(body.get("stream")), _COMPONENT)
 
     def _key(self) -> str | None:
         from orchat.openrouter.transport import header_value
@@ -420,7 +422,7 @@ class OpenRouterChatGenerator:
         return key
 
 
-def _conversation(messages: Any) -> list[ChatMessage]:
+def _to_messages(messages: Any) -> list[ChatMessage]:
     if isinstance(messages, str):
         return [ChatMessage.from_user(messages)]
     if not isinstance(messages, list | tuple):

@@ -1,6 +1,6 @@
-"""Asking an endpoint for facts: a GET whose answer is JSON with ``data``. Knows nothing of what the facts mean.
+"""Query an endpoint: a GET request whose response is JSON with ``data``, such as models, prices or account status.
 
-Retries, deadlines and the care for keys are the transport's. Connections are not kept: such questions are rare.
+The transport is responsible for retries, deadlines and keys. Connections are not reused: queries are rare.
 """
 
 from __future__ import annotations
@@ -21,64 +21,64 @@ from orchat.secrets import redact
 if TYPE_CHECKING:
     from orchat.openrouter.transport import HttpClient, PreparedRequest, ResponseBody
 
-# Facts come soon or not at all: neither a model's patience nor its number of retries suits them.
+# Such data comes soon or not at all: neither a model's timeout nor its number of retries suits it.
 TIMEOUT, RETRIES = 30.0, 2
 
 
 @dataclass(frozen=True)
 class JsonQuery:
-    """One question to an endpoint.
+    """The path and options of one GET request to an endpoint.
 
     Parameters
     ----------
     path
-        What follows the base URL.
+        The path behind the base URL.
     parameters
-        What follows the question mark.
-    absent
-        The hint where a 404 says that there is no such thing.
+        The query parameters.
+    not_found_hint
+        The hint of the error for a 404.
     needs_key
-        Whether to ask without a key makes no sense.
+        Whether a key is required.
     timeout
-        Seconds that are enough, even if the endpoint's are more.
+        An upper limit of the endpoint's timeout, in seconds.
     max_retries
-        Used instead of the endpoint's.
-    transient
-        Statuses that are worth another try although they look final.
+        Replaces the endpoint's number.
+    retry_statuses
+        Further statuses that are retried.
     """
 
     path: str
     parameters: Mapping[str, str] = field(default_factory=dict)
-    absent: str = "Is the base URL right?"
+    not_found_hint: str = "Is the base URL right?"
     needs_key: bool = False
     timeout: float | None = None
     max_retries: int | None = None
-    transient: frozenset[int] = frozenset()
+    retry_statuses: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
 class JsonEndpoint:
-    """Where to ask, and with what key; a generator's parameters of the same names fit.
+    """The address and key of an endpoint, for JSON queries; its parameters are those of a generator.
 
     Parameters
     ----------
     api_base_url
-        Where the API is.
+        The API's base URL.
     api_key
         The key, sent to the host of ``api_base_url`` only.
     timeout
-        Seconds to connect, and for the whole answer. Default: ``OPENAI_TIMEOUT``, else 30 s.
+        Seconds to connect, and for the whole response. Default: ``OPENAI_TIMEOUT``, else 30 s.
     extra_headers
-        Sent with every request; values are texts or Secrets.
+        Headers of every request; values are texts or Secrets.
     max_retries
-        How many times a request that did not start is sent again.
+        The number of retries of a request that did not start.
     http_client_kwargs
         Arguments of the httpx clients (``proxy``, ``verify`` ...).
 
     Examples
     --------
     >>> JsonEndpoint("https://openrouter.ai/api/v1", Secret.from_env_var("OPENROUTER_API_KEY", strict=False))
-    Endpoint(api_base_url='https://openrouter.ai/api/v1')
+    JsonEndpoint(api_base_url='https://openrouter.ai/api/v1')
     """
 
     api_base_url: str
@@ -89,35 +89,35 @@ class JsonEndpoint:
     http_client_kwargs: Mapping[str, Any] | None = field(default=None, repr=False)
 
     def __repr__(self) -> str:
-        return f"Endpoint(api_base_url={redact(self.api_base_url)!r})"
+        return f"JsonEndpoint(api_base_url={redact(self.api_base_url)!r})"
 
     def get(self, query: JsonQuery) -> Any:
-        """Ask, and return the answer's ``data``.
+        """Send a query, and return the response's ``data``.
 
         Raises
         ------
         MissingKeyError
-            The question needs a key and there is none (a ValueError); nothing was sent.
+            The query needs a key and there is none (a ValueError); nothing was sent.
         APIError
             The endpoint refused, failed, or could not be reached.
         """
-        call, transport = self._prepare(query)
+        request, transport = self._prepare(query)
         try:
-            with transport.open(call) as body:
-                return _read(body, "".join(body.iter_text()), call)
+            with transport.open(request) as body:
+                return _read_data(body, "".join(body.iter_text()), request)
         except APIError as error:
-            raise _told(error, query) from None
+            raise _as_query_error(error, query) from None
         finally:
             transport.close()
 
     async def get_async(self, query: JsonQuery) -> Any:
-        """Like `get`, on the running event loop."""
-        call, transport = self._prepare(query)
+        """Send a query, and return the response's ``data``, on the running event loop."""
+        request, transport = self._prepare(query)
         try:
-            async with transport.open_async(call) as body:
-                return _read(body, "".join([text async for text in body.aiter_text()]), call)
+            async with transport.open_async(request) as body:
+                return _read_data(body, "".join([text async for text in body.aiter_text()]), request)
         except APIError as error:
-            raise _told(error, query) from None
+            raise _as_query_error(error, query) from None
         finally:
             await transport.aclose()
 
@@ -127,17 +127,17 @@ class JsonEndpoint:
         base_url = check_base_url(self.api_base_url)
         retries = query.max_retries if query.max_retries is not None else self.max_retries
         parameters = f"?{urlencode(query.parameters)}" if query.parameters else ""
-        call = PreparedRequest(
+        request = PreparedRequest(
             url=f"{base_url}{query.path}{parameters}",
             content=b"",
             headers=merge_headers({"Accept": "application/json"}, dialect_of(base_url, "").headers, self.extra_headers),
             key=self._key(query.needs_key),
             max_retries=RETRIES if retries is None else retries,
             method="GET",
-            transient=query.transient,
+            retry_statuses=query.retry_statuses,
         )
         timeout = default_timeout(self.timeout) or TIMEOUT
-        return call, HttpClient(min(timeout, query.timeout or timeout), self.http_client_kwargs)
+        return request, HttpClient(min(timeout, query.timeout or timeout), self.http_client_kwargs)
 
     def _key(self, needed: bool) -> str | None:
         from orchat.openrouter.transport import header_value
@@ -153,21 +153,21 @@ class JsonEndpoint:
         return key or None
 
 
-def _told(error: APIError, query: JsonQuery) -> APIError:
-    """Say what a 404 means here, and take off the frames below: they may hold text that repeats a key."""
+def _as_query_error(error: APIError, query: JsonQuery) -> APIError:
+    """Set the hint of a 404, and remove traceback and context: their frames may hold a key."""
     if isinstance(error, NotFoundError):
-        error.hint = query.absent
+        error.hint = query.not_found_hint
     error.__context__ = None
     return error.with_traceback(None)
 
 
-def _read(body: ResponseBody, text: str, call: PreparedRequest) -> Any:
+def _read_data(body: ResponseBody, text: str, request: PreparedRequest) -> Any:
     # A key that the answer repeats must not get into a file that facts are kept in.
-    for secret in call.secrets:
+    for secret in request.secrets:
         text = text.replace(secret, "[redacted]")
     payload = body.json(text)
     if isinstance(payload, dict) and payload.get("data") is not None and not payload.get("error"):
         return payload["data"]
     if (found := error_object(payload)) is not None:
-        raise error_from_object(found, payload, *call.secrets)
+        raise error_from_object(found, payload, *request.secrets)
     raise ProviderError("The reply holds no `data`.", hint="Is the base URL right?")

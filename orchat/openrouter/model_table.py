@@ -1,4 +1,4 @@
-"""A catalogue as a table for people to read: models and their prices."""
+"""Format a catalog as a text table of models, context lengths, prices and modalities."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ _HEADINGS = ("model", "context", "$/M in", "$/M out", "modalities")
 
 
 def list_models(catalog: Catalog, query: str = "", *, free: bool = False) -> str:
-    r"""Return the models that match as lines of text.
+    r"""Format the matching models as a text table.
 
     Parameters
     ----------
     catalog
         The models.
     query
-        Words that the id or the name must hold.
+        Words that the id or the name must contain.
     free
-        Only those that cost nothing.
+        Whether to list free models only.
 
     Raises
     ------
@@ -45,34 +45,34 @@ def list_models(catalog: Catalog, query: str = "", *, free: bool = False) -> str
         near = catalog.near(query) if query else []
         hint = f"Near are {', '.join(f'`{name}`' for name in near)}." if near else None
         raise ConfigurationError(f"No {what}." if query else f"There is no {what}.", hint=hint)
-    return _table([_HEADINGS, *map(_row, found)])
+    return _align_columns([_HEADINGS, *map(_model_row, found)])
 
 
-def _row(model: Model) -> tuple[str, ...]:
+def _model_row(model: Model) -> tuple[str, ...]:
     return (
-        _one_line(model.id),
+        _single_line(model.id),
         f"{model.context_length:,}" if model.context_length else "?",
-        _per_million(model.prices.get("prompt")),
-        _per_million(model.prices.get("completion")),
-        _one_line(f"{','.join(model.input_modalities) or '?'} -> {','.join(model.output_modalities) or '?'}"),
+        _price_per_million(model.prices.get("prompt")),
+        _price_per_million(model.prices.get("completion")),
+        _single_line(f"{','.join(model.input_modalities) or '?'} -> {','.join(model.output_modalities) or '?'}"),
     )
 
 
-def _one_line(text: str) -> str:
+def _single_line(text: str) -> str:
     # Nothing that could steer a terminal, or turn its line around.
     return "".join(each for each in " ".join(text.split()) if unicodedata.category(each) not in ("Cc", "Cf"))
 
 
-def _per_million(price: Decimal | None) -> str:
-    """Write a price per token as one per million tokens; `?` where it varies."""
+def _price_per_million(price: Decimal | None) -> str:
+    """Format a price per token as USD per million tokens; `?` where it is unknown."""
     if price is None:
         return "?"
     dollars = price * 1_000_000
     return f"{dollars:,.2f}" if dollars >= 0.01 or not dollars else f"{float(dollars):.2g}"
 
 
-def _table(rows: Sequence[tuple[str, ...]]) -> str:
-    """Lay out rows in columns; between the first and the last one, numbers stand under each other's end."""
+def _align_columns(rows: Sequence[tuple[str, ...]]) -> str:
+    """Align rows in columns: the first and the last to the left, those between to the right."""
     first, *numbers, _ = (max(map(len, column)) for column in zip(*rows, strict=True))
     return "".join(
         "  ".join([row[0].ljust(first), *map(str.rjust, row[1:-1], numbers), row[-1]]).rstrip() + "\n" for row in rows

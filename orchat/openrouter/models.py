@@ -1,7 +1,7 @@
-"""`Model` and `Catalog`: what an endpoint's list of models says. Pure; where lists come from is `catalog`'s business.
+"""`Model` and `Catalog`: an endpoint's list of models, parsed from its JSON. Pure; `catalog` loads it.
 
-The list is untrusted: an entry's odd values are as good as missing, and an entry without an id is left out. It is no
-list of all that may be asked for either: rules such as ``:nitro``, presets and private models are not in it.
+The list is untrusted: invalid values of an entry count as missing, and an entry without an id is left out. It does not
+list everything that can be requested: routing suffixes such as ``:nitro``, presets and private models are not in it.
 """
 
 from __future__ import annotations
@@ -18,40 +18,40 @@ from orchat.openrouter.model_names import base_models, similar_names
 from orchat.openrouter.prices import cost, read_prices
 
 FRESH = timedelta(days=1)
-"""How long a list is used without asking again."""
+"""The age up to which a list is used without another request."""
 
 # There prices are per second, character or piece, whatever they are called.
 _OTHER_UNITS = frozenset({"speech", "transcription", "video"})
-_LONGEST_ID = 200
+_MAX_ID_LENGTH = 200
 
 
 @dataclass(frozen=True)
 class Model:
-    """One model of a catalogue; what is not said is None or empty.
+    """One model of a catalog; a missing value is None or empty.
 
     Parameters
     ----------
     id
-        What to send as ``model``.
+        The value to send as ``model``.
     name
-        What people call it.
+        The display name.
     context_length, max_completion_tokens
-        How many tokens fit in, and come out at most.
+        The largest number of tokens in all, and of output.
     prices
-        USD per token (``prompt``, ``completion``, ``input_cache_read`` ...) or unit (``request``, ``image`` ...); what
-        varies is missing.
+        USD per token (``prompt``, ``completion``, ``input_cache_read`` ...) or unit (``request``, ``image`` ...); a
+        variable price is missing.
     input_modalities, output_modalities
         ``text``, ``image``, ``file``, ``audio`` ...
     supported_parameters
-        What at least one of its endpoints understands.
+        The parameters that at least one of its endpoints supports.
     reasoning
-        ``mandatory``, ``supported_efforts`` ... as they came; None for a model that does not reason.
+        ``mandatory``, ``supported_efforts`` ... as received; None for a model without reasoning.
     expiration_date
-        When it goes.
+        When it is removed.
     description
-        What its vendor says of it.
+        The vendor's description.
     raw
-        The entry as it came.
+        The entry as received.
     """
 
     id: str
@@ -69,7 +69,7 @@ class Model:
 
     @property
     def is_free(self) -> bool:
-        """Whether it is one of the free ones: the suffix says so, not a price of 0."""
+        """Whether it is a free model: by its suffix, not by a price of 0."""
         return "free" in self.id.split(":")[1:] or self.id == "openrouter/free"
 
     def price(
@@ -81,20 +81,20 @@ class Model:
         images: int = 0,
         at: datetime | None = None,
     ) -> Decimal | None:
-        """Return what a request costs in USD by list prices; None where that is unknown.
+        """Compute the cost of a request in USD by list prices; None where that is unknown.
 
-        What variants such as ``:online``, plugins and server tools cost is not in it.
+        The costs of variants such as ``:online``, plugins and server tools are not included.
 
         Parameters
         ----------
         prompt_tokens, completion_tokens
             The tokens in and out; reasoning counts as out.
         cached_tokens
-            How many of the prompt's tokens are read from a cache.
+            The number of prompt tokens that are read from a cache.
         images
-            How many images go in.
+            The number of images in the prompt.
         at
-            When, for prices that depend on the hour; by default now.
+            The time, for prices that depend on the hour; by default now.
 
         Examples
         --------
@@ -118,16 +118,16 @@ class Model:
 
 @dataclass(frozen=True, repr=False)
 class Catalog:
-    """An endpoint's models, as told at one moment.
+    """The models of an endpoint, as fetched at one moment.
 
     Parameters
     ----------
     models
-        In the endpoint's order.
+        The models in the endpoint's order.
     fetched_at
-        When they were asked for.
+        When they were fetched.
     failure
-        Why this is not newer: the error that asking again ended in; None where nothing went wrong.
+        The error of the last attempt to refresh it; None without one.
 
     Examples
     --------
@@ -147,12 +147,12 @@ class Catalog:
 
     @property
     def age(self) -> timedelta:
-        """How long ago it was fetched; never less than nothing."""
+        """The time since it was fetched; never negative."""
         return max(datetime.now(UTC) - self.fetched_at, timedelta(0))
 
     @property
     def age_text(self) -> str:
-        """Its age in words, such as ``3 days old``."""
+        """The age as text, such as ``3 days old``."""
         seconds = self.age.total_seconds()
         for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
             if (count := int(seconds // length)) > 0:
@@ -161,13 +161,13 @@ class Catalog:
 
     @property
     def is_fresh(self) -> bool:
-        """Whether there is no need to ask again; one from the future is of no known age."""
+        """Whether it is younger than `FRESH`; False for a time in the future."""
         return self.age < FRESH and self.fetched_at <= datetime.now(UTC)
 
     def get(self, id: str) -> Model | None:  # noqa: A002 - the API's word
-        """Return a model by what would be sent; variants that are rules, and presets, lead to their base.
+        """Find a model by the name that would be sent; a name with a routing suffix or preset leads to its base model.
 
-        None means only that it is not listed: private models are not.
+        None only means that it is not listed: private models are not.
         """
         for name in base_models(id):
             if (model := self._by_name.get(name)) is not None:
@@ -184,14 +184,14 @@ class Catalog:
         images: int = 0,
         at: datetime | None = None,
     ) -> Decimal | None:
-        """Return what a request costs in USD by list prices (see `Model.price`); None where that is unknown."""
+        """Compute the cost of a request in USD by list prices (see `Model.price`); None where that is unknown."""
         model = self.get(id)
         if model is None:
             return None
         return model.price(prompt_tokens, completion_tokens, cached_tokens=cached_tokens, images=images, at=at)
 
     def near(self, name: str, count: int = 3) -> list[str]:
-        """Return the ids most like a name that may be mistyped, lack its vendor, or be what people say.
+        """Return the ids most similar to a name that may be mistyped, lack its vendor, or be colloquial.
 
         Examples
         --------
@@ -201,14 +201,14 @@ class Catalog:
         return similar_names(name, (model.id for model in self.models), count)
 
     def matching(self, query: str = "", *, free: bool = False) -> list[Model]:
-        """Return the models whose id or name holds every word of a query, whatever the case.
+        """Return the models whose id or name contains every word of a query, ignoring case.
 
         Parameters
         ----------
         query
-            Words; none matches all models.
+            Words; an empty query matches all models.
         free
-            Only the free ones.
+            Whether to return free models only.
         """
         words = query.lower().split()
         return [
@@ -219,7 +219,7 @@ class Catalog:
 
     @cached_property
     def _by_name(self) -> dict[str, Model]:
-        """By id; by the permanent name, which replies may give, where no id is the same."""
+        """The models by id, and by the permanent name that replies may contain, where no id is the same."""
         found: dict[str, Model] = {}
         for model in self.models:
             found.setdefault(model.id, model)
@@ -230,7 +230,7 @@ class Catalog:
 
 
 def read_models(data: list[Any]) -> tuple[Model, ...]:
-    """Read a list of models; what is none is left out.
+    """Parse a list of models; invalid entries are left out.
 
     Examples
     --------
@@ -241,11 +241,11 @@ def read_models(data: list[Any]) -> tuple[Model, ...]:
 
 
 def read_model(entry: Any) -> Model | None:
-    """Read an entry of a list of models; None where it has no id."""
+    """Parse an entry of a list of models; None where it has no id."""
     if not isinstance(entry, dict):
         return None
     id = entry.get("id")  # noqa: A001
-    if not isinstance(id, str) or not id.strip() or len(id) > _LONGEST_ID:
+    if not isinstance(id, str) or not id.strip() or len(id) > _MAX_ID_LENGTH:
         return None
     architecture, provider = _object(entry.get("architecture")), _object(entry.get("top_provider"))
     reasoning = entry.get("reasoning")

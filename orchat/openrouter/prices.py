@@ -1,6 +1,6 @@
-"""Prices: what a catalogue says of them as exact decimals, and what a request costs by them. Pure.
+"""Parse list prices as exact decimals, and compute the cost of a request by them. Pure.
 
-A catalogue is untrusted and changes without notice: what is no price is left out, and what is left out is unknown.
+A catalog is untrusted and changes without notice: invalid prices are left out, and what is left out is unknown.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Any
 # A user's own decimal context is not for money: here nothing is rounded.
 _EXACT = Context(prec=100)
 _CONDITIONS = frozenset({"min_prompt_tokens", "utc_start", "utc_end", "utc_days"})
-_NO_PRICES = _CONDITIONS | {"overrides", "discount"}
+_NOT_PRICES = _CONDITIONS | {"overrides", "discount"}
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
 def parse_price(value: Any) -> Decimal | None:
-    """Read a number that came as text or as JSON's number; None where it is none, or none that money is made of.
+    """Parse a string or JSON number as an exact decimal; None where it is not a number, or not a plausible amount.
 
     Examples
     --------
@@ -42,7 +42,7 @@ def parse_price(value: Any) -> Decimal | None:
 
 
 def read_prices(pricing: Any) -> dict[str, Decimal]:
-    """Return the prices that are known, in USD per token or unit; "-1" means that it varies, which is unknown.
+    """Parse the known prices, in USD per token or unit; "-1" means that a price varies, which is unknown.
 
     Examples
     --------
@@ -51,12 +51,12 @@ def read_prices(pricing: Any) -> dict[str, Decimal]:
     """
     if not isinstance(pricing, dict):
         return {}
-    read = {key: parse_price(value) for key, value in pricing.items() if key not in _NO_PRICES}
+    read = {key: parse_price(value) for key, value in pricing.items() if key not in _NOT_PRICES}
     return {key: price for key, price in read.items() if price is not None and price >= 0}
 
 
 def prices_at(pricing: Any, prompt_tokens: int, at: datetime | None = None) -> dict[str, Decimal]:
-    """Return the prices for a request of that size at that moment, by default now.
+    """Return the prices for a request of that size at that time, by default now.
 
     Of the overrides whose conditions all hold, later ones win, price by price (API section 7.1).
 
@@ -70,13 +70,13 @@ def prices_at(pricing: Any, prompt_tokens: int, at: datetime | None = None) -> d
     overrides = pricing.get("overrides") if isinstance(pricing, dict) else None
     moment = (at or datetime.now(UTC)).astimezone(UTC)
     for override in overrides if isinstance(overrides, list) else ():
-        if isinstance(override, dict) and _holds(override, prompt_tokens, moment):
+        if isinstance(override, dict) and _override_applies(override, prompt_tokens, moment):
             # What it overrides with something unreadable is unknown from there on, not as before.
             prices = {key: price for key, price in prices.items() if key not in override} | read_prices(override)
     return prices
 
 
-def _holds(override: Mapping[str, Any], prompt_tokens: int, moment: datetime) -> bool:
+def _override_applies(override: Mapping[str, Any], prompt_tokens: int, moment: datetime) -> bool:
     least, days, start, end = (override.get(name) for name in ("min_prompt_tokens", "utc_days", "utc_start", "utc_end"))
     if least is not None and ((threshold := parse_price(least)) is None or prompt_tokens <= threshold):
         return False
@@ -101,20 +101,20 @@ def cost(
     images: int = 0,
     at: datetime | None = None,
 ) -> Decimal | None:
-    """Return what a request costs in USD by these prices; None where one that it needs is unknown.
+    """Compute the cost of a request in USD; None where a needed price is unknown.
 
     Parameters
     ----------
     pricing
-        A model's ``pricing`` as it came.
+        A model's ``pricing`` as received.
     prompt_tokens, completion_tokens
         The tokens in and out; reasoning counts as out.
     cached_tokens
-        How many of the prompt's tokens are read from a cache.
+        The number of prompt tokens that are read from a cache.
     images
-        How many images go in.
+        The number of images in the prompt.
     at
-        When; by default now.
+        The time; by default now.
 
     Examples
     --------

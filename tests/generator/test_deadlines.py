@@ -207,4 +207,4 @@ def test_without_any_timeout_a_reasoning_model_may_think_for_five_minutes(make, 
     driver(generator)
     client = generator._transport.client()
     assert client.timeout == httpx.Timeout(300, connect=30)
-    assert generator._transport.patience == 300
+    assert generator._transport.idle_timeout == 300

@@ -1,9 +1,8 @@
-"""HTTP: clients, keys, retries, deadlines, and bytes to text. The only room that knows httpx.
+"""The HTTP transport: clients, authorization, retries, deadlines and response bodies. The only package that uses httpx.
 
-From low to high: `call` (what is sent), `failure` (what a broken connection means), `body` (what comes back),
-`client` (sending). Promises, each with its test: a key goes to the configured host only and appears in no exception; a
-request is sent again only if it did not start; comments that keep a connection open do not keep a dead upstream alive;
-leaving a stream closes its connection.
+From low to high: `prepared_request`, `connection_errors`, `response_body`, `http_client`. Promises, each with its test:
+a key goes to the configured host only and appears in no exception; a request is sent again only if it did not start;
+comments that keep a connection open do not keep a dead upstream alive; leaving a stream closes its connection.
 """
 
 from httpx_sse import ServerSentEvent

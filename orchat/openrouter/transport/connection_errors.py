@@ -1,4 +1,4 @@
-"""What a connection that failed or was too slow means, and whether its request may be sent again."""
+"""Convert httpx's connection errors and timeouts to `APIConnectionError`, and decide whether a request is retried."""
 
 from __future__ import annotations
 
@@ -10,42 +10,46 @@ from orchat.openrouter.transport.prepared_request import PreparedRequest
 from orchat.secrets import redact
 
 
-def connection_failure(error: httpx.HTTPError, call: PreparedRequest, *, began: bool = False) -> APIError:
-    """Say what a failed request means, and whether it may be sent again."""
-    host = host_of(call.url) or call.url
-    words = redact(str(error), *call.secrets).rstrip(".") or type(error).__name__
+def connection_failure(error: httpx.HTTPError, request: PreparedRequest, *, response_started: bool = False) -> APIError:
+    """Convert an httpx error to an `APIConnectionError`, retryable only if the request did not start."""
+    host = host_of(request.url) or request.url
+    reason = redact(str(error), *request.secrets).rstrip(".") or type(error).__name__
     if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):
-        return timeout_error(call, "could not be reached in time", retryable=True)
+        return timeout_error(request, "could not be reached in time", retryable=True)
     if isinstance(error, httpx.TimeoutException):
-        return timeout_error(call, "sent nothing in time")
+        return timeout_error(request, "sent nothing in time")
     if isinstance(error, httpx.ConnectError | httpx.ProxyError):
         # A certificate is not trusted more the second time.
-        retryable = "certificate" not in words.lower()
-        return APIConnectionError(f"No connection to {host}: {words}.", hint=_connect_hint(words), retryable=retryable)
-    if began:
+        retryable = "certificate" not in reason.lower()
         return APIConnectionError(
-            f"The connection to {host} broke in the middle of the answer: {words}.",
+            f"No connection to {host}: {reason}.", hint=_connect_hint(reason), retryable=retryable
+        )
+    if response_started:
+        return APIConnectionError(
+            f"The connection to {host} broke in the middle of the answer: {reason}.",
             hint="What came is in `.partial`; try again.",
         )
-    if isinstance(error, httpx.ProtocolError) and "disconnected" not in words:
-        return APIConnectionError(f"{host} answered what is no HTTP: {words}.", hint="Is the base URL right?")
+    if isinstance(error, httpx.ProtocolError) and "disconnected" not in reason:
+        return APIConnectionError(f"{host} answered what is no HTTP: {reason}.", hint="Is the base URL right?")
     # A pooled connection that the server closed meanwhile never saw the request. A fresh one may have, and there is no
     # idempotency key: sending it again could be paid for twice.
     return APIConnectionError(
-        f"{host} closed the connection without an answer: {words}.", hint="Try again.", retryable=not call.fresh
+        f"{host} closed the connection without an answer: {reason}.",
+        hint="Try again.",
+        retryable=not request.opened_connection,
     )
 
 
-def timeout_error(call: PreparedRequest, what: str, *, retryable: bool = False) -> APITimeoutError:
-    """Say that a host was too slow."""
+def timeout_error(request: PreparedRequest, what: str, *, retryable: bool = False) -> APITimeoutError:
+    """Make the error of a host that was too slow."""
     hint = "Raise timeout=, or choose a faster model or provider; the request may still be billed."
     if retryable:
         hint = "Check the network and the base URL."
-    return APITimeoutError(f"{host_of(call.url)} {what}.", hint=hint, retryable=retryable)
+    return APITimeoutError(f"{host_of(request.url)} {what}.", hint=hint, retryable=retryable)
 
 
-def _connect_hint(words: str) -> str:
-    lower = words.lower()
+def _connect_hint(reason: str) -> str:
+    lower = reason.lower()
     if "certificate" in lower:
         return "The host's certificate is not trusted here; is a proxy in between?"
     if "name" in lower or "getaddrinfo" in lower or "nodename" in lower:

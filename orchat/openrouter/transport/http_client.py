@@ -1,4 +1,4 @@
-"""Sending: clients for threads and event loops, retries, and redirects that stay on their host."""
+"""`HttpClient`: send prepared requests from threads and event loops, with retries and redirects on the same host."""
 
 from __future__ import annotations
 
@@ -24,34 +24,34 @@ from orchat.openrouter.transport.response_body import ResponseBody
 
 # Without a timeout of the caller's: seconds to connect, and for a first token, a gap or a whole reply. A reasoning
 # model may think that long.
-CONNECT_TIMEOUT, PATIENT_TIMEOUT = 30.0, 300.0
+CONNECT_TIMEOUT, DEFAULT_IDLE_TIMEOUT = 30.0, 300.0
 # Seconds; a server that asks for more is not waited for.
-LONGEST_RETRY_AFTER = 120.0
-_MOST_REDIRECTS = 3
-_LONGEST_TIMEOUT = 86_400.0  # sockets cannot wait for ever
+MAX_RETRY_AFTER = 120.0
+_MAX_REDIRECTS = 3
+_MAX_TIMEOUT = 86_400.0  # sockets cannot wait for ever
 _LOOPBACK_MOUNTS = {"all://localhost": None, "all://127.0.0.1": None, "all://[::1]": None}
 
 
 class HttpClient:
-    """Sends calls; one instance serves any number of threads and event loops.
+    """Sends prepared requests; one instance serves any number of threads and event loops.
 
     Parameters
     ----------
     timeout
-        Seconds to connect, to the first token and for each gap between tokens; None for patient defaults.
+        Seconds to connect, to the first token and for each gap between tokens; None for 30 s and 300 s.
     client_kwargs
         Arguments of the httpx clients.
     """
 
     def __init__(self, timeout: float | None, client_kwargs: Mapping[str, Any] | None) -> None:
-        timeout = None if timeout is None else min(timeout, _LONGEST_TIMEOUT)
-        self.patience = PATIENT_TIMEOUT if timeout is None else timeout
+        timeout = None if timeout is None else min(timeout, _MAX_TIMEOUT)
+        self.idle_timeout = DEFAULT_IDLE_TIMEOUT if timeout is None else timeout
         kwargs = dict(client_kwargs or {})
         # Redirects are followed here, on the same host only.
         kwargs.pop("follow_redirects", None)
         if isinstance(limits := kwargs.get("limits"), Mapping):
             kwargs["limits"] = httpx.Limits(**limits)
-        kwargs.setdefault("timeout", httpx.Timeout(self.patience, connect=timeout or CONNECT_TIMEOUT))
+        kwargs.setdefault("timeout", httpx.Timeout(self.idle_timeout, connect=timeout or CONNECT_TIMEOUT))
         kwargs["mounts"] = {**_LOOPBACK_MOUNTS, **(kwargs.get("mounts") or {})}
         headers = httpx.Headers({"User-Agent": f"orchat/{__version__}", "Content-Type": "application/json"})
         headers.update(kwargs.get("headers"))
@@ -65,23 +65,23 @@ class HttpClient:
         ] = {}
 
     def client(self) -> httpx.Client:
-        """Return the client that all threads share, made when first needed."""
+        """Return the httpx client that all threads share, made on first use."""
         with self._lock:
-            if (kept := self._clients.get(os.getpid())) is None:
+            if (entry := self._clients.get(os.getpid())) is None:
                 client = httpx.Client(**self._arguments())
-                kept = self._clients[os.getpid()] = client, weakref.finalize(self, client.close)
-            return kept[0]
+                entry = self._clients[os.getpid()] = client, weakref.finalize(self, client.close)
+            return entry[0]
 
     async def async_client(self) -> httpx.AsyncClient:
-        """Return the running event loop's client: connections cannot leave the loop that opened them."""
+        """Return the running event loop's httpx client: connections cannot leave the loop that opened them."""
         key = os.getpid(), asyncio.get_running_loop()
         with self._lock:
-            if (kept := self._async_clients.get(key)) is not None:
-                return kept[0]
+            if (entry := self._async_clients.get(key)) is not None:
+                return entry[0]
             client = httpx.AsyncClient(**self._arguments())
             for old in [old for old in self._async_clients if old[1].is_closed()]:
                 del self._async_clients[old]
-            closer = _closed_with_its_loop(client)
+            closer = _close_with_event_loop(client)
             self._async_clients[key] = client, closer
         await anext(closer)
         return client
@@ -94,84 +94,88 @@ class HttpClient:
         return self._kwargs
 
     def close(self) -> None:
-        """Close the threads' client; the next call makes a new one."""
+        """Close the threads' httpx client; the next request makes a new one."""
         with self._lock:
-            kept = self._clients.pop(os.getpid(), None)
-        if kept is not None:
-            kept[1]()
+            entry = self._clients.pop(os.getpid(), None)
+        if entry is not None:
+            entry[1]()
 
     async def aclose(self) -> None:
-        """Close the running loop's client."""
+        """Close the running event loop's httpx client."""
         with self._lock:
-            kept = self._async_clients.pop((os.getpid(), asyncio.get_running_loop()), None)
-        if kept is not None:
-            await kept[1].aclose()
+            entry = self._async_clients.pop((os.getpid(), asyncio.get_running_loop()), None)
+        if entry is not None:
+            await entry[1].aclose()
 
     # -- sending: two thin drivers over the same rules ------------------------------------------------------------
 
     @contextmanager
-    def open(self, call: PreparedRequest) -> Iterator[ResponseBody]:
-        """Send a call and give the body of its answer; leaving closes the connection."""
-        for attempt in Retrying(**_retry_rules(call)):
+    def open(self, request: PreparedRequest) -> Iterator[ResponseBody]:
+        """Send a request, and yield the body of its response; leaving the context closes the connection."""
+        for attempt in Retrying(**_retry_rules(request)):
             with attempt:
-                body = self._send(call)
+                body = self._send(request)
         try:
             yield body
         finally:
             body.close()
 
-    def _send(self, call: PreparedRequest) -> ResponseBody:
+    def _send(self, request: PreparedRequest) -> ResponseBody:
         failure, started = None, monotonic()
         client = self.client()
         try:
-            response = client.send(_request(client, call, _trace(call)), stream=True, auth=BearerAuth(call))
-            for _ in range(_MOST_REDIRECTS):
-                if (follow := _redirected(response)) is None:
+            response = client.send(
+                _build_request(client, request, _connection_trace(request)), stream=True, auth=BearerAuth(request)
+            )
+            for _ in range(_MAX_REDIRECTS):
+                if (follow := _same_host_redirect(response)) is None:
                     break
                 response.close()
-                response = client.send(follow, stream=True, auth=BearerAuth(call))
+                response = client.send(follow, stream=True, auth=BearerAuth(request))
         except httpx.HTTPError as error:
-            failure = connection_failure(error, call)
+            failure = connection_failure(error, request)
         if failure is not None:
             # Outside of `except`, so that httpx's frames, whose variables hold headers, are not in the traceback.
             raise failure
-        body = ResponseBody(response, call, started, self.patience)
+        body = ResponseBody(response, request, started, self.idle_timeout)
         if not response.is_success:
-            raise body.refusal()
+            raise body.read_error()
         return body
 
     @asynccontextmanager
-    async def open_async(self, call: PreparedRequest) -> AsyncIterator[ResponseBody]:
-        """Like `open`, on the running event loop."""
-        async for attempt in AsyncRetrying(**_retry_rules(call)):
+    async def open_async(self, request: PreparedRequest) -> AsyncIterator[ResponseBody]:
+        """Send a request on the running event loop, and yield the body of its response; see `open`."""
+        async for attempt in AsyncRetrying(**_retry_rules(request)):
             with attempt:
-                body = await self._send_async(call)
+                body = await self._send_async(request)
         try:
             yield body
         finally:
             await body.aclose()
 
-    async def _send_async(self, call: PreparedRequest) -> ResponseBody:
+    async def _send_async(self, request: PreparedRequest) -> ResponseBody:
         failure, started = None, monotonic()
         client = await self.async_client()
         try:
-            response = await client.send(_request(client, call, _async_trace(call)), stream=True, auth=BearerAuth(call))
-            for _ in range(_MOST_REDIRECTS):
-                if (follow := _redirected(response)) is None:
+            response = await client.send(
+                _build_request(client, request, _async_connection_trace(request)), stream=True, auth=BearerAuth(request)
+            )
+            for _ in range(_MAX_REDIRECTS):
+                if (follow := _same_host_redirect(response)) is None:
                     break
                 await response.aclose()
-                response = await client.send(follow, stream=True, auth=BearerAuth(call))
+                response = await client.send(follow, stream=True, auth=BearerAuth(request))
         except httpx.HTTPError as error:
-            failure = connection_failure(error, call)
+            failure = connection_failure(error, request)
         if failure is not None:
             raise failure
-        body = ResponseBody(response, call, started, self.patience)
+        body = ResponseBody(response, request, started, self.idle_timeout)
         if not response.is_success:
-            raise await body.arefusal()
+            raise await body.read_error_async()
         return body
 
 
-async def _closed_with_its_loop(client: httpx.AsyncClient) -> AsyncGenerator[None, None]:
+async def _close_with_event_loop(client: httpx.AsyncClient) -> AsyncGenerator[None, None]:
     """Close a client when its event loop ends: `asyncio.run` closes the generators that are still open first."""
     try:
         yield
@@ -179,16 +183,16 @@ async def _closed_with_its_loop(client: httpx.AsyncClient) -> AsyncGenerator[Non
         await client.aclose()
 
 
-def _request(client: httpx.Client | httpx.AsyncClient, call: PreparedRequest, trace: Any) -> httpx.Request:
+def _build_request(client: httpx.Client | httpx.AsyncClient, request: PreparedRequest, trace: Any) -> httpx.Request:
     extensions = {"trace": trace}
     return client.build_request(
-        call.method, call.url, content=call.content, headers=call.headers, extensions=extensions
+        request.method, request.url, content=request.content, headers=request.headers, extensions=extensions
     )
 
 
-def _trace(call: PreparedRequest) -> Any:
-    """Make the callback that learns whether a request opened a connection or took one from the pool."""
-    opened, call.fresh = False, True
+def _connection_trace(request: PreparedRequest) -> Any:
+    """Make httpx's trace callback that records whether a request opened a connection or took one from the pool."""
+    opened, request.opened_connection = False, True
 
     def trace(name: str, info: Mapping[str, Any]) -> None:
         nonlocal opened
@@ -196,13 +200,13 @@ def _trace(call: PreparedRequest) -> Any:
         if what.startswith("connect_"):
             opened = True
         elif what == "send_request_headers.started":
-            call.fresh = opened
+            request.opened_connection = opened
 
     return trace
 
 
-def _async_trace(call: PreparedRequest) -> Any:
-    trace = _trace(call)
+def _async_connection_trace(request: PreparedRequest) -> Any:
+    trace = _connection_trace(request)
 
     async def async_trace(name: str, info: Mapping[str, Any]) -> None:
         trace(name, info)
@@ -210,8 +214,8 @@ def _async_trace(call: PreparedRequest) -> Any:
     return async_trace
 
 
-def _redirected(response: httpx.Response) -> httpx.Request | None:
-    """Return the request that a redirect asks for, if it stays on its host and keeps its method."""
+def _same_host_redirect(response: httpx.Response) -> httpx.Request | None:
+    """Return the request to follow a redirect with, if it stays on its host and keeps its method."""
     follow = response.next_request
     if follow is None or response.status_code not in {307, 308}:
         return None
@@ -221,23 +225,23 @@ def _redirected(response: httpx.Response) -> httpx.Request | None:
     return follow
 
 
-def _retry_rules(call: PreparedRequest) -> dict[str, Any]:
+def _retry_rules(request: PreparedRequest) -> dict[str, Any]:
     return {
-        "stop": stop_after_attempt(call.max_retries + 1),
-        "wait": _wait,
-        "retry": retry_if_exception(lambda error: _may_retry(error, call)),
+        "stop": stop_after_attempt(request.max_retries + 1),
+        "wait": _retry_delay,
+        "retry": retry_if_exception(lambda error: _may_retry(error, request)),
         "reraise": True,
     }
 
 
-def _may_retry(error: BaseException, call: PreparedRequest) -> bool:
-    if not isinstance(error, APIError) or (error.retry_after or 0) > LONGEST_RETRY_AFTER:
+def _may_retry(error: BaseException, request: PreparedRequest) -> bool:
+    if not isinstance(error, APIError) or (error.retry_after or 0) > MAX_RETRY_AFTER:
         return False
-    return error.retryable or error.status_code in call.transient
+    return error.retryable or error.status_code in request.retry_statuses
 
 
-def _wait(state: RetryCallState) -> float:
-    """Wait as long as the server asks, else half a second, doubled each time up to 8 s, less up to a quarter."""
+def _retry_delay(state: RetryCallState) -> float:
+    """Return the seconds to wait: the server's, else 0.5 s, doubled each time up to 8 s, less up to 25 % of jitter."""
     error = state.outcome.exception() if state.outcome is not None else None
     if isinstance(error, APIError) and error.retry_after is not None:
         return error.retry_after

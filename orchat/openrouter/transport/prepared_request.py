@@ -1,4 +1,4 @@
-"""One request, ready to be sent, and the key that joins it at the last moment."""
+"""`PreparedRequest`: one HTTP request and its key, which is added when it is sent; validation of URL and headers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
 class HiddenValue(str):
-    """A text whose repr hides it: a key on its way through frames that a verbose traceback may show.
+    """A string with a hidden repr, for keys in frames that a verbose traceback may show.
 
     Examples
     --------
@@ -33,24 +33,24 @@ class HiddenValue(str):
 
 @dataclass(repr=False)
 class PreparedRequest:
-    """One request, ready to be sent.
+    """One HTTP request, ready to be sent.
 
     Parameters
     ----------
     url
-        The address.
+        The URL.
     content
         The body.
     headers
-        Without the key's.
+        All headers but that of the key.
     key
         The key, or None to send none.
     max_retries
-        How many times to send it again.
+        The number of retries.
     method
-        POST, or GET for what is only read.
-    transient
-        Further statuses that are worth another try: 404 for what is not there yet.
+        POST or GET.
+    retry_statuses
+        Further statuses that are retried: 404 for a resource that is not there yet.
     """
 
     url: str
@@ -59,37 +59,37 @@ class PreparedRequest:
     key: str | None
     max_retries: int
     method: str = "POST"
-    transient: frozenset[int] = frozenset()
+    retry_statuses: frozenset[int] = frozenset()
     # Whether its connection was opened for it; a custom transport does not tell, then nothing is taken for granted.
-    fresh: bool = field(default=True, init=False)
+    opened_connection: bool = field(default=True, init=False)
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What must not be shown: the key, and header values that may be one, without a word such as Bearer."""
-        hidden = [value for value in (self.key, *self.headers.values()) if isinstance(value, HiddenValue)]
-        return tuple(HiddenValue(word) for value in hidden for word in value.split()[-1:] if len(word) > 7)
+        """The values to redact: the key, and header values that may be one, without a word such as Bearer."""
+        values = [value for value in (self.key, *self.headers.values()) if isinstance(value, HiddenValue)]
+        return tuple(HiddenValue(word) for value in values for word in value.split()[-1:] if len(word) > 7)
 
 
 class BearerAuth(httpx.Auth):
-    """Adds the key at the last moment, so that no object with a repr of its own holds it."""
+    """The httpx authorization that adds the key when a request is sent, so that no object with a repr holds it."""
 
-    def __init__(self, call: PreparedRequest) -> None:
-        self._call = call
+    def __init__(self, request: PreparedRequest) -> None:
+        self._prepared = request
 
     def auth_flow(self, request: httpx.Request) -> Iterator[httpx.Request]:  # type: ignore[override]
-        """Give the request with its key."""
-        if self._call.key is not None and "authorization" not in request.headers:
-            request.headers["Authorization"] = f"Bearer {self._call.key}"
+        """Yield the request with its key."""
+        if self._prepared.key is not None and "authorization" not in request.headers:
+            request.headers["Authorization"] = f"Bearer {self._prepared.key}"
         yield request
 
 
 def check_base_url(url: str) -> str:
-    """Return the base URL without its last slash.
+    """Validate a base URL, and return it without its last slash.
 
     Raises
     ------
     ConfigurationError
-        It is no http(s) address.
+        It is not an http(s) URL.
 
     Examples
     --------
@@ -109,7 +109,7 @@ def check_base_url(url: str) -> str:
 
 
 def merge_headers(*layers: Mapping[str, object] | None) -> dict[str, str]:
-    """Lay headers over each other, whatever the case of their names.
+    """Merge layers of headers, later ones winning, ignoring the case of their names.
 
     Raises
     ------
@@ -134,9 +134,9 @@ def merge_headers(*layers: Mapping[str, object] | None) -> dict[str, str]:
 
 
 def header_value(name: str, value: object) -> str | None:
-    """Return what is sent, white space around it stripped; hidden if it is a Secret's or its name speaks of a key.
+    """Resolve and validate a header's value; it is a `HiddenValue` if from a Secret, or if its name suggests a key.
 
-    None comes of a Secret that may be missing and is.
+    White space around it is stripped. None for an unset Secret that may be missing.
 
     Raises
     ------
@@ -151,7 +151,7 @@ def header_value(name: str, value: object) -> str | None:
     ('tides', <hidden>)
     """
     if isinstance(value, Secret):
-        text: str | None = _resolved(value)
+        text: str | None = _resolve(value)
         if text is None:
             return None
     elif isinstance(value, str):
@@ -165,7 +165,7 @@ def header_value(name: str, value: object) -> str | None:
     return text
 
 
-def _resolved(secret: Secret) -> HiddenValue | None:
+def _resolve(secret: Secret) -> HiddenValue | None:
     # A frame of its own, so that the bare value is in none that may raise.
     value = secret.resolve_value()
     return None if value is None else HiddenValue(value.strip())

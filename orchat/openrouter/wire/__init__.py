@@ -1,1 +1,1 @@
-"""OpenRouter's JSON, pure: requests, replies, stream events, structured output and errors. No I/O."""
+"""The wire format, OpenRouter's JSON: requests, responses, stream events, structured output, errors. Pure, no I/O."""

@@ -1,4 +1,4 @@
-"""Fragments of tool calls, sorted into calls by what they say of themselves, however sloppy (API section 4.3). Pure."""
+"""Assign the fragments of streamed tool calls to their calls, by index, id and name (API section 4.3). Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class CallSorter:
-    """Decides which call a fragment belongs to.
+    """Assigns each fragment to a tool call.
 
     Examples
     --------
@@ -26,7 +26,7 @@ class CallSorter:
     def place(
         self, index: Any, call_id: str | None, name: str, text: str, position: int | None
     ) -> tuple[int, str | None, str | None] | None:
-        """Return the call's number, and its name and id as far as they are news; None for a fragment of nothing."""
+        """Return the number of a fragment's call, and name and id where they are new; None for an empty fragment."""
         if not isinstance(index, int):
             index = position
         number = self._find(index, call_id, name, text)

@@ -1,4 +1,4 @@
-"""Where answers say that something failed: the shapes of many endpoints, read as one error object. Pure.
+"""Find the error in a response, in the shapes of many endpoints, and convert it to one error object. Pure.
 
 Endpoints that OpenRouter or a gateway stands before, and those that speak only nearly the same language, tell of errors
 in their own ways, often with the status 200. What is found here is an object as OpenRouter's ``error`` is: ``message``,
@@ -28,7 +28,7 @@ _DEEPEST = 4  # how far into objects words are looked for
 
 
 def error_object(body: Any) -> dict[str, Any] | None:
-    """Find the error in a reply or an event; None where there is none.
+    """Find the error object of a response or an event; None where there is none.
 
     Beside choices that hold something only what clearly speaks of an error counts; without any, words do.
 
@@ -65,7 +65,7 @@ def error_object(body: Any) -> dict[str, Any] | None:
 
 
 def error_of_event(data: str, body: Any) -> dict[str, Any]:
-    """Return the error of an event that is called one, whatever it holds."""
+    """Return the error object of an event named ``error``, in any shape."""
     found = error_object(body)
     if found is not None:
         return found
@@ -75,7 +75,7 @@ def error_of_event(data: str, body: Any) -> dict[str, Any]:
 
 
 def status_of(found: Mapping[str, Any]) -> int | None:
-    """Return the HTTP status that an error object names, as a number or as text."""
+    """Return the HTTP status in an error object, a number or text."""
     for name in _CODES:
         code = found.get(name)
         if isinstance(code, str) and code.isascii() and code.isdigit() and len(code) == 3:
@@ -110,7 +110,7 @@ def _of_errors(several: Any, body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _described(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Make an error object of one whose fields have other names."""
+    """Convert an error object whose fields have other names."""
     words = _words(body)
     facts = _code_and_type(body)
     if isinstance(body.get("metadata"), dict):
@@ -164,7 +164,7 @@ def _words(body: Mapping[str, Any], depth: int = 0) -> str:
 
 
 def _text_of(value: Any, depth: int = 0) -> str:
-    """Put an error's words into one line: a text, an object that holds some, or a list of either."""
+    """Join an error's texts in one line: from a string, an object, or a list of either."""
     if isinstance(value, str):
         return value.strip()
     if depth > _DEEPEST:

@@ -1,4 +1,4 @@
-"""What the endpoint says when something fails, as errors: statuses, and error objects inside a 200 (API section 5)."""
+"""Convert the endpoint's failures to exceptions: error statuses, and error objects inside a 200 (API section 5)."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ _LONGEST = 600
 
 
 def error_from_response(status: int, headers: Mapping[str, str], text: str, *secrets: str) -> APIError:
-    """Make the error of a reply whose status is no success.
+    """Make the exception for a response whose status is no success.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def error_from_response(status: int, headers: Mapping[str, str], text: str, *sec
 
 
 def error_from_object(found: Any, event: Mapping[str, Any], *secrets: str) -> APIError:
-    """Make the error of an error object inside a 200 reply or a stream event.
+    """Make the exception for an error object inside a 200 response or a stream event.
 
     Parameters
     ----------
@@ -173,7 +173,7 @@ def _class_of(
 
 
 def _plain_word(word: Any) -> str:
-    """Write an upstream's word for a kind of error as all are written here: ``RateLimitError`` as ``rate_limit``.
+    """Normalize an upstream's name for a type of error: ``RateLimitError`` to ``rate_limit``.
 
     Examples
     --------
@@ -188,7 +188,7 @@ def _plain_word(word: Any) -> str:
 
 
 def _text(found: Mapping[str, Any], metadata: Mapping[str, Any], status: int | None, provider: Any) -> str:
-    """Say what happened in the upstream's own words: OpenRouter's message, then what stands behind it."""
+    """Compose the message: OpenRouter's text, then that of the upstream."""
     message = str(found.get("message") or "").strip() or "no reason given"
     parts = [message.rstrip(".")]
     raw = _raw(metadata.get("raw"))
@@ -207,7 +207,7 @@ def _text(found: Mapping[str, Any], metadata: Mapping[str, Any], status: int | N
 
 
 def _raw(raw: Any) -> str:
-    """Find the words in an upstream's own error: a string, a JSON string, or an object."""
+    """Extract the message of an upstream's error: a string, a JSON string, or an object."""
     if isinstance(raw, str):
         try:
             raw = json.loads(raw)
@@ -221,7 +221,7 @@ def _raw(raw: Any) -> str:
 
 
 def _plain(text: str) -> str:
-    """Make one readable line of an HTML page or a plain text."""
+    """Convert an HTML page or a plain text to one line."""
     if title := re.search(r"<title[^>]*>([^<]*)", text, re.IGNORECASE):
         return title[1].strip()
     text = re.sub(r"<[^>]*>", " ", text) if "<" in text else text
@@ -241,7 +241,7 @@ def _number(value: Any) -> float | None:
 
 
 def _moment(date: str) -> float | None:
-    """Read an HTTP date as seconds since the epoch."""
+    """Parse an HTTP date as seconds since the epoch."""
     try:
         return email.utils.parsedate_to_datetime(date).timestamp()
     except (ValueError, TypeError, IndexError, OverflowError):
@@ -249,7 +249,7 @@ def _moment(date: str) -> float | None:
 
 
 def _delay(headers: Mapping[str, str], metadata: Mapping[str, Any], found: Mapping[str, Any]) -> float | None:
-    """Return how many seconds to wait, from the first place that tells (API section 5.4)."""
+    """Return the seconds to wait, from the first of several fields and headers (API section 5.4)."""
     availability = found.get("availability")
     sent = metadata.get("headers")
     sent = {str(k).lower(): v for k, v in sent.items()} if isinstance(sent, dict) else {}
@@ -292,7 +292,7 @@ def _hint(
     message: str,
     delay: float | None,
 ) -> str:
-    """Say what to do next."""
+    """Choose the error's hint: the next step for the user."""
     source = str(metadata.get("limit_source", ""))
     lower = message.lower()
     if isinstance(remedy := metadata.get("remedy_hint"), str):
@@ -337,7 +337,7 @@ def _hint(
 
 
 def redirect_error(status: int, host: str, target: str) -> APIError:
-    """Make the error of a reply that points elsewhere: a key never follows it.
+    """Make the exception for a redirect that is not followed, since a key stays with its host.
 
     Examples
     --------

@@ -22,7 +22,7 @@ def chat_body(
     generation_kwargs: Mapping[str, Any],
     server_tools: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
-    """Build the body of ``POST /chat/completions``; every generation kwarg goes in as it is, and wins.
+    """Build the body of ``POST /chat/completions``; every generation kwarg is included unchanged, and takes precedence.
 
     Server tools, which OpenRouter runs itself, stand behind all others.
 
@@ -50,7 +50,7 @@ def chat_body(
 
 
 def tool_to_wire(tool: Tool, *, strict: bool) -> dict[str, Any]:
-    """Return a tool's wire form; a strict one has a strict schema at every level, and the Tool stays as it is."""
+    """Convert a tool to its wire form, with a strict schema at every level if ``strict``; the Tool is not modified."""
     spec = dict(tool.tool_spec)
     if strict:
         spec = {**spec, "strict": True, "parameters": strict_schema(spec["parameters"])}

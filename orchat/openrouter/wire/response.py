@@ -1,4 +1,4 @@
-"""Whole replies: the JSON of ``POST /chat/completions`` as messages (API section 3)."""
+"""Parse a whole response of ``POST /chat/completions`` to messages (API section 3)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NO_REASON = "The endpoint gave no finish reason: the answer may be cut."
 
 @dataclass
 class ReplyParts:
-    """What a message, or a delta of one, holds.
+    """The parts of a message or of a delta: text, reasoning, tool calls, other fields.
 
     ``details`` is None where the endpoint sent none; an empty list is something else, and kept.
     """
@@ -44,7 +44,7 @@ class ReplyParts:
 
 
 def read_reply_parts(message: Mapping[str, Any]) -> ReplyParts:
-    """Take a message or delta apart; what we do not know lands in ``extras``, so that nothing is lost.
+    """Split a message or delta into its parts; unknown fields go to ``extras``, so that nothing is lost.
 
     Examples
     --------
@@ -80,7 +80,7 @@ def read_reply_parts(message: Mapping[str, Any]) -> ReplyParts:
 
 
 def _read_content_parts(content: list[Any], pieces: ReplyParts) -> None:
-    """Read content that came as a list of parts, as some upstreams send it."""
+    """Parse content that is a list of parts, as some upstreams send it."""
     for part in content:
         kind = part.get("type") if isinstance(part, dict) else None
         if isinstance(part, str):
@@ -109,7 +109,7 @@ def _thought_of(detail: Any) -> str:
 
 
 def read_replies(payload: Any, *secrets: str) -> list[ChatMessage]:
-    """Make messages of a whole reply, one of each choice.
+    """Parse a whole response to messages, one for each choice.
 
     Raises
     ------
@@ -158,7 +158,7 @@ def read_replies(payload: Any, *secrets: str) -> list[ChatMessage]:
 
 
 def _check_endings(replies: list[ChatMessage]) -> None:
-    """Mark answers that do not say why they ended; where they say nothing at all, that is an error."""
+    """Mark replies without a finish reason; raise where one is also empty."""
     unended = [r for r in replies if not (r.meta.get("finish_reason") or r.meta.get("native_finish_reason"))]
     for reply in unended:
         warn(reply, NO_REASON)
@@ -173,7 +173,7 @@ def _check_endings(replies: list[ChatMessage]) -> None:
 
 
 def says_something(message: ChatMessage) -> bool:
-    """Whether a reply holds more than reasoning and blanks.
+    """Whether a reply has content other than reasoning and white space.
 
     Examples
     --------
@@ -192,7 +192,7 @@ def _shown(value: Any, *secrets: str) -> str:
 
 
 def _whole_characters(value: Any) -> Any:
-    """Replace halves of characters, which JSON can escape but no file can hold."""
+    """Replace unpaired surrogates, which JSON can escape but no file can hold."""
     if isinstance(value, str):
         return value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, dict):
@@ -234,7 +234,7 @@ def _read_choice(choice: Mapping[str, Any], number: int, payload: Mapping[str, A
 
 
 def read_call(call: Mapping[str, Any]) -> tuple[str | None, str, Any]:
-    """Return id, name and raw arguments of a tool call or a fragment of one, whatever is missing."""
+    """Return id, name and raw arguments of a tool call or a fragment of one; missing ones are None or empty."""
     function = call.get("function")
     if not isinstance(function, dict):
         function = call if isinstance(call.get("name"), str) else {}
@@ -249,7 +249,7 @@ def read_call(call: Mapping[str, Any]) -> tuple[str | None, str, Any]:
 
 
 def choice_error(choice: Mapping[str, Any], found: Any, around: Mapping[str, Any], *secrets: str) -> APIError | None:
-    """Return the error of a choice that failed: its own, the one beside it, or that it says so without a reason."""
+    """Return the error object of a failed choice: its own, the response's, or one without a reason."""
     found = choice.get("error") or found
     if found:
         return error_from_object(found, around, *secrets)

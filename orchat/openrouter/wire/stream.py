@@ -1,4 +1,4 @@
-"""Streams: the events of a streamed reply as chunks (API section 4).
+"""Parse the events of a streamed response to chunks (API section 4).
 
 This is the per-token path: an event that only carries text takes a short way through `ChunkReader.read`.
 """
@@ -39,7 +39,7 @@ _new_chunk = object.__new__
 
 
 class ChunkReader:
-    """Reads the events of one stream.
+    """Parses the events of one stream to chunks, and assembles their message.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ class ChunkReader:
         self._surrogates = _SurrogateJoiner()
 
     def read(self, data: str, name: str = "message") -> list[StreamingChunk]:
-        """Read one event, given by its data and its name; each chunk is in the fold when this returns.
+        """Parse one event, given by its data and name, to chunks, and add each to the assembled message.
 
         An error is raised when its usage has come as well, or the stream ends: recorded ones were all charged for.
 
@@ -124,7 +124,7 @@ class ChunkReader:
         return chunks
 
     def _is_end(self, data: str) -> bool:
-        """Whether this is the stream's last word, or nothing at all."""
+        """Whether the data is ``[DONE]`` or empty."""
         word = data.strip()
         if word and word.strip('"').upper() != "[DONE]":
             return False
@@ -205,7 +205,7 @@ class ChunkReader:
         return chunks
 
     def _told_usage(self, chunk: StreamingChunk) -> None:
-        """Take note of an event with usage: after a finish reason it is the last; some send it with every event."""
+        """Record an event with usage: after a finish reason it is the last; some send it with every event."""
         self.progressed = True
         if self._finish_reason is not None:
             self._settled = self._settled or not self._counts_all_along
@@ -225,7 +225,7 @@ class ChunkReader:
         return self._failing(error_of_event(data, event), event if isinstance(event, dict) else {})
 
     def _failing(self, found: dict[str, Any], event: dict[str, Any]) -> list[StreamingChunk]:
-        """Take an event that is an error, with all else that it holds."""
+        """Record an event that is an error, and return the chunks of its other content."""
         choices = event.pop("choices", None)
         event.pop("user_id", None)
         self.failure = error_from_object(found, event, *self._secrets)
@@ -259,11 +259,11 @@ class ChunkReader:
 
     @property
     def is_over(self) -> bool:
-        """Whether all has come that an error brings."""
+        """Whether the usage that follows an error has arrived."""
         return self.failure is not None and bool(self.fold.usage)
 
     def failed(self) -> APIError:
-        """Return the error that has come, with what came beside it."""
+        """Return the error of the stream, with the partial message."""
         error = self.failure
         assert error is not None
         error.partial = self.partial()
@@ -272,7 +272,7 @@ class ChunkReader:
         return error
 
     def _carriers(self, pieces: ReplyParts, meta: dict[str, Any]) -> Iterator[StreamingChunk]:
-        """Yield one chunk for each kind of content, and for each call, in the event."""
+        """Yield one chunk for each kind of content, and for each tool call, of the event."""
         metas = _metas(meta)
         if (reasoning := pieces.reasoning) is not None:
             chunk = self._chunk("", next(metas))
@@ -331,13 +331,13 @@ class ChunkReader:
         )
 
     def partial(self) -> ChatMessage | None:
-        """Return what has arrived; None where nothing has."""
+        """Return the message so far; None where nothing has arrived."""
         message = self.fold.message()
         return message if len(message) or message.meta.get("model") else None
 
     @property
     def finished(self) -> bool:
-        """Whether the answer is whole; its usage may still come.
+        """Whether the response is complete; its usage may still come.
 
         The first finish reason may not be the last: some upstreams give one with each tool call. Where a reason of the
         provider's own is due and null, only usage or ``[DONE]`` end the answer.
@@ -349,7 +349,7 @@ class ChunkReader:
         return self._finish_reason is not None or self._native_reason is not None
 
     def end(self, *, whole: bool = False) -> None:
-        """Take note that the stream is over.
+        """Record the end of the stream; raise where the response is incomplete.
 
         Parameters
         ----------
@@ -386,7 +386,7 @@ def _carries(chunk: StreamingChunk) -> bool:
 
 
 def _metas(meta: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the event's meta for its first chunk, and bare copies for the others, so that nothing counts twice."""
+    """Yield the event's meta for its first chunk, and reduced copies for the others, so that nothing counts twice."""
     bare = {k: v for k, v in meta.items() if k not in {"extras", "logprobs"}}
     yield meta
     while True:
@@ -394,7 +394,7 @@ def _metas(meta: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 class _SurrogateJoiner:
-    """Puts characters together that an upstream escaped in halves, one half an event."""
+    """Joins surrogate pairs that an upstream split over two events."""
 
     def __init__(self) -> None:
         self._halves: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Structured output: what is asked for (``response_format``, API section 2.5), and whether the answer fits it."""
+"""Structured output: parse a ``response_format`` (API section 2.5), and validate a reply against it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FORMATS = frozenset({"text", "json_object", "json_schema", "grammar", "python"}
 
 @dataclass(frozen=True)
 class OutputFormat:
-    """A ``response_format``, understood.
+    """A parsed ``response_format``: its wire form, and the parser of replies.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class OutputFormat:
     read: Callable[[str], Any] | None
 
     def parse(self, message: ChatMessage) -> None:
-        """Put the parsed object on a reply, unless it calls tools or refuses.
+        """Set a reply's parsed object, unless it calls tools or refuses.
 
         Raises
         ------
@@ -66,7 +66,7 @@ def _mismatch(message: ChatMessage, why: str) -> OutputValidationError:
 
 
 def read_response_format(value: Any) -> OutputFormat | None:
-    """Understand a ``response_format``: a dictionary as the API takes it, a bare JSON Schema, or a pydantic class.
+    """Parse a ``response_format``: a dictionary as the API takes it, a bare JSON Schema, or a pydantic class.
 
     Raises
     ------
@@ -99,7 +99,7 @@ def read_response_format(value: Any) -> OutputFormat | None:
 
 
 def response_format_to_dict(value: Any) -> Any:
-    """Return the form in which a ``response_format`` is saved: a class becomes its schema."""
+    """Serialize a ``response_format``: a class becomes its schema."""
     return _wire_of_class(value) if isinstance(value, type) else value
 
 
@@ -128,7 +128,7 @@ def _reader_of(schema: Any) -> Callable[[str], Any]:
 
 
 def strict_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a strict copy of a JSON Schema, as OpenAI's strict mode wants it, at every level.
+    """Return a strict copy of a JSON Schema, as OpenAI's strict mode requires, at every level.
 
     Each object closes (``additionalProperties: false``) and requires all its properties, mappings excepted; null
     defaults go, and a ``$ref`` beside other keys is inlined.
@@ -174,7 +174,7 @@ def _strict(node: Any, root: Mapping[str, Any], inlining: tuple[str, ...]) -> An
 
 
 def _resolve(ref: str, root: Mapping[str, Any]) -> Any:
-    """Follow a ``#/a/b`` reference; None where it leads nowhere."""
+    """Resolve a ``#/a/b`` reference; None where it has no target."""
     node: Any = root
     for step in ref.removeprefix("#/").split("/"):
         if not isinstance(node, Mapping):
