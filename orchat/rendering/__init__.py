@@ -1,4 +1,4 @@
-"""A Python value as content parts for a model: used by tool results and by values in prompts alike.
+"""Render Python values as content parts for a model, bounded and without secrets, for tool results and prompts.
 
 Libraries are never imported for it: a value of a library's type means that the library is loaded.
 """

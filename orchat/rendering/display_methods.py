@@ -1,4 +1,4 @@
-"""Objects that say themselves how they look: the methods that notebooks know, read for a model."""
+"""Render objects by their IPython display methods (``_repr_markdown_``, ``_repr_png_`` ...) or ``repr``."""
 
 from __future__ import annotations
 
@@ -11,52 +11,56 @@ from orchat.rendering.images import render_encoded
 from orchat.rendering.rendered_value import Rendered
 from orchat.rendering.safe_introspection import is_instance_by_name, own_method, safe_repr, type_name
 
-_PICTURES = ("image/png", "image/jpeg")
+_IMAGE_TYPES = ("image/png", "image/jpeg")
 _EMPTY_REPR = re.compile(r"<[^<>]* object(?: at \w+)?>")  # only the class's name
 
 
 def render_display(value: Any, budget: int) -> Rendered:
-    """Render by ``_repr_markdown_``, a picture, the MIME bundle or ``repr``; HTML only if that is all there is."""
+    """Render by ``_repr_markdown_``, an image, the MIME bundle or ``repr``; by HTML only if there is nothing else."""
     name = type_name(value)
-    if markdown := _said(value, "_repr_markdown_"):
+    if markdown := _call_display_method(value, "_repr_markdown_"):
         return Rendered.from_text(str(markdown), f"Markdown of {name}", budget)
     for method, mime_type in (("_repr_png_", "image/png"), ("_repr_jpeg_", "image/jpeg")):
-        if picture := _said(value, method):
-            return render_encoded(picture, mime_type, budget, name)
+        if image := _call_display_method(value, method):
+            return render_encoded(image, mime_type, budget, name)
     if is_instance_by_name(value, "plotly.basedatatypes.BaseFigure"):
         # Its MIME bundle would open a browser or carry the whole of its data.
-        return Rendered.from_text(_plotly(value), "titles of a plotly figure", budget)
-    bundle = _said(value, "_repr_mimebundle_", include=None, exclude=None)
+        return Rendered.from_text(_plotly_titles(value), "titles of a plotly figure", budget)
+    bundle = _call_display_method(value, "_repr_mimebundle_", include=None, exclude=None)
     bundle = bundle if isinstance(bundle, Mapping) else {}
-    for mime_type in _PICTURES:
-        if picture := bundle.get(mime_type):
-            return render_encoded(picture, mime_type, budget, name)
+    for mime_type in _IMAGE_TYPES:
+        if image := bundle.get(mime_type):
+            return render_encoded(image, mime_type, budget, name)
     plain = bundle.get("text/plain")
     for text in (bundle.get("text/markdown"), plain if plain and not _EMPTY_REPR.fullmatch(plain) else None):
         if text:
             return Rendered.from_text(str(text), f"display of {name}", budget)
-    said = safe_repr(value)
-    if _EMPTY_REPR.fullmatch(said):
-        for text in (_said(value, "_repr_latex_"), bundle.get("text/latex")):
+    repr_text = safe_repr(value)
+    if _EMPTY_REPR.fullmatch(repr_text):
+        for text in (_call_display_method(value, "_repr_latex_"), bundle.get("text/latex")):
             if text:
                 return Rendered.from_text(str(text), f"formula of {name}", budget)
-        for markup in (_said(value, "_repr_html_"), bundle.get("text/html"), _said(value, "_repr_svg_")):
-            if markup and (text := _Words(str(markup)).text):
+        for markup in (
+            _call_display_method(value, "_repr_html_"),
+            bundle.get("text/html"),
+            _call_display_method(value, "_repr_svg_"),
+        ):
+            if markup and (text := _TextExtractor(str(markup)).text):
                 return Rendered.from_text(text, f"text of the HTML of {name}", budget)
-    return Rendered.from_text(said, f"repr of {name}", budget)
+    return Rendered.from_text(repr_text, f"repr of {name}", budget)
 
 
-def _said(value: object, method: str, **options: object) -> Any:
-    """Call a display method; what it raises means that it has nothing to say."""
+def _call_display_method(value: object, method: str, **options: object) -> Any:
+    """Call a display method, and return its data; None where it is missing or raises."""
     try:
         found = own_method(value, method)
-        said = None if found is None else found(**options)
+        data = None if found is None else found(**options)
     except Exception:  # noqa: BLE001 - anybody's code
         return None
-    return said[0] if isinstance(said, tuple) and said else said  # (data, metadata)
+    return data[0] if isinstance(data, tuple) and data else data  # (data, metadata)
 
 
-def _plotly(figure: Any) -> str:
+def _plotly_titles(figure: Any) -> str:
     layout = figure.layout
     titles = {
         "title": layout.title.text,
@@ -64,23 +68,23 @@ def _plotly(figure: Any) -> str:
         "y": layout.yaxis.title.text,
         "traces": ", ".join(f"{trace.type} {trace.name or ''}".strip() for trace in figure.data[:20]),
     }
-    said = [f"{name}: {text}" for name, text in titles.items() if text]
-    return "\n".join([f"plotly figure with {len(figure.data)} traces", *said])
+    lines = [f"{name}: {text}" for name, text in titles.items() if text]
+    return "\n".join([f"plotly figure with {len(figure.data)} traces", *lines])
 
 
-class _Words(HTMLParser):
-    """The words of some HTML, without its tags, scripts and styles."""
+class _TextExtractor(HTMLParser):
+    """Extracts the text of HTML, without tags, scripts and styles."""
 
     def __init__(self, markup: str) -> None:
         super().__init__()
-        self._found: list[str] = []
+        self._texts: list[str] = []
         self._hidden = 0
         self.feed(markup)
         self.close()
 
     @property
     def text(self) -> str:
-        return " ".join(" ".join(self._found).split())
+        return " ".join(" ".join(self._texts).split())
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self._hidden += tag in {"script", "style"}
@@ -90,4 +94,4 @@ class _Words(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if not self._hidden:
-            self._found.append(data)
+            self._texts.append(data)

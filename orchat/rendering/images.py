@@ -1,4 +1,4 @@
-"""Pictures: figures and images as PNG, small enough for the budget, without what a camera wrote beside the pixels."""
+"""Render figures and images as PNG parts within the budget, without a photograph's metadata."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from orchat.rendering.rendered_value import Rendered
 from orchat.rendering.safe_introspection import is_instance_by_name
 from orchat.rendering.token_estimate import PIXELS_PER_TOKEN, estimate_tokens, png_size
 
-_LONGEST_SIDE = 1024
-_MOST_BYTES = 3_000_000  # what every provider takes
-_FEWEST_TOKENS = 8  # a picture of fewer pixels than these pay for shows nothing
+_MAX_SIDE = 1024
+_MAX_BYTES = 3_000_000  # what every provider takes
+_MIN_TOKENS = 8  # a picture of fewer pixels than these pay for shows nothing
 # How cameras say which way up a photograph is, as pillow's names for the way back.
-_UPRIGHT = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}
+_EXIF_TRANSPOSE = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}
 
 
 def figure_of(value: Any) -> Any:
@@ -34,33 +34,33 @@ def figure_of(value: Any) -> Any:
 
 
 def render_figure(figure: Any, budget: int) -> Rendered:
-    """Draw a matplotlib figure, with fewer dots per inch if it is large."""
+    """Render a matplotlib figure, with fewer dots per inch if it is large."""
     axes = figure.get_axes()
     titles = [title for title in (figure.get_suptitle(), *(axis.get_title() for axis in axes)) if title]
     words = f"figure {', '.join(map(repr, titles))}" if titles else f"figure with {len(axes)} axes"
-    if budget < _FEWEST_TOKENS:
+    if budget < _MIN_TOKENS:
         return Rendered.from_text(words, "name of a figure", budget)
     width, height = figure.get_size_inches()
     dpi = figure.dpi * min(1.0, _scale(width * figure.dpi, height * figure.dpi, budget))
-    data = _drawn(figure, dpi)
+    data = _draw(figure, dpi)
     size = png_size(data) or (1, 1)
     scale = _scale(size[0], size[1], budget)
-    if scale < 1 or len(data) > _MOST_BYTES:  # a tight layout has a size of its own
-        data = _drawn(figure, dpi * min(scale, 0.5 if len(data) > _MOST_BYTES else 1))
-    return _sent(data, words, budget)
+    if scale < 1 or len(data) > _MAX_BYTES:  # a tight layout has a size of its own
+        data = _draw(figure, dpi * min(scale, 0.5 if len(data) > _MAX_BYTES else 1))
+    return _to_image_part(data, words, budget)
 
 
-def _drawn(figure: Any, dpi: float) -> bytes:
+def _draw(figure: Any, dpi: float) -> bytes:
     buffer = BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi)
     return buffer.getvalue()
 
 
 def render_image(image: Any, budget: int, words: str = "image") -> Rendered:
-    """Render a pillow image upright, without its metadata, made smaller if it is large."""
-    if budget < _FEWEST_TOKENS:
+    """Render a pillow image upright, without its metadata, scaled down if it is large."""
+    if budget < _MIN_TOKENS:
         return Rendered.from_text(words, "name of an image", budget)
-    turn = _UPRIGHT.get(image.getexif().get(0x0112, 1))
+    turn = _EXIF_TRANSPOSE.get(image.getexif().get(0x0112, 1))
     modes = {"1": "L", "L": "L", "LA": "LA", "RGB": "RGB", "RGBA": "RGBA", "P": "RGBA", "PA": "RGBA", "I;16": "I;16"}
     copy = image.convert(modes.get(image.mode, "RGB"))
     if turn is not None:
@@ -71,16 +71,16 @@ def render_image(image: Any, budget: int, words: str = "image") -> Rendered:
         size = tuple(max(1, int(side * scale)) for side in copy.size)
         buffer = BytesIO()
         (copy if size == copy.size else copy.resize(size)).save(buffer, "PNG")
-        if buffer.tell() <= _MOST_BYTES:
-            return _sent(buffer.getvalue(), words, budget)
+        if buffer.tell() <= _MAX_BYTES:
+            return _to_image_part(buffer.getvalue(), words, budget)
         scale *= 0.7
 
 
 def render_encoded(data: bytes | str, mime_type: str, budget: int, words: str) -> Rendered:
-    """Render a picture that comes as a file's bytes, or as their base64 text."""
+    """Render an encoded image, given as a file's bytes or their base64 text."""
     raw = base64.b64decode(data) if isinstance(data, str) else bytes(data)
     image = ImageContent(base64.b64encode(raw).decode(), mime_type, meta={"description": words})
-    if len(raw) <= _MOST_BYTES and estimate_tokens(image) <= budget:
+    if len(raw) <= _MAX_BYTES and estimate_tokens(image) <= budget:
         return Rendered([image], words)
     pillow = sys.modules.get("PIL.Image")
     if pillow is None:
@@ -94,13 +94,13 @@ def render_encoded(data: bytes | str, mime_type: str, budget: int, words: str) -
 
 
 def _scale(width: float, height: float, budget: int) -> float:
-    """By how much to make a picture smaller (or larger) to be just within the limits."""
+    """Return the factor that scales an image to the limits of side and budget."""
     # A hair less than the whole budget: the sides are rounded to whole pixels.
     area = (budget - 2) * PIXELS_PER_TOKEN
-    return min(_LONGEST_SIDE / max(width, height, 1), math.sqrt(area / max(width * height, 1)))
+    return min(_MAX_SIDE / max(width, height, 1), math.sqrt(area / max(width * height, 1)))
 
 
-def _sent(png: bytes, words: str, budget: int) -> Rendered:
+def _to_image_part(png: bytes, words: str, budget: int) -> Rendered:
     width, height = png_size(png) or (0, 0)
     description = f"{words}, {width} x {height} pixels"
     image = ImageContent(base64.b64encode(png).decode(), "image/png", meta={"description": description})

@@ -1,4 +1,4 @@
-"""Plain data as JSON: numbers, texts, dictionaries, lists, dataclasses, pydantic models and what they hold.
+"""Render plain data as JSON: numbers, texts, dictionaries, lists, dataclasses, pydantic models, and their items.
 
 Of a container that is too large as many items are read as can be sent, and no more. Nothing is consumed: an iterator
 is named, not read.
@@ -28,23 +28,26 @@ from orchat.rendering.safe_introspection import describe_error, is_instance_by_n
 from orchat.rendering.token_estimate import fits_budget
 from orchat.secrets import HIDDEN, is_secret_name, redact
 
-_BY_STR = (decimal.Decimal, fractions.Fraction, complex, pathlib.PurePath, uuid.UUID, datetime.timedelta)
-_DATES = (datetime.date, datetime.time)
-_BYTES = (bytes, bytearray, memoryview)
-_LISTS = (list, tuple, deque, range, array.array, Set, KeysView, ValuesView)
-_DEEPEST = 12
+_STRING_TYPES = (decimal.Decimal, fractions.Fraction, complex, pathlib.PurePath, uuid.UUID, datetime.timedelta)
+_DATE_TYPES = (datetime.date, datetime.time)
+_BYTES_TYPES = (bytes, bytearray, memoryview)
+_LIST_TYPES = (list, tuple, deque, range, array.array, Set, KeysView, ValuesView)
+_MAX_DEPTH = 12
 _MARGIN = 4096  # as in `tokens`: a key is looked for beyond the cut
 
 
 class _TooLargeError(Exception):
-    """One walk met more than fits; the next one is told to look at less."""
+    """A value exceeds the limits of one walk; the next walk has lower ones."""
 
 
 def is_plain(value: object) -> bool:
     """Whether a value is rendered as JSON."""
     return (
         value is None
-        or isinstance(value, (bool, int, float, str, enum.Enum, Iterator, *_BY_STR, *_DATES, *_BYTES, *_LISTS))
+        or isinstance(
+            value,
+            (bool, int, float, str, enum.Enum, Iterator, *_STRING_TYPES, *_DATE_TYPES, *_BYTES_TYPES, *_LIST_TYPES),
+        )
         or _is_mapping(value)
         or _fields(value) is not None
         or is_instance_by_name(value, "numpy.generic")
@@ -52,13 +55,13 @@ def is_plain(value: object) -> bool:
 
 
 def render_plain(value: object, budget: int) -> Rendered:
-    """Render as JSON, reading less of every container and text until it fits."""
+    """Render a value as JSON, reading less of every container and text until it fits the budget."""
     items, characters = 2 * budget, 4 * budget
     reprs: dict[int, str] = {}
     whole = True
     while True:
         try:
-            found = _Walk(items, characters, 4 * budget, reprs).read(value)
+            found = _JsonConverter(items, characters, 4 * budget, reprs).read(value)
             text = found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
         except _TooLargeError:
             text = None
@@ -76,32 +79,32 @@ def render_plain(value: object, budget: int) -> Rendered:
 
 
 def short_repr(value: object, characters: int = 120) -> str:
-    """Name a value in a few words, and never by its contents if these could be many.
+    """Describe a value briefly: containers by type and size, other values by their ``repr``.
 
     Examples
     --------
     >>> short_repr(b"abc"), short_repr([1, 2]), short_repr(len)
     ('bytes, 3 of them', 'list of 2', 'builtin_function_or_method len')
     """
-    if isinstance(value, _BYTES):
+    if isinstance(value, _BYTES_TYPES):
         return f"{type_name(value)}, {memoryview(value).nbytes:,} of them"
     if isinstance(value, Iterator):
         name = getattr(value, "__qualname__", None) or getattr(value, "name", None)
         return f"{type_name(value)}{f' {name}' if isinstance(name, str) else ''}, not read"
     if isinstance(value, str):
-        return _cut(value, characters)
-    if isinstance(value, _LISTS) or _is_mapping(value):
+        return _truncate(value, characters)
+    if isinstance(value, _LIST_TYPES) or _is_mapping(value):
         return f"{type_name(value)} of {len(value):,}"  # type: ignore[arg-type]
     shape = getattr(value, "shape", None)
     if isinstance(shape, tuple) and not isinstance(value, type):
         return f"{type_name(value)} of shape {shape}"[:characters]
     if inspect.isroutine(value) or isinstance(value, type | types.ModuleType):
         return f"{type_name(value)} {getattr(value, '__qualname__', value.__name__)}"[:characters]
-    return _cut(safe_repr(value), characters)
+    return _truncate(safe_repr(value), characters)
 
 
-class _Walk:
-    """One way through a value, with its limits."""
+class _JsonConverter:
+    """Converts a value to JSON types within limits of items, characters and nodes."""
 
     def __init__(self, items: int, characters: int, nodes: int, reprs: dict[int, str]) -> None:
         self._items = items
@@ -111,7 +114,7 @@ class _Walk:
         self._open: set[int] = set()
 
     def read(self, value: Any) -> Any:
-        """Return a copy of JSON's own types; an item that raises is named, and the others stay."""
+        """Convert a value to JSON types; an item that raises is replaced by its type and error."""
         self._nodes -= 1
         if self._nodes < 0:
             raise _TooLargeError
@@ -120,7 +123,9 @@ class _Walk:
         except _TooLargeError:
             raise
         except Exception as error:  # noqa: BLE001 - anybody's object
-            return _cut(f"<{type_name(value)}, which could not be rendered: {describe_error(error)}>", self._characters)
+            return _truncate(
+                f"<{type_name(value)}, which could not be rendered: {describe_error(error)}>", self._characters
+            )
 
     def _read(self, value: Any) -> Any:
         if isinstance(value, enum.Enum):
@@ -135,39 +140,43 @@ class _Walk:
         if isinstance(value, float):
             return float(value) if math.isfinite(value) else str(float(value))
         if isinstance(value, str):
-            return _cut(str.__str__(value), self._characters)
-        if isinstance(value, _DATES):
+            return _truncate(str.__str__(value), self._characters)
+        if isinstance(value, _DATE_TYPES):
             return value.isoformat()
-        if isinstance(value, _BY_STR):
-            return _cut(str(value), self._characters)
+        if isinstance(value, _STRING_TYPES):
+            return _truncate(str(value), self._characters)
         fields = _fields(value)
-        if fields is None and (isinstance(value, (Iterator, *_BYTES)) or not isinstance(value, (*_LISTS, Mapping))):
-            return self._repr(value)
+        if fields is None and (
+            isinstance(value, (Iterator, *_BYTES_TYPES)) or not isinstance(value, (*_LIST_TYPES, Mapping))
+        ):
+            return self._repr_text(value)
         if id(value) in self._open:
             return f"the same {type_name(value)} again"
-        if len(self._open) >= _DEEPEST:
+        if len(self._open) >= _MAX_DEPTH:
             return short_repr(value)
         self._open.add(id(value))
         try:
             if fields is not None or _is_mapping(value):
                 return self._mapping(value if fields is None else fields)
-            return self._list(value) if isinstance(value, _LISTS) else self._repr(value)
+            return self._list(value) if isinstance(value, _LIST_TYPES) else self._repr_text(value)
         finally:
             self._open.discard(id(value))
 
     def _mapping(self, value: Mapping[Any, Any]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key, item in islice(value.items(), self._items):
-            name = self._key(key)
+            name = self._key_text(key)
             found[name] = HIDDEN if item is not None and is_secret_name(name) else self.read(item)
         if len(value) > self._items:
             found["..."] = f"{len(value) - self._items:,} more"
         return found
 
-    def _key(self, key: Any) -> str:
+    def _key_text(self, key: Any) -> str:
         if isinstance(key, enum.Enum):
             key = key.value
-        return _cut(key, self._characters) if isinstance(key, str) else _cut(short_repr(key), self._characters)
+        return (
+            _truncate(key, self._characters) if isinstance(key, str) else _truncate(short_repr(key), self._characters)
+        )
 
     def _list(self, value: Iterable[Any]) -> list[Any]:
         found = [self.read(item) for item in islice(value, self._items)]
@@ -176,19 +185,19 @@ class _Walk:
         size = len(value)  # type: ignore[arg-type]
         return [*found, f"... {size - self._items:,} more"] if size > self._items else found
 
-    def _repr(self, value: object) -> str:
+    def _repr_text(self, value: object) -> str:
         if id(value) not in self._reprs:
             self._reprs[id(value)] = short_repr(value, max(120, self._characters))
-        return _cut(self._reprs[id(value)], self._characters)
+        return _truncate(self._reprs[id(value)], self._characters)
 
 
 def _is_mapping(value: object) -> bool:
-    """Whether to read it as a dictionary: not what displays itself, such as a data set of some library."""
+    """Whether to render a value as a dictionary; not if it has an HTML display, such as a library's data set."""
     return isinstance(value, dict) or (isinstance(value, Mapping) and own_method(value, "_repr_html_") is None)
 
 
 def _fields(value: Any) -> dict[str, Any] | None:
-    """Return the fields of a dataclass, pydantic model, named tuple or namespace, but for those kept from its repr."""
+    """Return the fields in the repr of a dataclass, pydantic model, named tuple or namespace; None for others."""
     kind = type(value)
     if isinstance(value, type):
         return None
@@ -206,8 +215,8 @@ def _fields(value: Any) -> dict[str, Any] | None:
     return vars(value) if isinstance(value, types.SimpleNamespace) else None
 
 
-def _cut(text: str, characters: int) -> str:
-    """Hide secrets in a text and keep its head."""
+def _truncate(text: str, characters: int) -> str:
+    """Redact secrets in a text, and truncate it."""
     if len(text) <= characters:
         return redact(text)
     return f"{redact(text[: characters + _MARGIN])[:characters]}... ({len(text):,} characters)"

@@ -1,4 +1,4 @@
-"""`Rendered`: the content parts that stand for a value, and one line about them."""
+"""`Rendered`: the content parts of a rendered value, and a one-line summary of them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from orchat.secrets import HIDDEN
 
 @dataclass(frozen=True)
 class Rendered:
-    """What a value became for a model.
+    """A value, rendered for a model.
 
     Parameters
     ----------
     parts
         Text, images and files, in order.
     what
-        What they are, in a few words.
+        A short description of them.
 
     Examples
     --------
@@ -32,7 +32,7 @@ class Rendered:
 
     @classmethod
     def from_text(cls, text: str, what: str, budget: int, *, typed: bool = False) -> Rendered:
-        """Make text fit, say what was done to it, and hide secrets unless a person ``typed`` it."""
+        """Render text within a budget of tokens, with secrets redacted unless a person ``typed`` it."""
         if not text.isascii():  # half a surrogate pair is no character and cannot be sent
             text = text.encode("utf-8", "replace").decode()
         sent = shorten_to_budget(text, budget, redacted=not typed)
@@ -44,25 +44,25 @@ class Rendered:
 
     @property
     def tokens(self) -> int:
-        """An estimate of what the parts take."""
+        """The estimated number of tokens of the parts."""
         return sum(estimate_tokens(part) for part in self.parts)
 
     @property
     def text(self) -> str:
-        """The parts as text, with a few words in brackets where an image or a file stands."""
+        """The parts as text, with a description in brackets for an image or a file."""
         return "\n".join(part.text if isinstance(part, TextContent) else f"[{_label(part)}]" for part in self.parts)
 
     def summary(self, name: str = "") -> str:
-        """Say in one line what was sent.
+        """Summarize the parts and their tokens in one line.
 
         Parameters
         ----------
         name
-            What the user calls the value.
+            The user's name for the value.
         """
         tokens = self.tokens
-        said = f"{self.what}, {tokens:,} token{'' if tokens == 1 else 's'}"
-        return f"{name}: {said}" if name else said
+        summary_text = f"{self.what}, {tokens:,} token{'' if tokens == 1 else 's'}"
+        return f"{name}: {summary_text}" if name else summary_text
 
 
 def _label(part: Part) -> str:

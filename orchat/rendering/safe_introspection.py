@@ -1,4 +1,4 @@
-"""Looking at an object without trusting it: its libraries are found, never imported, and its methods may raise."""
+"""Inspect untrusted objects safely: type checks without importing libraries, and methods that may raise."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]{4,}")
 
 
 def is_instance_by_name(value: object, *kinds: str) -> bool:
-    """Whether a value is an instance of a class named by its path, if the class's module is loaded at all.
+    """Whether a value is an instance of a class given by its dotted path; False if the class's module is not loaded.
 
     Examples
     --------
@@ -27,7 +27,7 @@ def is_instance_by_name(value: object, *kinds: str) -> bool:
 
 
 def own_method(value: object, name: str) -> Callable[..., Any] | None:
-    """Find a method that the value's class defines; an attribute that any name would answer to does not count."""
+    """Return a method that the value's class defines; None for one that only ``__getattr__`` provides."""
     if isinstance(value, type) or not callable(getattr(type(value), name, None)):
         return None
     method: Callable[..., Any] = getattr(value, name)
@@ -35,7 +35,7 @@ def own_method(value: object, name: str) -> Callable[..., Any] | None:
 
 
 def type_name(value: object) -> str:
-    """Name a value's class, with the module where that says something.
+    """Return the name of a value's class, with its module unless that is builtins or ``__main__``.
 
     Examples
     --------
@@ -48,7 +48,7 @@ def type_name(value: object) -> str:
 
 
 def describe_error(error: BaseException) -> str:
-    """Say an exception in one line, whatever its ``str`` does.
+    """Describe an exception in one line, even if its ``str`` raises.
 
     Examples
     --------
@@ -63,7 +63,7 @@ def describe_error(error: BaseException) -> str:
 
 
 def safe_repr(value: object) -> str:
-    """Return ``repr(value)`` without memory addresses, or say why there is none."""
+    """Return ``repr(value)`` without memory addresses, or a description of its failure."""
     try:
         return _ADDRESS.sub("", repr(value))
     except Exception as error:  # noqa: BLE001 - anybody's __repr__

@@ -1,4 +1,4 @@
-"""Code as its source: functions, classes and modules; exceptions as what a programmer reads first."""
+"""Render functions, classes and modules as source code, and exceptions as message, last frames and causes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 from orchat.rendering.rendered_value import Rendered
 from orchat.rendering.safe_introspection import describe_error, safe_repr
 
-_LAST_FRAMES = 5
+_MAX_FRAMES = 5
 
 
 def is_code(value: object) -> bool:
@@ -23,7 +23,7 @@ def is_code(value: object) -> bool:
 
 
 def render_code(value: Any, budget: int) -> Rendered:
-    """Render the source, or signature and documentation where there is none."""
+    """Render a code object's source, or its signature and documentation where there is none."""
     kind = "class" if isinstance(value, type) else "module" if isinstance(value, types.ModuleType) else "function"
     name = getattr(value, "__qualname__", None) or value.__name__
     source = _source(value)
@@ -49,7 +49,7 @@ def _source(value: Any) -> str | None:
 
 
 def _class_in_a_cell(kind: type) -> str | None:
-    """Find a class that a notebook's cell defined: `inspect` looks for a file, which ``__main__`` has not."""
+    """Find the source of a class that a notebook's cell defined: `inspect` needs a file, which ``__main__`` has not."""
     if kind.__module__ != "__main__":
         return None
     files = {m.__code__.co_filename for m in vars(kind).values() if isinstance(m, types.FunctionType)}
@@ -68,12 +68,12 @@ def _class_in_a_cell(kind: type) -> str | None:
 
 
 def render_exception(error: BaseException, budget: int) -> Rendered:
-    """Render type and message, the last frames, and what caused it."""
+    """Render an exception's type and message, its last frames and its causes."""
     lines = [describe_error(error), *(safe_repr(note) for note in getattr(error, "__notes__", ()))]
     lines.extend(
         # The file's name says enough; where it lies says who the user is.
         f"  in {frame.name}, {pathlib.PurePath(frame.filename).name}, line {frame.lineno}: {frame.line}"
-        for frame in traceback.extract_tb(error.__traceback__)[-_LAST_FRAMES:]
+        for frame in traceback.extract_tb(error.__traceback__)[-_MAX_FRAMES:]
     )
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     seen = {id(error)}

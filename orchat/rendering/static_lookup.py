@@ -1,8 +1,8 @@
-"""What may follow a value in ``{value.attribute}`` and ``{value["key"]}``, found without running any code of its own.
+"""Look up attributes and keys of a value statically, without running its code, to complete ``{value.attribute}``.
 
-No property is read, no ``__getattr__``, ``__dir__`` or ``keys`` of a class of the user's is called: instances are
-looked at through their own dictionary, classes through theirs, and of containers only the built-in ones and the tables
-of pandas and polars tell their keys. What cannot be found that way is left out.
+No property is read, no ``__getattr__``, ``__dir__`` or ``keys`` of a user's class is called: attributes come from the
+dictionaries of instances and classes, keys from built-in containers and the tables of pandas and polars only. What
+cannot be found that way is left out.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from itertools import islice
 from typing import Any
 
 NOTHING: Any = object()
-"""What `get_attribute_static` and `get_item_static` return where a value holds none of that name."""
+"""The result of `get_attribute_static` and `get_item_static` where a value has none of that name."""
 
-_MOST = 5_000
+_MAX_NAMES = 5_000
 _MRO = type.__dict__["__mro__"].__get__
 _DICT = type.__dict__["__dict__"].__get__
 _METHODS = (
@@ -31,7 +31,7 @@ _METHODS = (
 
 
 def static_attributes(value: object) -> list[str]:
-    """Return the names of a value's attributes: what it holds first, then its methods; those with ``__`` are left out.
+    """Return the names of a value's attributes: data first, then methods; those with ``__`` are left out.
 
     Examples
     --------
@@ -43,8 +43,8 @@ def static_attributes(value: object) -> list[str]:
     >>> static_attributes(Ship())
     ['tons', 'length', 'sail']
     """
-    found = dict(islice(_own(value).items(), _MOST))
-    columns = {name: None for name in _columns(value) if isinstance(name, str) and name.isidentifier()}
+    found = dict(islice(_own_dict(value).items(), _MAX_NAMES))
+    columns = {name: None for name in _column_names(value) if isinstance(name, str) and name.isidentifier()}
     inherited: dict[str, object] = {}
     for base in _MRO(value if issubclass(type(value), type) else type(value)):
         for name, held in _DICT(base).items():
@@ -55,7 +55,7 @@ def static_attributes(value: object) -> list[str]:
 
 
 def static_keys(value: object) -> list[str | int]:
-    """Return what may stand in the brackets behind a value, where that is text or a whole number.
+    """Return the keys that a value can be subscripted with, as far as they are strings or integers.
 
     Examples
     --------
@@ -70,31 +70,31 @@ def static_keys(value: object) -> list[str | int]:
         size = list.__len__ if issubclass(kind, list) else tuple.__len__
         found = range(min(size(value), 20))  # type: ignore[arg-type]
     else:
-        found = _columns(value)
-    return [key for key in islice(found, _MOST) if type(key) in (str, int)]  # type: ignore[misc]
+        found = _column_names(value)
+    return [key for key in islice(found, _MAX_NAMES) if type(key) in (str, int)]  # type: ignore[misc]
 
 
 def get_attribute_static(value: object, name: str) -> object:
-    """Return an attribute that is simply held, else `NOTHING`.
+    """Return an attribute that is stored in an instance or class, else `NOTHING`.
 
     Examples
     --------
     >>> get_attribute_static(types.SimpleNamespace(port="Hull"), "port")
     'Hull'
     """
-    if not issubclass(type(value), type) and name in (own := _own(value)):
+    if not issubclass(type(value), type) and name in (own := _own_dict(value)):
         inherited = next((_DICT(base)[name] for base in _MRO(type(value)) if name in _DICT(base)), None)
         # What may be set through the class is read through it, too.
-        return NOTHING if _has(inherited, "__set__") else own[name]
+        return NOTHING if _class_defines(inherited, "__set__") else own[name]
     for base in _MRO(value if issubclass(type(value), type) else type(value)):
         if name in (held := _DICT(base)):
             # Whatever would be asked what it stands for is left alone.
-            return NOTHING if _has(held[name], "__get__") else held[name]
+            return NOTHING if _class_defines(held[name], "__get__") else held[name]
     return NOTHING
 
 
 def get_item_static(value: object, key: str | int) -> object:
-    """Return what a built-in container holds under a key, else `NOTHING`.
+    """Return the item of a built-in container under a key, else `NOTHING`.
 
     Examples
     --------
@@ -108,12 +108,12 @@ def get_item_static(value: object, key: str | int) -> object:
     return NOTHING
 
 
-def _has(value: object, method: str) -> bool:
-    """Say whether the class of a value defines a method."""
+def _class_defines(value: object, method: str) -> bool:
+    """Whether the class of a value defines a method."""
     return any(method in _DICT(each) for each in _MRO(type(value)))
 
 
-def _own(value: object) -> Mapping[str, object]:
+def _own_dict(value: object) -> Mapping[str, object]:
     """Return the dictionary of an instance, module or class."""
     if issubclass(type(value), type):
         return _DICT(value)  # type: ignore[no-any-return]
@@ -130,14 +130,14 @@ def _dictionary_slot(kind: type) -> object:
     return None
 
 
-def _columns(value: object) -> Iterator[object]:
-    """Give the columns of a pandas or polars table, as its own library tells them."""
+def _column_names(value: object) -> Iterator[object]:
+    """Yield the column names of a pandas or polars table, by its library's own property."""
     for library in ("pandas", "polars"):
         table = getattr(sys.modules.get(library), "DataFrame", None)
-        if isinstance(table, type) and issubclass(type(value), table) and not _reads_by_itself(type(value)):
-            yield from islice(table.__dict__["columns"].__get__(value, table), _MOST)
+        if isinstance(table, type) and issubclass(type(value), table) and not _overrides_getattribute(type(value)):
+            yield from islice(table.__dict__["columns"].__get__(value, table), _MAX_NAMES)
 
 
-def _reads_by_itself(kind: type) -> bool:
-    """Say whether code of a class runs whatever is read of its instances."""
+def _overrides_getattribute(kind: type) -> bool:
+    """Whether a class overrides ``__getattribute__``, so that reading any attribute runs its code."""
     return any("__getattribute__" in _DICT(base) for base in _MRO(kind) if base is not object)

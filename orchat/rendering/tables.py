@@ -1,6 +1,6 @@
-"""Tables: schema, size and some rows of pandas and polars frames and series; shape and corners of numpy arrays.
+"""Render tables: schema, size and some rows of pandas and polars data; shape and corner values of numpy arrays.
 
-Never a whole frame of any size: at most 20 rows, fewer if the budget says so, none if privacy says so.
+Never a whole frame: at most 20 rows, fewer if the budget requires it, none if ``privacy`` does.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from orchat.secrets import HIDDEN, is_secret_name, redact
 
 Privacy = Literal["schema", "head", "sample"]
 
-_MOST_ROWS = 20
-_MOST_CELLS = 10_000_000  # counting values or their mean in more would be felt
-_WIDEST_CELL = 80
+_MAX_ROWS = 20
+_MAX_CELLS = 10_000_000  # counting values or their mean in more would be felt
+_MAX_CELL_WIDTH = 80
 
 
 class _Table(Protocol):
-    """What is asked of a frame, whatever library made it."""
+    """The interface to a frame of any library."""
 
     kind: str
     rows: int
@@ -47,18 +47,18 @@ class _PandasTable:
         self.rows, self.columns = value.shape
 
     def column(self, position: int) -> tuple[str, str]:
-        return _label(self._frame.columns[position]), str(self._frame.dtypes.iloc[position])
+        return _column_label(self._frame.columns[position]), str(self._frame.dtypes.iloc[position])
 
     def non_null(self, position: int) -> int:
         return int(self._frame.iloc[:, position].count())
 
     def read(self, positions: Sequence[int], columns: int) -> tuple[list[str], list[list[Any]]]:
         part = self._frame.iloc[list(positions), :columns]
-        names = [_label(name) for name in part.columns]
+        names = [_column_label(name) for name in part.columns]
         cells = [[part.iat[row, column] for column in range(part.shape[1])] for row in range(len(part))]
         if is_instance_by_name(self._frame.index, "pandas.RangeIndex") and self._frame.index.name is None:
             return names, cells
-        index = [_label(name if name is not None else "index") for name in part.index.names]
+        index = [_column_label(name if name is not None else "index") for name in part.index.names]
         keys = [list(key) if isinstance(key, tuple) else [key] for key in part.index]
         return index + names, [key + row for key, row in zip(keys, cells, strict=True)]
 
@@ -84,7 +84,7 @@ class _PolarsTable:
 
 
 def table_of(value: Any) -> _Table | None:
-    """Return a frame or series, also one that is styled for display, as a table; None for anything else."""
+    """Wrap a frame or series, also one styled for display, as a table; None for anything else."""
     if is_instance_by_name(value, "pandas.io.formats.style.Styler"):
         value = value.data
     if is_instance_by_name(value, "pandas.DataFrame", "pandas.Series"):
@@ -93,25 +93,25 @@ def table_of(value: Any) -> _Table | None:
 
 
 def render_table(table: _Table, budget: int, privacy: Privacy) -> Rendered:
-    """Render the schema, and as many rows as the budget and ``privacy`` allow, as CSV."""
-    size = _count(table.rows, "row")
-    head = f"{table.kind}: {size}, {_count(table.columns, 'column')}\n"
-    lines, listed = _schema(table, budget - estimate_tokens(head))
+    """Render a table's schema, and as many rows as the budget and ``privacy`` allow, as CSV."""
+    size = _count_text(table.rows, "row")
+    head = f"{table.kind}: {size}, {_count_text(table.columns, 'column')}\n"
+    lines, listed = _format_schema(table, budget - estimate_tokens(head))
     schema = head + lines
     if privacy == "schema" or not table.rows or not listed:
         return Rendered.from_text(schema.rstrip("\n"), f"schema and 0 of {size}", budget)
-    wanted = min(_MOST_ROWS, table.rows)
+    wanted = min(_MAX_ROWS, table.rows)
     positions = list(range(wanted))
     if privacy == "sample":
         # The same rows each time, so that asking again is asking the same.
         positions = sorted(random.Random(0).sample(range(table.rows), wanted))  # noqa: S311 - a sample, no secret
     names, cells = table.read(positions, listed)
-    rows = [_line(names)]
+    rows = [_csv_line(names)]
     kept = 0
     title = "\nrandom rows:\n" if privacy == "sample" else "\nfirst rows:\n"
     for row in cells:
-        line = _line(
-            HIDDEN if is_secret_name(name) and _cell(cell) else _cell(cell)
+        line = _csv_line(
+            HIDDEN if is_secret_name(name) and _cell_text(cell) else _cell_text(cell)
             for name, cell in zip(names, row, strict=True)
         )
         if not fits_budget("".join([schema, title, *rows, line]), budget):
@@ -122,43 +122,45 @@ def render_table(table: _Table, budget: int, privacy: Privacy) -> Rendered:
     return Rendered.from_text(text.rstrip("\n"), f"schema and {kept} of {size}", budget)
 
 
-def _schema(table: _Table, budget: int) -> tuple[str, int]:
-    """List columns within half the budget, so that rows have a chance, and say how many are listed."""
-    counted = table.rows <= _MOST_CELLS
-    lines = _line(["column", "dtype", "non-null"] if counted else ["column", "dtype"])
+def _format_schema(table: _Table, budget: int) -> tuple[str, int]:
+    """Format the schema within half the budget, to leave room for rows; return it with the number of listed columns."""
+    counted = table.rows <= _MAX_CELLS
+    lines = _csv_line(["column", "dtype", "non-null"] if counted else ["column", "dtype"])
     cells = 0
     for position in range(table.columns):
         name, dtype = table.column(position)
-        counted_here = counted and (cells := cells + table.rows) <= _MOST_CELLS
-        line = _line([_cell(name), _cell(dtype), *([str(table.non_null(position))] if counted_here else [])])
+        counted_here = counted and (cells := cells + table.rows) <= _MAX_CELLS
+        line = _csv_line(
+            [_cell_text(name), _cell_text(dtype), *([str(table.non_null(position))] if counted_here else [])]
+        )
         if not fits_budget(lines + line, budget // 2):
             return f"{lines}... and {table.columns - position:,} more columns\n", position
         lines += line
     return lines, table.columns
 
 
-def _count(number: int, what: str) -> str:
+def _count_text(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
-def _label(name: object) -> str:
+def _column_label(name: object) -> str:
     return " / ".join(map(str, name)) if isinstance(name, tuple) else str(name)
 
 
-def _line(cells: Any) -> str:
+def _csv_line(cells: Any) -> str:
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerow(cells)
     return out.getvalue()
 
 
-def _cell(value: Any) -> str:
+def _cell_text(value: Any) -> str:
     if value is None or type(value).__name__ in {"NAType", "NaTType"}:
         return ""
     if isinstance(value, float):
         return "" if math.isnan(value) else f"{value:.10g}"
     if isinstance(value, str):
-        return value if len(value) <= _WIDEST_CELL else redact(value[:4096])[:_WIDEST_CELL] + "..."
-    return short_repr(value, _WIDEST_CELL) if hasattr(type(value), "__len__") else str(value)[:_WIDEST_CELL]
+        return value if len(value) <= _MAX_CELL_WIDTH else redact(value[:4096])[:_MAX_CELL_WIDTH] + "..."
+    return short_repr(value, _MAX_CELL_WIDTH) if hasattr(type(value), "__len__") else str(value)[:_MAX_CELL_WIDTH]
 
 
 def render_array(array: Any, budget: int, privacy: Privacy) -> Rendered:
@@ -168,7 +170,7 @@ def render_array(array: Any, budget: int, privacy: Privacy) -> Rendered:
     what = f"array of shape {array.shape}"
     if privacy == "schema" or not array.size:
         return Rendered.from_text(text, what, budget)
-    if array.dtype.kind in "biuf" and array.size <= _MOST_CELLS:
+    if array.dtype.kind in "biuf" and array.size <= _MAX_CELLS:
         finite = array[numpy.isfinite(array)]
         if is_instance_by_name(array, "numpy.ma.MaskedArray"):
             finite = finite.compressed()

@@ -1,4 +1,4 @@
-"""Any value to content parts: which kind it is, and who renders that kind."""
+"""`render`: convert any value to content parts, by the renderer of its kind."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from orchat.rendering.token_estimate import Part
 
 _TEXT_BUDGET = 8_000
 _VALUE_BUDGET = 2_000
-_MOST_VALUES = 16  # of a list of figures, tables and the like
+_MAX_VALUES = 16  # of a list of figures, tables and the like
 
 
 def render(value: object, *, budget: int | None = None, privacy: Privacy = "head") -> list[Part]:
-    """Render a Python value for a model.
+    """Render a Python value as content parts for a model.
 
     Parameters
     ----------
     value
-        Anything. Nothing is consumed, changed or imported for it, and whatever its methods raise is said, not raised.
-        Content parts go out as they are, but for the length of text; so does text, for a ``str`` is the user's own
-        words. In all else, key-like text and what stands under names such as ``password`` is ``[redacted]``.
+        Any value. It is not consumed or changed, nothing is imported for it, and errors of its methods become text.
+        Content parts are unchanged, but for the length of text; so is a ``str``, the user's own words. In all else,
+        key-like text and values under names such as ``password`` are ``[redacted]``.
     budget
-        The most tokens to take, as `estimate_tokens` counts; None for 8,000 for text and 2,000 for anything else.
+        The largest number of tokens, by `estimate_tokens`; None for 8,000 for text and 2,000 for anything else.
     privacy
-        What is shown of frames, series and arrays: ``"schema"`` (no values), ``"head"`` (the first rows) or
-        ``"sample"`` (random rows, the same each time).
+        The content of frames, series and arrays: ``"schema"`` (no values), ``"head"`` (the first rows) or ``"sample"``
+        (random rows, the same each time).
 
     Raises
     ------
@@ -51,7 +51,7 @@ def render(value: object, *, budget: int | None = None, privacy: Privacy = "head
 
 
 def render_text(value: object, *, budget: int | None = None, privacy: Privacy = "head") -> str:
-    """Render a value as text alone: where `render` has an image, a few words in brackets stand for it.
+    """Render a value as text only, with a description in brackets for an image.
 
     Examples
     --------
@@ -65,7 +65,7 @@ def render_text(value: object, *, budget: int | None = None, privacy: Privacy = 
 
 
 def render_value(value: object, *, budget: int | None = None, privacy: Privacy = "head") -> Rendered:
-    """Render a value as `render` does, and say in one line what was sent.
+    """Render a value as `render` does, with a one-line summary.
 
     Examples
     --------
@@ -79,21 +79,21 @@ def render_value(value: object, *, budget: int | None = None, privacy: Privacy =
     if privacy not in ("schema", "head", "sample"):
         raise ConfigurationError(f"{privacy!r} is no privacy level.", hint="Levels are schema, head and sample.")
     try:
-        return _rendered(value, budget, privacy)
+        return _render_by_kind(value, budget, privacy)
     except Exception as error:  # noqa: BLE001 - anybody's object; a prompt or a tool result must not die of it
         text = f"<{type_name(value)}, which could not be rendered: {describe_error(error)}>"
         return Rendered.from_text(text, f"name of {type_name(value)}, for it failed", budget)
 
 
-def _rendered(value: Any, budget: int, privacy: Privacy) -> Rendered:
+def _render_by_kind(value: Any, budget: int, privacy: Privacy) -> Rendered:
     if isinstance(value, TextContent | ImageContent | FileContent):
-        return _part(value, budget)
+        return _render_part(value, budget)
     if (method := own_method(value, "_repr_llm_")) is not None:
-        rendered = _by_its_own_word(value, method, budget, privacy)
+        rendered = _render_by_own_method(value, method, budget, privacy)
         if rendered is not None:
             return rendered
     if isinstance(value, str) and not isinstance(value, enum.Enum):
-        return _text(str.__str__(value), budget)
+        return _render_str(str.__str__(value), budget)
     if (figure := figure_of(value)) is not None:
         return render_figure(figure, budget)
     if (table := table_of(value)) is not None:
@@ -106,42 +106,44 @@ def _rendered(value: Any, budget: int, privacy: Privacy) -> Rendered:
         return render_code(value, budget)
     if isinstance(value, BaseException):
         return render_exception(value, budget)
-    if isinstance(value, list | tuple) and any(_is_rich(item) for item in value[:_MOST_VALUES]):
-        return _several(value, budget, privacy)
+    if isinstance(value, list | tuple) and any(_has_own_renderer(item) for item in value[:_MAX_VALUES]):
+        return _render_items(value, budget, privacy)
     if is_plain(value) and own_method(value, "_repr_markdown_") is None:
         return render_plain(value, budget)
     return render_display(value, budget)
 
 
-def _by_its_own_word(value: object, method: Any, budget: int, privacy: Privacy) -> Rendered | None:
-    """Ask ``_repr_llm_``: text, parts, or None for "as usual"."""
+def _render_by_own_method(value: object, method: Any, budget: int, privacy: Privacy) -> Rendered | None:
+    """Render by ``_repr_llm_``, which returns text, parts, or None for the default."""
     name = type_name(value)
     try:
-        said = method()
+        result = method()
     except Exception as error:  # noqa: BLE001 - anybody's code
         # Who writes this method may mean to hide the rest, so nothing else is tried.
         text = f"<{name}, whose _repr_llm_ failed: {describe_error(error)}>"
         return Rendered.from_text(text, f"name of {name}, for its _repr_llm_ failed", budget)
-    if said is None:
+    if result is None:
         return None
-    if isinstance(said, str):
-        return Rendered.from_text(said, f"{name} in its own words", budget)
+    if isinstance(result, str):
+        return Rendered.from_text(result, f"{name} in its own words", budget)
     rendered = (
-        _rendered(said, budget, privacy) if said is not value and not _speaks(said) else render_plain(said, budget)
+        _render_by_kind(result, budget, privacy)
+        if result is not value and not _has_own_method(result)
+        else render_plain(result, budget)
     )
     return Rendered(rendered.parts, f"{name} in its own words")
 
 
-def _speaks(value: object) -> bool:
+def _has_own_method(value: object) -> bool:
     return own_method(value, "_repr_llm_") is not None
 
 
-def _is_rich(value: object) -> bool:
-    """Whether a value is more than data in a list: it has a way of its own to be seen."""
+def _has_own_renderer(value: object) -> bool:
+    """Whether an item of a list has a renderer of its own, such as that of images and tables."""
     try:
         return (
             isinstance(value, TextContent | ImageContent | FileContent)
-            or _speaks(value)
+            or _has_own_method(value)
             or figure_of(value) is not None
             or table_of(value) is not None
             or is_instance_by_name(value, "PIL.Image.Image")
@@ -150,10 +152,10 @@ def _is_rich(value: object) -> bool:
         return False
 
 
-def _several(values: Sequence[Any], budget: int, privacy: Privacy) -> Rendered:
-    """Render each of some tables, figures or parts, with a fair share of the budget."""
-    more = len(values) - _MOST_VALUES
-    share = (budget - (12 if more > 0 else 0)) // min(len(values), _MOST_VALUES)
+def _render_items(values: Sequence[Any], budget: int, privacy: Privacy) -> Rendered:
+    """Render each item of a list of tables, figures or parts, with an equal share of the budget."""
+    more = len(values) - _MAX_VALUES
+    share = (budget - (12 if more > 0 else 0)) // min(len(values), _MAX_VALUES)
     if share < 16:
         return render_plain(values, budget)
     found = [
@@ -161,7 +163,7 @@ def _several(values: Sequence[Any], budget: int, privacy: Privacy) -> Rendered:
         Rendered.from_text(value, "text", share)
         if isinstance(value, str)
         else render_value(value, budget=share, privacy=privacy)
-        for value in values[:_MOST_VALUES]
+        for value in values[:_MAX_VALUES]
     ]
     parts = [part for rendered in found for part in rendered.parts]
     if more > 0:
@@ -169,11 +171,11 @@ def _several(values: Sequence[Any], budget: int, privacy: Privacy) -> Rendered:
     return Rendered(parts, "; ".join(dict.fromkeys(rendered.what for rendered in found)))
 
 
-def _part(part: Part, budget: int) -> Rendered:
+def _render_part(part: Part, budget: int) -> Rendered:
     if isinstance(part, TextContent):
-        return _text(part.text, budget)
+        return _render_str(part.text, budget)
     return Rendered([part], "image" if isinstance(part, ImageContent) else "file")
 
 
-def _text(text: str, budget: int) -> Rendered:
+def _render_str(text: str, budget: int) -> Rendered:
     return Rendered.from_text(text, "text", budget, typed=True)

@@ -1,4 +1,4 @@
-"""Tools: what a model may ask to be called.
+"""Tools that a model may call: definition, schemas, validation, import paths, serialization.
 
 `tool` turns a typed function into a `Tool`, a `Toolset` groups tools, `allow_modules` says from where saved tools may
 be loaded. This floor must not know messages, models or notebooks; pydantic and jsonschema-rs are imported when the

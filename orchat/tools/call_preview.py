@@ -1,4 +1,4 @@
-"""What a tool's author says that a call would do: shown to people before they decide, and never in a call's way."""
+"""The preview of a tool call: its effect in the words of the tool's author, for people who decide on the call."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Any, NamedTuple
 from orchat.secrets import redact
 from orchat.tools.definition import Tool
 
-_LONGEST = 4_000
-_LONGEST_FAILURE = 200
+_MAX_LENGTH = 4_000
+_MAX_FAILURE_LENGTH = 200
 
 
 class CallPreview(NamedTuple):
-    """Markdown that nobody has made safe yet; or, where ``failed``, a plain line that says why there is none."""
+    """Unsanitized Markdown; or, if ``failed``, a plain line with the reason why there is none."""
 
     text: str
     failed: bool = False
 
 
 def preview_call(tool: Tool, arguments: object) -> CallPreview | None:
-    """Return what a call would do; None where the author says nothing, or the arguments do not fit.
+    """Make the preview of a call; None for a tool without one, or for arguments that do not fit.
 
     Examples
     --------
@@ -36,22 +36,22 @@ def preview_call(tool: Tool, arguments: object) -> CallPreview | None:
     if tool.preview is None or not isinstance(arguments, dict) or tool.validate_arguments(arguments):
         return None
     try:
-        said: Any = tool.preview(**copy.deepcopy(arguments))  # a copy: what is shown is what runs
+        result: Any = tool.preview(**copy.deepcopy(arguments))  # a copy: what is shown is what runs
     except (Exception, SystemExit) as error:  # noqa: BLE001 - it is only told: the call can do without
-        return _failed(f"{type(error).__name__}: {_words(error)}")
-    if inspect.iscoroutine(said):
-        said.close()
-    if not isinstance(said, str):
-        return _failed(f"it returned {type(said).__name__}, not a text")
-    return CallPreview(said if len(said) <= _LONGEST else said[: _LONGEST - 1] + "…")
+        return _failed_preview(f"{type(error).__name__}: {_error_message(error)}")
+    if inspect.iscoroutine(result):
+        result.close()
+    if not isinstance(result, str):
+        return _failed_preview(f"it returned {type(result).__name__}, not a text")
+    return CallPreview(result if len(result) <= _MAX_LENGTH else result[: _MAX_LENGTH - 1] + "…")
 
 
-def _failed(why: str) -> CallPreview:
+def _failed_preview(why: str) -> CallPreview:
     text = " ".join(redact(f"There is no preview: {why}").split())
-    return CallPreview(text if len(text) <= _LONGEST_FAILURE else text[: _LONGEST_FAILURE - 1] + "…", failed=True)
+    return CallPreview(text if len(text) <= _MAX_FAILURE_LENGTH else text[: _MAX_FAILURE_LENGTH - 1] + "…", failed=True)
 
 
-def _words(error: BaseException) -> str:
+def _error_message(error: BaseException) -> str:
     try:
         return str(error)
     except Exception:  # noqa: BLE001 - an error that cannot even be told

@@ -1,4 +1,4 @@
-"""`tool` and `create_tool_from_function`: a typed function becomes a `Tool`."""
+"""`tool` and `create_tool_from_function`: make a `Tool` of a typed function."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def create_tool_from_function(
     title: str | None = None,
     preview: Callable[..., str] | None = None,
 ) -> Tool:
-    """Make a `Tool` of a function, its parameters described by the type hints.
+    """Make a `Tool` of a function, with a parameter schema from its type hints.
 
     ``Annotated[type, "text"]`` or ``Annotated[type, Field(description="text")]`` describes a parameter.
     ``**kwargs`` lets the model add arguments; ``*args`` is left out, for arguments go by name.
@@ -116,7 +116,7 @@ def tool(
     title: str | None = None,
     preview: Callable[..., str] | None = None,
 ) -> Tool | Callable[[Callable[..., Any]], Tool]:
-    """Decorate a function into a `Tool`, bare or with the keywords of `create_tool_from_function`.
+    """Decorate a function to make it a `Tool`, bare or with the keywords of `create_tool_from_function`.
 
     The tool can still be called like the function.
 
@@ -154,7 +154,7 @@ def tool(
 
 
 def as_tools(tools: Any) -> Any:
-    """Return a ``tools`` argument in which plain functions and methods are made tools; all else stays as it is.
+    """Convert the plain functions and methods of a ``tools`` argument to tools; all else is unchanged.
 
     Raises
     ------

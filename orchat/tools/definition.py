@@ -1,4 +1,4 @@
-"""`Tool`: what a model is told about a function, and the function.
+"""`Tool`: a function that a model may call, with its name, description and parameter schema.
 
 The module is not called after its class because ``orchat.tools.tool`` is the decorator.
 """
@@ -22,7 +22,7 @@ from orchat.tools.import_path import import_path_of, resolve_import_path
 from orchat.tools.schema_validation import check_schema, validation_errors
 
 _FUNCTION_FIELDS = ("function", "async_function")
-_UNSAVED = ("preview",)  # runs without anybody's approval, so that no dictionary may name it
+_UNSAVED_FIELDS = ("preview",)  # runs without anybody's approval, so that no dictionary may name it
 
 
 @dataclass
@@ -121,7 +121,7 @@ class Tool:
             output_mapping.check_inputs_from_state(self.inputs_from_state, self._parameter_names())
 
     def _parameter_names(self) -> set[str] | None:
-        """Name what the function takes and the schema offers; None when the function takes any name."""
+        """Return the parameter names of function and schema; None for a function that takes any name."""
         names = set(self.parameters.get("properties", {}))
         try:
             parameters = inspect.signature(self._function).parameters
@@ -139,11 +139,11 @@ class Tool:
 
     @property
     def tool_spec(self) -> dict[str, Any]:
-        """What the model is told: name, description and parameters."""
+        """The tool's description for the model: name, description and parameters."""
         return {"name": self.name, "description": self.description, "parameters": self.parameters}
 
     def validate_arguments(self, arguments: object) -> list[str]:
-        """List what is wrong with the arguments, each entry naming the place; an empty list means they fit.
+        """List the errors of arguments, each with its place; an empty list means they fit.
 
         The arguments of a tool call come from a model: check them before `invoke`, which does not.
         """
@@ -156,7 +156,7 @@ class Tool:
         return self._function(*args, **kwargs)
 
     def invoke(self, /, **kwargs: Any) -> Any:
-        """Run the tool and return its result, in this thread.
+        """Run the tool in this thread, and return its result.
 
         Raises
         ------
@@ -169,10 +169,10 @@ class Tool:
             result = self._function(**kwargs)
             return self._run(result) if inspect.iscoroutine(result) else result
         except Exception as error:
-            raise self._failure(kwargs, error) from error
+            raise self._invocation_error(kwargs, error) from error
 
     async def invoke_async(self, /, **kwargs: Any) -> Any:
-        """Run the tool and return its result; a synchronous function runs in a thread of its own.
+        """Run the tool, and return its result; a synchronous function runs in a thread of its own.
 
         Raises
         ------
@@ -188,7 +188,7 @@ class Tool:
                 warm_up()
             return await self.async_function(**kwargs)
         except Exception as error:
-            raise self._failure(kwargs, error) from error
+            raise self._invocation_error(kwargs, error) from error
 
     def _run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         try:
@@ -202,16 +202,16 @@ class Tool:
             hint="Use `await tool.invoke_async(...)`.",
         )
 
-    def _failure(self, arguments: Mapping[str, Any], error: Exception) -> ToolInvocationError:
+    def _invocation_error(self, arguments: Mapping[str, Any], error: Exception) -> ToolInvocationError:
         if isinstance(error, ToolInvocationError) and error.tool_name == self.name:
             return error
-        shown = _short(repr(dict(arguments)), 500)
-        cause = _short(f"{type(error).__name__}: {error}", 2000)
+        shown = _truncate(repr(dict(arguments)), 500)
+        cause = _truncate(f"{type(error).__name__}: {error}", 2000)
         text = f"The tool `{self.name}` failed when called with {shown}: {cause}"
         return ToolInvocationError(redact(text), tool_name=self.name)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return Haystack's dictionary form with our type; functions become paths.
+        """Serialize the tool to Haystack's dictionary form with our type; functions become import paths.
 
         A title is in it where there is one; a preview is not, for nothing that comes out of a file runs unasked.
 
@@ -220,7 +220,7 @@ class Tool:
         SerializationError
             A function or handler has no path (`orchat.tools.import_path`).
         """
-        data = {each.name: getattr(self, each.name) for each in fields(Tool) if each.name not in _UNSAVED}
+        data = {each.name: getattr(self, each.name) for each in fields(Tool) if each.name not in _UNSAVED_FIELDS}
         if data["title"] is None:  # Haystack's tools have none
             del data["title"]
         for name in _FUNCTION_FIELDS:
@@ -236,7 +236,7 @@ class Tool:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Tool:
-        """Read `to_dict`'s form, ours or Haystack's, old ones included; ``data`` stays as it is.
+        """Restore a tool from `to_dict`'s form, ours or Haystack's, old ones included; ``data`` is not modified.
 
         Raises
         ------
@@ -248,7 +248,7 @@ class Tool:
         if not isinstance(inner := data.get("data"), Mapping):
             raise SerializationError("The dictionary of a tool needs a dictionary under `data`.")
         values = copy.deepcopy(dict(inner))
-        if found := [name for name in _UNSAVED if values.get(name) is not None]:
+        if found := [name for name in _UNSAVED_FIELDS if values.get(name) is not None]:
             raise SerializationError(f"The dictionary of a tool must not name a `{found[0]}`.", hint="Set it in code.")
         for name in _FUNCTION_FIELDS:
             if values.get(name) is not None:
@@ -262,7 +262,7 @@ class Tool:
 
     @staticmethod
     def adopt(other: object) -> Tool:
-        """Return a `Tool` for anything that has the shape of one, Haystack's tools included; a Tool is itself.
+        """Convert an object with the interface of a tool, such as Haystack's, to a `Tool`; a Tool is returned as it is.
 
         Raises
         ------
@@ -299,7 +299,7 @@ class Tool:
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        """Let a decorated function be pickled: its module holds the tool under its name, which pickle would refuse."""
+        """Make a decorated function picklable: its module has the tool under its name, which pickle would refuse."""
         state = dict(self.__dict__)
         for name in _FUNCTION_FIELDS:
             function = state[name]
@@ -319,10 +319,10 @@ class Tool:
 
 
 def _warms_up(other: object) -> bool:
-    """Whether it has a warm-up of its own; that of Haystack's plain Tool, where there is one, does nothing."""
+    """Whether a tool has a warm-up of its own; that of Haystack's plain Tool does nothing."""
     methods = (getattr(other, name, None) for name in ("warm_up", "warm_up_async"))
     return any(getattr(method, "__qualname__", "Tool.").partition(".")[0] != "Tool" for method in methods)
 
 
-def _short(text: str, length: int) -> str:
+def _truncate(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 4] + " ..."

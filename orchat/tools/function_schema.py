@@ -1,7 +1,7 @@
-"""The JSON Schema of a function's parameters, from its signature.
+"""Generate the JSON Schema of a function's parameters from its signature.
 
-pydantic does the types; this module chooses the parameters, resolves postponed annotations, and takes out what a model
-has no use for. pydantic is imported when the first schema is made.
+pydantic converts the types; this module selects the parameters, resolves postponed annotations, and removes what is
+useless to a model. pydantic is imported when the first schema is made.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _PLAIN_DATA = frozenset({"default", "const", "enum", "examples"})
 
 
 def schema_of_function(function: Callable[..., Any], *, name: str, skip: Collection[str] = ()) -> dict[str, Any]:
-    """Describe a function's parameters as a JSON Schema object.
+    """Generate the JSON Schema of a function's parameters, an object.
 
     Left out are ``skip``, parameters typed as Haystack's State, and callables, which no model can give. So are
     ``*args`` and optional positional-only parameters, for arguments go by name. ``**kwargs`` becomes
@@ -49,9 +49,9 @@ def schema_of_function(function: Callable[..., Any], *, name: str, skip: Collect
     """
     fields: dict[str, tuple[Any, Any]] = {}
     extra: str | None = None
-    for parameter in _parameters(function, name):
-        annotation = _resolved(parameter, function)
-        if parameter.name in skip or parameter.kind is parameter.VAR_POSITIONAL or _is_left_out(annotation):
+    for parameter in _schema_parameters(function, name):
+        annotation = _resolve_annotation(parameter, function)
+        if parameter.name in skip or parameter.kind is parameter.VAR_POSITIONAL or _is_excluded(annotation):
             continue
         required = parameter.default is parameter.empty
         if parameter.kind is parameter.POSITIONAL_ONLY:
@@ -74,24 +74,24 @@ def schema_of_function(function: Callable[..., Any], *, name: str, skip: Collect
                 hint="Postponed hints can use what is defined at the top level of the function's module.",
             )
         fields[parameter.name] = (annotation, ... if required else parameter.default)
-    schema: dict[str, Any] = _without_titles(_generate(fields, name))
+    schema: dict[str, Any] = _without_titles(_generate_schema(fields, name))
     for parameter_name, (annotation, _) in fields.items():
         if texts := [item for item in getattr(annotation, "__metadata__", ()) if isinstance(item, str)]:
             schema["properties"][parameter_name]["description"] = texts[0]
     if extra is not None:
-        _open(schema, extra)
+        _to_additional_properties(schema, extra)
     return schema
 
 
-def _parameters(function: Callable[..., Any], name: str) -> list[inspect.Parameter]:
+def _schema_parameters(function: Callable[..., Any], name: str) -> list[inspect.Parameter]:
     try:
         return list(inspect.signature(function).parameters.values())
     except (ValueError, TypeError) as error:
         raise SchemaGenerationError(f"`{name}` has no signature that can be read: {error}") from error
 
 
-def _resolved(parameter: inspect.Parameter, function: Any) -> Any:
-    """Evaluate a postponed hint, each by itself: another one's name may exist for type checkers only."""
+def _resolve_annotation(parameter: inspect.Parameter, function: Any) -> Any:
+    """Evaluate one postponed hint; another parameter's hint may exist for type checkers only."""
     if parameter.annotation is parameter.empty:
         return parameter.annotation
     function = inspect.unwrap(getattr(function, "func", function))  # a partial has its function there
@@ -108,19 +108,19 @@ def _resolved(parameter: inspect.Parameter, function: Any) -> Any:
         return parameter.annotation
 
 
-def _is_left_out(annotation: Any) -> bool:
-    """Whether no model can give such a value: a callable, or Haystack's State, which is told by its name."""
+def _is_excluded(annotation: Any) -> bool:
+    """Whether no model can give a value of that type: a callable, or Haystack's State, recognized by its name."""
     origin = get_origin(annotation)
     if origin is Annotated:
-        return _is_left_out(get_args(annotation)[0])
+        return _is_excluded(get_args(annotation)[0])
     if origin in (Union, types.UnionType):
-        return any(_is_left_out(member) for member in get_args(annotation))
+        return any(_is_excluded(member) for member in get_args(annotation))
     is_state = isinstance(annotation, type) and annotation.__name__ == "State"
     return annotation is Callable or origin is Callable or (is_state and annotation.__module__.startswith("haystack."))
 
 
-def _generate(fields: dict[str, tuple[Any, Any]], name: str) -> dict[str, Any]:
-    """Let pydantic write the schema; under aliases, since not every parameter's name may be a field's."""
+def _generate_schema(fields: dict[str, tuple[Any, Any]], name: str) -> dict[str, Any]:
+    """Generate the schema by pydantic, under aliases, since not every parameter name is a valid field name."""
     from pydantic import Field, create_model
     from pydantic.json_schema import GenerateJsonSchema
 
@@ -144,7 +144,7 @@ def _generate(fields: dict[str, tuple[Any, Any]], name: str) -> dict[str, Any]:
 
 
 def _without_titles(schema: Any, *, keys_are_names: bool = False) -> Any:
-    """Copy a schema without its ``title`` keywords; what is merely called so, or is data, stays."""
+    """Copy a schema without its ``title`` keywords; properties and data of that name stay."""
     if isinstance(schema, list):
         return [_without_titles(item) for item in schema]
     if not isinstance(schema, dict):
@@ -158,8 +158,8 @@ def _without_titles(schema: Any, *, keys_are_names: bool = False) -> Any:
     }
 
 
-def _open(schema: dict[str, Any], parameter: str) -> None:
-    """Turn the property that stands for ``**kwargs`` into ``additionalProperties``."""
+def _to_additional_properties(schema: dict[str, Any], parameter: str) -> None:
+    """Convert the property of ``**kwargs`` to ``additionalProperties``."""
     schema["additionalProperties"] = schema["properties"].pop(parameter) or True
     schema["required"].remove(parameter)
     if not schema["required"]:

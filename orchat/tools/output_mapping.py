@@ -1,8 +1,8 @@
-"""How a tool's result becomes text and state: the three configuration dictionaries of a tool.
+"""Validate and convert a tool's mappings of outputs to text and state, and of state to inputs.
 
 ``outputs_to_string`` is one output (``source``, ``handler``, ``raw_result``) or several under names of their own,
 ``outputs_to_state`` maps state keys to ``source`` and ``handler``, ``inputs_from_state`` maps state keys to parameters.
-Only their shape is known here; whoever runs tools applies them.
+This module knows their shape only; `orchat.chat.tool_execution` applies ``outputs_to_string``.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Any
 
 from orchat.errors import ConfigurationError
 
-_SINGLE = frozenset({"source", "handler", "raw_result"})
+_SINGLE_OUTPUT_KEYS = frozenset({"source", "handler", "raw_result"})
 
 
 def check_outputs_to_string(config: Mapping[str, Any]) -> None:
-    """Refuse a wrong ``outputs_to_string``: ConfigurationError, or TypeError for an output that is no dictionary.
+    """Validate ``outputs_to_string``; raise ConfigurationError, or TypeError for an output that is not a dictionary.
 
     Examples
     --------
@@ -30,7 +30,7 @@ def check_outputs_to_string(config: Mapping[str, Any]) -> None:
         raise TypeError(f"outputs_to_string must be a dictionary, not {type(config).__name__}.")
     if _is_single(config):
         _check_entry("outputs_to_string", config)
-        if extra := sorted(set(map(str, config)) - _SINGLE):
+        if extra := sorted(set(map(str, config)) - _SINGLE_OUTPUT_KEYS):
             raise ConfigurationError(
                 f"outputs_to_string has {', '.join(extra)} beside source, handler or raw_result.",
                 hint="Give one output, or several under names of their own.",
@@ -46,7 +46,7 @@ def check_outputs_to_string(config: Mapping[str, Any]) -> None:
 
 
 def check_outputs_to_state(config: Mapping[str, Any]) -> None:
-    """Refuse a wrong ``outputs_to_state``, with the same errors."""
+    """Validate ``outputs_to_state``, with the same errors."""
     if not isinstance(config, Mapping):
         raise TypeError(f"outputs_to_state must be a dictionary, not {type(config).__name__}.")
     for key, entry in config.items():
@@ -54,7 +54,7 @@ def check_outputs_to_state(config: Mapping[str, Any]) -> None:
 
 
 def check_inputs_from_state(config: Mapping[str, Any], parameters: Collection[str] | None) -> None:
-    """Refuse a wrong ``inputs_from_state``; ``parameters`` are the names that exist, None if any name is taken."""
+    """Validate ``inputs_from_state``; ``parameters`` are the existing names, None to accept any."""
     if not isinstance(config, Mapping):
         raise TypeError(f"inputs_from_state must be a dictionary, not {type(config).__name__}.")
     for key, parameter in config.items():
@@ -68,28 +68,30 @@ def check_inputs_from_state(config: Mapping[str, Any], parameters: Collection[st
 
 
 def convert_handlers(config: Mapping[str, Any], convert: Callable[[Any], Any], *, several: bool) -> dict[str, Any]:
-    """Copy a configuration with every ``handler`` converted, function to path or back.
+    """Copy a configuration with every ``handler`` converted, function to import path or back.
 
     Parameters
     ----------
     config
         ``outputs_to_string`` or ``outputs_to_state``.
     convert
-        `path_of` or `resolve`.
+        `import_path_of` or `resolve_import_path`.
     several
-        Whether the keys are names in any case, as in ``outputs_to_state``, where "source" may be one.
+        Whether the keys are always names, as in ``outputs_to_state``, where "source" may be one.
     """
     if not several and _is_single(config):
-        return _convert(config, convert)
-    return {key: _convert(entry, convert) if isinstance(entry, Mapping) else entry for key, entry in config.items()}
+        return _convert_entry(config, convert)
+    return {
+        key: _convert_entry(entry, convert) if isinstance(entry, Mapping) else entry for key, entry in config.items()
+    }
 
 
-def _convert(entry: Mapping[str, Any], convert: Callable[[Any], Any]) -> dict[str, Any]:
+def _convert_entry(entry: Mapping[str, Any], convert: Callable[[Any], Any]) -> dict[str, Any]:
     return {key: convert(value) if key == "handler" else value for key, value in entry.items()}
 
 
 def _is_single(config: Mapping[str, Any]) -> bool:
-    return not _SINGLE.isdisjoint(config)
+    return not _SINGLE_OUTPUT_KEYS.isdisjoint(config)
 
 
 def _check_entry(where: str, entry: Any) -> None:

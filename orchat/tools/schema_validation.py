@@ -1,7 +1,7 @@
-"""Checking against a JSON Schema (2020-12): is this one, and what is wrong with that value.
+"""Validate JSON Schemas (2020-12), and values against them.
 
 Schemas and values are untrusted: tool calls and structured output come from a model, schemas may come from a file. No
-reference is ever fetched, patterns run under a backtracking limit, and what cannot be checked counts as wrong.
+reference is ever fetched, patterns run under a backtracking limit, and a value that cannot be checked is invalid.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from orchat.errors import ConfigurationError
 if TYPE_CHECKING:
     from jsonschema_rs import Draft202012Validator, ValidationError
 
-_MOST_MESSAGES = 20
-_LONGEST_MESSAGE = 300
+_MAX_MESSAGES = 20
+_MAX_MESSAGE_LENGTH = 300
 
 
 def check_schema(schema: object, *, what: str = "The schema") -> None:
-    """Refuse what is no JSON Schema dictionary.
+    """Validate a JSON Schema; raise if it is invalid.
 
     Parameters
     ----------
     schema
-        Supposed to be one.
+        The schema.
     what
-        Begins the message.
+        The start of the error message.
 
     Raises
     ------
     ConfigurationError
-        It is none, or refers to something outside itself.
+        It is not a JSON Schema dictionary, or refers to something outside itself.
 
     Examples
     --------
@@ -45,13 +45,13 @@ def check_schema(schema: object, *, what: str = "The schema") -> None:
     if not isinstance(schema, dict):
         raise ConfigurationError(f"{what} is no valid JSON Schema: it must be a dict, not {type(schema).__name__}.")
     try:
-        _compile(schema)
+        _make_validator(schema)
     except ValueError as error:
         raise ConfigurationError(f"{what} is no valid JSON Schema: {_reason(error)}") from None
 
 
 def validation_errors(schema: object, value: object) -> list[str]:
-    """List what is wrong with a value, each entry naming the place; an empty list means it fits.
+    """List the errors of a value, each with its place; an empty list means it fits the schema.
 
     Examples
     --------
@@ -62,12 +62,12 @@ def validation_errors(schema: object, value: object) -> list[str]:
     ['city: is a required property', 'days: "three" is not of type "integer"']
     """
     try:
-        validator = _compile(schema)
+        validator = _make_validator(schema)
     except ValueError as error:
         return [f"it cannot be checked, the schema is wrong: {_reason(error)}"]
     try:
         errors = validator.iter_errors(value)
-        messages = [_message(error) for error in islice(errors, _MOST_MESSAGES)]
+        messages = [_message(error) for error in islice(errors, _MAX_MESSAGES)]
     except ValueError as error:  # something in it is no JSON, or lies too deep
         return [f"it cannot be checked: {_reason(error)}"]
     if left := sum(1 for _ in errors):
@@ -75,7 +75,7 @@ def validation_errors(schema: object, value: object) -> list[str]:
     return messages
 
 
-def _compile(schema: Any) -> Draft202012Validator:
+def _make_validator(schema: Any) -> Draft202012Validator:
     import jsonschema_rs
 
     return jsonschema_rs.Draft202012Validator(schema, retriever=_refuse_to_fetch)
@@ -93,13 +93,13 @@ def _message(error: ValidationError) -> str:
         path.append(error.kind.property)  # type: ignore[attr-defined]
         text = "is a required property"
     elif kind in ("AnyOf", "OneOfNotValid"):
-        text = " or ".join(dict.fromkeys(_alternatives(error))) or text
+        text = " or ".join(dict.fromkeys(_branch_errors(error))) or text
     where = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
-    return f"{where}: {_short(text)}" if where else _short(text)
+    return f"{where}: {_truncate(text)}" if where else _truncate(text)
 
 
-def _alternatives(error: ValidationError) -> Iterator[str]:
-    """Say what each branch of an ``anyOf`` would have wanted, which the error of the whole does not."""
+def _branch_errors(error: ValidationError) -> Iterator[str]:
+    """Yield the error of each branch of an ``anyOf``, which the error of the whole does not contain."""
     for branch in error.kind.context:  # type: ignore[attr-defined]
         yield ", ".join(inner.message for inner in branch)
 
@@ -107,9 +107,9 @@ def _alternatives(error: ValidationError) -> Iterator[str]:
 def _reason(error: ValueError) -> str:
     path = getattr(error, "instance_path", ())
     where = ".".join(str(step) for step in path)
-    return _short(f"{where}: {error.args[0]}" if where else str(error.args[0] if error.args else error))
+    return _truncate(f"{where}: {error.args[0]}" if where else str(error.args[0] if error.args else error))
 
 
-def _short(text: str) -> str:
+def _truncate(text: str) -> str:
     text = text.partition("\n")[0]
-    return text if len(text) <= _LONGEST_MESSAGE else text[: _LONGEST_MESSAGE - 4] + " ..."
+    return text if len(text) <= _MAX_MESSAGE_LENGTH else text[: _MAX_MESSAGE_LENGTH - 4] + " ..."

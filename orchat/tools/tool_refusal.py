@@ -1,8 +1,8 @@
-"""How a tool says no."""
+"""`ToolRejected`: the exception by which a tool refuses a call."""
 
 
 class ToolRejected(Exception):  # noqa: N818 - a signal, not an error
-    """Raised by a tool that says no: the model gets the text as the call's result, as a person's rejection.
+    """Raised by a tool to refuse a call: the model gets the text as the call's result, as of a person's rejection.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""`Toolset`, a list of tools that belong together, and what becomes of a ``tools`` argument.
+"""`Toolset`, a list of related tools; conversion and serialization of ``tools`` arguments.
 
 A ``tools`` argument is None, a list of tools and toolsets, or one toolset; Haystack's own objects count as well.
 """
@@ -17,7 +17,7 @@ from orchat.tools.import_path import resolve_import_path
 
 @dataclass
 class Toolset:
-    """Tools that belong together. It acts as a list: iterate, index, ``len``, ``in`` by name or tool, ``+``.
+    """A list of related tools: iterate, index, ``len``, ``in`` by name or tool, ``+``.
 
     A subclass may override `to_dict` and `from_dict` to save how its tools are reached instead of the tools.
 
@@ -73,7 +73,7 @@ class Toolset:
         Raises
         ------
         TypeError
-            It is none.
+            It is not a tool.
         ConfigurationError
             Its name is taken.
         """
@@ -82,14 +82,14 @@ class Toolset:
         self.tools.append(tool)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return Haystack's dictionary form with our types."""
+        """Serialize the toolset to Haystack's dictionary form with our types."""
         cls = type(self)
         type_name = "orchat.tools.Toolset" if cls is Toolset else f"{cls.__module__}.{cls.__qualname__}"
         return {"type": type_name, "data": {"tools": [tool.to_dict() for tool in self.tools]}}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Toolset:
-        """Read `to_dict`'s form, ours or Haystack's; ``data`` stays as it is.
+        """Restore a toolset from `to_dict`'s form, ours or Haystack's; ``data`` is not modified.
 
         Raises
         ------
@@ -107,12 +107,12 @@ class Toolset:
 
     @staticmethod
     def adopt(other: object) -> Toolset:
-        """Return a `Toolset` for anything that has the shape of one, Haystack's included; a Toolset is itself.
+        """Convert an object with the interface of a toolset, such as Haystack's; a Toolset is returned as it is.
 
         Raises
         ------
         TypeError
-            It has not.
+            It has not that interface.
         """
         if isinstance(other, Toolset):
             return other
@@ -135,7 +135,7 @@ _TYPES: dict[str, type[Tool | Toolset]] = {
 
 
 def flatten(tools: Any) -> list[Tool]:
-    """List every tool of a ``tools`` argument.
+    """Flatten a ``tools`` argument to a list of all its tools.
 
     Raises
     ------
@@ -158,13 +158,13 @@ def flatten(tools: Any) -> list[Tool]:
     ...
     orchat.errors.ConfigurationError: Several tools are called: now.
     """
-    flat = [tool for item in _items(tools) for tool in (item if isinstance(item, Toolset) else [item])]
+    flat = [tool for item in _as_list(tools) for tool in (item if isinstance(item, Toolset) else [item])]
     _refuse_duplicates(flat)
     return flat
 
 
 def tools_to_dict(tools: Any) -> dict[str, Any] | list[dict[str, Any]] | None:
-    """Save a ``tools`` argument: None, a list of dictionaries, or the dictionary of a single toolset.
+    """Serialize a ``tools`` argument: None, a list of dictionaries, or the dictionary of a single toolset.
 
     Examples
     --------
@@ -175,12 +175,12 @@ def tools_to_dict(tools: Any) -> dict[str, Any] | list[dict[str, Any]] | None:
     """
     if tools is None:
         return None
-    dictionaries = [item.to_dict() for item in _items(tools)]
+    dictionaries = [item.to_dict() for item in _as_list(tools)]
     return dictionaries if isinstance(tools, list) else dictionaries[0]
 
 
 def tools_from_dict(data: Any) -> Tools | None:
-    """Read what `tools_to_dict` wrote, or Haystack; ``data`` stays as it is.
+    """Restore a ``tools`` argument from the form of `tools_to_dict` or Haystack; ``data`` is not modified.
 
     Raises
     ------
@@ -218,7 +218,7 @@ def _load(data: Any) -> Tool | Toolset:
     return cls.from_dict(data)
 
 
-def _items(tools: Any) -> list[Tool | Toolset]:
+def _as_list(tools: Any) -> list[Tool | Toolset]:
     if tools is None:
         return []
     if _is_toolset(tools):
@@ -236,7 +236,7 @@ def _is_tool(item: object) -> bool:
 
 
 def _is_toolset(item: object) -> bool:
-    """Whether it is a Toolset or has Haystack's shape of one."""
+    """Whether an object is a Toolset or has the interface of Haystack's."""
     return isinstance(item, Toolset) or (
         isinstance(item, Iterable) and isinstance(getattr(item, "tools", None), list) and hasattr(item, "to_dict")
     )
