@@ -78,7 +78,7 @@ async def by_view(count, rate):
     times, text = [], ""
     view.start("some/model")
     async with wake_loop_periodically(), deliver_comms_while_awaiting():
-        assert await view._channel.answers()
+        assert await view._channel.wait_until_ready()
         alone = await idle(count, rate)
         cpu = time.process_time()
         async for piece in paced(count, rate):

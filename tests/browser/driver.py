@@ -28,7 +28,7 @@ cells = []
 async def show(question="Hi", tools=None, **options):
     global view
     chat = orchat.Chat("some/model", tools=tools, show=False)
-    view = LiveView(get_ipython(), stopped=chat.stop, to_cell=cells.append, **options)
+    view = LiveView(get_ipython(), on_stop=chat.stop, on_new_cell=cells.append, **options)
     async with wake_loop_periodically(), deliver_comms_while_awaiting():
         return await AsyncChatStream(chat, question, {}, Showing(view, "some/model")).drain()
 """

@@ -164,10 +164,10 @@ async with wake_loop_periodically(), deliver_comms_while_awaiting():
 
 SLOW = """
 from orchat.jupyter.kernel.live_view import widget_channel
-_take = widget_channel.Channel._hand_over
+_take = widget_channel.WidgetChannel._hand_over
 def slow(self, *message):  # a hub on the other side of the world
     self._loop.call_soon_threadsafe(self._loop.call_later, 2, lambda: _take(self, *message))
-widget_channel.Channel._hand_over = slow
+widget_channel.WidgetChannel._hand_over = slow
 """
 
 
@@ -204,12 +204,12 @@ from orchat.streaming import StreamingChunk
 view = LiveView(get_ipython())
 view.start("some/model")
 async with wake_loop_periodically(), deliver_comms_while_awaiting():
-    assert await view._channel.answers()
+    assert await view._channel.wait_until_ready()
     for number in range(6):
         view.add(StreamingChunk(f"{number} and ", index=0))
         if number == 3:  # as if the server had dropped it
-            view._channel._source.pending()
-            view._channel._number += 1
+            view._channel._view_model.pending()
+            view._channel._batch_number += 1
         await asyncio.sleep(0.2)
     await asyncio.sleep(1)
 """
@@ -341,7 +341,7 @@ def test_the_interrupt_while_a_form_is_open(page: Page, lab: Lab, endpoint: Scri
 def test_rejecting_and_always_and_taking_that_back(page: Page, lab: Lab, endpoint: ScriptedOpenRouter) -> None:
     asking(endpoint, 4)
     cells = ["reply = await show(tools=[tide])"] * 4
-    notebook = opened(page, lab, "always.ipynb", TIDE, *cells, "print(list(view._questions._grants))")
+    notebook = opened(page, lab, "always.ipynb", TIDE, *cells, "print(list(view._approvals._grants))")
     form = page.locator(".orchat-call-form")
     notebook.run(1, 2)
     form.get_by_role("button", name="Reject").first.click(timeout=30_000)

@@ -76,9 +76,9 @@ def chunks(attack, n):
 async with wake_loop_periodically(), deliver_comms_while_awaiting():
     for n, attack in enumerate(attacks):
         if n % 12 == 0:
-            view = LiveView(get_ipython(), stopped=lambda: None, to_cell=lambda code: None)
+            view = LiveView(get_ipython(), on_stop=lambda: None, on_new_cell=lambda code: None)
             view.start(attack)
-            assert await view._channel.answers()
+            assert await view._channel.wait_until_ready()
         for chunk in chunks(attack, n):
             view.add(chunk)
         await asyncio.sleep(0.1)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from orchat.jupyter.kernel.output.image_bundle import picture_bundle
+from orchat.jupyter.kernel.output.image_bundle import image_bundle
 from orchat.messages import ImageContent
 from tests.jupyter.kernel import Kernel
 from tests.jupyter.test_magic_options import ask
@@ -26,7 +26,7 @@ def picture(kind: str) -> str:
 @pytest.mark.parametrize("label", ["image/png", "image/gif", "image/svg+xml", None])
 def test_a_picture_is_shown_as_what_it_is_whatever_its_label(kind: str, label: str | None) -> None:
     data = picture(kind)
-    bundle = picture_bundle(ImageContent(data, mime_type=label))
+    bundle = image_bundle(ImageContent(data, mime_type=label))
     assert bundle == {
         f"image/{kind.lower()}": data,
         "text/plain": f"<image/{kind.lower()}, {len(base64.b64decode(data))} bytes>",
@@ -44,11 +44,11 @@ def test_a_picture_is_shown_as_what_it_is_whatever_its_label(kind: str, label: s
     ],
 )
 def test_what_is_no_picture_of_a_known_kind_is_not_shown(data: str) -> None:
-    assert picture_bundle(ImageContent(data, mime_type="image/png", validation=False)) is None
+    assert image_bundle(ImageContent(data, mime_type="image/png", validation=False)) is None
 
 
 def test_a_picture_from_elsewhere_is_not_shown() -> None:
-    assert picture_bundle(ImageContent.from_url("https://example.org/a.png")) is None
+    assert image_bundle(ImageContent.from_url("https://example.org/a.png")) is None
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from markdown_it import MarkdownIt
 from orchat.jupyter.kernel.live_view.markdown_blocks import split_blocks
 from orchat.jupyter.kernel.live_view.markdown_html import to_html
 from orchat.jupyter.kernel.output.markdown_sanitizer import escape_markdown, safe_markdown
-from orchat.jupyter.kernel.output.nesting_limit import DEEPEST
+from orchat.jupyter.kernel.output.nesting_limit import MOST_NESTING
 
 PLAIN = [
     "# Title\n\nText with *emphasis*, **strong**, `code`, [a link](https://example.com/a_b?c=d) and <https://example.com>.",
@@ -136,7 +136,7 @@ def test_what_is_nested_too_deep_is_text(deep: str) -> None:
         if kind.startswith(("blockquote", "bullet_list", "ordered_list")):
             depth += 1 if kind.endswith("_open") else -1
             deepest = max(depth, deepest)
-    assert 8 <= deepest <= DEEPEST
+    assert 8 <= deepest <= MOST_NESTING
 
 
 def test_a_line_across_the_page_is_no_nesting() -> None:

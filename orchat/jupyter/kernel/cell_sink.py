@@ -1,7 +1,7 @@
-"""Show the turns of any `orchat.Chat` in the cell that asks, and ask a person about its tool calls.
+"""Show the turns of any `orchat.Chat` in the executing cell, and ask a person about its tool calls.
 
-It is lent to the chats of this process (`orchat.chat.dependency_injection`) when somebody takes `Chat` from
-the front door while IPython runs. A reply that was shown live does not show itself again as the value of the same cell.
+The import of `Chat` from `orchat` in IPython sets this sink for all chats of the process
+(`orchat.chat.dependency_injection`). A reply that was shown live is not displayed again as the value of its cell.
 """
 
 from __future__ import annotations
@@ -34,160 +34,160 @@ _REPLY = ("orchat.chat.reply", "Reply")  # shown as Markdown, but named here so 
 
 
 class CellSink:
-    """Shows one turn in a display; a `orchat.chat.dependency_injection.Sink`.
+    """Show one turn in a display; an `orchat.chat.dependency_injection.Sink`.
 
     Parameters
     ----------
     shell
         The running IPython.
     display
-        Where the turn is shown.
+        The display of the turn.
     model
-        Who is asked.
-    ended
-        Told of the reply when it was shown.
+        The model's name.
+    on_end
+        Called with the reply after it was shown.
     """
 
     def __init__(
-        self, shell: InteractiveShell, display: Display, model: str, ended: Callable[[Reply], None] | None = None
+        self, shell: InteractiveShell, display: Display, model: str, on_end: Callable[[Reply], None] | None = None
     ) -> None:
         self._shell = shell
         self._display = display
         self._model = model
-        self._ended = ended
+        self._on_end = on_end
         self._started = time.monotonic()
 
     def start(self, question: ChatMessage | None) -> None:
-        """Say that an answer is on its way."""
+        """Show the waiting line."""
         self._display.start(self._model)
 
     def expect(self, asked: Callable[[str], Tool | None]) -> bool:
-        """Take note of which calls will be asked about; say whether people can mend one."""
+        """Set which calls need approval; return whether a person can mend their arguments."""
         return self._display.expect(asked)
 
     def add(self, chunk: StreamingChunk) -> None:
-        """Show what arrived."""
+        """Show a chunk."""
         self._display.add(chunk)
 
     def called(self, calls: Mapping[CallPlace, ToolCall], indexes: Sequence[int]) -> None:
-        """Take the calls of a response that is whole."""
+        """Show the calls of a whole response."""
         self._display.called(calls, indexes)
 
     def ask(self, call: ToolCall, tool: Tool, place: CallPlace) -> Verdict | Awaitable[Verdict]:
-        """Ask by a form or at the terminal; where nobody can be asked, the turn parks."""
+        """Ask by a form or in the terminal; None where no person can be asked, and the turn parks."""
         return self._display.ask(call, tool, place)
 
     def end(self, reply: Reply, error: BaseException | None) -> None:
-        """Show how it ended."""
+        """Show the end of the turn."""
         known = error if isinstance(error, OrchatError) else None
         self._display.end(reply, time.monotonic() - self._started, model=self._model, error=known)
-        if self._ended is not None:
-            self._ended(reply)
+        if self._on_end is not None:
+            self._on_end(reply)
 
 
 def display_for(
     shell: InteractiveShell,
-    form: str = "markdown",
+    answer_format: str = "markdown",
     *,
-    stopped: Callable[[], None],
-    to_cell: Callable[[str], None] | None = None,
-    blocks: bool = False,
+    on_stop: Callable[[], None],
+    on_new_cell: Callable[[str], None] | None = None,
+    blocks_thread: bool = False,
 ) -> Display:
-    """Return the display that fits where IPython runs.
+    """Return the display for the kernel or terminal that IPython runs in.
 
     Parameters
     ----------
     shell
         The running IPython.
-    form
-        How the model's words are shown, one of `orchat.jupyter.kernel.output.answer_formats.FORMATS`.
-    stopped
+    answer_format
+        The format of the answer, one of `orchat.jupyter.kernel.output.answer_formats.FORMATS`.
+    on_stop
         Called when a person presses Stop.
-    to_cell
+    on_new_cell
         Called with code that a person wants in a new cell.
-    blocks
-        Whether the turn blocks its thread: then no page would get an answer before the end.
+    blocks_thread
+        Whether the turn blocks its thread: then the kernel could answer no page before the end.
     """
     from orchat.jupyter.kernel.live_view.live_view import LiveView
     from orchat.jupyter.kernel.output.live_display import LiveDisplay, TerminalDisplay
 
-    caption = str(setting("footer"))
-    if in_kernel(shell) and blocks:
-        return LiveDisplay(shell, form, caption)
+    footer_style = str(setting("footer"))
+    if in_kernel(shell) and blocks_thread:
+        return LiveDisplay(shell, answer_format, footer_style)
     if in_kernel(shell):
-        return LiveView(shell, form, caption, stopped=stopped, to_cell=to_cell)
-    return TerminalDisplay(caption)
+        return LiveView(shell, answer_format, footer_style, on_stop=on_stop, on_new_cell=on_new_cell)
+    return TerminalDisplay(footer_style)
 
 
 class _ChatSink(CellSink):
-    """Shows one turn of a chat."""
+    """Show one turn of a chat in the executing cell."""
 
-    def __init__(self, shell: InteractiveShell, chat: ShownChat, ended: Callable[[Reply], None]) -> None:
-        self._stopped = chat.stop
-        blocking = display_for(shell, stopped=chat.stop, blocks=True)
-        super().__init__(shell, blocking, chat.model or "an answer", ended)
+    def __init__(self, shell: InteractiveShell, chat: ShownChat, on_end: Callable[[Reply], None]) -> None:
+        self._on_stop = chat.stop
+        blocking = display_for(shell, on_stop=chat.stop, blocks_thread=True)
+        super().__init__(shell, blocking, chat.model or "an answer", on_end)
 
     def awaited(self) -> None:
-        """Show it in a view: the loop is free to talk to a page."""
-        self._display = display_for(self._shell, stopped=self._stopped)
+        """Show the turn in a live view: the event loop is free to exchange messages with a page."""
+        self._display = display_for(self._shell, on_stop=self._on_stop)
 
     def end(self, reply: Reply, error: BaseException | None) -> None:
-        """Show how it ended; an interrupt is told in one line, and stays what it is for who catches it."""
+        """Show the end of the turn; an interrupt shows one line, and keeps its type for handlers."""
         super().end(reply, error)
         if isinstance(error, KeyboardInterrupt | asyncio.CancelledError):
-            told = CellError("interrupted; what arrived is kept")
-            error._render_traceback_ = told._render_traceback_  # type: ignore[union-attr]
+            shown = CellError("interrupted; what arrived is kept")
+            error._render_traceback_ = shown._render_traceback_  # type: ignore[union-attr]
 
 
 class _ShownReplies:
-    """The replies that were shown live, and in which run of which cell."""
+    """The replies that were shown live in the current execution."""
 
     def __init__(self, shell: InteractiveShell) -> None:
         self._shell = shell
         self._run = 0
         self._messages: list[object] = []
 
-    def note(self, reply: Reply) -> None:
-        """Remember a reply that was shown."""
+    def add_shown(self, reply: Reply) -> None:
+        """Record a reply that was shown live."""
         if self._run != self._shell.execution_count:
             self._run, self._messages = self._shell.execution_count, []
         self._messages.append(reply.message)
 
     def __call__(self, reply: Reply) -> None:
-        """Show nothing where a reply has been shown in this cell.
+        """Display nothing for a reply that was shown in this cell, as a formatter of IPython.
 
-        IPython asks whoever displays an object by itself; NotImplementedError says that nobody does.
+        NotImplementedError makes IPython try its other formatters.
         """
         shown = self._messages if self._run == self._shell.execution_count else []
         if all(message is not reply.message for message in shown):
             raise NotImplementedError
 
 
-def _markdown_of(reply: Reply) -> str:
+def _reply_markdown(reply: Reply) -> str:
     from orchat.jupyter.kernel.output.markdown_sanitizer import safe_markdown
 
     return safe_markdown(reply.text)
 
 
 def show_chats(shell: InteractiveShell) -> None:
-    """Show the turns of all chats of this process in the shell's cells; again changes nothing."""
+    """Show the turns of all chats of this process in the shell's cells; a second call changes nothing."""
     from orchat.chat.dependency_injection import set_sink_factory
 
-    note = register_sink(shell)
+    add_shown = register_sink(shell)
 
     def sink(chat: ShownChat) -> _ChatSink:
-        return _ChatSink(shell, chat, note)
+        return _ChatSink(shell, chat, add_shown)
 
     set_sink_factory(sink)
 
 
 def register_sink(shell: InteractiveShell) -> Callable[[Reply], None]:
-    """Teach a shell how replies show themselves; again changes nothing.
+    """Register the formatters of replies with a shell; a second call changes nothing.
 
     Returns
     -------
     callable
-        To be told of a reply that was shown live.
+        Call it with each reply that was shown live.
     """
     formatter = _formatter(shell)
     try:
@@ -195,9 +195,9 @@ def register_sink(shell: InteractiveShell) -> Callable[[Reply], None]:
     except KeyError:
         shown = _ShownReplies(shell)
         formatter.for_type_by_name(*_REPLY, shown)
-        _formatter(shell, "text/markdown").for_type_by_name(*_REPLY, _markdown_of)
-    note: Callable[[Reply], None] = shown.note
-    return note
+        _formatter(shell, "text/markdown").for_type_by_name(*_REPLY, _reply_markdown)
+    add_shown: Callable[[Reply], None] = shown.add_shown
+    return add_shown
 
 
 def unregister_sink(shell: InteractiveShell) -> None:

@@ -63,7 +63,7 @@ class CellTurnRunner:
         self._chat: Chat | None = None
         self._cell = current_cell(session.shell)
         self._storage = TurnStorage(session.shell)
-        self._display = display_for(session.shell, options.format, stopped=self._stop, to_cell=self._insert_cell)
+        self._display = display_for(session.shell, options.format, on_stop=self._stop, on_new_cell=self._insert_cell)
         self._request_body: Mapping[str, Any] = {}
         self._encode_record: Callable[[list[ChatMessage], str], dict[str, Any]] | None = None
 

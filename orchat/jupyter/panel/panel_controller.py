@@ -156,7 +156,7 @@ class PanelController:
         assert turn_view_model is not None
         self._unanswered_question = None
         self.view_model.set(error=None, running=True)
-        turn_view_model.may(stop=False, cell=self._can_insert)
+        turn_view_model.set_actions(stop=False, cell=self._can_insert)
         approvals = self._approvals[turn.key] = PendingApprovals(turn_view_model, self._send_soon)
         model = str((options.get("generation_kwargs") or {}).get("model") or self.conversations.model)
         turn_in_progress = self._turn_in_progress = TurnInProgress(
@@ -227,7 +227,7 @@ class PanelController:
         """Handle a message of a form, or of a grant."""
         approvals = self._approvals.get(content["k"]) if isinstance(content.get("k"), int) else None
         if approvals is not None:
-            approvals.take(content)
+            approvals.handle_message(content)
         elif content["t"] == "revoke":
             KERNEL_GRANTS.revoke(str(content.get("name")))
         self._update_fields()
@@ -326,7 +326,7 @@ class PanelController:
 
     def _send_soon(self) -> None:
         if self._channel is not None:
-            self._channel.changed()
+            self._channel.schedule_flush()
 
     async def _update_storage_status(self) -> None:
         if self._shell is not None:

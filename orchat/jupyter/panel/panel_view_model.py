@@ -126,9 +126,11 @@ class PanelViewModel:
                 events.append({"e": "in", "k": turn.key, "list": happened})
         return events
 
-    def later(self) -> float | None:
+    def seconds_until_due(self) -> float | None:
         """Return in how many seconds more will be `pending`, although nothing may happen till then; None if nothing."""
-        delays = (turn.view_model.later() for turn in self._turns[self._first :] if turn.view_model is not None)
+        delays = (
+            turn.view_model.seconds_until_due() for turn in self._turns[self._first :] if turn.view_model is not None
+        )
         return min((wait for wait in delays if wait is not None), default=None)
 
     def snapshot(self, *, html: bool) -> State:
@@ -155,7 +157,7 @@ class PanelViewModel:
         if turn.view_model is None:
             turn.view_model = TurnViewModel()
             replay_turn(turn.view_model, turn.messages)
-            turn.view_model.may(stop=False, cell=self._cell)
+            turn.view_model.set_actions(stop=False, cell=self._cell)
         return turn.view_model
 
 

@@ -105,7 +105,7 @@ def replay_turn(view_model: TurnViewModel, turn: Sequence[ChatMessage]) -> None:
             _replay_response(view_model, message, next(responses))
     reply = turn_reply(turn)
     for place, call in waiting_calls(turn).items():
-        view_model.item_of(place, call)
+        view_model.attach_call(place, call)
     if not reply.pending:
         view_model.end(footer(reply, 0.0, style="model"), reply.ending)
     else:

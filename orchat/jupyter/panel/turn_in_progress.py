@@ -94,9 +94,9 @@ class TurnInProgress:
 
     async def ask(self, call: ToolCall, tool: Tool, place: CallPlace) -> Verdict:
         """Ask for a decision by a form; without a page the turn parks."""
-        if (decision := self._approvals.granted(call, tool, place)) is not None:
+        if (decision := self._approvals.decision_by_grant(call, tool, place)) is not None:
             return decision
-        if self._channel is None or not await self._channel.answers():
+        if self._channel is None or not await self._channel.wait_until_ready():
             return None
         self._asked_calls.add(place)
         self._on_change(True)

@@ -38,9 +38,9 @@ def asked(tool: Tool, arguments: dict[str, Any], *messages: dict[str, Any], malf
         look()
         revision = feed.snapshot(html=False)["items"][0]["form"]["revision"]
         for message in messages:
-            questions.take({"i": 0, "revision": revision, **message})
+            questions.handle_message({"i": 0, "revision": revision, **message})
             look()
-        questions.take({"i": 0, "revision": revision, "t": "decide", "decision": "reject"})
+        questions.handle_message({"i": 0, "revision": revision, "t": "decide", "decision": "reject"})
         assert isinstance(await asking, Reject)
         look()
 
@@ -97,7 +97,7 @@ def test_what_it_says_is_as_safe_as_what_a_model_says(attack: str) -> None:
 
 def test_a_view_that_renders_no_markdown_gets_html() -> None:
     feed = TurnViewModel()
-    number = feed.item_of(CallPlace(0, 0), ToolCall("mail", {}, "call_1"))
+    number = feed.attach_call(CallPlace(0, 0), ToolCall("mail", {}, "call_1"))
     feed.preview(number, "*one*")
     assert feed.snapshot(html=True)["items"][0]["preview"] == {"md": "*one*", "html": "<p><em>one</em></p>\n"}
     feed.preview(number, "*two*")

@@ -68,7 +68,7 @@ class Shown:
 
     def press(self, number: int, decision: str, **more: Any) -> None:
         revision = self.items[number]["form"]["revision"]
-        self.questions.take({"t": "decide", "i": number, "decision": decision, "revision": revision, **more})
+        self.questions.handle_message({"t": "decide", "i": number, "decision": decision, "revision": revision, **more})
 
     def result(self, place: CallPlace, call: ToolCall, said: str) -> None:
         result = ToolCallResult(said, call, error=False)
@@ -188,14 +188,14 @@ def test_a_decision_about_another_form_decides_nothing_and_the_form_is_shown_ane
         first = shown.items[number]["form"]
         assert first["notice"] == ""
         said = {"t": "decide", "i": number, "decision": decision, "arguments": {"json": '{"port": "Goole"}'}}
-        shown.questions.take(said | ({} if revision is None else {"revision": revision}))
+        shown.questions.handle_message(said | ({} if revision is None else {"revision": revision}))
         await asyncio.sleep(0)
         second = shown.items[number]["form"]
         assert not task.done()
         assert not list(shown.grants)
         assert second["revision"] != first["revision"]
         assert "Nothing has run" in second["notice"]
-        shown.questions.take(said | {"revision": first["revision"]})
+        shown.questions.handle_message(said | {"revision": first["revision"]})
         assert not task.done()
         shown.press(number, "edited", arguments={"json": '{"port": "Goole"}'})
         assert await task == Approve(arguments={"port": "Goole"})
@@ -210,9 +210,9 @@ def test_a_check_of_another_form_changes_nothing() -> None:
         (place,) = shown.whole(call)
         number, task = await shown.ask(call, place)
         before = shown.items[number]
-        shown.questions.take({"t": "check", "i": number, "values": {"json": "{"}, "n": 5})
+        shown.questions.handle_message({"t": "check", "i": number, "values": {"json": "{"}, "n": 5})
         assert shown.items[number] == before
-        shown.questions.take(
+        shown.questions.handle_message(
             {"t": "check", "i": number, "values": {"json": "{"}, "n": 5, "revision": before["form"]["revision"]}
         )
         assert shown.items[number]["errors"]
@@ -249,7 +249,7 @@ def test_always_is_for_the_tool_that_is_shown() -> None:
         await two
         assert not one.done()
         assert list(shown.grants) == ["wipe"]
-        assert shown.questions.granted(made[0], tide, places[0]) is None
+        assert shown.questions.decision_by_grant(made[0], tide, places[0]) is None
         one.cancel()
 
     asyncio.run(main())

@@ -60,7 +60,7 @@ def forms(text: str, *cuts: int, of: Tool = plan) -> list[dict[str, Any]]:
     for start, end in zip((0, *cuts), (*cuts, len(text)), strict=True):
         drafts.add(0, text[start:end])
         now += 60
-        shown += [form for _, form in drafts.due()]
+        shown += [form for _, form in drafts.take_due_forms()]
     assert drafts.take(0) == text
     return shown
 
@@ -121,14 +121,14 @@ def test_what_it_costs_grows_with_the_time_and_not_with_the_square_of_the_text()
     for at in range(0, len(whole), 16):  # 20 kB, at 400 characters a second
         drafts.add(0, whole[at : at + 16])
         now += 0.04
-        for _, form in drafts.due():
+        for _, form in drafts.take_due_forms():
             sent.append(now)
             sizes.append(len(json.dumps(form)))
     assert now > 50
     assert sum(sizes) <= 12_000 * now + max(sizes)
     assert sent[0] < 0.1
     assert max(b - a for a, b in pairwise(sent)) < 2.5
-    wait = drafts.later()
+    wait = drafts.seconds_until_due()
     assert wait is None or wait < 2.5
 
 
@@ -162,12 +162,12 @@ def test_a_call_is_a_form_as_soon_as_its_tool_is_known_and_text_when_it_is_cut()
     shown = item(feed)
     assert (shown["status"], shown["args"], shown["form"]["fields"][0]["code"]) == ("writing", "", True)
     feed.add(delta(0, None, '{"port": "Hu\x1b'))
-    assert feed.later() is not None
+    assert feed.seconds_until_due() is not None
     assert item(feed)["args"] == ""
     feed.end("stopped", "stopped")
     shown = item(feed)
     assert (shown["status"], shown["args"], shown["form"]) == ("cut", '{"port": "Hu', None)
-    assert feed.later() is None
+    assert feed.seconds_until_due() is None
 
 
 def test_what_nobody_will_be_asked_about_is_text() -> None:
@@ -177,7 +177,7 @@ def test_what_nobody_will_be_asked_about_is_text() -> None:
         feed.add(delta(0, "tide", '{"port": "Hu', "call_1"))
         assert "form" not in item(feed)
         assert item(feed)["args"] == '{"port": "Hu'
-        assert feed.later() is None
+        assert feed.seconds_until_due() is None
 
 
 def test_a_call_that_was_answered_without_a_question_has_no_form_left() -> None:
@@ -193,7 +193,7 @@ def test_a_call_that_was_answered_without_a_question_has_no_form_left() -> None:
     grants.allow(tide)  # in another form, meanwhile
     call = ToolCall("tide", {"port": "Hull"}, "call_2")
     feed.called({CallPlace(1, 0): call}, [0])
-    assert questions.granted(call, tide, CallPlace(1, 0)) is not None
+    assert questions.decision_by_grant(call, tide, CallPlace(1, 0)) is not None
     assert (item(feed, 1)["form"], item(feed, 1)["granted"]) == (None, True)
 
 

@@ -1,8 +1,8 @@
-"""The live view: an answer in a widget while it goes on, drawn in the browser; the panel shares it.
+"""The live view: a running turn in a widget, drawn in the browser; the panel shares its parts.
 
-From low to high: `reducing` (events onto the state of a turn), `blocks` (what of a growing text is finished), `html`
-(for front ends that do not lend their renderer), `drafts` (forms of calls that are still being written), `calls` and
-`feed` (chunks become events), `modules` (the JavaScript),
-`channel` (a widget's way to the page and back), `grants` and `questions` (people decide about tool calls), and `live`:
-`orchat.jupyter.kernel.live_view.live_view.LiveView`, the display of one turn.
+From low to high: `view_reducer` (events change the state of a turn), `markdown_blocks` (finished blocks of growing
+Markdown), `markdown_html` (for front ends without a Markdown renderer), `streaming_calls` (forms of incomplete calls),
+`call_index` and `turn_view_model` (chunks become events), `frontend_modules` (the JavaScript), `widget_channel`
+(messages to the page and back), `tool_grants` and `pending_approvals` (decisions about tool calls), and `live_view`
+(the display of one turn in a cell).
 """

@@ -1,6 +1,6 @@
-"""Which item shows which tool call: what is being written has an index in its response, a whole call a `CallPlace`.
+"""Map tool calls to the items that show them: an incomplete call by its index, a whole call by its `CallPlace`.
 
-The ids that endpoints give play no part: they repeat, change and are missing.
+The ids that endpoints give are not used: they repeat, change and are missing.
 """
 
 from __future__ import annotations
@@ -13,71 +13,71 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Written:
-    """What has come of a call by pieces.
+class StreamedCall:
+    """An incomplete call, which streams in.
 
     Parameters
     ----------
-    number
-        Its item.
+    item
+        The index of its item.
     name
-        The tool's name, as soon as it has come.
-    before_name
-        The pieces of its arguments that came before that.
+        The tool's name, empty until it arrives.
+    arguments_before_name
+        The pieces of its arguments that arrived before the name.
     length
-        How long its arguments are so far.
+        The length of its arguments so far, in characters.
     """
 
-    number: int
+    item: int
     name: str = ""
-    before_name: list[str] = field(default_factory=list)
+    arguments_before_name: list[str] = field(default_factory=list)
     length: int = 0
 
 
 class CallIndex:
-    """The items of the calls of one turn."""
+    """The items of the calls of one turn, by index or place."""
 
     def __init__(self) -> None:
-        self._written: dict[int, Written] = {}  # by index, of the response that goes on, or has just ended
+        self._streamed: dict[int, StreamedCall] = {}  # by index, of the current or just ended response
         self._has_ended = False
-        self._numbers: dict[CallPlace, int] = {}
+        self._items: dict[CallPlace, int] = {}
         self._unsettled: set[int] = set()
 
-    def open(self, index: int) -> Written | None:
-        """Return the call of the response that goes on to which a piece belongs; None where the piece begins it."""
+    def find_streamed(self, index: int) -> StreamedCall | None:
+        """Return the incomplete call with that index in the current response; None where it is new."""
         if self._has_ended:
-            self._written, self._has_ended = {}, False
-        return self._written.get(index)
+            self._streamed, self._has_ended = {}, False
+        return self._streamed.get(index)
 
-    def begin(self, index: int, number: int) -> Written:
-        """Take note of the item of a call that begins."""
-        self._unsettled.add(number)
-        self._written[index] = Written(number)
-        return self._written[index]
+    def add_streamed(self, index: int, item: int) -> StreamedCall:
+        """Add an incomplete call and its item."""
+        self._unsettled.add(item)
+        self._streamed[index] = StreamedCall(item)
+        return self._streamed[index]
 
     def end_response(self) -> None:
-        """Know that what comes now belongs to other calls: each response counts its own."""
+        """End the response: later indexes belong to the calls of the next one."""
         self._has_ended = True
 
-    def take_written(self) -> dict[int, Written]:
-        """Return the calls of the response that has just ended, by their index, and forget them."""
-        written, self._written, self._has_ended = self._written, {}, False
-        return written
+    def take_streamed(self) -> dict[int, StreamedCall]:
+        """Remove and return the calls of the just ended response, by index."""
+        streamed, self._streamed, self._has_ended = self._streamed, {}, False
+        return streamed
 
-    def bind(self, place: CallPlace, number: int) -> None:
-        """Take note of the item of a whole call."""
-        self._numbers[place] = number
-        self._unsettled.add(number)
+    def bind(self, place: CallPlace, item: int) -> None:
+        """Set the item of a whole call."""
+        self._items[place] = item
+        self._unsettled.add(item)
 
     def find(self, place: CallPlace) -> int | None:
-        """Return the item of a whole call."""
-        return self._numbers.get(place)
+        """Return the item of a whole call; None where it has none."""
+        return self._items.get(place)
 
     @property
     def unsettled(self) -> list[int]:
-        """The items of calls of which nobody has asked or answered."""
+        """The items of calls that have neither an approval request nor a result."""
         return sorted(self._unsettled)
 
-    def settle(self, number: int) -> None:
-        """Take note that a call was asked about or answered."""
-        self._unsettled.discard(number)
+    def settle(self, item: int) -> None:
+        """Mark a call as asked about or answered."""
+        self._unsettled.discard(item)

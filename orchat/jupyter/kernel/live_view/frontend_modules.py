@@ -1,7 +1,7 @@
-"""Serve the page's JavaScript and CSS: small ES modules of ``jupyter/frontend/``, sent to a page once, on request.
+"""Serve the page's JavaScript and CSS: the ES modules of ``jupyter/frontend/``, sent to a page once, on request.
 
-Only the loader is part of a widget's state, because that is saved with each widget. It names the modules by a digest,
-so that a page with kernels of two versions keeps both.
+Only the loader is part of a widget's state, which is saved with each widget. It names the modules by a digest, so that
+a page with kernels of two versions holds both.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ _STYLESHEETS = ("view/view.css", "form/form.css", "panel/panel.css")
 
 @cache
 def module_sources(module: str) -> tuple[tuple[str, str], ...]:
-    """Return path and text of a module and of all that it imports, each after its dependencies.
+    """Return path and text of a module and all its imports, each after its dependencies.
 
     Parameters
     ----------
     module
-        A path below ``jupyter/frontend/``, without ``.js``. In the texts, imports name such paths as well.
+        A path below ``jupyter/frontend/``, without ``.js``. Imports in the texts use such paths too.
 
     Examples
     --------
     >>> [name for name, _ in module_sources("view/view")][-1]
     'view/view.js'
     """
-    found: dict[str, str] = {}
+    modules: dict[str, str] = {}
 
     def visit(name: str) -> None:
-        if name in found:
+        if name in modules:
             return
 
         def visit_import(specifier: re.Match[str]) -> str:
@@ -41,10 +41,10 @@ def module_sources(module: str) -> tuple[tuple[str, str], ...]:
             visit(needed)
             return f"./{needed}"
 
-        found[name] = _IMPORT.sub(visit_import, _read(name))
+        modules[name] = _IMPORT.sub(visit_import, _read(name))
 
     visit(f"{module}.js")
-    return tuple(found.items())
+    return tuple(modules.items())
 
 
 @cache
@@ -55,7 +55,7 @@ def stylesheet() -> str:
 
 @cache
 def loader_source(module: str) -> str:
-    """Return the module that is a widget's ``_esm``: it fetches the others from the kernel.
+    """Return the module for a widget's ``_esm``: it requests the others from the kernel.
 
     Examples
     --------
@@ -69,7 +69,7 @@ def loader_source(module: str) -> str:
 
 @cache
 def module_digest(module: str) -> str:
-    """Return what tells this version of a module and its stylesheet from others."""
+    """Return a digest of a module, its imports and the stylesheet."""
     whole = repr((module_sources(module), stylesheet()))
     return hashlib.sha256(whole.encode()).hexdigest()[:12]
 

@@ -1,8 +1,8 @@
-"""`LiveView`: the display of a turn that is a widget while the turn goes on.
+"""Display a turn in its cell as a widget while it runs.
 
-It is a `LiveDisplay` in everything that lasts: the first paint, the plain updates where no page answers, and the static
-output at the end, which takes the widget's place. Between them, once a view said that it is ready, the widget shows
-what arrives, and people stop the turn and decide about tool calls.
+It is a `LiveDisplay` in all lasting parts: the first paint, the plain updates where no page answers, and the static
+output at the end, which replaces the widget. In between, from the first ready view on, the widget shows the chunks, and
+a person can stop the turn and decide about tool calls.
 """
 
 from __future__ import annotations
@@ -31,43 +31,41 @@ if TYPE_CHECKING:
     from orchat.streaming import StreamingChunk
     from orchat.tools import Tool
 
-_PATIENCE = (
-    1.0  # seconds that a page gets to answer before the plain updates begin, each of which draws the widget anew
-)
+# Seconds for the first answer of a page before the plain updates begin, each of which redraws the widget.
+_FIRST_ANSWER_LIMIT = 1.0
 
 
 class LiveView(LiveDisplay):
-    """One output of a notebook cell: a widget while the turn goes on, static when it ended.
+    """One output of a notebook cell: a widget during the turn, static afterwards.
 
-    Its methods are called in the event loop that the turn runs in; without one, or where nobody can show a widget, it
-    is a `LiveDisplay`.
+    Its methods are called in the turn's event loop; without one, or without widgets, it is a `LiveDisplay`.
 
     Parameters
     ----------
     shell, form, caption
         As for `LiveDisplay`.
-    stopped
+    on_stop
         Called when a person presses Stop.
-    to_cell
-        Called with the code that a person wants in a new cell.
+    on_new_cell
+        Called with code that a person wants in a new cell.
     """
 
     def __init__(
         self,
         shell: InteractiveShell,
-        form: str = "markdown",
-        caption: str = "full",
+        answer_format: str = "markdown",
+        footer_style: str = "full",
         *,
-        stopped: Callable[[], None] | None = None,
-        to_cell: Callable[[str], None] | None = None,
+        on_stop: Callable[[], None] | None = None,
+        on_new_cell: Callable[[str], None] | None = None,
     ) -> None:
-        super().__init__(shell, form, caption)
-        self._stopped = stopped
-        self._to_cell = to_cell
-        self._feed = TurnViewModel(form)
+        super().__init__(shell, answer_format, footer_style)
+        self._on_stop = on_stop
+        self._on_new_cell = on_new_cell
+        self._view_model = TurnViewModel(answer_format)
         self._channel: WidgetChannel | None = None
-        self._questions = PendingApprovals(self._feed, self._flush)
-        self._patience = 0.0
+        self._approvals = PendingApprovals(self._view_model, self._flush)
+        self._plain_updates_from = 0.0
 
     @property
     def is_seen(self) -> bool:
@@ -75,43 +73,43 @@ class LiveView(LiveDisplay):
         return self._channel is not None and self._channel.ready
 
     def start(self, label: str) -> None:
-        """Show at once that an answer is on its way, and from whom."""
-        self._feed.start(label)
-        self._feed.may(stop=self._stopped is not None, cell=self._to_cell is not None)
+        """Show the waiting line with the model's name, and open the widget."""
+        self._view_model.start(label)
+        self._view_model.set_actions(stop=self._on_stop is not None, cell=self._on_new_cell is not None)
         if self._channel is None and shows_widgets(self._shell):
-            self._channel = WidgetChannel("view/view", self._feed, self._take)
-            self._patience = time.monotonic() + _PATIENCE
+            self._channel = WidgetChannel("view/view", self._view_model, self._handle_message)
+            self._plain_updates_from = time.monotonic() + _FIRST_ANSWER_LIMIT
         super().start(label)
 
     def add(self, chunk: StreamingChunk) -> None:
-        """Take in what arrived; it is shown a little later."""
+        """Add a chunk; it is shown a little later."""
         if self._channel is None:
             super().add(chunk)
             return
-        seen = self._feed.add(chunk)
+        seen = self._view_model.add(chunk)
         if not self._channel.ready:
             super().add(chunk)
         elif seen:
-            self._channel.changed()
+            self._channel.schedule_flush()
 
     def expect(self, asked: Callable[[str], Tool | None]) -> bool:
-        """Show the calls that will be asked about as forms while they are written; people can mend one."""
-        self._questions.expect(asked)
+        """Show incomplete calls that need approval as forms; return True: a person can mend arguments."""
+        self._approvals.expect(asked)
         return True
 
     def called(self, calls: Mapping[CallPlace, ToolCall], indexes: Sequence[int]) -> None:
-        """Take the calls of a response that is whole."""
+        """Show the calls of a whole response."""
         if self._channel is not None:
-            self._feed.called(calls, indexes)
-            self._channel.changed()
+            self._view_model.called(calls, indexes)
+            self._channel.schedule_flush()
 
     async def ask(self, call: ToolCall, tool: Tool, place: CallPlace) -> Verdict:
-        """Ask a person about a call; None where no view answers, and the turn parks."""
-        if (decision := self._questions.granted(call, tool, place)) is not None:
+        """Ask for a decision about a call by a form; None without a ready view, and the turn parks."""
+        if (decision := self._approvals.decision_by_grant(call, tool, place)) is not None:
             return decision
-        if self._channel is None or not await self._channel.answers():
+        if self._channel is None or not await self._channel.wait_until_ready():
             return None
-        return await self._questions.ask(call, tool, place)
+        return await self._approvals.ask(call, tool, place)
 
     def end(
         self,
@@ -132,18 +130,18 @@ class LiveView(LiveDisplay):
                 channel.close()
 
     def _paint(self) -> None:
-        if self._shown and self._channel is not None:
+        if self._is_published and self._channel is not None:
             if self._channel.ready:
                 self._stop_timer()
                 return
-            if (wait := self._patience - time.monotonic()) > 0:
+            if (wait := self._plain_updates_from - time.monotonic()) > 0:
                 self._timer = asyncio.get_running_loop().call_later(wait, self._paint)
                 return
         super()._paint()
 
     def _publish(self, bundle: dict[str, Any]) -> None:
-        if self._channel is not None and (self._channel.is_heard or time.monotonic() < self._patience):
-            # Where pages show widgets they show nothing else of a bundle: only as long as a widget can be hoped for.
+        if self._channel is not None and (self._channel.has_page or time.monotonic() < self._plain_updates_from):
+            # A page that shows widgets shows nothing else of a bundle: so only while a page may still answer.
             bundle = {**bundle, **self._channel.bundle, "text/plain": bundle.get("text/markdown", "")}
         super()._publish(bundle)
 
@@ -151,21 +149,21 @@ class LiveView(LiveDisplay):
         if self._channel is not None:
             self._channel.flush()
 
-    def _take(self, content: dict[str, Any]) -> None:
+    def _handle_message(self, content: dict[str, Any]) -> None:
         match content.get("t"):
-            case "stop" if self._stopped is not None:
-                self._stopped()
-            case "cell" if self._to_cell is not None and isinstance(content.get("code"), str):
-                self._to_cell(content["code"])
+            case "stop" if self._on_stop is not None:
+                self._on_stop()
+            case "cell" if self._on_new_cell is not None and isinstance(content.get("code"), str):
+                self._on_new_cell(content["code"])
             case "check" | "decide" | "revoke":
-                self._questions.take(content)
+                self._approvals.handle_message(content)
 
 
 def shows_widgets(shell: InteractiveShell) -> bool:
-    """Say whether whoever runs this cell may show a widget and answer from it.
+    """Return whether the front end of this cell may show a widget and send its messages.
 
-    Front ends send a cell's metadata along; those that only execute (nbclient, a console) send none, and would keep
-    the state of each widget.
+    Front ends send a cell's metadata; those that only execute (nbclient, a console) send none, and would save the
+    state of each widget.
     """
     from IPython.core.displaypub import CapturingDisplayPublisher
 
@@ -173,7 +171,7 @@ def shows_widgets(shell: InteractiveShell) -> bool:
         asyncio.get_running_loop()
     except RuntimeError:
         return False
-    if runs_on_private_loop():  # what people do would wait, as the cell's thread does, until the turn ends
+    if runs_on_private_loop():  # messages of widgets would wait, as the cell's thread does, until the turn ends
         return False
     parent: Any = shell.get_parent() if hasattr(shell, "get_parent") else None
     return bool(parent and parent.get("metadata")) and not isinstance(shell.display_pub, CapturingDisplayPublisher)

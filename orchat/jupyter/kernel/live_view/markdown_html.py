@@ -1,7 +1,7 @@
-"""Markdown as HTML, for front ends that do not lend their own renderer to a widget.
+"""Render safe Markdown as HTML, for front ends without a Markdown renderer for widgets.
 
-It is made of safe Markdown, without raw HTML, with the classes of Pygments in code; the browser takes from it only what
-is on a list (``static/markdown.js``).
+The HTML has no raw HTML of the model, and Pygments classes in code; the browser keeps only allowed elements
+(``frontend/shared/markdown_renderer.js``).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from orchat.jupyter.kernel.output.nesting_limit import DEEPEST
+from orchat.jupyter.kernel.output.nesting_limit import MOST_NESTING
 
 
 def to_html(markdown: str) -> str:
@@ -29,14 +29,14 @@ def to_html(markdown: str) -> str:
 def _parser() -> Any:
     from markdown_it import MarkdownIt
 
-    # What its preset for GitHub's Markdown turns on, less what needs another package.
-    # Deeper than safe Markdown is nested, for what is deeper it leaves out; a list counts twice.
-    options = {"html": False, "highlight": _highlighted, "maxNesting": 2 * DEEPEST + 4}
+    # The rules of its preset for GitHub's Markdown, without those that need another package.
+    # The limit is above that of safe Markdown, as deeper text is dropped; a list counts twice.
+    options = {"html": False, "highlight": _highlight_code, "maxNesting": 2 * MOST_NESTING + 4}
     parser = MarkdownIt("commonmark", options)
     return parser.enable(["table", "strikethrough"]).disable("image")
 
 
-def _highlighted(code: str, language: str, _attributes: str) -> str:
+def _highlight_code(code: str, language: str, _attributes: str) -> str:
     from pygments import highlight  # type: ignore[import-untyped]
     from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]
     from pygments.lexers import get_lexer_by_name  # type: ignore[import-untyped]

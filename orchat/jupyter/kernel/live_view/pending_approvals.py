@@ -1,8 +1,8 @@
-"""Tool calls that wait for a person, and what the person says.
+"""Tool calls that wait for a person's decision, and their forms.
 
-What is shown is what runs. Arguments that a person changed are checked here as they will be before the call, and as
-long as they do not fit the form stays open and says why. Each form that is shown has a revision, which a page sends
-back with what the person did: a decision about another form than the one that is shown decides nothing.
+The form shows what runs. Edited arguments are validated here as before the call, and an invalid form stays open with
+its errors. Each shown form has a revision, which a page sends back with the decision: a decision with another revision
+has no effect.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from orchat.jupyter.kernel.forms import arguments_of, build_form, check_arguments
 from orchat.jupyter.kernel.live_view.tool_grants import KERNEL_GRANTS, ToolGrants
 from orchat.jupyter.kernel.output.text_escaping import single_line
 
@@ -25,145 +26,144 @@ if TYPE_CHECKING:
     from orchat.tools import Tool
 
 
-_SHOWN_ANEW = "This form had changed in the meantime. Nothing has run: look at it again, and decide."
+_FORM_CHANGED = "This form had changed in the meantime. Nothing has run: look at it again, and decide."
 
 
 @dataclass
 class _PendingApproval:
+    """A call that waits for a decision, and its form as last shown."""
+
     call: ToolCall
     tool: Tool
-    decided: asyncio.Future[Decision]
+    future: asyncio.Future[Decision]
     revision: str = ""
-    given: dict[str, str] = field(default_factory=dict)  # the arguments of the model, as a page would send them
-    as_shown: str = ""
+    model_values: dict[str, str] = field(default_factory=dict)  # the model's arguments, as a page would send them
+    shown_call: str = ""
 
 
 class PendingApprovals:
-    """The open questions of one view.
+    """The pending approvals of one view.
 
     Parameters
     ----------
-    feed
-        Where the calls are shown.
-    changed
-        Called when there is something new to show.
+    view_model
+        The view model of the turn.
+    on_change
+        Called after a change of the view model.
     grants
-        What runs without asking.
+        The tools that run without approval.
     """
 
-    def __init__(self, feed: TurnViewModel, changed: Callable[[], None], grants: ToolGrants = KERNEL_GRANTS) -> None:
-        self._feed = feed
-        self._changed = changed
+    def __init__(
+        self, view_model: TurnViewModel, on_change: Callable[[], None], grants: ToolGrants = KERNEL_GRANTS
+    ) -> None:
+        self._view_model = view_model
+        self._on_change = on_change
         self._grants = grants
-        self._open: dict[int, _PendingApproval] = {}
+        self._pending: dict[int, _PendingApproval] = {}
 
     def expect(self, asked: Callable[[str], Tool | None]) -> None:
-        """Show calls as forms while they are written.
+        """Show incomplete calls that need approval as forms.
 
         Parameters
         ----------
         asked
-            The tool that a name means, if it needs a decision; else None.
+            Returns the tool of a name if it needs a decision, else None.
         """
 
         def form_for(name: str) -> Tool | None:
             tool = asked(name)
             return None if tool is None or self._is_granted(tool) else tool
 
-        self._feed.draft(form_for)
+        self._view_model.set_form_lookup(form_for)
 
     def _is_granted(self, tool: Tool) -> bool:
         return not tool.asks_always and self._grants.covers(tool)
 
-    def granted(self, call: ToolCall, tool: Tool, place: CallPlace) -> Decision | None:
-        """Return the approval of a call that needs no asking; None where a person must be asked."""
+    def decision_by_grant(self, call: ToolCall, tool: Tool, place: CallPlace) -> Decision | None:
+        """Return the approval of a call whose tool has a grant; None where a person must decide."""
         from orchat.chat.approval import Approve
 
         if not self._is_granted(tool) or call.malformed_arguments is not None:
             return None
-        number = self._feed.item_of(place, call)
-        self._feed.set(number, status="running", granted=True, form=None)
-        self._changed()
+        item = self._view_model.attach_call(place, call)
+        self._view_model.set(item, status="running", granted=True, form=None)
+        self._on_change()
         return Approve()
 
     async def ask(self, call: ToolCall, tool: Tool, place: CallPlace) -> Decision:
-        """Show a call as a form, and wait for a decision."""
+        """Show a call as a form, and wait for the decision."""
         from orchat.chat.approval import Reject
 
-        number = self._feed.item_of(place, call)
-        if not single_line(call.tool_name):  # nobody could tell what would run
+        item = self._view_model.attach_call(place, call)
+        if not single_line(call.tool_name):  # a form without a name would not show what runs
             return Reject("The call names no tool.")
-        question = _PendingApproval(call, tool, asyncio.get_running_loop().create_future())
-        self._open[number] = question
-        self._feed.set(number, status="asking")
-        self._show(number, question)
-        self._changed()
+        approval = _PendingApproval(call, tool, asyncio.get_running_loop().create_future())
+        self._pending[item] = approval
+        self._view_model.set(item, status="asking")
+        self._show_form(item, approval)
+        self._on_change()
         status = "waiting"
         try:
-            decision = await question.decided
-            status = _STATUS[type(decision).__name__]
+            decision = await approval.future
+            status = _STATUS_BY_DECISION[type(decision).__name__]
             return decision
         finally:
-            del self._open[number]
-            self._feed.set(number, status=status, form=None, errors=[], preview=None)
-            self._changed()
+            del self._pending[item]
+            self._view_model.set(item, status=status, form=None, errors=[], preview=None)
+            self._on_change()
 
-    def take(self, content: dict[str, Any]) -> None:
-        """Take a message of a view: values to check, a decision, or a grant taken back."""
+    def handle_message(self, content: dict[str, Any]) -> None:
+        """Handle a message of a view: values to check, a decision, or a revoked grant."""
         if content["t"] == "revoke":
             self._grants.revoke(str(content.get("name")))
             return
-        number = content.get("i")
-        question = self._open.get(number) if isinstance(number, int) else None
-        if question is None or question.decided.done():  # decided in another view, or in the meantime
+        item = content.get("i")
+        approval = self._pending.get(item) if isinstance(item, int) else None
+        if approval is None or approval.future.done():  # decided already, perhaps in another view
             return
-        assert isinstance(number, int)
-        is_shown = content.get("revision") == question.revision and question.as_shown == _as_text(question.call)
+        assert isinstance(item, int)
+        is_shown = content.get("revision") == approval.revision and approval.shown_call == _call_as_text(approval.call)
         if content["t"] == "check":
-            if not is_shown:  # the page is about to hear of the form as it is now
+            if not is_shown:  # the page will get the current form
                 return
-            from orchat.jupyter.kernel.forms import arguments_of, check_arguments
-
             values = content.get("values")
-            errors = check_arguments(question.tool, values)
-            self._feed.set(number, errors=errors, reply=content.get("n", 0))
+            errors = check_arguments(approval.tool, values)
+            self._view_model.set(item, errors=errors, reply=content.get("n", 0))
             if not errors:
-                self._preview(number, question.tool, arguments_of(values)[0])
+                self._show_preview(item, approval.tool, arguments_of(values)[0])
         elif not is_shown:
-            self._show(number, question, notice=_SHOWN_ANEW)
-        elif (decision := self._decision(question, number, content)) is not None:
-            question.decided.set_result(decision)
+            self._show_form(item, approval, notice=_FORM_CHANGED)
+        elif (decision := self._read_decision(approval, item, content)) is not None:
+            approval.future.set_result(decision)
             return
-        self._changed()
+        self._on_change()
 
-    def _show(self, number: int, question: _PendingApproval, notice: str = "") -> None:
-        """Show a call's form as it is now; what was decided about an earlier one counts no more."""
-        from orchat.jupyter.kernel.forms import build_form, check_arguments
-
-        call, tool, malformed = question.call, question.tool, question.call.malformed_arguments
+    def _show_form(self, item: int, approval: _PendingApproval, notice: str = "") -> None:
+        """Show a call's current form with a new revision, which makes earlier decisions void."""
+        call, tool, malformed = approval.call, approval.tool, approval.call.malformed_arguments
         form = build_form(tool, call.arguments, malformed)
-        question.revision = secrets.token_hex(8)
-        question.given = {"json": form["json"] if malformed is None else malformed}
-        question.as_shown = _as_text(call)
+        approval.revision = secrets.token_hex(8)
+        approval.model_values = {"json": form["json"] if malformed is None else malformed}
+        approval.shown_call = _call_as_text(call)
         # The name is that of the call, which decides what runs.
-        form |= {"name": single_line(call.tool_name), "revision": question.revision, "notice": notice}
-        self._feed.set(number, form=form, errors=check_arguments(tool, question.given), reply=0)
-        self._preview(number, tool, call.arguments if malformed is None else None)
+        form |= {"name": single_line(call.tool_name), "revision": approval.revision, "notice": notice}
+        self._view_model.set(item, form=form, errors=check_arguments(tool, approval.model_values), reply=0)
+        self._show_preview(item, tool, call.arguments if malformed is None else None)
 
-    def _preview(self, number: int, tool: Tool, arguments: dict[str, Any] | None) -> None:
-        """Show what the tool's author says that a call with these arguments would do."""
+    def _show_preview(self, item: int, tool: Tool, arguments: dict[str, Any] | None) -> None:
+        """Show the tool's preview of a call with these arguments."""
         from orchat.jupyter.kernel.output.markdown_sanitizer import escape_markdown, safe_markdown
         from orchat.tools.call_preview import preview_call
 
         if (said := preview_call(tool, arguments)) is not None:
-            self._feed.preview(number, escape_markdown(said.text) if said.failed else safe_markdown(said.text))
+            self._view_model.preview(item, escape_markdown(said.text) if said.failed else safe_markdown(said.text))
 
-    def _decision(self, question: _PendingApproval, number: int, content: dict[str, Any]) -> Decision | None:
-        """Return what a person decided; None where it is no decision, or its arguments do not fit."""
+    def _read_decision(self, approval: _PendingApproval, item: int, content: dict[str, Any]) -> Decision | None:
+        """Return the decision of a message; None where it has none, or invalid arguments."""
         from orchat.chat.approval import Answer, Approve, Reject
-        from orchat.jupyter.kernel.forms import arguments_of, check_arguments
 
-        tool, values = question.tool, content.get("arguments")
+        tool, values = approval.tool, content.get("arguments")
         match content.get("decision"):
             case "reject":
                 return Reject(single_line(str(content.get("reason") or ""), 1_000))
@@ -172,8 +172,8 @@ class PendingApprovals:
             case "approve" | "edited" | "always" as said:
                 if values is None and said == "edited":
                     return None
-                if errors := check_arguments(tool, question.given if values is None else values):
-                    self._feed.set(number, errors=errors, reply=content.get("n", 0))
+                if errors := check_arguments(tool, approval.model_values if values is None else values):
+                    self._view_model.set(item, errors=errors, reply=content.get("n", 0))
                     return None
                 edited = None if values is None else arguments_of(values)[0]
                 if said == "always" and not tool.asks_always:
@@ -182,9 +182,9 @@ class PendingApprovals:
         return None
 
 
-def _as_text(call: ToolCall) -> str:
-    """Write what would run as text, so that 1, 1.0 and true differ."""
+def _call_as_text(call: ToolCall) -> str:
+    """Return a call as text, in which 1, 1.0 and true differ."""
     return json.dumps([call.tool_name, call.malformed_arguments, call.arguments], default=str)
 
 
-_STATUS = {"Approve": "running", "Reject": "rejected", "Answer": "answered"}
+_STATUS_BY_DECISION = {"Approve": "running", "Reject": "rejected", "Answer": "answered"}

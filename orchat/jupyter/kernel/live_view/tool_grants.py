@@ -1,4 +1,4 @@
-"""Tools that a person lets run without asking again: for the life of this kernel, and in its memory only."""
+"""A person's "always" for tools: grants in the memory of this kernel only."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class ToolGrants:
-    """What runs without asking. A grant is for one tool, not for its name: a tool that is made anew asks again.
+    """The tools that run without approval. A grant is for one object, not its name: a redefined tool asks again.
 
     Examples
     --------
@@ -31,15 +31,15 @@ class ToolGrants:
         self._tools: dict[str, Tool] = {}
 
     def allow(self, tool: Tool) -> None:
-        """Let a tool run from now on."""
+        """Grant a tool from now on."""
         self._tools[tool.name] = tool
 
     def covers(self, tool: Tool) -> bool:
-        """Say whether a tool may run."""
+        """Return whether a tool has a grant."""
         return self._tools.get(tool.name) is tool
 
     def revoke(self, name: str) -> None:
-        """Ask again from now on; nothing happens where there is no such grant."""
+        """Revoke the grant of a name, if there is one."""
         self._tools.pop(name, None)
 
     def __iter__(self) -> Iterator[str]:
@@ -47,4 +47,4 @@ class ToolGrants:
 
 
 KERNEL_GRANTS = ToolGrants()
-"""Those of this kernel."""
+"""The grants of this kernel."""

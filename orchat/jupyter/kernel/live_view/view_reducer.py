@@ -1,16 +1,16 @@
-"""The state of a turn as it is shown, and what each event does to it. Pure; ``static/reduce.js`` is its twin.
+"""Apply events to the shown state of a turn. Pure; ``frontend/view/view_reducer.js`` is its twin.
 
-A state is JSON data: ``phase`` (waiting, running, ended), ``label``, ``footer``, ``sources``, ``elapsed``, whether one
-may ``stop`` it and have code in a new ``cell``, and ``items`` in the order in which
-things happened: ``text`` (finished ``blocks`` and a ``tail``), ``reasoning``, ``call``, ``picture``. Events are:
+A state is JSON data: ``phase`` (waiting, running, ended), ``label``, ``footer``, ``sources``, ``elapsed``, the
+actions ``stop`` and ``cell`` (insert code as a new one), and ``items`` in order of time: ``text``
+(finished ``blocks`` and a ``tail``), ``reasoning``, ``call``, ``picture``. Events are:
 
 ========== =============================== ==================================================================
 ``turn``   ``set``                         fields of the turn
 ``item``   ``item``                        a new item behind the others
 ``set``    ``i``, ``set``                  fields of an item
-``add``    ``i``, ``field``, ``text``      text that grows
-``text``   ``i``, ``done``, ``keep``,      finished blocks; of the tail ``keep`` UTF-16 units stay, and ``add`` comes
-           ``add``, ``html``, ``goes_on``  behind them; the tail's HTML, and whether it belongs to the list above it
+``add``    ``i``, ``field``, ``text``      text to append to a field
+``text``   ``i``, ``done``, ``keep``,      finished blocks; ``keep`` UTF-16 units of the tail stay, then ``add``;
+           ``add``, ``html``, ``goes_on``  the tail's HTML, and whether it continues the list above it
 ========== =============================== ==================================================================
 """
 
@@ -24,13 +24,13 @@ State = dict[str, Any]
 
 
 def initial_state() -> State:
-    """Return the state of a turn before anything happened."""
+    """Return the state of a turn before its first event."""
     nothing = {"label": "", "footer": "", "sources": [], "elapsed": 0, "stop": False, "cell": False}
     return {"phase": "waiting", **nothing, "items": []}
 
 
 def reduce_events(state: State, events: Iterable[Mapping[str, Any]]) -> State:
-    """Return the state after some events; the one before is left as it is.
+    """Return the state after events; the given state is not changed.
 
     Examples
     --------
@@ -60,7 +60,7 @@ def reduce_events(state: State, events: Iterable[Mapping[str, Any]]) -> State:
                 items[event["i"]] = {
                     **item,
                     "blocks": [*item["blocks"], *event.get("done", ())],
-                    "tail": _beginning(item["tail"], event["keep"]) + event["add"],
+                    "tail": _prefix_of_units(item["tail"], event["keep"]) + event["add"],
                     "html": event.get("html", ""),
                     "goes_on": event.get("goes_on", False),
                 }
@@ -68,7 +68,7 @@ def reduce_events(state: State, events: Iterable[Mapping[str, Any]]) -> State:
 
 
 def text_change(old: str, new: str) -> tuple[int, str]:
-    r"""Return how many UTF-16 units of a text stay, and what comes behind them.
+    r"""Return the number of UTF-16 units of a text that stay, and the text after them.
 
     Examples
     --------
@@ -85,11 +85,11 @@ def text_change(old: str, new: str) -> tuple[int, str]:
 
 
 def utf16_length(text: str) -> int:
-    """Return how long a text is in a browser, which counts UTF-16 units."""
+    """Return the length of a text in UTF-16 units, as in a browser."""
     return len(text) if text.isascii() else len(text) + sum(character > "\uffff" for character in text)
 
 
-def _beginning(text: str, count: int) -> str:
+def _prefix_of_units(text: str, count: int) -> str:
     if text.isascii():
         return text[:count]
     return text.encode("utf-16-le", "surrogatepass")[: 2 * count].decode("utf-16-le", "surrogatepass")

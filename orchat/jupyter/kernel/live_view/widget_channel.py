@@ -1,10 +1,10 @@
-"""A widget's way to the page and back: code when it asks, the whole state when a view is ready, then events.
+"""Synchronize a widget's views with a view model: code on request, the whole state to a ready view, then events.
 
-The page asks for code and says that it is ready until it is answered, for its first messages may reach a kernel late.
-Events go out in numbered batches, at most 25 a second: a Jupyter server drops what comes faster, and a view that
-misses a batch asks for the whole state again. Any number of views may look on.
+The page repeats its requests for code and state until they are answered, as its first messages may reach a kernel late.
+Events are sent in numbered batches, at most 25 a second: a Jupyter server drops faster messages, and a view that misses
+a batch requests the whole state again. A widget may have any number of views.
 
-Messages may come in another thread than the loop's (ipykernel 7.1 to 7.3); here they are only handed over.
+Messages may arrive in another thread than the loop's (ipykernel 7.1 to 7.3); they are handed over to the loop.
 """
 
 from __future__ import annotations
@@ -25,107 +25,107 @@ if TYPE_CHECKING:
 
 WIDGET_MIME_TYPE = "application/vnd.jupyter.widget-view+json"
 
-_PERIOD = 0.04  # seconds between two batches
-_SHARE = 8  # what making a batch took is this part of the time until the next one, at most
-_CODE_AGAIN = 1.0  # seconds in which the code is not sent twice
-_SIGN = 2.0  # seconds in which a front end that shows views has said something
-_ANSWER = 10.0  # seconds in which one that said something is ready
+_BATCH_INTERVAL = 0.04  # seconds between two batches
+_BATCH_COST_FACTOR = 8  # the next batch waits at least this many times the time that a batch took
+_CODE_INTERVAL = 1.0  # seconds in which the code is not sent twice
+_FIRST_MESSAGE_LIMIT = 2.0  # seconds in which a front end with widgets sends its first message
+_READY_LIMIT = 10.0  # seconds in which a front end that has sent a message is ready
 
 
 class ViewModel(Protocol):
-    """What a channel shows."""
+    """The state that a channel synchronizes."""
 
     def pending(self) -> list[Event]:
-        """Return what happened since this was last asked."""
+        """Return the events since the last call."""
 
-    def later(self) -> float | None:
-        """Return in how many seconds more will be pending, although nothing may happen till then; None if nothing."""
+    def seconds_until_due(self) -> float | None:
+        """Return the seconds until more events are pending without a change; None without any."""
 
     def snapshot(self, *, html: bool) -> State:
-        """Return everything, `pending` included; ``html`` says that a view cannot render Markdown."""
+        """Return the whole state, `pending` included; ``html``: for a view that cannot render Markdown."""
 
 
 class WidgetChannel:
-    """Keeps the views of one widget up to date. All of it belongs to the loop that runs when it is made.
+    """Keep the views of one widget up to date, in the event loop that runs when it is made.
 
     Parameters
     ----------
     module
         The entry module below ``jupyter/frontend/``, without ``.js``: ``view/view``.
-    source
-        What is shown.
-    received
-        Told of the messages of people: dictionaries whose ``t`` says what they are.
+    view_model
+        The view model.
+    on_message
+        Called with the other messages of views: dictionaries with their type in ``t``.
     """
 
-    def __init__(self, module: str, source: ViewModel, received: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(self, module: str, view_model: ViewModel, on_message: Callable[[dict[str, Any]], None]) -> None:
         self._module = module
-        self._source = source
-        self._received = received
+        self._view_model = view_model
+        self._on_message = on_message
         self._loop = asyncio.get_running_loop()
         self._ready = asyncio.Event()
         self._opened = time.monotonic()
-        self._heard = False
-        self._number = 0
+        self._has_page = False
+        self._batch_number = 0
         self._timer: asyncio.TimerHandle | None = None
-        self._next = 0.0
-        self._code_sent = -_CODE_AGAIN
+        self._next_batch = 0.0
+        self._code_sent = -_CODE_INTERVAL
         self._widget: AnyWidget | None = _widget_class(module)()
         self._widget.on_msg(self._hand_over)
 
     @property
     def ready(self) -> bool:
-        """Whether a view has answered."""
+        """Whether a view is ready."""
         return self._ready.is_set()
 
     @property
-    def is_heard(self) -> bool:
-        """Whether a page has said anything."""
-        return self._heard
+    def has_page(self) -> bool:
+        """Whether a page has sent a message."""
+        return self._has_page
 
     @property
     def is_open(self) -> bool:
-        """Whether it has not been closed."""
+        """Whether the widget is open."""
         return self._widget is not None
 
     @property
     def bundle(self) -> dict[str, Any]:
-        """What displays the widget."""
+        """The MIME bundle that displays the widget."""
         if self._widget is None:
             return {}
         return {WIDGET_MIME_TYPE: {"version_major": 2, "version_minor": 0, "model_id": self._widget.model_id}}
 
-    async def answers(self) -> bool:
-        """Wait until a view is ready, as long as that can be hoped for; say whether one is."""
-        for seconds in (_SIGN, _ANSWER):
+    async def wait_until_ready(self) -> bool:
+        """Wait for a ready view within time limits; return whether there is one."""
+        for seconds in (_FIRST_MESSAGE_LIMIT, _READY_LIMIT):
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(self._loop.time() + self._opened + seconds - time.monotonic()):
                     await self._ready.wait()
-            if self.ready or not self._heard:
+            if self.ready or not self._has_page:
                 break
         return self.ready
 
-    def changed(self) -> None:
-        """Send what is pending, now or a little later."""
+    def schedule_flush(self) -> None:
+        """Send the pending events, now or a little later."""
         if self.ready:
-            self._flush_in(0.0)
+            self._flush_after(0.0)
 
     def flush(self) -> None:
-        """Send what is pending."""
+        """Send the pending events now."""
         self._stop_timer()
         if not self.ready or self._widget is None:
             return
         started = time.monotonic()
-        if events := self._source.pending():
-            self._number += 1
-            self._widget.send({"t": "events", "n": self._number, "list": events})
+        if events := self._view_model.pending():
+            self._batch_number += 1
+            self._widget.send({"t": "events", "n": self._batch_number, "list": events})
         now = time.monotonic()
-        self._next = started + max(_PERIOD, (now - started) * _SHARE)
-        if (wait := self._source.later()) is not None:
-            self._flush_in(wait)
+        self._next_batch = started + max(_BATCH_INTERVAL, (now - started) * _BATCH_COST_FACTOR)
+        if (wait := self._view_model.seconds_until_due()) is not None:
+            self._flush_after(wait)
 
     def close(self) -> None:
-        """Take the widget away, here and in the page; again changes nothing."""
+        """Close the widget, in the page too; a second call changes nothing."""
         self._stop_timer()
         widget, self._widget = self._widget, None
         if widget is not None:
@@ -135,27 +135,27 @@ class WidgetChannel:
                 layout.close()
 
     def _hand_over(self, _widget: object, content: Any, _buffers: object) -> None:
-        with suppress(RuntimeError):  # the loop is closed: nobody listens any more
-            self._loop.call_soon_threadsafe(self._take, content)
+        with suppress(RuntimeError):  # the loop is closed: no turn runs any more
+            self._loop.call_soon_threadsafe(self._handle_message, content)
 
-    def _take(self, content: Any) -> None:
+    def _handle_message(self, content: Any) -> None:
         if self._widget is None or not isinstance(content, dict):
             return
-        self._heard = True
+        self._has_page = True
         match content.get("t"):
             case "code?":
                 self._send_code(self._widget)
             case "ready":
-                # What a view that already looks on has not seen yet goes along in the whole state: it must see it too.
+                # The whole state includes the pending events, so the other views must get them before it.
                 self.flush()
-                state = self._source.snapshot(html=content.get("render") != "markdown")
-                self._widget.send({"t": "full", "n": self._number, "state": state})
+                state = self._view_model.snapshot(html=content.get("render") != "markdown")
+                self._widget.send({"t": "full", "n": self._batch_number, "state": state})
                 self._ready.set()
             case _:
-                self._received(content)
+                self._on_message(content)
 
     def _send_code(self, widget: AnyWidget) -> None:
-        if time.monotonic() - self._code_sent < _CODE_AGAIN:
+        if time.monotonic() - self._code_sent < _CODE_INTERVAL:
             return
         self._code_sent = time.monotonic()
         module = self._module
@@ -167,9 +167,9 @@ class WidgetChannel:
             }
         )
 
-    def _flush_in(self, seconds: float) -> None:
-        """Flush then, or as soon as one may; what is to come sooner stays."""
-        when = self._loop.time() + max(seconds, self._next - time.monotonic(), 0.0)
+    def _flush_after(self, seconds: float) -> None:
+        """Schedule a flush, not before the next batch is allowed; an earlier timer stays."""
+        when = self._loop.time() + max(seconds, self._next_batch - time.monotonic(), 0.0)
         if self._timer is None or when < self._timer.when():
             self._stop_timer()
             self._timer = self._loop.call_at(when, self.flush)

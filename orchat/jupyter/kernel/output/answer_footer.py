@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from orchat.chat.reply import Citation, Reply
 
-_SOURCES_SHOWN = 12
-# What every reader of Markdown takes for one link, and what holds nothing but a link.
+_MOST_SOURCES = 12
+# A URL that every Markdown parser reads as one link, and as nothing else.
 _LINK = re.compile(r"https?://[^\s()<>\"'`\\$\[\]]{1,500}")
 
 _ENDINGS = {
@@ -28,25 +28,24 @@ _ENDINGS = {
     "cut": "cut at its token limit",
     "repeated": "ended, for the same call failed twice",
 }
-_CUT = {"length": "cut at its token limit", "content_filter": "cut by a content filter"}
+_CUT_REASONS = {"length": "cut at its token limit", "content_filter": "cut by a content filter"}
 
 
 def footer(reply: Reply, seconds: float, *, sent: Iterable[object] = (), style: str = "full") -> str:
-    """Return the line below an answer: who answered, how much it was, what it cost, what went along.
+    """Return the footer of an answer: model, provider, usage, cost, duration, and what was sent with the prompt.
 
-    What nobody reported is left out; an unknown cost is never $0. That an answer is not whole, or comes from a demo
-    model, is always said.
+    Unreported values are left out; an unknown cost is never $0. Incomplete answers and demo models are always marked.
 
     Parameters
     ----------
     reply
         The answer.
     seconds
-        How long it took.
+        The duration of the turn.
     sent
-        What went along with the prompt: values, files, earlier turns.
+        Values, files and earlier turns sent with the prompt.
     style
-        ``full``, ``model`` for who answered alone, or ``none``.
+        ``full``, ``model`` for the model alone, or ``none``.
 
     Examples
     --------
@@ -58,12 +57,13 @@ def footer(reply: Reply, seconds: float, *, sent: Iterable[object] = (), style: 
     openai/gpt-5-mini · OpenAI · 1.2k in / 340 out · $0.00123 · 2.1 s
     """
     meta, usage = reply.message.meta, reply.usage
-    parts = [_ENDINGS.get(reply.ending) or _CUT.get(reply.finish_reason or ""), meta.get("note"), *reply.warnings]
+    ending = _ENDINGS.get(reply.ending) or _CUT_REASONS.get(reply.finish_reason or "")
+    parts = [ending, meta.get("note"), *reply.warnings]
     if style != "none":
         parts.insert(1, meta.get("model"))
     if style == "full":
         counts = [
-            f"{_short(usage[key])} {label}"
+            f"{_short_count(usage[key])} {label}"
             for key, label in (("prompt_tokens", "in"), ("completion_tokens", "out"))
             if isinstance(usage.get(key), int)
         ]
@@ -77,7 +77,7 @@ def footer(reply: Reply, seconds: float, *, sent: Iterable[object] = (), style: 
 
 
 def sources(citations: Iterable[Citation]) -> str:
-    r"""Return the sources that a model names as a line of links, safe to show; nothing comes of none.
+    r"""Return the cited sources as one line of safe Markdown links; an empty text without any.
 
     Examples
     --------
@@ -85,12 +85,12 @@ def sources(citations: Iterable[Citation]) -> str:
     >>> sources([Citation("https://example.org/tides", "Tides *here*"), Citation("javascript:alert(1)", "x")])
     'Sources: [Tides \\*here\\*](https://example.org/tides)'
     """
-    links = [f"[{escape_markdown(name)}]({url})" for url, name in _named(citations).items()]
+    links = [f"[{escape_markdown(name)}]({url})" for url, name in _named_links(citations).items()]
     return f"Sources: {', '.join(links)}" if links else ""
 
 
 def sources_text(citations: Iterable[Citation]) -> str:
-    """Return the sources as plain text, one on a line.
+    """Return the cited sources as plain text, one a line.
 
     Examples
     --------
@@ -99,21 +99,21 @@ def sources_text(citations: Iterable[Citation]) -> str:
     Sources:
       Tides <https://example.org/tides>
     """
-    lines = [f"  {name} <{url}>" for url, name in _named(citations).items()]
+    lines = [f"  {name} <{url}>" for url, name in _named_links(citations).items()]
     return "\n".join(["Sources:", *lines]) if lines else ""
 
 
-def _named(citations: Iterable[Citation]) -> dict[str, str]:
-    """Return names of the addresses that are ones, each once."""
+def _named_links(citations: Iterable[Citation]) -> dict[str, str]:
+    """Return the titles of the valid URLs, each once."""
     named: dict[str, str] = {}
     for citation in citations:
-        if _LINK.fullmatch(citation.url) and citation.url.isprintable() and len(named) < _SOURCES_SHOWN:
+        if _LINK.fullmatch(citation.url) and citation.url.isprintable() and len(named) < _MOST_SOURCES:
             named.setdefault(citation.url, single_line(citation.title or "", 80) or urlsplit(citation.url).netloc)
     return named
 
 
-def _short(number: int) -> str:
-    """Three digits are enough: 340, 1.2k, 56k, 1.3M."""
+def _short_count(number: int) -> str:
+    """Return a count with at most three digits: 340, 1.2k, 56k, 1.3M."""
     if number < 1_000:
         return str(number)
     value, unit = (number / 1_000, "k") if number < 999_500 else (number / 1_000_000, "M")
@@ -121,5 +121,5 @@ def _short(number: int) -> str:
 
 
 def _dollars(cost: float) -> str:
-    """Three significant digits, and never in powers of ten."""
+    """Return a cost with three significant digits, never in powers of ten."""
     return f"${cost:.2f}" if cost >= 1 else f"${Decimal(f'{cost:.3g}'):f}"

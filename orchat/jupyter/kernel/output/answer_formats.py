@@ -1,4 +1,4 @@
-"""The forms in which an answer is shown: Markdown, literal text, JSON, and code for the next cell. Pure."""
+"""Formats of an answer: Markdown, literal text, JSON, and code for the next cell. Pure."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from orchat.jupyter.kernel.output.text_escaping import escape_control_characters
 FORMATS = ("markdown", "text", "code", "json")
 
 CODE_WANTED = "Answer with the Python code of one notebook cell, in one fenced code block."
-"""What a model is told when its answer is to be a cell."""
+"""The instruction to the model for the ``code`` format."""
 
-_FENCE = re.compile(r" {0,3}(?P<run>`{3,}|~{3,})[ \t]*(?P<language>[\w+#.-]*)[^\n`]*")
+_FENCE_LINE = re.compile(r" {0,3}(?P<run>`{3,}|~{3,})[ \t]*(?P<language>[\w+#.-]*)[^\n`]*")
 _PYTHON = frozenset({"", "python", "python3", "py", "ipython", "ipython3"})
 
 
-def render_as(form: str, text: str) -> str:
-    r"""Return a text as Markdown that is safe to show, in one of the `FORMATS`.
+def render_as(answer_format: str, text: str) -> str:
+    r"""Render a text as safe Markdown, in one of the `FORMATS`.
 
     Examples
     --------
@@ -32,15 +32,15 @@ def render_as(form: str, text: str) -> str:
     }
     ```
     """
-    if form == "json":
-        return _block(pretty_json(text), "json") if text else ""
-    if form == "text":
-        return _block(text, "text") if text else ""
+    if answer_format == "json":
+        return _fenced_block(pretty_json(text), "json") if text else ""
+    if answer_format == "text":
+        return _fenced_block(text, "text") if text else ""
     return safe_markdown(text)
 
 
 def pretty_json(text: str) -> str:
-    """Return JSON with one item a line; anything else as it is, such as JSON that is still on its way."""
+    """Return JSON with one item a line; any other text as it is, such as incomplete JSON."""
     try:
         return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
     except (ValueError, RecursionError):
@@ -48,7 +48,7 @@ def pretty_json(text: str) -> str:
 
 
 def cell_code(text: str) -> str | None:
-    r"""Return the code of an answer that may become a cell: its fenced Python; None where there is none.
+    r"""Return the fenced Python code of an answer, for a new cell; None where there is none.
 
     Examples
     --------
@@ -66,12 +66,12 @@ def cell_code(text: str) -> str | None:
         elif run:
             if lines is not None:
                 lines.append(line)
-        elif fence := _FENCE.fullmatch(line):
+        elif fence := _FENCE_LINE.fullmatch(line):
             run, lines = fence["run"], [] if fence["language"].lower() in _PYTHON else None
     return "\n\n".join(filter(None, blocks)) or None
 
 
-def _block(text: str, language: str) -> str:
+def _fenced_block(text: str, language: str) -> str:
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return safe_markdown(f"{fence}{language}\n{text}\n{fence}").strip("\n")

@@ -1,8 +1,7 @@
-"""Code fences of a Markdown text: found line by line, written anew as every parser reads them. Pure.
+"""Parse the code fences of Markdown, line by line, and rewrite them as every parser reads them. Pure.
 
-They are found by a scanner of our own and not by a parser, for the parsers of front ends differ: a line is taken for a
-fence where any of them may do so (inside quotations, behind a bullet, however deep it is indented), and written so that
-all do. Each character is looked at once.
+The parsers of front ends differ, so a scanner of our own accepts a line as a fence where any of them may do so (inside
+quotations, behind a bullet, at any indentation), and writes it so that all do. Each character is read once.
 """
 
 from __future__ import annotations
@@ -10,31 +9,31 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from orchat.jupyter.kernel.output.nesting_limit import DEEPEST
+from orchat.jupyter.kernel.output.nesting_limit import MOST_NESTING
 
 _LANGUAGE = re.compile(r"\s*([\w+#.-]*)", re.ASCII)
 _BACKTICKS = re.compile(r"`+")
-# JupyterLab draws these instead of showing them, and a drawing may load what it names.
-_DRAWN = frozenset({"mermaid"})
-_FARTHEST = 4 * DEEPEST  # columns of indentation, which each line of the code gets again
+# JupyterLab renders these as drawings, and a drawing may load other resources.
+_RENDERED_LANGUAGES = frozenset({"mermaid"})
+_MOST_INDENT = 4 * MOST_NESTING  # columns of indentation, which are written before each line of the code
 
 
 @dataclass(frozen=True)
-class Opener:
-    """The line that opens a fence.
+class FenceOpener:
+    """The opening line of a code fence.
 
     Parameters
     ----------
     depth
-        How many quotations it stands in.
+        The number of quotations around it.
     indent
-        How many spaces stand before it, or before its bullet.
+        The number of spaces before it, or before its bullet.
     bullet
-        The mark of the list item that begins with it, with the spaces behind it.
+        The bullet of a list item that begins with the fence, with the spaces behind it.
     run
-        Its backticks or tildes.
+        The backticks or tildes.
     info
-        What stands behind them.
+        The info string behind them.
     """
 
     depth: int
@@ -44,23 +43,23 @@ class Opener:
     info: str
 
     @property
-    def inside(self) -> int:
-        """How far its content is indented."""
+    def content_indent(self) -> int:
+        """The indentation of the content, in columns."""
         return self.indent + len(self.bullet)
 
 
-def find_opener(line: str) -> Opener | None:
-    """Return the fence that a line opens, if it does.
+def parse_fence_opener(line: str) -> FenceOpener | None:
+    """Return the fence that a line opens; None where it opens none.
 
     Examples
     --------
-    >>> find_opener("> 1. ```python")
-    Opener(depth=1, indent=0, bullet='1. ', run='```', info='python')
+    >>> parse_fence_opener("> 1. ```python")
+    FenceOpener(depth=1, indent=0, bullet='1. ', run='```', info='python')
     """
     if "```" not in line and "~~~" not in line:
         return None
     line = line.expandtabs(4)
-    depth, at = _quotation(line)
+    depth, at = _quotation_depth(line)
     rest = line[at:].lstrip(" ")
     indent = len(line) - at - len(rest)
     bullet = _bullet(rest)
@@ -69,24 +68,24 @@ def find_opener(line: str) -> Opener | None:
     info = rest[len(run) :]
     if len(run) < 3 or run[0] not in "`~" or (run[0] == "`" and "`" in info):
         return None
-    if depth > DEEPEST or indent > _FARTHEST:
+    if depth > MOST_NESTING or indent > _MOST_INDENT:
         return None
-    return Opener(depth, indent, bullet, run, info)
+    return FenceOpener(depth, indent, bullet, run, info)
 
 
-def take_content(lines: list[str], at: int, opener: Opener) -> tuple[list[str], int]:
-    """Return the lines of a fence from ``at`` on, without its indentation, and the number of the line behind it."""
-    indent = opener.inside
+def read_fence_content(lines: list[str], at: int, opener: FenceOpener) -> tuple[list[str], int]:
+    """Return the content lines of a fence from line ``at`` on, without indentation, and the index of the next line."""
+    indent = opener.content_indent
     content: list[str] = []
     while at < len(lines):
-        depth, begin = _quotation(lines[at], opener.depth)
+        depth, begin = _quotation_depth(lines[at], opener.depth)
         if depth < opener.depth:  # the quotation is over, and the fence with it
             break
         line = lines[at][begin:]
         at += 1
         if indent and "\t" in line[:indent]:
             line = line.expandtabs(4)
-        if _closes(line, opener):
+        if _is_closing_fence(line, opener):
             break
         if indent:
             line = line[min(indent, len(line) - len(line.lstrip(" "))) :]
@@ -94,21 +93,21 @@ def take_content(lines: list[str], at: int, opener: Opener) -> tuple[list[str], 
     return content, at
 
 
-def write_fence(opener: Opener, content: list[str]) -> str:
-    """Write the fence as every parser reads it; without a language its first line could close another one."""
+def write_fence(opener: FenceOpener, content: list[str]) -> str:
+    """Return a fence that every parser reads alike; its language keeps its first line from closing another one."""
     run = "`" * max([3, *(len(found) + 1 for line in content for found in _BACKTICKS.findall(line))])
     language = _LANGUAGE.match(opener.info)
     name = language[1] if language is not None else ""
     before = "> " * opener.depth + " " * opener.indent
     indent = before + " " * len(opener.bullet)
-    first = f"{before}{opener.bullet}{run}{'text' if not name or name.lower() in _DRAWN else name}"
+    first = f"{before}{opener.bullet}{run}{'text' if not name or name.lower() in _RENDERED_LANGUAGES else name}"
     return "\n".join([first, *((indent + line).rstrip(" ") for line in content), indent + run])
 
 
-def _quotation(line: str, most: int | None = None) -> tuple[int, int]:
-    """Return in how many quotations a line stands, and where its own text begins; ``most`` are looked for."""
+def _quotation_depth(line: str, limit: int | None = None) -> tuple[int, int]:
+    """Return the number of quotations around a line, up to ``limit``, and the offset of its text."""
     depth = at = 0
-    while depth != most:
+    while depth != limit:
         mark = at
         while mark < at + 3 and line[mark : mark + 1] == " ":
             mark += 1
@@ -120,7 +119,7 @@ def _quotation(line: str, most: int | None = None) -> tuple[int, int]:
 
 
 def _bullet(rest: str) -> str:
-    """Return the mark of an item that a line begins with, and the spaces behind it, if it may be one."""
+    """Return the bullet and spaces that a line begins with, or an empty text."""
     end = 1
     if rest[:1] not in {"-", "*", "+"}:
         end = len(rest) - len(rest.lstrip("0123456789"))
@@ -131,11 +130,11 @@ def _bullet(rest: str) -> str:
     return rest[: end + spaces] if 1 <= spaces <= 4 else ""
 
 
-def _closes(line: str, opener: Opener) -> bool:
+def _is_closing_fence(line: str, opener: FenceOpener) -> bool:
     marks = line.strip(" \t")
     return (
         len(marks) >= len(opener.run)
         and not marks.strip(opener.run[0])
-        and len(line) - len(line.lstrip(" ")) <= opener.inside + 3
+        and len(line) - len(line.lstrip(" ")) <= opener.content_indent + 3
         and not line.lstrip(" ").startswith("\t")
     )

@@ -6,10 +6,10 @@ from orchat.errors import APIError, MissingKeyError, OrchatError
 from orchat.jupyter.kernel.output.markdown_sanitizer import escape_markdown
 from orchat.jupyter.kernel.output.text_escaping import single_line
 
-_MESSAGE_SHOWN = 400
-_HINT_SHOWN = 250
+_MOST_MESSAGE = 400
+_MOST_HINT = 250
 
-NO_KEY = """\
+MISSING_KEY_HELP = """\
 **No API key yet.** Three ways on:
 
 1. **Your own key**, made at <https://openrouter.ai/settings/keys>: run the lines below in a new cell, then this cell
@@ -25,7 +25,7 @@ os.environ["OPENROUTER_API_KEY"] = getpass.getpass("OpenRouter key: ")
 
 
 def error_card(error: OrchatError) -> str:
-    r"""Return what happened and what to do next, as short Markdown.
+    r"""Return an error and the next step as short Markdown.
 
     Examples
     --------
@@ -37,18 +37,18 @@ def error_card(error: OrchatError) -> str:
     > → Wait a minute.
     """
     if isinstance(error, MissingKeyError):
-        return NO_KEY
+        return MISSING_KEY_HELP
     title = [type(error).__name__]
     if isinstance(error, APIError):
         title += [str(part) for part in (error.status_code, error.provider_name) if part]
     lines = ["**" + escape_markdown(single_line(" · ".join(title))) + "**"]
-    lines += [escape_markdown(single_line(error.message, _MESSAGE_SHOWN))] if error.message else []
-    lines += ["→ " + escape_markdown(single_line(error.hint, _HINT_SHOWN))] if error.hint else []
+    lines += [escape_markdown(single_line(error.message, _MOST_MESSAGE))] if error.message else []
+    lines += ["→ " + escape_markdown(single_line(error.hint, _MOST_HINT))] if error.hint else []
     return "> " + "\\\n> ".join(lines)
 
 
 def error_line(error: BaseException) -> str:
-    r"""Return the one line that the cell's error shows.
+    r"""Return an error as the one line that ends a cell.
 
     Examples
     --------
@@ -61,7 +61,7 @@ def error_line(error: BaseException) -> str:
 
 
 def error_text(error: OrchatError) -> str:
-    """Return what happened and what to do next, as plain text.
+    """Return an error and the next step as plain text.
 
     Examples
     --------
@@ -70,6 +70,6 @@ def error_text(error: OrchatError) -> str:
     'RateLimitError: Slow down. Wait a minute.'
     """
     if isinstance(error, MissingKeyError):
-        return NO_KEY.replace("**", "").replace("`", "").strip()
-    message, hint = single_line(error.message, _MESSAGE_SHOWN), single_line(error.hint or "", _HINT_SHOWN)
+        return MISSING_KEY_HELP.replace("**", "").replace("`", "").strip()
+    message, hint = single_line(error.message, _MOST_MESSAGE), single_line(error.hint or "", _MOST_HINT)
     return f"{type(error).__name__}: {message} {hint}".strip()

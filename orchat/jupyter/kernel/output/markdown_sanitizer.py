@@ -1,37 +1,36 @@
-r"""Make a model's Markdown safe to show.
+r"""Sanitize a model's Markdown, so that nothing in it runs or loads.
 
 Front ends render ``text/markdown`` of a cell that was run as trusted: raw HTML and its scripts run, images load from
-anywhere (so that a reply can carry data away), ``javascript:`` links work. An answer is not to be trusted that far.
+any host (so a reply can exfiltrate data), ``javascript:`` links work. Model output is untrusted.
 
-`safe_markdown` rewrites the text so that nothing of this survives, while headings, lists, tables, code, links and
-formulas look as they did. It does not guess how one parser or another reads a doubtful passage. It writes what all of
-them read alike:
+`safe_markdown` rewrites the text without these, while headings, lists, tables, code, links and formulas look the same.
+It does not guess how a parser reads an ambiguous passage, but writes text that all parsers read alike:
 
 - Every code fence is written anew: alone between blank lines, closed, marked with a language, longer than any run of
   backticks in it. Such a block is code to every parser, so its content stays as it is.
 - A code span is kept when it is plain: on one line, with no backtick inside, and with nothing before it that could hide
-  its first backtick from some parser (half a link, an address). All other backticks become ``&#96;``.
+  its first backtick from some parser (an open bracket, a URL). All other backticks become ``&#96;``.
 - A formula is kept when it is plain: no backtick, no quotation mark, balanced braces. Any other ``$``, as in a price,
   becomes ``\$``, or ``\\$`` where a renderer would make a formula of two of them.
-- Quotations and lists stand inside one another as deep as `limit_nesting` lets them; the marks beyond that are text.
+- Quotations and lists are nested as deep as `limit_nesting` allows; deeper markers are text.
 - Outside of these ``<`` becomes ``&lt;``, ``![`` becomes ``\![`` (an image becomes a link), and a link to anything but
-  the web, a file or an e-mail address is taken apart.
+  the web, a file or an e-mail address is escaped.
 - ``\(x\)`` and ``\[ x \]``, which no Jupyter front end shows, become ``$x$`` and ``$$ x $$``.
 
-Each beginning of a text, as it streams in, is as safe as the whole. Formulas themselves are left to the front end: the
-MathJax of Jupyter takes scripts, styles and foreign images out of them.
+Each prefix of a text, as it streams in, is as safe as the whole. Formulas themselves are left to the front end:
+Jupyter's MathJax removes scripts, styles and external images from them.
 """
 
 from __future__ import annotations
 
 import re
 
-from orchat.jupyter.kernel.output.code_fences import find_opener, take_content, write_fence
+from orchat.jupyter.kernel.output.code_fences import parse_fence_opener, read_fence_content, write_fence
 from orchat.jupyter.kernel.output.nesting_limit import limit_nesting
 
 _REMOVED = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x85\u2028\u2029]")
 
-# What may mean something in prose. Each place of the text is looked at once.
+# Tokens with a meaning in prose. Each character of the text is scanned once.
 _SPECIAL = re.compile(
     r"(?P<blank>\n[ \t]*(?=\n))"
     r"|(?P<url>(?:https?://|ftp://|www\.)[^\s<\[\]!`$\\]*)"
@@ -51,10 +50,10 @@ _SPECIAL = re.compile(
     re.IGNORECASE,
 )
 _BACKTICKS = re.compile(r"`+")
-_DANGER_IN_CODE = re.compile(r"<|!\[|\][(:]")
+_UNSAFE_IN_CODE = re.compile(r"<|!\[|\][(:]")
 # Parsers cut tables at | and struck text at ~ before they look for code, and take \ before a backtick for an escape
 # while they look for emphasis.
-_DOUBT_IN_CODE = re.compile(r"[|~]|\\$")
+_AMBIGUOUS_IN_CODE = re.compile(r"[|~]|\\$")
 # JupyterLab finds formulas before code.
 _FORMULA_IN_CODE = re.compile(r"\\begin\{|\\\\[(\[]", re.IGNORECASE)
 
@@ -71,12 +70,12 @@ _UNESCAPED_BRACE = re.compile(r"(?<!\\)[{}]")
 
 
 def safe_markdown(text: str) -> str:
-    r"""Return Markdown that looks the same, loads nothing from elsewhere and runs nothing.
+    r"""Return Markdown that looks the same, loads nothing and runs nothing.
 
     Parameters
     ----------
     text
-        What a model wrote, or any beginning of it.
+        A model's Markdown, or any prefix of it.
 
     Examples
     --------
@@ -96,11 +95,11 @@ def safe_markdown(text: str) -> str:
     while at < len(lines):
         line = lines[at]
         at += 1
-        opener = find_opener(line)
+        opener = parse_fence_opener(line)
         if opener is None:
             prose.append(limit_nesting(line))
         else:
-            content, at = take_content(lines, at, opener)
+            content, at = read_fence_content(lines, at, opener)
             blocks += [_Prose("\n".join(prose)).safe(), write_fence(opener, content)]
             prose = []
     blocks.append(_Prose("\n".join(prose)).safe())
@@ -108,52 +107,52 @@ def safe_markdown(text: str) -> str:
 
 
 def escape_markdown(text: str) -> str:
-    r"""Return Markdown that shows a line of plain text as it is.
+    r"""Escape a line of plain text for Markdown.
 
     Parameters
     ----------
     text
-        Text from outside, on one line.
+        Untrusted text on one line.
 
     Examples
     --------
     >>> print(escape_markdown("1. <b>*no*</b> [credits](javascript:x) left_over for $5, see https://openrouter.ai/docs"))
     1\. &lt;b>\*no\*&lt;/b> \[credits\](javascript:x) left_over for \$5, see https://openrouter.ai/docs
     """
-    text = _PLAIN.sub(lambda found: _ENTITIES.get(found[0]) or "\\" + found[0], _REMOVED.sub("", text))
+    text = _ESCAPED.sub(lambda found: _ENTITIES.get(found[0]) or "\\" + found[0], _REMOVED.sub("", text))
     if text.count("$") > 1:  # see `_Prose`
         text = text.replace("$", "\\$")
     return _BLOCK_START.sub(r"\1\\\2", text)
 
 
-_PLAIN = re.compile(r"[\\`*\[\]<&$~|]|!(?=\[)|(?<![^\W_])_|_(?![^\W_])")
+_ESCAPED = re.compile(r"[\\`*\[\]<&$~|]|!(?=\[)|(?<![^\W_])_|_(?![^\W_])")
 _BLOCK_START = re.compile(r"^(\s*\d*)([-+#>=.)])")
 _ENTITIES = {"<": "&lt;", "&": "&amp;", "`": "&#96;"}
 _BRACKETS = {"(": "&#40;", ")": "&#41;", "[": "&#91;", "]": "&#93;"}
 
 
 class _Prose:
-    """Text between fences."""
+    """Sanitize the text between code fences."""
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._at = 0
         self._out: list[str] = []
-        self._dollars: list[int] = []  # of this paragraph: where in the output a dollar stands that is no formula's
+        self._dollars: list[int] = []  # of this paragraph: indices in the output of literal dollars
         self._formulas = 0
-        # Set from the first thing in a paragraph that parsers may read differently; from there on a code span that
-        # holds something dangerous is not kept.
-        self._doubtful = False
+        # Set by the first token of a paragraph that parsers may read differently; code spans with unsafe text behind it
+        # are not kept.
+        self._is_ambiguous = False
         self._runs: dict[int, list[int]] = {}  # of the current line: length -> where such runs of backticks begin
         self._runs_end = 0
-        self._unwanted: set[int] = set()  # where runs begin that would close a code span which is not kept
+        self._dropped_closers: set[int] = set()  # offsets of runs that would close a code span which is not kept
 
     def safe(self) -> str:
-        """Return it made safe."""
+        """Return the sanitized text."""
         while (found := _SPECIAL.search(self._text, self._at)) is not None:
             self._out.append(self._text[self._at : found.start()])
             self._at = found.end()
-            self._out.append(self._piece(found.lastgroup or "", found[0], found.start()))
+            self._out.append(self._safe_token(found.lastgroup or "", found[0], found.start()))
         self._out.append(self._text[self._at :])
         self._end_paragraph()
         return "".join(self._out)
@@ -163,18 +162,18 @@ class _Prose:
         if sum(self._out[place].count("$") for place in self._dollars) + self._formulas > 1:
             for place in self._dollars:
                 self._out[place] = self._out[place].replace("\\", "\\\\")
-        self._dollars, self._formulas, self._doubtful = [], 0, False
+        self._dollars, self._formulas, self._is_ambiguous = [], 0, False
 
-    def _piece(self, kind: str, token: str, start: int) -> str:
+    def _safe_token(self, kind: str, token: str, start: int) -> str:
         match kind:
             case "blank":
                 self._end_paragraph()
                 return token
             case "url":  # to some parsers it goes on until the next space
-                self._doubtful |= self._at < len(self._text) and not self._text[self._at].isspace()
+                self._is_ambiguous |= self._at < len(self._text) and not self._text[self._at].isspace()
                 return token
             case "ticks":
-                return self._code(token, start)
+                return self._code_span(token, start)
             case "dollars":
                 formula = self._formula(_BLOCK_MATH if len(token) == 2 else _INLINE_MATH, start)
                 return formula or self._literal_dollars(len(token))
@@ -199,30 +198,30 @@ class _Prose:
             case "tildes":
                 return "&#126;" * len(token)
             case "opening":
-                self._doubtful = True
+                self._is_ambiguous = True
         return token
 
-    def _code(self, ticks: str, start: int) -> str:
-        """Return the code span that begins here if it is kept; else its backticks become text, the closing ones too."""
-        end = -1 if start in self._unwanted else self._closing(len(ticks), start)
+    def _code_span(self, ticks: str, start: int) -> str:
+        """Return a code span that is kept, or its backticks as text, the closing ones too."""
+        end = -1 if start in self._dropped_closers else self._find_closing_run(len(ticks), start)
         if end < 0:
             return "&#96;" * len(ticks)
         content = self._text[self._at : end]
-        doubt = _DOUBT_IN_CODE.search(content) is not None
+        is_ambiguous = _AMBIGUOUS_IN_CODE.search(content) is not None
         if (
             "`" in content
-            or self._text[start - 1 : start] in ("~", "\\")  # some parsers take these for one piece with the backtick
+            or self._text[start - 1 : start] in ("~", "\\")  # some parsers join these with the backtick
             or _FORMULA_IN_CODE.search(content)
-            or ((self._doubtful or doubt) and _DANGER_IN_CODE.search(content))
+            or ((self._is_ambiguous or is_ambiguous) and _UNSAFE_IN_CODE.search(content))
         ):
-            self._unwanted.add(end)
+            self._dropped_closers.add(end)
             return "&#96;" * len(ticks)
         self._at = end + len(ticks)
-        self._doubtful |= doubt
+        self._is_ambiguous |= is_ambiguous
         return ticks + content + ticks
 
-    def _closing(self, length: int, start: int) -> int:
-        """Return where on this line the next run of as many backticks begins, or -1."""
+    def _find_closing_run(self, length: int, start: int) -> int:
+        """Return the offset of the next run of as many backticks on this line, or -1."""
         if start >= self._runs_end:
             end = self._text.find("\n", start)
             self._runs_end = end if end >= 0 else len(self._text)
@@ -241,7 +240,7 @@ class _Prose:
         return r"\$" * count
 
     def _formula(self, pattern: re.Pattern[str], start: int, delimiter: str = "") -> str | None:
-        """Return the formula that begins here if it is plain; spaces mean nothing in it and part what could be HTML."""
+        """Return a plain formula, with spaces that break up possible HTML; None where it is not plain."""
         found = pattern.match(self._text, start)
         if found is None or self._text[start - 1 : start] == "\\" or not _is_balanced(found[0]):
             return None

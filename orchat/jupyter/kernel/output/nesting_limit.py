@@ -1,27 +1,27 @@
-r"""Quotations and lists inside one another, as deep as people write them and no deeper. Pure.
+r"""Limit the nesting of quotations and lists in Markdown. Pure.
 
-Each level costs a parser a call of itself and a look at every line below it: some give up with what is left of the text
-unseen, some take seconds. What is nested deeper than `DEEPEST` is shown as text.
+A parser recurses for each level and scans every line below it: some drop the rest of the text, some take seconds.
+Markers nested deeper than `MOST_NESTING` become text.
 """
 
 from __future__ import annotations
 
-DEEPEST = 16
-"""How many quotations and lists stand inside one another; lists by indentation take two columns each, at least."""
+MOST_NESTING = 16
+"""The limit of nested quotations and lists; two columns of indentation count as one list."""
 
 _DIGITS = frozenset("0123456789")
 _FIRST = frozenset(" \t>-+*") | _DIGITS
 
 
 def limit_nesting(line: str) -> str:
-    r"""Return a line of Markdown that opens no more than `DEEPEST` quotations and lists inside one another.
+    r"""Escape the first marker of a line that would nest deeper than `MOST_NESTING`.
 
     Examples
     --------
     >>> limit_nesting("> - quoted"), limit_nesting("> " * 18 + "deep")
     ('> - quoted', '> > > > > > > > > > > > > > > > \\> > deep')
     """
-    if len(line) <= DEEPEST or line[0] not in _FIRST:
+    if len(line) <= MOST_NESTING or line[0] not in _FIRST:
         return line
     depth = columns = at = 0
     while True:
@@ -32,13 +32,13 @@ def limit_nesting(line: str) -> str:
         if end is None:
             return line
         depth += 1
-        if depth + columns // 2 > DEEPEST:
+        if depth + columns // 2 > MOST_NESTING:
             return line if _is_rule(line[at:]) else f"{line[: end - 1]}\\{line[end - 1 :]}"
         at = end + 1 if line[end : end + 1] == " " else end
 
 
 def _marker_end(line: str, at: int) -> int | None:
-    """Return where the mark of a quotation or an item ends that begins here, if one does."""
+    """Return the end of the quotation or list marker at an offset; None where there is none."""
     first = line[at : at + 1]
     if first == ">":
         return at + 1
@@ -55,5 +55,5 @@ def _marker_end(line: str, at: int) -> int | None:
 
 
 def _is_rule(rest: str) -> bool:
-    """Whether it is a line across the page: ``- - -``, ``* * *``."""
+    """Return whether the text is a thematic break: ``- - -``, ``* * *``."""
     return rest[0] in "-*" and not rest.strip(rest[0] + " \t") and rest.count(rest[0]) >= 3

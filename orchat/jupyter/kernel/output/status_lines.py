@@ -10,11 +10,11 @@ from orchat.jupyter.kernel.output.text_escaping import single_line
 if TYPE_CHECKING:
     from orchat.chat.reply import Reply
 
-_REASONING_SHOWN = 160
+_MOST_REASONING = 160
 
 
 def waiting_status(label: str) -> str:
-    """Return what is shown before the first token.
+    """Return the line before the first token.
 
     Examples
     --------
@@ -25,14 +25,14 @@ def waiting_status(label: str) -> str:
 
 
 def reasoning_status(reasoning: str, *, live: bool = False) -> str:
-    r"""Return the reasoning folded to one quoted line of Markdown; all of it is in the reply.
+    r"""Return reasoning shortened to one quoted line of Markdown; the whole is in the reply.
 
     Parameters
     ----------
     reasoning
-        The model's text; nothing comes of nothing.
+        The model's reasoning; an empty text gives an empty line.
     live
-        Whether it still goes on: its end is shown, not its beginning.
+        Whether it still streams in: then the line shows its end, not its beginning.
 
     Examples
     --------
@@ -42,12 +42,12 @@ def reasoning_status(reasoning: str, *, live: bool = False) -> str:
     if not reasoning:
         return ""
     if live:
-        return f"> *Reasoning … {escape_markdown(single_line(reasoning[-_REASONING_SHOWN:]))}*"
-    return f"> *Reasoning ({len(reasoning):,} characters): {escape_markdown(single_line(reasoning, _REASONING_SHOWN))}*"
+        return f"> *Reasoning … {escape_markdown(single_line(reasoning[-_MOST_REASONING:]))}*"
+    return f"> *Reasoning ({len(reasoning):,} characters): {escape_markdown(single_line(reasoning, _MOST_REASONING))}*"
 
 
 def empty_text(reply: Reply) -> str:
-    """Return what is said in the place of an answer that is whole and says nothing; else nothing.
+    """Return the reason for an empty answer; an empty text where the answer is not empty or not whole.
 
     Examples
     --------
@@ -59,8 +59,8 @@ def empty_text(reply: Reply) -> str:
     if reply.text or reply.images or reply.ending != "finished":
         return ""
     details = reply.usage.get("completion_tokens_details")
-    thought = reply.reasoning or (isinstance(details, dict) and details.get("reasoning_tokens"))
-    if reply.finish_reason == "length" and thought:
+    has_reasoned = reply.reasoning or (isinstance(details, dict) and details.get("reasoning_tokens"))
+    if reply.finish_reason == "length" and has_reasoned:
         return "The answer is empty: thinking took all its tokens. Raise -n, or think less with --reasoning low."
     if reply.finish_reason == "length":
         return "The answer is empty: its tokens ended before it began. Raise -n."

@@ -1,4 +1,4 @@
-"""Ask a person at a terminal about a tool call: run it, change it, refuse it, or answer in its place."""
+"""Ask for approval of a tool call in a terminal: run it, edit it, reject it, or answer in its place."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from orchat.messages import ToolCall
     from orchat.tools import Tool
 
-# What could hide or turn around what stands next to it is written as what it is.
-_UNSEEN = re.compile(
+# Characters that could hide or reorder others are written as escapes.
+_INVISIBLE = re.compile(
     r"[\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f"
     r"\u3164\ud800-\udfff\ufe00-\ufe0e\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e0fff]"
 )
@@ -31,7 +31,7 @@ def ask_in_terminal(
     Returns
     -------
     Decision or None
-        None where nobody answers, as when the input has ended.
+        None without an answer, as when the input has ended.
 
     Examples
     --------
@@ -61,21 +61,21 @@ def ask_in_terminal(
                     return Answer(rest or read("Answer: "))
                 case "e" | "edit":
                     text = rest or read("Arguments as JSON: ")
-                    arguments, wrong = _edited(text, tool, arguments)
-                    write(f"{wrong}\n" if wrong else f"\n{call_as_text(call.tool_name, arguments, tool)}\n")
+                    arguments, errors = _parse_edit(text, tool, arguments)
+                    write(f"{errors}\n" if errors else f"\n{call_as_text(call.tool_name, arguments, tool)}\n")
         except (EOFError, NotImplementedError):
             return None
 
 
 def call_as_text(name: str, arguments: object, tool: Tool | None = None) -> str:
-    r"""Return a call in full, with nothing in it unseen.
+    r"""Return a call in full, with invisible characters escaped.
 
     Parameters
     ----------
     name, arguments
-        What would run.
+        The call.
     tool
-        Gives a title and a preview, where its author does.
+        The tool, for its title and preview.
 
     Examples
     --------
@@ -87,23 +87,25 @@ def call_as_text(name: str, arguments: object, tool: Tool | None = None) -> str:
     """
     from orchat.tools.call_preview import preview_call
 
-    said = preview_call(tool, arguments) if tool is not None else None
+    preview = preview_call(tool, arguments) if tool is not None else None
     title = f"{single_line(tool.title)}: " if tool is not None and tool.title else ""
     json_text = json.dumps(arguments, indent=2, ensure_ascii=False, default=str)
     text = f"{title}{single_line(name)} wants to run with:\n{json_text}"
-    return _UNSEEN.sub(_written, text if said is None else f"{text}\n\n{escape_control_characters(said.text)}")
+    return _INVISIBLE.sub(
+        _escape_character, text if preview is None else f"{text}\n\n{escape_control_characters(preview.text)}"
+    )
 
 
-def _written(found: re.Match[str]) -> str:
+def _escape_character(found: re.Match[str]) -> str:
     number = ord(found[0])
     return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
 
 
-def _edited(text: str, tool: Tool, arguments: dict[str, object]) -> tuple[dict[str, object], str]:
-    """Return changed arguments, or the old ones and what is wrong with the change."""
+def _parse_edit(text: str, tool: Tool, arguments: dict[str, object]) -> tuple[dict[str, object], str]:
+    """Return the edited arguments, or the old ones and the errors of the edit."""
     try:
         changed = json.loads(text)
     except (ValueError, RecursionError) as error:
         return arguments, f"That is no JSON: {error}"
-    wrong = tool.validate_arguments(changed)
-    return (arguments, "; ".join(wrong)) if wrong else (changed, "")
+    errors = tool.validate_arguments(changed)
+    return (arguments, "; ".join(errors)) if errors else (changed, "")

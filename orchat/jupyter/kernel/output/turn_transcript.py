@@ -1,6 +1,6 @@
-"""A turn as people read it: what was thought, said and called, in the order it happened. Pure.
+"""The transcript of a turn for people: reasoning, text and tool calls in order. Pure.
 
-It grows chunk by chunk while a turn goes on, or is made of a reply's messages; what it shows is safe Markdown.
+It grows chunk by chunk during a turn, or is made of a reply's messages; its Markdown is safe.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from orchat.messages import ChatMessage, ChatRole, ReasoningContent, TextContent
 if TYPE_CHECKING:
     from orchat.streaming import StreamingChunk
 
-_ARGUMENT_SHOWN = 60  # characters
-_RESULT_SHOWN = 160
-_CUT_SHOWN = 2_000  # of arguments that were still being written
-_REASONING_KEPT = 2_000  # of its end, of which the live line shows some
+_MOST_ARGUMENT = 60  # characters
+_MOST_RESULT = 160
+_MOST_CUT_ARGUMENTS = 2_000  # of incomplete arguments
+_MOST_LIVE_REASONING = 2_000  # of its end, for the live line
 
 
 @dataclass
@@ -31,7 +31,7 @@ class _Text:
 
 
 @dataclass
-class _Thought:
+class _Reasoning:
     text: str
     live: bool = False
 
@@ -39,22 +39,22 @@ class _Thought:
 @dataclass
 class _Result:
     result: ToolCallResult
-    waits: bool = False
+    is_pending: bool = False
 
 
 @dataclass
-class _Cut:
+class _CutCall:
     name: str
     written: str
 
 
 class TurnTranscript:
-    """What is shown of a turn.
+    """The transcript of one turn.
 
     Parameters
     ----------
     messages
-        The turn's messages so far; users' and system messages are not shown.
+        The turn's messages so far; users' and system messages are left out.
 
     Examples
     --------
@@ -68,119 +68,121 @@ class TurnTranscript:
 
     def __init__(self, messages: Iterable[ChatMessage] = ()) -> None:
         self._pieces: list[_Piece] = []
-        self._calling: list[str] = []
-        self._called = False  # whether results of these calls have come
+        self._open_calls: list[str] = []
+        self._has_results = False  # whether a result of these calls has arrived
         for message in messages:
             if message.is_from(ChatRole.ASSISTANT) or message.is_from(ChatRole.TOOL):
-                self._read(message)
+                self._add_message(message)
 
     def __len__(self) -> int:
         return sum(len(piece.text) for piece in self._pieces if isinstance(piece, _Text))
 
     def __bool__(self) -> bool:
-        return bool(self._pieces or self._calling)
+        return bool(self._pieces or self._open_calls)
 
     def add(self, chunk: StreamingChunk) -> bool:
-        """Take in what arrived; say whether that can be seen."""
+        """Add a chunk; return whether it changes the transcript."""
         last = self._pieces[-1] if self._pieces else None
-        if isinstance(last, _Result) and self._called and chunk.tool_call_result is None:
-            self._calling, self._called = [], False  # the next response begins
+        if isinstance(last, _Result) and self._has_results and chunk.tool_call_result is None:
+            self._open_calls, self._has_results = [], False  # the next response begins
         if chunk.content:
-            if isinstance(last, _Thought):
+            if isinstance(last, _Reasoning):
                 last.live = False
             if isinstance(last, _Text):
                 last.text += chunk.content
             else:
                 self._pieces.append(_Text(chunk.content))
         elif chunk.reasoning is not None:
-            if not isinstance(last, _Thought):
-                last = _Thought("", live=True)
+            if not isinstance(last, _Reasoning):
+                last = _Reasoning("", live=True)
                 self._pieces.append(last)
             last.text += chunk.reasoning.reasoning_text
         elif chunk.tool_calls:
             names = [call.tool_name for call in chunk.tool_calls if call.tool_name]
-            self._calling += names
+            self._open_calls += names
             return bool(names)
         elif chunk.tool_call_result is not None:
-            if (name := chunk.tool_call_result.origin.tool_name) in self._calling:
-                self._calling.remove(name)  # the others go on
+            if (name := chunk.tool_call_result.origin.tool_name) in self._open_calls:
+                self._open_calls.remove(name)  # the others go on
             self._pieces.append(_Result(chunk.tool_call_result))
-            self._called = True
+            self._has_results = True
         else:
             return False
         return True
 
-    def markdown(self, form: str = "markdown") -> str:
-        """Return it as Markdown that is safe to show.
+    def markdown(self, answer_format: str = "markdown") -> str:
+        """Return the transcript as safe Markdown.
 
         Parameters
         ----------
-        form
-            How the model's words are shown, one of `orchat.jupyter.kernel.output.answer_formats.FORMATS`.
+        answer_format
+            The format of the model's text, one of `orchat.jupyter.kernel.output.answer_formats.FORMATS`.
         """
-        blocks = [self._block(piece, form) for piece in self._pieces]
-        if self._calling:
-            blocks.append(f"> *calls {escape_markdown(single_line(', '.join(self._calling)))} …*")
+        blocks = [self._block(piece, answer_format) for piece in self._pieces]
+        if self._open_calls:
+            blocks.append(f"> *calls {escape_markdown(single_line(', '.join(self._open_calls)))} …*")
         return "\n\n".join(filter(None, blocks))
 
     def plain(self) -> str:
-        """Return it as plain text: what was said and called."""
-        return "\n\n".join(filter(None, map(_plain, self._pieces)))
+        """Return the transcript as plain text: answers and calls."""
+        return "\n\n".join(filter(None, map(_plain_text, self._pieces)))
 
-    def _read(self, message: ChatMessage) -> None:
+    def _add_message(self, message: ChatMessage) -> None:
         for part in message.parts:
             if isinstance(part, TextContent) and part.text:
                 self._pieces.append(_Text(part.text))
             elif isinstance(part, ReasoningContent) and part.reasoning_text:
-                self._pieces.append(_Thought(part.reasoning_text))
+                self._pieces.append(_Reasoning(part.reasoning_text))
             elif isinstance(part, ToolCallResult):
-                self._pieces.append(_Result(_as_it_ran(part, message.meta), message.meta.get("pending") is True))
-        self._pieces += [_Cut(name, written) for name, written in cut_calls_text(message)]
+                self._pieces.append(
+                    _Result(_result_as_executed(part, message.meta), message.meta.get("pending") is True)
+                )
+        self._pieces += [_CutCall(name, written) for name, written in cut_calls_text(message)]
 
-    def _block(self, piece: _Piece, form: str) -> str:
+    def _block(self, piece: _Piece, answer_format: str) -> str:
         if isinstance(piece, _Text):
-            return render_as(form, piece.text)
-        if isinstance(piece, _Thought):
-            return reasoning_status(piece.text[-_REASONING_KEPT:] if piece.live else piece.text, live=piece.live)
-        if isinstance(piece, _Cut):
-            return f"> **{escape_markdown(single_line(piece.name))}**{escape_markdown(_cut_text(piece))}"
-        name, text = single_line(piece.result.origin.tool_name), result_text(piece.result, waits=piece.waits)
+            return render_as(answer_format, piece.text)
+        if isinstance(piece, _Reasoning):
+            return reasoning_status(piece.text[-_MOST_LIVE_REASONING:] if piece.live else piece.text, live=piece.live)
+        if isinstance(piece, _CutCall):
+            return f"> **{escape_markdown(single_line(piece.name))}**{escape_markdown(_cut_call_text(piece))}"
+        name, text = single_line(piece.result.origin.tool_name), result_text(piece.result, is_pending=piece.is_pending)
         return f"> **{escape_markdown(name)}**{escape_markdown(text.removeprefix(name))}"
 
 
-_Piece = _Text | _Thought | _Result | _Cut
+_Piece = _Text | _Reasoning | _Result | _CutCall
 
 
-def _plain(piece: _Piece) -> str:
+def _plain_text(piece: _Piece) -> str:
     match piece:
         case _Text():
             return escape_control_characters(piece.text)
         case _Result():
-            return result_text(piece.result, waits=piece.waits)
-        case _Cut():
-            return single_line(piece.name) + _cut_text(piece)
+            return result_text(piece.result, is_pending=piece.is_pending)
+        case _CutCall():
+            return single_line(piece.name) + _cut_call_text(piece)
     return ""
 
 
-def _cut_text(cut: _Cut) -> str:
-    return f"({single_line(cut.written, _CUT_SHOWN)} … was still being written"
+def _cut_call_text(cut: _CutCall) -> str:
+    return f"({single_line(cut.written, _MOST_CUT_ARGUMENTS)} … was still being written"
 
 
 def cut_calls_text(message: ChatMessage) -> list[tuple[str, str]]:
-    """List the calls that were still being written when a message was cut: name, and the arguments so far.
+    """Return the incomplete calls of a message that was cut: name, and the arguments so far.
 
     Examples
     --------
     >>> cut_calls_text(ChatMessage.from_assistant(None, {"cut_calls": [{"tool_name": "tide", "arguments": '{"po'}]}))
     [('tide', '{"po')]
     """
-    noted = message.meta.get("cut_calls")
-    found = [each for each in noted if isinstance(each, dict)] if isinstance(noted, list) else []
+    cut_calls = message.meta.get("cut_calls")
+    found = [each for each in cut_calls if isinstance(each, dict)] if isinstance(cut_calls, list) else []
     return [(str(each.get("tool_name", "")), str(each.get("arguments", ""))) for each in found]
 
 
 def call_text(call: ToolCall) -> str:
-    """Return a call as people write one, on one line.
+    """Return a call as Python would write it, on one line.
 
     Examples
     --------
@@ -190,44 +192,44 @@ def call_text(call: ToolCall) -> str:
     if call.malformed_arguments is not None:
         return single_line(f"{call.tool_name}({call.malformed_arguments})")
     arguments = [
-        f"{single_line(name, _ARGUMENT_SHOWN)}={single_line(json.dumps(value, ensure_ascii=False), _ARGUMENT_SHOWN)}"
+        f"{single_line(name, _MOST_ARGUMENT)}={single_line(json.dumps(value, ensure_ascii=False), _MOST_ARGUMENT)}"
         for name, value in call.arguments.items()
     ]
     return f"{single_line(call.tool_name)}({', '.join(arguments)})"
 
 
-def result_text(result: ToolCallResult, *, waits: bool = False) -> str:
-    """Return a call and what came of it, on one line.
+def result_text(result: ToolCallResult, *, is_pending: bool = False) -> str:
+    """Return a call and its result, on one line.
 
     Parameters
     ----------
     result
-        What came of it.
-    waits
-        Whether that is still open.
+        The result.
+    is_pending
+        Whether the call still waits for a decision.
 
     Examples
     --------
     >>> result_text(ToolCallResult("4.2 m", ToolCall("tide", {"port": "Hull"}), error=False))
     'tide(port="Hull") → 4.2 m'
     """
-    if waits:
-        came = "waits for your decision"
+    if is_pending:
+        content = "waits for your decision"
     elif isinstance(result.result, str):
-        came = result.result
+        content = result.result
     else:
-        came = " ".join(part.text if isinstance(part, TextContent) else f"[{_kind(part)}]" for part in result.result)
-    return f"{call_text(result.origin)} → {single_line(came, _RESULT_SHOWN) or 'nothing'}"
+        content = " ".join(part.text if isinstance(part, TextContent) else f"[{_kind(part)}]" for part in result.result)
+    return f"{call_text(result.origin)} → {single_line(content, _MOST_RESULT) or 'nothing'}"
 
 
-def _as_it_ran(result: ToolCallResult, meta: dict[str, Any]) -> ToolCallResult:
-    """Return a result with the arguments that a person gave, and without the note that tells the model of them."""
+def _result_as_executed(result: ToolCallResult, meta: dict[str, Any]) -> ToolCallResult:
+    """Return a result with the person's edited arguments, and without the note about them for the model."""
     arguments = meta.get("arguments")
     if meta.get("decision") != "edited" or not isinstance(arguments, dict):
         return result
-    came = result.result.partition("\n\n")[2] if isinstance(result.result, str) else result.result[1:]
+    content = result.result.partition("\n\n")[2] if isinstance(result.result, str) else result.result[1:]
     origin = ToolCall(f"{result.origin.tool_name} (edited)", arguments, result.origin.id)
-    return ToolCallResult(came, origin, result.error)
+    return ToolCallResult(content, origin, result.error)
 
 
 def _kind(part: object) -> str:
