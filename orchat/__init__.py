@@ -1,8 +1,8 @@
 """orchat: work with language models inside a notebook.
 
-`Chat` is a conversation with a model, `ask` puts one question, ``%load_ext orchat`` brings ``%%openrouter`` into a
-notebook, and `OpenRouterChatGenerator` is what they stand on. Errors are in `orchat.errors`, all message parts in
-`orchat.messages`, more on tools in `orchat.tools`, decisions about their calls in `orchat.chat`.
+`Chat` is a conversation with a model, `ask` sends one question, ``%load_ext orchat`` adds ``%%openrouter`` to a
+notebook, and `OpenRouterChatGenerator` is the generator below them. Errors are in `orchat.errors`, all message parts in
+`orchat.messages`, more on tools in `orchat.tools`, decisions on their calls in `orchat.chat`.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ if not TYPE_CHECKING:  # hidden from type checkers, to which a wrong name shall 
 
 
 def _show_in_cells() -> None:
-    """Let chats show their turns where IPython runs."""
+    """Register the cell sink, so that chats display their turns, if IPython runs."""
     ipython = sys.modules.get("IPython")
     if ipython is not None and (shell := ipython.get_ipython()) is not None:
         from orchat.jupyter.kernel.cell_sink import show_chats
@@ -109,14 +109,14 @@ def _show_in_cells() -> None:
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
-    """Bring ``%%openrouter`` into a shell: what ``%load_ext orchat`` calls."""
+    """Register ``%%openrouter`` in a shell; called by ``%load_ext orchat``."""
     from orchat.jupyter import load_ipython_extension as load
 
     load(shell)
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:
-    """Take it out again, without a trace."""
+    """Unregister ``%%openrouter`` and everything else that loading added; called by ``%unload_ext orchat``."""
     from orchat.jupyter import unload_ipython_extension as unload
 
     unload(shell)

@@ -1,3 +1,3 @@
-"""The version, read by the build and by the ``User-Agent`` header."""
+"""The package's version, for the build and the ``User-Agent`` header."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""The command line: ``orchat demo``, ``ask``, ``models``, ``strip`` and ``local``.
+"""The command line interface: ``orchat demo``, ``ask``, ``models``, ``strip`` and ``local``.
 
 ``demo`` opens the quickstart notebook in JupyterLab (`orchat.quickstart_launcher`), ``ask`` streams one answer into the
 terminal, ``models`` lists models and their prices, ``strip`` takes conversations out of notebook files, ``local``
@@ -26,7 +26,7 @@ BROKEN_PIPE = 141
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser that proposes the command that was meant."""
+    """An argument parser that suggests the closest command for a mistyped one."""
 
     commands: Sequence[str] = ()
 
@@ -93,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return command(arguments)
     except OrchatError as error:
-        print(f"orchat: {_one_line(str(error))}", file=sys.stderr)
+        print(f"orchat: {_single_line(str(error))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -103,7 +103,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return BROKEN_PIPE
 
 
-def _one_line(text: str) -> str:
+def _single_line(text: str) -> str:
     from orchat.jupyter.kernel.output.text_escaping import escape_control_characters
 
     return escape_control_characters(" ".join(text.split()))
@@ -115,27 +115,27 @@ def _ask(arguments: argparse.Namespace) -> int:
     from orchat.messages import ChatMessage
 
     read_config_files()
-    prompt = _prompt(arguments.prompt)
+    prompt = _read_prompt(arguments.prompt)
     messages = [ChatMessage.from_system(arguments.system)] if arguments.system else []
     messages.append(ChatMessage.from_user(prompt))
     settings = {} if arguments.temperature is None else {"temperature": arguments.temperature}
     generator = connect(arguments.model, generation_kwargs=settings)
-    shown = ""
+    printed = ""
     with contextlib.closing(generator), generator.stream(messages) as chunks:
         try:
             for chunk in chunks:
                 if chunk.content:
-                    shown = chunk.content  # before it is: an interrupt may come right after
-                    _show(shown)
+                    printed = chunk.content  # before it is: an interrupt may come right after
+                    _print_piece(printed)
         finally:  # also after an interrupt: the shell's prompt, or the error, gets a line of its own
-            if shown and not shown.endswith("\n"):
-                _show("\n")
-            if shown and (note := chunks.message.meta.get("note")):
-                print(f"[{_one_line(str(note))}]", file=sys.stderr)
+            if printed and not printed.endswith("\n"):
+                _print_piece("\n")
+            if printed and (note := chunks.message.meta.get("note")):
+                print(f"[{_single_line(str(note))}]", file=sys.stderr)
     return 0
 
 
-def _prompt(given: str | None) -> str:
+def _read_prompt(given: str | None) -> str:
     if given is not None and given != "-":
         text = given
     elif given is None and sys.stdin.isatty():
@@ -147,8 +147,8 @@ def _prompt(given: str | None) -> str:
     return text
 
 
-def _show(text: str) -> None:
-    """Print a piece of the answer at once; into a file or a pipe it goes as it is."""
+def _print_piece(text: str) -> None:
+    """Print a piece of the answer at once, with control characters escaped on a terminal."""
     if sys.stdout.isatty():
         from orchat.jupyter.kernel.output.text_escaping import escape_control_characters
 
@@ -167,8 +167,8 @@ def _models(arguments: argparse.Namespace) -> int:
     read_config_files()
     catalog = load_catalog(catalog_endpoint())
     if catalog.failure is not None:
-        print(f"orchat: This list is {catalog.age_text}: {_one_line(catalog.failure.message)}", file=sys.stderr)
-    _show(list_models(catalog, " ".join(arguments.query), free=arguments.free))
+        print(f"orchat: This list is {catalog.age_text}: {_single_line(catalog.failure.message)}", file=sys.stderr)
+    _print_piece(list_models(catalog, " ".join(arguments.query), free=arguments.free))
     return 0
 
 
@@ -177,7 +177,7 @@ def _strip(arguments: argparse.Namespace) -> int:
 
     held = strip_files(arguments.notebooks, check=arguments.check, outputs=arguments.outputs)
     for path, count in held:
-        _show(f"{path}: {count} {'found' if arguments.check else 'taken out'}\n")
+        _print_piece(f"{path}: {count} {'found' if arguments.check else 'taken out'}\n")
     return 1 if held and arguments.check else 0
 
 

@@ -1,8 +1,8 @@
-"""What is set for a whole notebook, session or hub: who answers, what it may cost, what is sent and what is shown.
+"""Settings of a notebook, session or hub: the default model, cost limits, what is sent to it and what is displayed.
 
-One source for the magics, the panel, `orchat.Chat` and the command line. A value comes from configuration (which the
-notebook's rooms read from IPython's files and ``%config``), else from an environment variable, else it is the default.
-What is passed as an argument wins over all of them, where it is passed.
+One source for the magics, the panel, `orchat.Chat` and the command line. A value comes from configuration (IPython's
+files and ``%config``, read by `orchat.jupyter`), else from an environment variable, else it is the default. An argument
+takes precedence over all of them.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ Footer = Literal["full", "model", "none"]
 
 
 class Setting(NamedTuple):
-    """One thing that can be set.
+    """The definition of one setting.
 
     Parameters
     ----------
     variable
         The environment variable that sets it.
     default
-        What holds where nobody says.
+        The default value.
     read
-        Makes the value of a text or of any other value; a ValueError says what it must be.
+        Validates and converts a text or another value; a ValueError says what it must be.
     help
-        What it does, in a line.
+        A one-line description.
     """
 
     variable: str
@@ -46,7 +46,7 @@ class Setting(NamedTuple):
 
 
 class EffectiveSetting(NamedTuple):
-    """A value, and where it comes from."""
+    """The effective value of a setting, and its source."""
 
     value: Any
     source: str
@@ -133,7 +133,7 @@ SETTINGS: Mapping[str, Setting] = {
     ),
     "state_limit": Setting("ORCHAT_STATE_LIMIT", 256_000, _positive, "how many bytes of a conversation a cell keeps"),
 }
-"""Everything that can be set, by name."""
+"""All settings, by name."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ _overrides: dict[str, _Override] = {}
 
 
 def configure(name: str, value: Any, source: str = "configuration") -> None:
-    """Set something for this process; None leaves it to the environment again.
+    """Set a setting for this process; None returns it to the environment.
 
     Raises
     ------
@@ -169,7 +169,7 @@ def configure(name: str, value: Any, source: str = "configuration") -> None:
 
 
 def effective_setting(name: str) -> EffectiveSetting:
-    """Return what holds now, and where it comes from.
+    """Return the effective value of a setting, and its source.
 
     Raises
     ------
@@ -190,7 +190,7 @@ def effective_setting(name: str) -> EffectiveSetting:
 
 
 def setting(name: str) -> Any:
-    """Return the value that holds now; see `effective_setting`.
+    """Return the effective value of a setting; see `effective_setting`.
 
     Examples
     --------
@@ -201,7 +201,7 @@ def setting(name: str) -> Any:
 
 
 def resolve_model_alias(name: str | None) -> str:
-    """Return the model that a name stands for: itself, what an alias says, or the usual one for None.
+    """Resolve a model's name: an alias to its model, None to the default model, any other name to itself.
 
     Examples
     --------
@@ -216,7 +216,7 @@ def resolve_model_alias(name: str | None) -> str:
 
 
 def provider_policy() -> dict[str, Any]:
-    """Return what every request to OpenRouter says about providers (API section 2.3).
+    """Return the provider preferences of every request to OpenRouter (API section 2.3).
 
     Examples
     --------
@@ -229,27 +229,27 @@ def provider_policy() -> dict[str, Any]:
     return {name: value for name, value in policy.items() if value is not None}
 
 
-def _read(name: str, value: Any, said: str) -> Any:
+def _read(name: str, value: Any, assignment: str) -> Any:
     try:
         return SETTINGS[name].read(value)
     except ValueError as error:
-        raise ConfigurationError(f"{said} makes no sense.", hint=f"It is {error}.") from None
+        raise ConfigurationError(f"{assignment} makes no sense.", hint=f"It is {error}.") from None
 
 
-_finders: list[Callable[[str], str | None]] = []
+_key_lookups: list[Callable[[str], str | None]] = []
 
 
-def set_key_lookup(finder: Callable[[str], str | None] | None) -> None:
-    """Set what finds the key of a base URL where the environment has none, such as a keyring; None for nothing."""
-    _finders[:] = [] if finder is None else [finder]
+def set_key_lookup(lookup: Callable[[str], str | None] | None) -> None:
+    """Register the function that finds the key of a base URL outside the environment, such as in a keyring."""
+    _key_lookups[:] = [] if lookup is None else [lookup]
 
 
 def look_up_key(api_base_url: str) -> str | None:
-    """Return the key that is kept for a base URL outside the environment.
+    """Return the stored key of a base URL by the registered lookup; None without one.
 
     Examples
     --------
     >>> look_up_key("https://nobody.invalid/v1") is None
     True
     """
-    return next(filter(None, (find(api_base_url) for find in _finders)), None)
+    return next(filter(None, (find(api_base_url) for find in _key_lookups)), None)

@@ -1,4 +1,4 @@
-"""What can go wrong, as one tree.
+"""The exception hierarchy of orchat, from `OrchatError` down.
 
 ::
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 
 class OrchatError(Exception):
-    """The root: ``except OrchatError`` catches everything that orchat raises on purpose.
+    """The root of the hierarchy: ``except OrchatError`` catches every exception that orchat raises on purpose.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ class OrchatError(Exception):
 
     @property
     def _render_traceback_(self) -> Callable[[], list[str]]:
-        """IPython's protocol for an exception that shows itself: the lines of the user's own code, and what happened.
+        """IPython's hook for a custom traceback: the lines of the user's own code, and the message.
 
         Our own frames say nothing to those who did not write them; ``shows_whole_traceback`` brings them back.
         """
@@ -90,7 +90,7 @@ _NOT_THE_USERS = (os.path.dirname(__file__), "site-packages", "dist-packages", "
 
 
 def _cell_or_file(name: str) -> str:
-    """Return the name of a file; what kernels call a cell is no name that anybody knows."""
+    """Return the display name of a file; ``in this cell`` for the kernel's name of a cell."""
     return "in this cell" if "ipykernel_" in name or name.startswith("<ipython-input") else name
 
 
@@ -99,11 +99,11 @@ class ConfigurationError(OrchatError, ValueError):
 
 
 class MissingKeyError(ConfigurationError):
-    """An API key is needed and nobody gave one."""
+    """A required API key is missing."""
 
 
 class SerializationError(OrchatError, ValueError):
-    """An object cannot be written as a dictionary, or a dictionary does not describe one that may be loaded."""
+    """An object cannot be serialized to a dictionary, or a dictionary cannot be loaded safely."""
 
 
 class APIError(OrchatError):
@@ -183,7 +183,7 @@ class AuthenticationError(APIError):
 
 
 class InsufficientCreditsError(APIError):
-    """Money: out of credits, a request too large for the balance, or too many in flight: 402 (API section 5.5)."""
+    """Credits do not suffice: none left, a request above the balance, or too many in flight: 402 (API section 5.5)."""
 
 
 class PermissionDeniedError(APIError):
@@ -199,7 +199,7 @@ class LimitExceededError(PermissionDeniedError):
 
 
 class NotFoundError(APIError):
-    """Usually: no endpoint of this model fits the constraints of the request: 404."""
+    """The resource is missing; usually no endpoint of this model fits the constraints of the request: 404."""
 
 
 class RateLimitError(APIError):
@@ -219,7 +219,7 @@ class APITimeoutError(APIConnectionError):
 
 
 class StreamError(APIError):
-    """The stream ended before its finish reason, or held something that is no event."""
+    """The stream ended before its finish reason, or contained an invalid event."""
 
 
 class OutputValidationError(APIError, ValueError):
@@ -227,11 +227,11 @@ class OutputValidationError(APIError, ValueError):
 
 
 class ToolError(OrchatError):
-    """Something about a tool."""
+    """The base of errors about tools."""
 
 
 class ToolInvocationError(ToolError):
-    """A tool raised while it ran.
+    """A tool raised an exception.
 
     Parameters
     ----------
@@ -253,7 +253,7 @@ class SchemaGenerationError(ToolError):
 
 
 class StateError(OrchatError):
-    """Saved state that cannot be used."""
+    """Saved state that cannot be loaded."""
 
 
 class TurnInProgressError(OrchatError):
@@ -261,4 +261,4 @@ class TurnInProgressError(OrchatError):
 
 
 class BudgetExceededError(OrchatError):
-    """The next request may cost more than was allowed."""
+    """The next request may cost more than its budget allows."""

@@ -1,6 +1,6 @@
-"""Who answers? Arguments, then configuration, then the environment: the one place that decides for all of orchat.
+"""Make the default generator, price lookup and budget from arguments, configuration and environment, in that order.
 
-A generator made by hand knows nothing of this. The embedded model answers only when a ``local/`` model is asked for.
+A generator made directly ignores them. The embedded model is used only for a ``local/`` model.
 """
 
 from __future__ import annotations
@@ -45,20 +45,20 @@ THREE_WAYS = (
 def connect(
     model: str | None = None, *, api_key: Secret | None = None, api_base_url: str | None = None, **parameters: Any
 ) -> OpenRouterChatGenerator:
-    """Make the generator that answers here.
+    """Make the generator for a model, with the configured key, base URL and generation kwargs.
 
     Parameters
     ----------
     model
-        A name or an alias; default: the one that is set (`orchat.configuration`). A ``local/`` model starts the
-        embedded one, unless a server of it runs already.
+        A name or an alias; default: the configured one (`orchat.configuration`). A ``local/`` model starts the
+        embedded one, unless its server runs already.
     api_key
         Default: ``OPENROUTER_API_KEY``; a host of this machine needs none.
     api_base_url
-        Default: the one that is set, else OpenRouter.
+        Default: the configured one, else OpenRouter.
     **parameters
-        Further parameters of `OpenRouterChatGenerator`; what is set about providers and length is laid below its
-        ``generation_kwargs``.
+        Further parameters of `OpenRouterChatGenerator`; its ``generation_kwargs`` override the settings for providers
+        and length.
 
     Raises
     ------
@@ -78,13 +78,13 @@ def connect(
     api_base_url = api_base_url or str(setting("base_url"))
     if api_key is None:
         api_key = _key_for(api_base_url)
-    if usual := _default_kwargs(api_base_url, parameters.get("generation_kwargs") or {}):
-        parameters["generation_kwargs"] = usual
+    if merged := _default_kwargs(api_base_url, parameters.get("generation_kwargs") or {}):
+        parameters["generation_kwargs"] = merged
     return OpenRouterChatGenerator(api_key=api_key, model=model, api_base_url=api_base_url, **parameters)
 
 
 def catalog_endpoint() -> JsonEndpoint:
-    """Make the endpoint that is asked for facts, such as the models and their prices; it needs no key.
+    """Make the endpoint for queries of models, prices and the account; listing models needs no key.
 
     Examples
     --------
@@ -96,13 +96,13 @@ def catalog_endpoint() -> JsonEndpoint:
 
 
 class _Session:
-    """What lasts as long as the process."""
+    """State that lasts as long as the process."""
 
-    spending = Budget(None)
+    budget = Budget(None)
 
 
 def session_budget() -> Budget:
-    """Return what this process has spent, and how much it may spend where that is set.
+    """Return the budget of this process: its spending, and its limit where one is set.
 
     Examples
     --------
@@ -110,15 +110,15 @@ def session_budget() -> Budget:
     True
     """
     limit = setting("max_cost")
-    _Session.spending.limit = limit
-    return _Session.spending
+    _Session.budget.limit = limit
+    return _Session.budget
 
 
 def _default_kwargs(api_base_url: str, given: dict[str, Any]) -> dict[str, Any]:
-    """Lay what is given over what is set."""
+    """Merge the given generation kwargs over those of the settings."""
     kwargs = dict(given)
-    if (most := setting("max_tokens")) is not None and not {"max_tokens", "max_completion_tokens"} & set(kwargs):
-        kwargs["max_tokens"] = most
+    if (max_tokens := setting("max_tokens")) is not None and not {"max_tokens", "max_completion_tokens"} & set(kwargs):
+        kwargs["max_tokens"] = max_tokens
     if (policy := provider_policy()) and is_openrouter(api_base_url):
         kwargs["provider"] = {**policy, **(kwargs.get("provider") or {})}
     return kwargs
@@ -146,7 +146,7 @@ def _connect_local(model: str, parameters: dict[str, Any]) -> OpenRouterChatGene
 
 
 def list_price(model: str, prompt_tokens: int, completion_tokens: int) -> Decimal | None:
-    """Estimate in USD what a request costs, by the endpoint's list (kept on disk); None where nobody knows.
+    """Estimate the cost of a request in USD by the endpoint's catalog, cached on disk; None where unknown.
 
     The embedded model costs nothing.
 
@@ -166,7 +166,7 @@ def list_price(model: str, prompt_tokens: int, completion_tokens: int) -> Decima
 
 
 def context_length(model: str) -> int | None:
-    """Return how many tokens a model can read, as far as that is known here; nobody is asked.
+    """Return a model's context length in tokens from the cached catalog, without a request; None where unknown.
 
     Examples
     --------
@@ -182,7 +182,7 @@ def context_length(model: str) -> int | None:
     return None if known is None else known.context_length
 
 
-# Whoever takes `Chat` from here, as the front door does, may name a model, and set a budget.
+# With `Chat` from here, as `orchat` exports it, a model's name is enough, and a budget can be set.
 set_generator_factory(connect)
 set_price_lookup(list_price)
 set_shared_budget(session_budget)

@@ -1,4 +1,4 @@
-"""From pieces to a message: the pure fold over `StreamingChunk`s, and the assembly that whole replies share with it.
+"""Assemble messages: from `StreamingChunk`s by a pure fold, and from the parts of a whole reply.
 
 Nothing here does I/O or knows where chunks come from.
 """
@@ -26,7 +26,7 @@ _CUT_REASONS = frozenset({"length", "max_tokens", "max_output_tokens", "max_comp
 
 
 class MessageAssembler:
-    """Makes one `ChatMessage` of the chunks of a reply, at any moment.
+    """Assembles the chunks of a reply to one `ChatMessage`, at any moment.
 
     Examples
     --------
@@ -53,7 +53,7 @@ class MessageAssembler:
         self._size = -1
 
     def add(self, chunk: StreamingChunk) -> None:
-        """Take the next chunk."""
+        """Add the next chunk."""
         meta = chunk.meta
         # Facts are spread over events. Looking at each of them would double the price of a chunk, so only those that
         # carry nothing else, or look different from the one before, are read, and the last one at the end.
@@ -82,18 +82,18 @@ class MessageAssembler:
 
     @property
     def call_indexes(self) -> list[int]:
-        """The index under which each of the message's tool calls came: calls that count once may have come twice."""
+        """The delta index of each of the message's tool calls; of a repeated call only the first counts."""
         indexes = sorted(self._calls)
         calls = [self._calls[index] for index in indexes]
         return [indexes[at] for at, _ in _assembled((call.id, call.name, call.arguments) for call in calls)]
 
     def warn(self, text: str) -> None:
-        """Note what is not as it should be, for the message."""
+        """Add a warning to the message."""
         self._facts["warnings"] = [*self._facts.get("warnings", ()), text]
 
     @property
     def usage(self) -> Any:
-        """The usage that has been told so far."""
+        """The usage so far."""
         return self._facts.get("usage")
 
     def _note(self, meta: Mapping[str, Any], finish_reason: str | None) -> None:
@@ -109,7 +109,7 @@ class MessageAssembler:
             self._extras.add(key, value)
 
     def message(self) -> ChatMessage:
-        """Return what has arrived so far, as a message."""
+        """Return the message so far."""
         self._note({**self._last, "extras": None}, None)
         facts, extras = dict(self._facts), dict(self._extras.values)
         meta = {
@@ -141,7 +141,7 @@ def build_message(
     extras: Mapping[str, Any],
     meta: dict[str, Any],
 ) -> ChatMessage:
-    """Make an assistant's message of its assembled pieces, streamed or not.
+    """Build an assistant's message from its parts, streamed or not.
 
     Parameters
     ----------
@@ -189,7 +189,7 @@ def build_message(
 
 
 def was_cut(message: ChatMessage) -> bool:
-    """Whether an answer ended at its token limit, by the endpoint's word or by the provider's own.
+    """Whether an answer was cut at its token limit, by the endpoint's or the provider's finish reason.
 
     Examples
     --------
@@ -201,7 +201,7 @@ def was_cut(message: ChatMessage) -> bool:
 
 
 def warn(message: ChatMessage, text: str) -> None:
-    """Note on a reply what is not as it should be, for people to read: ``meta["warnings"]``.
+    """Add a warning for people to a message's ``meta["warnings"]``.
 
     Examples
     --------
@@ -235,7 +235,7 @@ def assemble_tool_calls(calls: Iterable[tuple[str | None, str, Any]], *, salt: s
 
 
 def _assembled(calls: Iterable[tuple[str | None, str, Any]], salt: str = "") -> Iterator[tuple[int, ToolCall]]:
-    """Give the calls that count, each with its number among those that came."""
+    """Yield the calls without repeated ones, each with its number among all."""
     taken: dict[str, ToolCall] = {}
     for number, (given, name, raw) in enumerate(calls):
         arguments = read_arguments(raw)
@@ -331,7 +331,7 @@ class _Extras:
         self._seen: dict[str, set[str]] = {}
 
     def add(self, key: str, value: Any) -> None:
-        """Add a delta's value to what came before."""
+        """Merge a delta's value."""
         old = self.values.get(key)
         if isinstance(value, list) and (old is None or isinstance(old, list)):
             self.values[key] = [*(old or ()), *distinct(value, self._seen.setdefault(key, set()))]
@@ -348,7 +348,7 @@ class _Extras:
 
 
 def distinct(items: Iterable[Any], seen: set[str] | None = None) -> list[Any]:
-    """Leave out objects that came before: images and citations are sent again by some upstreams.
+    """Filter objects that were sent before: some upstreams repeat images and citations.
 
     Examples
     --------
@@ -370,14 +370,14 @@ def distinct(items: Iterable[Any], seen: set[str] | None = None) -> list[Any]:
 
 
 def _later_usage(old: Any, new: Any) -> Any:
-    """Lay a later usage over an earlier one: nothing and zeros do not replace what was counted."""
+    """Merge a later usage over an earlier one; missing values and zeros do not replace counts."""
     if not isinstance(old, dict) or not isinstance(new, dict):
         return new or old
     return {**old, **{k: _later_usage(old.get(k), v) for k, v in new.items() if v or not old.get(k)}}
 
 
 def _join_base64(old: str, new: str) -> str:
-    """Join two pieces of base64, also when the first was padded and so stands by itself (API section 4.2)."""
+    """Join two pieces of base64, also if the first is padded and thus complete (API section 4.2)."""
     if not old.endswith("="):
         return old + new
     try:
@@ -387,7 +387,7 @@ def _join_base64(old: str, new: str) -> str:
 
 
 def _image(item: Any) -> ImageContent | None:
-    """Read one of a message's ``images`` (API section 3.2)."""
+    """Parse one of a message's ``images`` (API section 3.2)."""
     url = item.get("image_url") if isinstance(item, dict) else None
     url = url.get("url") if isinstance(url, dict) else url
     if not isinstance(url, str):

@@ -1,4 +1,4 @@
-"""``orchat demo``: the quickstart notebook in JupyterLab, answered by the embedded model where there is no key.
+"""Launch the quickstart notebook in JupyterLab for ``orchat demo``, with the embedded model where there is no key.
 
 Everything it starts, the model's server, JupyterLab and its kernels, ends with it: on Ctrl-C, on SIGTERM, when the
 terminal closes, and when it is killed.
@@ -45,7 +45,7 @@ sys.exit(main())
 
 
 def run_demo(folder: Path, *, port: int | None = None, browser: bool = True) -> None:
-    """Open the quickstart notebook and return when the user ended JupyterLab.
+    """Run JupyterLab with the quickstart notebook until the user ends it.
 
     Parameters
     ----------
@@ -68,16 +68,16 @@ def run_demo(folder: Path, *, port: int | None = None, browser: bool = True) -> 
             )
     port = _free_port(port)
     environment = dict(os.environ)
-    with _ending_on_signals(), contextlib.ExitStack() as started:
+    with _end_on_signals(), contextlib.ExitStack() as stack:
         if not os.environ.get("OPENROUTER_API_KEY"):
-            environment |= _start_embedded_model(started)
+            environment |= _start_embedded_model(stack)
         notebook = _copy_notebooks(folder)
-        config = Path(started.enter_context(tempfile.TemporaryDirectory(prefix="orchat-demo-")))
-        environment |= _without_news(config, environment) | _with_extension(config, environment)
+        config = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="orchat-demo-")))
+        environment |= _disable_news(config, environment) | _provide_extension(config, environment)
         token = secrets.token_urlsafe(24)
-        log = started.enter_context(tempfile.TemporaryFile())
+        log = stack.enter_context(tempfile.TemporaryFile())
         jupyter = _start_jupyter(notebook, port, token, environment, log, browser=browser)
-        started.callback(_stop_jupyter, jupyter)
+        stack.callback(_stop_jupyter, jupyter)
         _wait_for_jupyter(jupyter, port, token, log)
         _say(f"Notebook: {notebook}")
         _say(f"Address:  http://127.0.0.1:{port}/lab/tree/{notebook.name}?token={token}")
@@ -91,15 +91,15 @@ def _say(line: str) -> None:
 
 
 @contextlib.contextmanager
-def _ending_on_signals() -> Iterator[None]:
-    """Let SIGTERM, and the terminal's closing, end the block as Ctrl-C does: quietly, after all is put away."""
+def _end_on_signals() -> Iterator[None]:
+    """Make SIGTERM and the terminal's closing end the block as Ctrl-C does, after cleaning up, without a traceback."""
 
     def interrupt(_signal: int, _frame: object) -> NoReturn:
         raise KeyboardInterrupt
 
     numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]  # nohup means it
-    before = {number: signal.signal(number, interrupt) for number in heard}
+    handled = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]  # nohup means it
+    before = {number: signal.signal(number, interrupt) for number in handled}
     try:
         yield
     except KeyboardInterrupt:
@@ -110,23 +110,23 @@ def _ending_on_signals() -> Iterator[None]:
             signal.signal(number, action)
 
 
-def _start_embedded_model(started: contextlib.ExitStack) -> dict[str, str]:
-    """Start the one copy that answers all kernels, and return what they must know."""
+def _start_embedded_model(stack: contextlib.ExitStack) -> dict[str, str]:
+    """Start the embedded model's server for all kernels, and return its environment variables."""
     from orchat.local import MODEL, LocalServer, download, find_weights, require_runtime
 
     require_runtime()
     if find_weights() is None:
         _say("Fetching the demo model's weights, once (93 MB) ...")
         download()
-    endpoint = started.enter_context(LocalServer()).endpoint
+    endpoint = stack.enter_context(LocalServer()).endpoint
     _say("Model:    the embedded one, small and often wrong. Set OPENROUTER_API_KEY for any other.")
     key = endpoint.api_key.resolve_value()
     assert key is not None
     return {"ORCHAT_LOCAL_URL": endpoint.base_url, "ORCHAT_LOCAL_KEY": key, "ORCHAT_MODEL": MODEL}
 
 
-def _without_news(config: Path, environment: dict[str, str]) -> dict[str, str]:
-    """Spare a newcomer JupyterLab's question about news, and its look for updates: the demo talks to nobody."""
+def _disable_news(config: Path, environment: dict[str, str]) -> dict[str, str]:
+    """Disable JupyterLab's question about news and its check for updates, so that the demo makes no requests."""
     (config / "labconfig").mkdir()
     disabled = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
     (config / "labconfig" / "page_config.json").write_text(json.dumps(disabled))
@@ -134,15 +134,15 @@ def _without_news(config: Path, environment: dict[str, str]) -> dict[str, str]:
     return {"JUPYTER_CONFIG_PATH": os.pathsep.join(filter(None, paths))}
 
 
-def _with_extension(folder: Path, environment: dict[str, str]) -> dict[str, str]:
-    """Let JupyterLab find our extension as it is here, wherever and however this package was installed."""
+def _provide_extension(folder: Path, environment: dict[str, str]) -> dict[str, str]:
+    """Provide our extension to JupyterLab from this package, however that was installed."""
     extension = Path(__file__).parent / "jupyter" / "frontend" / "extension"
     shutil.copytree(extension, folder / "labextensions" / "orchat-lab")
     return {"JUPYTER_PATH": os.pathsep.join(filter(None, [str(folder), environment.get("JUPYTER_PATH")]))}
 
 
 def _copy_notebooks(folder: Path) -> Path:
-    """Put the notebooks into ``folder``, but those that are there, and return the quickstart."""
+    """Copy the notebooks to ``folder``, except existing ones, and return the quickstart's path."""
     package = Path(__file__).parent
     shipped = package / "notebooks"  # in a wheel; else this is a checkout
     source = shipped if (shipped / QUICKSTART).is_file() else package.parent / "notebooks"
@@ -194,15 +194,15 @@ def _start_jupyter(
 
 def _wait_for_jupyter(jupyter: subprocess.Popen[bytes], port: int, token: str, log: IO[bytes]) -> None:
     deadline = time.monotonic() + _START_TIMEOUT
-    while not _answers(port, token):
+    while not _is_ready(port, token):
         if jupyter.poll() is not None or time.monotonic() > deadline:
             log.seek(0)
-            words = redact(log.read().decode(errors="replace"), token).strip().splitlines()[-3:]
-            raise ConfigurationError(f"JupyterLab did not start. Its last words: {' '.join(words) or 'none'}")
+            last_lines = redact(log.read().decode(errors="replace"), token).strip().splitlines()[-3:]
+            raise ConfigurationError(f"JupyterLab did not start. Its last words: {' '.join(last_lines) or 'none'}")
         time.sleep(0.1)
 
 
-def _answers(port: int, token: str) -> bool:
+def _is_ready(port: int, token: str) -> bool:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     with contextlib.closing(connection):
         try:
@@ -213,7 +213,7 @@ def _answers(port: int, token: str) -> bool:
 
 
 def _stop_jupyter(jupyter: subprocess.Popen[bytes]) -> None:
-    """Let Jupyter shut its kernels down and end; insist if it does not."""
+    """Make Jupyter shut its kernels down and end; kill it after a timeout."""
     assert jupyter.stdin is not None
     jupyter.stdin.close()
     try:

@@ -1,4 +1,4 @@
-"""A reply in pieces: `StreamingChunk` and what it carries. `orchat.message_assembly` makes a message of many."""
+"""Chunks of a streamed reply: `StreamingChunk` and its parts. `orchat.message_assembly` assembles them to a message."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "tool_c
 
 @dataclass
 class ComponentInfo:
-    """Who made a chunk: the path of its class, and its name where it has one.
+    """The component that made a chunk: the import path of its class, and its name where it has one.
 
     Examples
     --------
@@ -36,20 +36,20 @@ class ComponentInfo:
 
 @dataclass
 class ToolCallDelta:
-    """A piece of a tool call.
+    """A fragment of a tool call.
 
     Parameters
     ----------
     index
-        Which call of the reply this belongs to.
+        The number of its call in the reply.
     tool_name
-        In the first piece only.
+        In the first fragment only.
     arguments
-        A piece of the arguments' JSON text.
+        A fragment of the arguments' JSON text.
     id
-        In the first piece only.
+        In the first fragment only.
     extra
-        Anything a provider adds.
+        Any addition of a provider.
 
     Examples
     --------
@@ -81,7 +81,7 @@ class ToolCallDelta:
 
 @dataclass
 class StreamingChunk:
-    """A piece of a reply: text, reasoning, tool call pieces or a tool's result, never two of them at once.
+    """A piece of a streamed reply: text, reasoning, fragments of tool calls or a tool's result, one of these only.
 
     Parameters
     ----------
@@ -91,11 +91,11 @@ class StreamingChunk:
         ``model``, ``finish_reason`` (the endpoint's word), ``received_at`` (ISO, UTC), ``usage`` and everything else
         that the endpoint said at the top of the event, as JSON data.
     component_info
-        Who made it.
+        The component that made it.
     index
         The number of the block (run of reasoning, run of text, tool call) that it belongs to.
     tool_calls, tool_call_result, reasoning
-        What it carries instead of text.
+        Its content other than text.
     start
         Whether the block begins here.
     finish_reason
@@ -172,7 +172,7 @@ StreamingCallback = Callable[[StreamingChunk], None] | Callable[[StreamingChunk]
 
 
 def print_streaming_chunk(chunk: StreamingChunk) -> None:
-    """Print a chunk as it arrives: the callback for a terminal or a plain cell.
+    """Print a chunk as it arrives; a streaming callback for a terminal or a plain cell.
 
     Examples
     --------
@@ -180,10 +180,10 @@ def print_streaming_chunk(chunk: StreamingChunk) -> None:
     [ASSISTANT]
     Hello
     """
-    print("".join(_printed(chunk)), end="", flush=True)  # noqa: T201 - printing is what it is for
+    print("".join(_printed_text(chunk)), end="", flush=True)  # noqa: T201 - printing is what it is for
 
 
-def _printed(chunk: StreamingChunk) -> Iterator[str]:
+def _printed_text(chunk: StreamingChunk) -> Iterator[str]:
     if chunk.start and chunk.index:
         yield "\n\n"
     for number, call in enumerate(chunk.tool_calls or ()):

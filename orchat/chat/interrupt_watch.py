@@ -1,4 +1,4 @@
-"""Tell a user's interrupt from a `KeyboardInterrupt` that a tool raises by itself."""
+"""Distinguish a user's interrupt from a `KeyboardInterrupt` that a tool raises itself."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _before: Any = None
 
 
 class InterruptWatch:
-    """Notes whether the interrupt signal came while a tool ran; the handler that was there does its work as before.
+    """Records whether an interrupt signal arrived while a tool ran; the previous handler is called as before.
 
     Outside of the main thread no signal arrives, so that there every `KeyboardInterrupt` is the tool's own.
 

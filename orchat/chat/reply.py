@@ -121,7 +121,7 @@ class Reply:
 
     @property
     def warnings(self) -> list[str]:
-        """What is not as it should be, in words: a cut answer, arguments that were mended, a tool loop that ended."""
+        """Warnings for people: a cut answer, repaired arguments, a tool loop that was ended."""
         found = [message.meta.get("warnings") for message in self._responses]
         return [text for texts in found if isinstance(texts, list) for text in texts if isinstance(text, str)]
 

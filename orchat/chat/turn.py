@@ -211,7 +211,7 @@ class Turn:
         errors: Mapping[CallPlace, str | None],
         mends: Callable[[str], bool],
     ) -> tuple[Ending, str] | None:
-        """Return the ending, and the reason in words, where asking the model once more would not help."""
+        """Return the ending and its reason where another request would not help; None to continue."""
         failed = {place: call for place, call in calls.items() if errors[place] is not None}
         if failed and was_cut(message):
             return "cut", "The answer was cut at its token limit in the middle of a tool call: raise max_tokens."

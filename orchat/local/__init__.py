@@ -1,4 +1,4 @@
-"""The embedded model: a small language model that answers on this machine, without an account or a key.
+"""The embedded model: a small language model that runs on this machine, without an account or a key.
 
 It needs the extra ``local`` and, once, ``orchat local download``. It shows that everything works; its answers are
 often wrong. `LocalServer` runs it, `shared_server` is the one that all of a process uses; `find_weights` and `download`

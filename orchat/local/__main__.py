@@ -16,7 +16,7 @@ PROMPT_CACHE_MIB = 64  # the server's own default is 8 GiB
 
 
 def available_cores() -> int:
-    """Return how many cores this process may use, a container's share included."""
+    """Return the number of cores that this process may use, within a container's quota."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()

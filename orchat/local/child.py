@@ -1,4 +1,4 @@
-"""One run of the embedded server's process, from its start to its end.
+"""`ServerProcess`: the child process of the embedded model's server, from its start to its end.
 
 The process is tied to this one by a pipe whose writing end only this process holds: when this process ends, even by
 SIGKILL, the pipe closes and the server leaves.
@@ -24,30 +24,30 @@ from orchat.secrets import redact
 
 KEY_VARIABLE = "ORCHAT_LOCAL_KEY"
 _STOP_TIMEOUT = 5.0
-_TAIL = 600
+_TAIL_LENGTH = 600
 
 
 @dataclass(frozen=True)
 class ServerAddress:
-    """Where an embedded server answers, and its key."""
+    """The address of an embedded server, and its key."""
 
     base_url: str
     api_key: Secret
 
 
 class ServerProcess:
-    """One run of the server process: it listens once this is made, and `end` is its end."""
+    """A running server process, listening after construction; `end` ends it."""
 
     def __init__(self, model: Path, timeout: float) -> None:
         key = secrets.token_urlsafe(32)
-        reading, self._lifeline = os.pipe()
+        read_end, self._lifeline = os.pipe()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - a file, since a pipe that nobody reads would block it
         try:
             self._process = subprocess.Popen(
                 # As a file, -P: neither the current folder nor how orchat was found has a say in what runs.
                 [sys.executable, "-P", str(Path(__file__).with_name("__main__.py")), str(model)],
                 env=os.environ | {KEY_VARIABLE: key},
-                stdin=reading,
+                stdin=read_end,
                 stdout=subprocess.PIPE,
                 stderr=self._log,
                 # Interrupts go to a kernel's whole process group; this process ends with its parent and not before.
@@ -59,7 +59,7 @@ class ServerProcess:
             self._log.close()
             raise
         finally:
-            os.close(reading)
+            os.close(read_end)
         try:
             url = self._read_url(timeout)
         except BaseException:
@@ -68,21 +68,21 @@ class ServerProcess:
         self.endpoint = ServerAddress(url, Secret.from_token(key))
 
     def _read_url(self, timeout: float) -> str:
-        late = threading.Timer(timeout, self._process.kill)  # which ends the reading below, on every platform
-        late.daemon = True
+        kill_timer = threading.Timer(timeout, self._process.kill)  # which ends the reading below, on every platform
+        kill_timer.daemon = True
         started = time.monotonic()
-        late.start()
+        kill_timer.start()
         assert self._process.stdout is not None
         with self._process.stdout as stdout:
             line = stdout.readline().decode().strip()
-        late.cancel()
+        kill_timer.cancel()
         if line:
             return line
         code = self._process.wait()
         timed_out = time.monotonic() - started >= timeout
         what = f"did not answer within {timeout:g} s" if timed_out else f"ended while starting (exit code {code})"
         raise ConfigurationError(
-            f"The embedded model's server {what}. Its last words: {_tail(self._log) or 'none'}",
+            f"The embedded model's server {what}. Its last words: {_log_tail(self._log) or 'none'}",
             hint=f"If the model file is damaged, run {DOWNLOAD}, or correct {MODEL_VARIABLE}.",
         )
 
@@ -92,7 +92,7 @@ class ServerProcess:
         return self._process.poll() is None
 
     def end(self) -> None:
-        """Let the process end, and make it end if it does not."""
+        """End the process; kill it after a timeout."""
         os.close(self._lifeline)
         try:
             self._process.wait(_STOP_TIMEOUT)
@@ -104,13 +104,13 @@ class ServerProcess:
         finally:
             self._log.close()
 
-    def abandon(self) -> None:
-        """Let go of it after a fork: it is the parent's."""
+    def release(self) -> None:
+        """Release the process after a fork, without ending it: it is the parent's."""
         os.close(self._lifeline)  # or the server would live until this process ended too
         self._log.close()
         self._process.returncode = 0  # no child of this process: nothing to wait for, nothing to warn about
 
 
-def _tail(log: IO[bytes]) -> str:
+def _log_tail(log: IO[bytes]) -> str:
     log.seek(0)
-    return " ".join(redact(log.read().decode(errors="replace")).split())[-_TAIL:]
+    return " ".join(redact(log.read().decode(errors="replace")).split())[-_TAIL_LENGTH:]

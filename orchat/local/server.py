@@ -1,7 +1,7 @@
 """`LocalServer`: the embedded model behind an OpenAI-compatible HTTP server on the loopback.
 
-The server is a child process, so that a crash in native code cannot take the kernel along. This module decides when
-there is one; it knows nothing of chat requests.
+The server is a child process, so that a crash in native code cannot end the kernel. This module manages its lifetime;
+it knows nothing of chat requests.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ START_TIMEOUT = 60.0
 
 
 def require_runtime() -> None:
-    """Make sure that the extra ``local`` is installed.
+    """Check that the extra ``local`` is installed; raise if not.
 
     Raises
     ------
@@ -71,7 +71,7 @@ class LocalServer:
         _servers.add(self)
 
     def start(self) -> ServerAddress:
-        """Start the server unless it runs, wait until it listens, and return where.
+        """Start the server unless it runs, wait until it listens, and return its address.
 
         Raises
         ------
@@ -105,7 +105,7 @@ class LocalServer:
 
     @property
     def endpoint(self) -> ServerAddress:
-        """Where the server answers, and its key.
+        """The server's address and key.
 
         Raises
         ------
@@ -121,12 +121,12 @@ class LocalServer:
 
     @property
     def base_url(self) -> str:
-        """The address to send requests to; it ends in ``/api/v1``."""
+        """The base URL for requests; it ends in ``/api/v1``."""
         return self.endpoint.base_url
 
     @property
     def api_key(self) -> Secret:
-        """The random key of this run of the server."""
+        """The random key of the running server."""
         return self.endpoint.api_key
 
     def __enter__(self) -> LocalServer:
@@ -142,12 +142,12 @@ class LocalServer:
         child = self._child
         return f"<LocalServer {child.endpoint.base_url if child and child.running else 'not running'}>"
 
-    def _forget(self) -> None:
-        """After a fork, in the new process: the server is the parent's."""
+    def _release_after_fork(self) -> None:
+        """Release the server in a forked process: it is the parent's."""
         self._lock = threading.Lock()  # another thread of the parent may have held it at that moment
         if self._child is not None and self._end is not None:
             self._end.detach()
-            self._child.abandon()
+            self._child.release()
         self._child = self._end = None
 
 
@@ -155,13 +155,13 @@ _servers: weakref.WeakSet[LocalServer] = weakref.WeakSet()
 _shared = LocalServer()
 
 
-def _forget_servers() -> None:
+def _release_servers_after_fork() -> None:
     for server in list(_servers):
-        server._forget()
+        server._release_after_fork()
 
 
 with contextlib.suppress(AttributeError):  # Windows does not fork
-    os.register_at_fork(after_in_child=_forget_servers)
+    os.register_at_fork(after_in_child=_release_servers_after_fork)
 
 
 def shared_server() -> ServerAddress:

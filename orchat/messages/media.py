@@ -46,7 +46,7 @@ def _decode(data: str, what: str) -> bytes:
 
 
 class _Media:
-    """What the media parts share: their dictionary form and a repr that does not show megabytes."""
+    """The base of the media parts: their dictionary form, and a short repr."""
 
     # Fields that Haystack does not have: written only when used, so that plain parts stay readable there.
     _ADDED = ("url", "cache_control")
@@ -73,7 +73,7 @@ class _Media:
 
 @dataclass(repr=False)
 class ImageContent(_Media):
-    """An image, inline or by address.
+    """An image part, inline or by URL.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ class ImageContent(_Media):
 
     @classmethod
     def from_url(cls, url: str, *, detail: str | None = None, meta: dict[str, Any] | None = None) -> Self:
-        """Refer to an image by its address; the model's provider fetches it, not this machine."""
+        """Refer to an image by its URL; the model's provider fetches it, not this machine."""
         if url.startswith("data:"):
             mime_type, data = split_data_url(url)
             return cls(data, mime_type, detail, meta or {})
@@ -163,7 +163,7 @@ class ImageContent(_Media):
         return cls(base64.b64encode(data).decode(), mime_type, detail, {"file_path": str(path), **(meta or {})})
 
     def _repr_mimebundle_(self, **kwargs: object) -> dict[str, str]:
-        """Show the picture itself as a notebook's output; an image by address stays text, so nothing is fetched."""
+        """Display the image as a notebook's output; an image by URL is shown as text, so that nothing is fetched."""
         bundle = {"text/plain": repr(self)}
         if self.base64_image and self.mime_type in {"image/png", "image/jpeg", "image/gif"}:
             bundle[self.mime_type] = self.base64_image
@@ -189,7 +189,7 @@ def _shrink(data: bytes, size: tuple[int, int]) -> bytes:
 
 @dataclass(repr=False)
 class FileContent(_Media):
-    """A document, usually a PDF, inline or by address.
+    """A document part, usually a PDF, inline or by URL.
 
     Parameters
     ----------
@@ -231,7 +231,7 @@ class FileContent(_Media):
 
     @classmethod
     def from_url(cls, url: str, *, filename: str | None = None) -> Self:
-        """Refer to a file by its address; the model's provider fetches it."""
+        """Refer to a file by its URL; the model's provider fetches it."""
         if url.startswith("data:"):
             mime_type, data = split_data_url(url)
             return cls(data, mime_type, filename)
@@ -246,7 +246,7 @@ class FileContent(_Media):
 
 @dataclass(repr=False)
 class AudioContent(_Media):
-    """Sound: something to listen to, or what a model said. Inline only (API section 2.3).
+    """An audio part, given to a model or spoken by it; inline only (API section 2.3).
 
     Parameters
     ----------
@@ -272,14 +272,14 @@ class AudioContent(_Media):
 
     @classmethod
     def from_file_path(cls, path: str | Path) -> Self:
-        """Read a sound file; its format is the file's ending."""
+        """Read an audio file; its format is the file's extension."""
         path = Path(path)
         return cls(base64.b64encode(path.read_bytes()).decode(), path.suffix.lstrip(".").lower() or "wav")
 
 
 @dataclass(repr=False)
 class VideoContent(_Media):
-    """A video, inline or by address (API section 2.3).
+    """A video part, inline or by URL (API section 2.3).
 
     Parameters
     ----------
@@ -305,7 +305,7 @@ class VideoContent(_Media):
 
     @classmethod
     def from_url(cls, url: str) -> Self:
-        """Refer to a video by its address; the model's provider fetches it."""
+        """Refer to a video by its URL; the model's provider fetches it."""
         return cls(url=url)
 
     @classmethod
@@ -317,7 +317,7 @@ class VideoContent(_Media):
 
 
 def split_data_url(url: str) -> tuple[str | None, str]:
-    """Take a base64 ``data:`` URL apart.
+    """Split a base64 ``data:`` URL into MIME type and data.
 
     Returns
     -------

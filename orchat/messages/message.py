@@ -1,4 +1,4 @@
-"""`ChatMessage`: who said what, as a list of content parts."""
+"""`ChatMessage`: the role of a message's speaker, and its content parts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ UserPart = TextContent | ImageContent | FileContent | AudioContent | VideoConten
 
 
 class ChatRole(str, Enum):  # noqa: UP042 - its str() is Haystack's, `ChatRole.USER`
-    """Who speaks.
+    """The role of a message's speaker.
 
     Examples
     --------
@@ -124,7 +124,7 @@ class ChatMessage:
 
     @classmethod
     def from_system(cls, text: str, meta: dict[str, Any] | None = None, name: str | None = None) -> ChatMessage:
-        """Make a system message: what the model should be and do."""
+        """Make a system message, with instructions for the model."""
         return cls(ChatRole.SYSTEM, [TextContent(text)], name, meta or {})
 
     @classmethod
@@ -170,15 +170,15 @@ class ChatMessage:
 
     # -- reading it ---------------------------------------------------------------------------------------------
 
-    def _all(self, kind: type[P]) -> list[P]:
+    def _parts_of_type(self, kind: type[P]) -> list[P]:
         return [part for part in self._content if isinstance(part, kind)]
 
-    def _first(self, kind: type[P]) -> P | None:
+    def _first_of_type(self, kind: type[P]) -> P | None:
         return next((part for part in self._content if isinstance(part, kind)), None)
 
     @property
     def role(self) -> ChatRole:
-        """Who speaks."""
+        """The speaker's role."""
         return self._role
 
     @property
@@ -198,77 +198,77 @@ class ChatMessage:
 
     @property
     def parsed(self) -> Any:
-        """What ``response_format`` made of the text: a pydantic object or JSON data; None without one."""
+        """The text, parsed as ``response_format`` says: a pydantic object or JSON data; None without one."""
         return self._parsed
 
     @property
     def text(self) -> str | None:
         """The first text."""
-        part = self._first(TextContent)
+        part = self._first_of_type(TextContent)
         return None if part is None else part.text
 
     @property
     def texts(self) -> list[str]:
         """All texts."""
-        return [part.text for part in self._all(TextContent)]
+        return [part.text for part in self._parts_of_type(TextContent)]
 
     @property
     def tool_call(self) -> ToolCall | None:
         """The first tool call."""
-        return self._first(ToolCall)
+        return self._first_of_type(ToolCall)
 
     @property
     def tool_calls(self) -> list[ToolCall]:
         """All tool calls."""
-        return self._all(ToolCall)
+        return self._parts_of_type(ToolCall)
 
     @property
     def tool_call_result(self) -> ToolCallResult | None:
         """The first tool call result."""
-        return self._first(ToolCallResult)
+        return self._first_of_type(ToolCallResult)
 
     @property
     def tool_call_results(self) -> list[ToolCallResult]:
         """All tool call results."""
-        return self._all(ToolCallResult)
+        return self._parts_of_type(ToolCallResult)
 
     @property
     def image(self) -> ImageContent | None:
         """The first image."""
-        return self._first(ImageContent)
+        return self._first_of_type(ImageContent)
 
     @property
     def images(self) -> list[ImageContent]:
         """All images."""
-        return self._all(ImageContent)
+        return self._parts_of_type(ImageContent)
 
     @property
     def file(self) -> FileContent | None:
         """The first file."""
-        return self._first(FileContent)
+        return self._first_of_type(FileContent)
 
     @property
     def files(self) -> list[FileContent]:
         """All files."""
-        return self._all(FileContent)
+        return self._parts_of_type(FileContent)
 
     @property
     def audio(self) -> AudioContent | None:
-        """The first sound."""
-        return self._first(AudioContent)
+        """The first audio part."""
+        return self._first_of_type(AudioContent)
 
     @property
     def reasoning(self) -> ReasoningContent | None:
         """The first reasoning."""
-        return self._first(ReasoningContent)
+        return self._first_of_type(ReasoningContent)
 
     @property
     def reasonings(self) -> list[ReasoningContent]:
-        """All reasoning."""
-        return self._all(ReasoningContent)
+        """All reasoning parts."""
+        return self._parts_of_type(ReasoningContent)
 
     def is_from(self, role: ChatRole | str) -> bool:
-        """Whether that role speaks."""
+        """Whether the message has that role."""
         return self._role == (ChatRole.from_str(role) if isinstance(role, str) else role)
 
     # -- as data ------------------------------------------------------------------------------------------------
@@ -309,7 +309,7 @@ class ChatMessage:
 
     @classmethod
     def adopt(cls, message: Any) -> ChatMessage:
-        """Return a message as ours: one of ours as it is, Haystack's by its dictionary form.
+        """Convert Haystack's message by its dictionary form; one of ours is returned as it is.
 
         Raises
         ------
@@ -329,7 +329,7 @@ class ChatMessage:
         raise TypeError(f"{message!r:.100} is a {type(message).__name__}, not a ChatMessage.")
 
     def to_openai_dict_format(self, require_tool_call_ids: bool = True) -> dict[str, Any]:
-        """Return the message as the chat completions API takes it.
+        """Convert the message to the form of the chat completions API.
 
         Parameters
         ----------

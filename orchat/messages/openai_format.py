@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 
 
 class DecodedMessage(NamedTuple):
-    """The fields of a message that was read from the API's form."""
+    """The fields of a message, decoded from the API's form."""
 
     role: str
     parts: list[Part]
@@ -69,7 +69,7 @@ class ReadableMessage(Protocol):
 
 
 def encode_message(message: ReadableMessage, *, require_tool_call_ids: bool = True) -> dict[str, Any]:
-    """Return a message as the chat completions API takes it.
+    """Encode a message in the form of the chat completions API.
 
     Raises
     ------
@@ -192,7 +192,7 @@ def _image_to_openai(image: ImageContent) -> dict[str, Any]:
 
 
 def decode_message(wire: Mapping[str, Any]) -> DecodedMessage:
-    """Read a message in the form of the chat completions API.
+    """Decode a message from the form of the chat completions API.
 
     Raises
     ------
@@ -259,7 +259,7 @@ def _joined(content: str | list[Any]) -> str:
 
 
 def _part_from_openai(part: Any) -> Any:
-    """Read one content part; addresses stay addresses."""
+    """Decode one content part; URLs stay URLs."""
     try:
         match part["type"]:
             case "text":

@@ -1,4 +1,4 @@
-"""Content parts that are words: text, reasoning, tool calls and their results."""
+"""Content parts without media: text, reasoning, tool calls and their results."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class TextContent:
 
 @dataclass
 class ToolCall:
-    """A model's wish to call a tool.
+    """A model's request to call a tool.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ class ToolCall:
 
     @property
     def mended_arguments(self) -> str | None:
-        """The text that the model wrote, which was no JSON object but could be read as one in a single way."""
+        """The model's text where that was not a JSON object, but could be repaired to one unambiguously."""
         text = (self.extra or {}).get("mended_arguments")
         return text if isinstance(text, str) else None
 
@@ -175,7 +175,7 @@ class ToolCallResult:
 
 @dataclass
 class ReasoningContent:
-    """What a model thought before it answered.
+    """A model's reasoning before its answer.
 
     Parameters
     ----------
@@ -198,7 +198,7 @@ class ReasoningContent:
     came_as: str | None = field(default=None, compare=False, repr=False, kw_only=True)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON form; the name that it came under is in ``extra``."""
+        """Return the JSON form; the name of its original field is in ``extra``."""
         extra = self.extra if self.came_as is None else {**self.extra, _CAME_AS: self.came_as}
         return {"reasoning_text": self.reasoning_text, "extra": extra}
 

@@ -1,4 +1,4 @@
-"""A tool call's arguments, read from what a model wrote.
+"""Parse a tool call's arguments from a model's text, and repair unambiguous mistakes.
 
 What is a JSON object is taken. What is none, but can be read as one in a single way, is mended, and that is said: an
 empty object before the real one, JSON that was written as a JSON string, a fence or a model's own markers around it,
@@ -23,7 +23,7 @@ _DEEPEST = 3
 
 @dataclass(frozen=True)
 class Arguments:
-    """Arguments as they were read.
+    """Parsed arguments.
 
     Parameters
     ----------
@@ -44,13 +44,13 @@ class Arguments:
 
     @property
     def extra(self) -> dict[str, Any] | None:
-        """What a `ToolCall` notes of them."""
+        """The ``extra`` of their `ToolCall`: malformed and repaired texts."""
         notes = {"malformed_arguments": self.malformed, "mended_arguments": self.mended}
         return {key: value for key, value in notes.items() if value is not None} or None
 
 
 def read_arguments(raw: Any) -> Arguments:
-    """Read a call's arguments: JSON text, an object, or None.
+    """Parse a call's arguments: JSON text, an object, or None.
 
     Examples
     --------
@@ -83,7 +83,7 @@ def read_arguments(raw: Any) -> Arguments:
 
 
 def parse_arguments(raw: Any) -> tuple[dict[str, Any], str | None]:
-    """Read a call's arguments; what is no JSON object comes back as text beside an empty dictionary.
+    """Parse a call's arguments to a dictionary; anything but a JSON object is returned as text, with an empty one.
 
     Examples
     --------
@@ -95,7 +95,7 @@ def parse_arguments(raw: Any) -> tuple[dict[str, Any], str | None]:
 
 
 def _can_be_sent(value: Any) -> bool:
-    """Whether it can be written again: NaN, infinities and halves of characters cannot."""
+    """Whether a value can be serialized again: NaN, infinities and unpaired surrogates cannot."""
     try:
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError):
@@ -120,7 +120,7 @@ def _mended(text: str, depth: int = 0) -> dict[str, Any] | None:
 
 
 def _objects(text: str) -> list[dict[str, Any]] | None:
-    """Read a text that is objects one after the other, and markers; None where it is more than that."""
+    """Parse a text of consecutive JSON objects and markers; None for any other text."""
     found = []
     at = 0
     while at < len(text):
