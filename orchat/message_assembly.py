@@ -324,7 +324,7 @@ def _join_signature(old: str, new: str) -> str:
 
 
 class _Extras:
-    """What deltas hold beside text, reasoning and calls: lists grow, texts join, a sound's data and transcript join."""
+    """Merges the other fields of deltas: extends lists, joins texts, and joins a sound's data and transcript."""
 
     def __init__(self) -> None:
         self.values: dict[str, Any] = {}

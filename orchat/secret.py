@@ -1,4 +1,4 @@
-"""`Secret`: an API key that is named, not shown.
+"""`Secret`: an API key whose value is hidden: in reprs, dictionaries, pickles and tracebacks.
 
 A key reaches orchat as the name of an environment variable or as a token. It is resolved at the moment a request is
 made, and shows up in no repr, dictionary, pickle or traceback.
@@ -15,7 +15,7 @@ from orchat.errors import ConfigurationError, MissingKeyError
 
 
 class SecretType(Enum):
-    """Where a secret's value comes from."""
+    """The source of a secret's value."""
 
     TOKEN = "token"  # noqa: S105 - the name of the kind, not a token
     ENV_VAR = "env_var"
@@ -25,7 +25,7 @@ class SecretType(Enum):
 
 
 class Secret:
-    """A value that must not be seen: a token, or the name of environment variables that hold one.
+    """A secret value: a token, or the names of environment variables that contain one.
 
     Make one with `from_env_var` or `from_token`. Secrets are immutable, comparable and hashable. Their dictionary
     form (``{"type": "env_var", "env_vars": [...], "strict": ...}``) is Haystack's.

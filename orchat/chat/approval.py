@@ -18,7 +18,7 @@ from orchat.messages import ToolCall
 
 @dataclass(frozen=True)
 class Approve:
-    """Let a call run.
+    """The decision to run a call.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class Approve:
 
 @dataclass(frozen=True)
 class Reject:
-    """Do not let a call run; the model is told the reason.
+    """The decision not to run a call; the model gets the reason.
 
     Examples
     --------
@@ -49,7 +49,7 @@ class Reject:
 
 @dataclass(frozen=True)
 class Answer:
-    """Answer in the tool's place, which does not run; the model receives the value as the tool's result.
+    """The decision to answer in the tool's place, which does not run; the model gets the value as the tool's result.
 
     Examples
     --------

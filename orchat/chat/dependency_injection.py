@@ -1,6 +1,6 @@
 """Dependency injection for chats: generator factory, sink factory, price lookup and shared budget.
 
-Chats are a lower layer than the modules for environment, notebooks and catalogues, which register here what a chat
+Chats are a lower layer than the modules for environment, notebooks and catalogs, which register here what a chat
 uses of them. Code with its own generator needs none of it.
 """
 

@@ -152,7 +152,7 @@ def _citations(message: ChatMessage) -> Iterator[Citation]:
 
 
 def _added(total: dict[str, Any], usage: dict[str, Any]) -> dict[str, Any]:
-    """Add up two usages, number by number; what is no number is the later one's."""
+    """Sum two usages, number by number; of other values the later one counts."""
     result = dict(total)
     for key, value in usage.items():
         old = result.get(key)

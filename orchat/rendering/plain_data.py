@@ -33,7 +33,7 @@ _DATE_TYPES = (datetime.date, datetime.time)
 _BYTES_TYPES = (bytes, bytearray, memoryview)
 _LIST_TYPES = (list, tuple, deque, range, array.array, Set, KeysView, ValuesView)
 _MAX_DEPTH = 12
-_MARGIN = 4096  # as in `tokens`: a key is looked for beyond the cut
+_MARGIN = 4096  # as in `token_estimate`: keys are detected beyond the cut
 
 
 class _TooLargeError(Exception):

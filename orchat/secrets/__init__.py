@@ -1,4 +1,4 @@
-"""What is a secret: the one place that decides, for all that is sent, saved, shown and logged."""
+"""Detection and redaction of secrets, for everything that is sent, saved, displayed and logged."""
 
 from orchat.secrets.detection import Found, find_secrets
 from orchat.secrets.names import is_secret_header, is_secret_name

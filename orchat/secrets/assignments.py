@@ -1,4 +1,4 @@
-"""Values beside a name that tells: ``password: hunter2``, ``"api_key": "..."``, ``export TOKEN=...``, ``Pwd=...;``.
+"""Detect values assigned to the name of a secret: ``password: hunter2``, ``"api_key": "..."``, ``export TOKEN=...``.
 
 What a value must look like depends on how surely its name is that of a secret, and on where it stands: behind the name
 of an environment variable nearly anything is one, in code only what is written out, and is no word.
@@ -48,7 +48,7 @@ _BEHIND_IT = re.compile(r"[ \t]+[a-z_]{2,20}=\S|;[A-Za-z_ ]{2,30}=|;?[ \t]*\\?[\
 
 
 def named_values(text: str, lowered: str) -> Iterator[Span]:
-    """Give where values of secrets stand, and what to call them; ``lowered`` is the text in lower case."""
+    """Find the positions and names of secrets' values in a text; ``lowered`` is the text in lower case."""
     for sign in _SIGN.finditer(lowered):
         name, start = _name_before(text, sign)
         # In an environment it is the working directory.

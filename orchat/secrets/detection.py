@@ -1,4 +1,4 @@
-"""Where secrets stand in a text: tokens of services, structured forms, and values beside a name that tells.
+"""Detect secrets in a text: tokens of services, structured forms, and values with the name of a secret.
 
 This is the one place that decides, for what is sent, saved, shown and logged. It is measured both ways
 (``tests/secrets``): what must be found, and what must not.
@@ -60,7 +60,7 @@ def _token_pattern() -> tuple[re.Pattern[str], dict[int, Service]]:
 
 
 def find_secrets(text: str) -> list[Found]:
-    """Find what looks like a secret, in order; none overlaps another.
+    """Find the secrets in a text, in order and without overlap.
 
     Examples
     --------

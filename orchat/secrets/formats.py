@@ -1,4 +1,4 @@
-r"""Structured text in which secrets stand: private keys, signed tokens, headers, addresses, connection strings, files.
+r"""Structured formats that contain secrets: private keys, signed tokens, headers, URLs, connection strings, files.
 
 A format is a pattern and which of its groups are the secret. A group may have to pass a test besides: what stands after
 ``Bearer`` in prose is a word. Patterns take time in proportion to the text: what is repeated without a bound cannot
@@ -21,7 +21,7 @@ Test = Callable[[str], bool]
 
 
 class Format(NamedTuple):
-    """One way to write a secret down.
+    """A structured format that contains a secret.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ _USUAL = re.compile(
 
 
 def _is_userinfo(text: str) -> bool:
-    """Whether it names somebody and a password, rather than ``user:password``, or is a token in their place."""
+    """Whether a URL's userinfo is a user and password, or a token, rather than the words ``user:password``."""
     if is_placeholder(text):
         return False
     user, colon, password = text.partition(":")
@@ -92,7 +92,7 @@ def _is_opaque(text: str) -> bool:
 
 
 def _cookie(text: str) -> bool:
-    """Whether a cookie's ``name=value`` tells who somebody is."""
+    """Whether a cookie's ``name=value`` identifies a user."""
     name, _, value = text.partition("=")
     value = value.strip('"')
     if is_placeholder(value) or len(value) < 6:

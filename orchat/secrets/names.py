@@ -1,4 +1,4 @@
-"""Names under which secrets stand: keys of dictionaries, columns, variables, headers, fields of a form.
+"""Recognize the names of secrets: keys of dictionaries, columns, variables, headers, fields of a form.
 
 A name is read by its words, whichever way they are joined: ``db_password``, ``apiKey``, ``HF_TOKEN``. What it names is
 its last word, so that ``password_length`` and ``token_count`` are no secrets.
@@ -149,7 +149,7 @@ _HEADER = re.compile(r"auth|cookie|key|secret|token|signature|session|credential
 
 
 def is_secret_name(name: str) -> bool:
-    """Whether what stands under this name is nobody's business, be it a key of a dictionary, a field or a column.
+    """Whether a name is that of a secret: a key of a dictionary, a field or a column.
 
     Common words of data, such as "key", "token" or "author", are not among them.
 
@@ -174,7 +174,7 @@ def is_secret_header(name: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def strength(name: str) -> Strength:
-    """Say how surely a name is that of a secret; ``maybe`` where the value must look like one, too.
+    """Return how certainly a name is that of a secret; ``maybe`` where the value must look like one, too.
 
     Examples
     --------

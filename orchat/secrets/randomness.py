@@ -1,4 +1,4 @@
-"""Whether a text looks drawn by lot, as keys are, or made by people, as names, words and placeholders are."""
+"""Distinguish random text, such as keys, from names, words and placeholders."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _HEX = re.compile(r"[0-9a-f]+|[0-9A-F]+")
 
 
 def is_placeholder(text: str) -> bool:
-    """Whether a text stands where a secret would: ``your-key-here``, ``<token>``, ``$TOKEN``, ``xxxx``.
+    """Whether a text is a placeholder for a secret: ``your-key-here``, ``<token>``, ``$TOKEN``, ``xxxx``.
 
     Examples
     --------
@@ -25,7 +25,7 @@ def is_placeholder(text: str) -> bool:
 
 
 def is_random(text: str, least: int = 16) -> bool:
-    """Whether letters and digits follow each other as if drawn by lot.
+    """Whether letters and digits of a text look random.
 
     In names the kinds of characters seldom change: a capital begins a word, and within words there are no digits.
 

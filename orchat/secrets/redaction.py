@@ -1,4 +1,4 @@
-"""Hiding what `orchat.secrets.detection` finds, in texts and in data like JSON."""
+"""Redact secrets that `orchat.secrets.detection` finds, in texts and in JSON-like data."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _HIDDEN_FIELDS = frozenset({"user_id", "authorization", "api_key", "apikey", "x-
 
 
 def redact(text: str, *secrets: str) -> str:
-    """Put ``[redacted]`` where something looks like a key, a password or an account's id, and for each of ``secrets``.
+    """Replace keys, passwords, account ids and each of ``secrets`` in a text by ``[redacted]``.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The tokens of services, by the shape that their documentation gives: a prefix, an alphabet, a length.
+"""The token formats of services, by their documentation: a prefix, an alphabet, a length.
 
 A row is what to call the token, its pattern, and where the shape is told. A pattern is a regular expression in which
 ``W`` stands for a letter or digit, ``U`` for those of URLs (with ``-`` and ``_``), ``H`` for a hexadecimal digit and
@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 
 class Service(NamedTuple):
-    """A kind of token.
+    """The token format of a service.
 
     Parameters
     ----------
