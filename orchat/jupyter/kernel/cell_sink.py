@@ -61,9 +61,9 @@ class CellSink:
         """Show the waiting line."""
         self._display.start(self._model)
 
-    def expect(self, asked: Callable[[str], Tool | None]) -> bool:
+    def expect(self, tool_to_ask: Callable[[str], Tool | None]) -> bool:
         """Set which calls need approval; return whether a person can mend their arguments."""
-        return self._display.expect(asked)
+        return self._display.expect(tool_to_ask)
 
     def add(self, chunk: StreamingChunk) -> None:
         """Show a chunk."""

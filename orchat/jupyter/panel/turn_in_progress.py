@@ -72,9 +72,9 @@ class TurnInProgress:
         self._view_model.start(self._model)
         self._on_change(True)
 
-    def expect(self, asked: Callable[[str], Tool | None]) -> bool:
+    def expect(self, tool_to_ask: Callable[[str], Tool | None]) -> bool:
         """Show the calls that need approval as forms while they stream in."""
-        self._approvals.expect(asked)
+        self._approvals.expect(tool_to_ask)
         return True
 
     def add(self, chunk: StreamingChunk) -> None:

@@ -33,23 +33,23 @@ def asked(tool: Tool, arguments: dict[str, Any], *messages: dict[str, Any], malf
     """What a form shows as preview at first, after each message, and when it is decided."""
 
     async def main() -> None:
-        asking = asyncio.ensure_future(questions.ask(call, tool, CallPlace(0, 0)))
+        asking = asyncio.ensure_future(approvals.ask(call, tool, CallPlace(0, 0)))
         await asyncio.sleep(0)
         look()
-        revision = feed.snapshot(html=False)["items"][0]["form"]["revision"]
+        revision = view_model.snapshot(html=False)["items"][0]["form"]["revision"]
         for message in messages:
-            questions.handle_message({"i": 0, "revision": revision, **message})
+            approvals.handle_message({"i": 0, "revision": revision, **message})
             look()
-        questions.handle_message({"i": 0, "revision": revision, "t": "decide", "decision": "reject"})
+        approvals.handle_message({"i": 0, "revision": revision, "t": "decide", "decision": "reject"})
         assert isinstance(await asking, Reject)
         look()
 
     def look() -> None:
-        shown.append(feed.snapshot(html=False)["items"][0].get("preview"))
+        shown.append(view_model.snapshot(html=False)["items"][0].get("preview"))
 
     shown: list[Any] = []
-    feed = TurnViewModel()
-    questions = PendingApprovals(feed, lambda: None, ToolGrants())
+    view_model = TurnViewModel()
+    approvals = PendingApprovals(view_model, lambda: None, ToolGrants())
     call = ToolCall("mail", arguments, "call_1", {"malformed_arguments": malformed} if malformed else None)
     asyncio.run(main())
     return shown
@@ -96,12 +96,12 @@ def test_what_it_says_is_as_safe_as_what_a_model_says(attack: str) -> None:
 
 
 def test_a_view_that_renders_no_markdown_gets_html() -> None:
-    feed = TurnViewModel()
-    number = feed.attach_call(CallPlace(0, 0), ToolCall("mail", {}, "call_1"))
-    feed.preview(number, "*one*")
-    assert feed.snapshot(html=True)["items"][0]["preview"] == {"md": "*one*", "html": "<p><em>one</em></p>\n"}
-    feed.preview(number, "*two*")
-    assert feed.snapshot(html=False)["items"][0]["preview"]["html"] == "<p><em>two</em></p>\n"
+    view_model = TurnViewModel()
+    number = view_model.attach_call(CallPlace(0, 0), ToolCall("mail", {}, "call_1"))
+    view_model.preview(number, "*one*")
+    assert view_model.snapshot(html=True)["items"][0]["preview"] == {"md": "*one*", "html": "<p><em>one</em></p>\n"}
+    view_model.preview(number, "*two*")
+    assert view_model.snapshot(html=False)["items"][0]["preview"]["html"] == "<p><em>two</em></p>\n"
 
 
 def test_a_title_hides_no_name() -> None:

@@ -54,14 +54,14 @@ GIVEN = {
 def forms(text: str, *cuts: int, of: Tool = plan) -> list[dict[str, Any]]:
     """The forms of a call whose text arrives in pieces."""
     now = 0.0
-    drafts = StreamingCalls(lambda: now)
-    drafts.begin(0, of)
+    streaming_calls = StreamingCalls(lambda: now)
+    streaming_calls.begin(0, of)
     shown = []
     for start, end in zip((0, *cuts), (*cuts, len(text)), strict=True):
-        drafts.add(0, text[start:end])
+        streaming_calls.add(0, text[start:end])
         now += 60
-        shown += [form for _, form in drafts.take_due_forms()]
-    assert drafts.take(0) == text
+        shown += [form for _, form in streaming_calls.take_due_forms()]
+    assert streaming_calls.take(0) == text
     return shown
 
 
@@ -114,21 +114,21 @@ def test_a_tool_without_fields_shows_the_text_itself() -> None:
 
 def test_what_it_costs_grows_with_the_time_and_not_with_the_square_of_the_text() -> None:
     now = 0.0
-    drafts = StreamingCalls(lambda: now)
-    drafts.begin(0, plan)
+    streaming_calls = StreamingCalls(lambda: now)
+    streaming_calls.begin(0, plan)
     sent, sizes = [], []
     whole = json.dumps({"code": "x = 1  # a line of code\n" * 800})
     for at in range(0, len(whole), 16):  # 20 kB, at 400 characters a second
-        drafts.add(0, whole[at : at + 16])
+        streaming_calls.add(0, whole[at : at + 16])
         now += 0.04
-        for _, form in drafts.take_due_forms():
+        for _, form in streaming_calls.take_due_forms():
             sent.append(now)
             sizes.append(len(json.dumps(form)))
     assert now > 50
     assert sum(sizes) <= 12_000 * now + max(sizes)
     assert sent[0] < 0.1
     assert max(b - a for a, b in pairwise(sent)) < 2.5
-    wait = drafts.seconds_until_due()
+    wait = streaming_calls.seconds_until_due()
     assert wait is None or wait < 2.5
 
 
@@ -137,10 +137,10 @@ def delta(index: int, name: str | None, arguments: str | None, call_id: str | No
 
 
 def watching(*tools: Tool, grants: ToolGrants | None = None) -> tuple[TurnViewModel, PendingApprovals]:
-    feed = TurnViewModel()
-    questions = PendingApprovals(feed, lambda: None, grants or ToolGrants())
-    questions.expect({each.name: each for each in tools}.get)
-    return feed, questions
+    view_model = TurnViewModel()
+    approvals = PendingApprovals(view_model, lambda: None, grants or ToolGrants())
+    approvals.expect({each.name: each for each in tools}.get)
+    return view_model, approvals
 
 
 @tool
@@ -152,56 +152,56 @@ def tide(port: Annotated[str, Field(json_schema_extra={"x-orchat": {"widget": "c
 CALL = ToolCall("tide", {"port": "Hull"}, "call_1")
 
 
-def item(feed: TurnViewModel, number: int = 0) -> dict[str, Any]:
-    return dict(feed.snapshot(html=False)["items"][number])
+def item(view_model: TurnViewModel, number: int = 0) -> dict[str, Any]:
+    return dict(view_model.snapshot(html=False)["items"][number])
 
 
 def test_a_call_is_a_form_as_soon_as_its_tool_is_known_and_text_when_it_is_cut() -> None:
-    feed, _ = watching(tide)
-    feed.add(delta(0, "tide", None, "call_1"))
-    shown = item(feed)
+    view_model, _ = watching(tide)
+    view_model.add(delta(0, "tide", None, "call_1"))
+    shown = item(view_model)
     assert (shown["status"], shown["args"], shown["form"]["fields"][0]["code"]) == ("writing", "", True)
-    feed.add(delta(0, None, '{"port": "Hu\x1b'))
-    assert feed.seconds_until_due() is not None
-    assert item(feed)["args"] == ""
-    feed.end("stopped", "stopped")
-    shown = item(feed)
+    view_model.add(delta(0, None, '{"port": "Hu\x1b'))
+    assert view_model.seconds_until_due() is not None
+    assert item(view_model)["args"] == ""
+    view_model.end("stopped", "stopped")
+    shown = item(view_model)
     assert (shown["status"], shown["args"], shown["form"]) == ("cut", '{"port": "Hu', None)
-    assert feed.seconds_until_due() is None
+    assert view_model.seconds_until_due() is None
 
 
 def test_what_nobody_will_be_asked_about_is_text() -> None:
     grants = ToolGrants()
     grants.allow(tide)
-    for feed, _ in (watching(), watching(plan), watching(tide, grants=grants)):
-        feed.add(delta(0, "tide", '{"port": "Hu', "call_1"))
-        assert "form" not in item(feed)
-        assert item(feed)["args"] == '{"port": "Hu'
-        assert feed.seconds_until_due() is None
+    for view_model, _ in (watching(), watching(plan), watching(tide, grants=grants)):
+        view_model.add(delta(0, "tide", '{"port": "Hu', "call_1"))
+        assert "form" not in item(view_model)
+        assert item(view_model)["args"] == '{"port": "Hu'
+        assert view_model.seconds_until_due() is None
 
 
 def test_a_call_that_was_answered_without_a_question_has_no_form_left() -> None:
     grants = ToolGrants()
-    feed, questions = watching(tide, grants=grants)
-    feed.add(delta(0, "tide", '{"port": "Hull"}', "call_1"))
-    assert item(feed)["form"]
-    feed.called({CallPlace(0, 0): CALL}, [0])
+    view_model, approvals = watching(tide, grants=grants)
+    view_model.add(delta(0, "tide", '{"port": "Hull"}', "call_1"))
+    assert item(view_model)["form"]
+    view_model.called({CallPlace(0, 0): CALL}, [0])
     refused = ToolCallResult("No.", CALL, error=True)
-    feed.add(StreamingChunk("", {"place": CallPlace(0, 0)}, index=0, tool_call_result=refused))
-    assert (item(feed)["form"], item(feed)["status"]) == (None, "failed")
-    feed.add(delta(0, "tide", '{"port": "Hull"}', "call_2"))
+    view_model.add(StreamingChunk("", {"place": CallPlace(0, 0)}, index=0, tool_call_result=refused))
+    assert (item(view_model)["form"], item(view_model)["status"]) == (None, "failed")
+    view_model.add(delta(0, "tide", '{"port": "Hull"}', "call_2"))
     grants.allow(tide)  # in another form, meanwhile
     call = ToolCall("tide", {"port": "Hull"}, "call_2")
-    feed.called({CallPlace(1, 0): call}, [0])
-    assert questions.decision_by_grant(call, tide, CallPlace(1, 0)) is not None
-    assert (item(feed, 1)["form"], item(feed, 1)["granted"]) == (None, True)
+    view_model.called({CallPlace(1, 0): call}, [0])
+    assert approvals.decision_by_grant(call, tide, CallPlace(1, 0)) is not None
+    assert (item(view_model, 1)["form"], item(view_model, 1)["granted"]) == (None, True)
 
 
 def test_the_calls_of_the_next_response_are_others() -> None:
-    feed, _ = watching(tide)
-    feed.add(delta(0, "tide", '{"port": ', "call_1"))
-    feed.add(StreamingChunk("", {}, finish_reason="tool_calls"))
-    feed.add(delta(0, "tide", '{"port": "Goole"}', "call_2"))
-    first, second = feed.snapshot(html=False)["items"]
+    view_model, _ = watching(tide)
+    view_model.add(delta(0, "tide", '{"port": ', "call_1"))
+    view_model.add(StreamingChunk("", {}, finish_reason="tool_calls"))
+    view_model.add(delta(0, "tide", '{"port": "Goole"}', "call_2"))
+    first, second = view_model.snapshot(html=False)["items"]
     assert first["form"]["fields"][0]["text"] is None
     assert second["form"]["fields"][0]["text"] == '"Goole"'

@@ -108,17 +108,17 @@ def _parse_notebook(path: Path, text: str, mark: str) -> dict[str, Any]:
 def _replace(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
     path = path.resolve()
-    written = None
+    temporary = None
     try:
         with tempfile.NamedTemporaryFile("wb", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            written = file.name
+            temporary = file.name
             file.write(text.encode(errors="backslashreplace"))  # half a surrogate pair: JSON's escape
-        os.chmod(written, path.stat().st_mode & 0o7777)
-        os.replace(written, path)
+        os.chmod(temporary, path.stat().st_mode & 0o7777)
+        os.replace(temporary, path)
     except OSError as error:
-        if written is not None:
+        if temporary is not None:
             with suppress(OSError):
-                os.unlink(written)
+                os.unlink(temporary)
         raise StateError(f"{path} cannot be written ({error.strerror}).") from None
 
 

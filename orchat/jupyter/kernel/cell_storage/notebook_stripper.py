@@ -46,9 +46,9 @@ def strip_notebook(notebook: dict[str, Any], *, outputs: bool = False) -> tuple[
         if not isinstance(found, list):
             continue
         if outputs:
-            kept = [output for output in found if not _is_orchat_output(output)]
-            count += len(found) - len(kept)
-            cell["outputs"] = found = kept
+            remaining = [output for output in found if not _is_orchat_output(output)]
+            count += len(found) - len(remaining)
+            cell["outputs"] = found = remaining
         for output in found:
             if isinstance(output, dict):
                 count += _drop(output.get("data"), MIME_TYPE) + _drop(output.get("metadata"), METADATA_KEY)

@@ -185,8 +185,8 @@ class NotebookConversation:
         """Return the parked turn that a later turn continues: the same question and the same first calls."""
         calls = _calls(turn)
         for each in reversed(self.turns):
-            begun = _calls(each)
-            same = begun == calls[: len(begun)] and each.messages[0].text == turn.messages[0].text
+            first_calls = _calls(each)
+            same = first_calls == calls[: len(first_calls)] and each.messages[0].text == turn.messages[0].text
             if same and pending_calls(each.messages):
                 return each
         return None

@@ -52,8 +52,8 @@ def restore_conversations(
         conversation = rebuilt.setdefault(found.conversation, NotebookConversation(found.conversation))
         if not found.continued:
             conversation.add_turn(found.turn, found.turn.messages)
-        elif (begun := conversation.find_parked_turn(found.turn)) is not None:
-            begun.messages = found.turn.messages
+        elif (parked := conversation.find_parked_turn(found.turn)) is not None:
+            parked.messages = found.turn.messages
         # Else the cell with its beginning is gone, or has been asked again since.
         elif found.turn.messages[0].text not in [turn.messages[0].text for turn in conversation.turns]:
             conversation.add_turn(found.turn, found.turn.messages)

@@ -82,9 +82,9 @@ def check_arguments(tool: Tool, values: object) -> list[dict[str, str]]:
     >>> check_arguments(tide, {"json": '{"port": 7}'})
     [{'path': 'port', 'message': 'port: 7 is not of type "string"'}]
     """
-    arguments, wrong = arguments_of(values)
+    arguments, error_text = arguments_of(values)
     if arguments is None:
-        return [{"path": "", "message": wrong}]
+        return [{"path": "", "message": error_text}]
     known = tool.parameters.get("properties")
     names = {*arguments, *(known if isinstance(known, Mapping) else ())}
     return [

@@ -106,8 +106,8 @@ def _arguments_text(arguments: dict[str, Any]) -> tuple[str, str | None]:
 
 
 def _malformed_error(malformed: str) -> str:
-    _, wrong = arguments_of({"json": malformed})
-    return f"These arguments are no JSON object. {wrong}".strip()
+    _, error = arguments_of({"json": malformed})
+    return f"These arguments are no JSON object. {error}".strip()
 
 
 class _FormBuilder:
@@ -123,9 +123,9 @@ class _FormBuilder:
         if found is None or not isinstance(known, Mapping) or (find_variants(found, self._root) is not None):
             return None
         required = found.get("required")
-        wanted = set(map(str, required)) if isinstance(required, list) else set()
+        required_names = set(map(str, required)) if isinstance(required, list) else set()
         fields = [
-            self.field(str(name), each, values.get(name, ...), depth, required=name in wanted)
+            self.field(str(name), each, values.get(name, ...), depth, required=name in required_names)
             for name, each in known.items()
         ]
         # Further arguments of the model, where the schema allows them.
@@ -201,8 +201,8 @@ class _FormBuilder:
         fields = []
         chosen = None
         for number, each in enumerate(variants):
-            kept = {key: self._root[key] for key in ("$defs", "definitions") if key in self._root}
-            whole = {**each, **kept} if isinstance(each, Mapping) else {}
+            definitions = {key: self._root[key] for key in ("$defs", "definitions") if key in self._root}
+            whole = {**each, **definitions} if isinstance(each, Mapping) else {}
             fits = value is not None and chosen is None and not validation_errors(whole, value)
             if fits:
                 chosen = number

@@ -62,8 +62,8 @@ def loader_source(module: str) -> str:
     >>> len(loader_source("view/view")) < 1_500
     True
     """
-    kept = (line.strip() for line in _read("shared/loader.js").splitlines())
-    text = "\n".join(line for line in kept if line and not line.startswith(("//", "/*", "*")))
+    lines = (line.strip() for line in _read("shared/loader.js").splitlines())
+    text = "\n".join(line for line in lines if line and not line.startswith(("//", "/*", "*")))
     return text.replace("DIGEST", module_digest(module))
 
 

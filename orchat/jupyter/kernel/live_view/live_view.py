@@ -86,15 +86,15 @@ class LiveView(LiveDisplay):
         if self._channel is None:
             super().add(chunk)
             return
-        seen = self._view_model.add(chunk)
+        is_visible = self._view_model.add(chunk)
         if not self._channel.ready:
             super().add(chunk)
-        elif seen:
+        elif is_visible:
             self._channel.schedule_flush()
 
-    def expect(self, asked: Callable[[str], Tool | None]) -> bool:
+    def expect(self, tool_to_ask: Callable[[str], Tool | None]) -> bool:
         """Show incomplete calls that need approval as forms; return True: a person can mend arguments."""
-        self._approvals.expect(asked)
+        self._approvals.expect(tool_to_ask)
         return True
 
     def called(self, calls: Mapping[CallPlace, ToolCall], indexes: Sequence[int]) -> None:

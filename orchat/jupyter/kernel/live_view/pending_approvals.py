@@ -62,17 +62,17 @@ class PendingApprovals:
         self._grants = grants
         self._pending: dict[int, _PendingApproval] = {}
 
-    def expect(self, asked: Callable[[str], Tool | None]) -> None:
+    def expect(self, tool_to_ask: Callable[[str], Tool | None]) -> None:
         """Show incomplete calls that need approval as forms.
 
         Parameters
         ----------
-        asked
+        tool_to_ask
             Returns the tool of a name if it needs a decision, else None.
         """
 
         def form_for(name: str) -> Tool | None:
-            tool = asked(name)
+            tool = tool_to_ask(name)
             return None if tool is None or self._is_granted(tool) else tool
 
         self._view_model.set_form_lookup(form_for)
@@ -156,8 +156,10 @@ class PendingApprovals:
         from orchat.jupyter.kernel.output.markdown_sanitizer import escape_markdown, safe_markdown
         from orchat.tools.call_preview import preview_call
 
-        if (said := preview_call(tool, arguments)) is not None:
-            self._view_model.preview(item, escape_markdown(said.text) if said.failed else safe_markdown(said.text))
+        if (preview := preview_call(tool, arguments)) is not None:
+            self._view_model.preview(
+                item, escape_markdown(preview.text) if preview.failed else safe_markdown(preview.text)
+            )
 
     def _read_decision(self, approval: _PendingApproval, item: int, content: dict[str, Any]) -> Decision | None:
         """Return the decision of a message; None where it has none, or invalid arguments."""
@@ -169,14 +171,14 @@ class PendingApprovals:
                 return Reject(single_line(str(content.get("reason") or ""), 1_000))
             case "answer":
                 return Answer(content.get("value"))
-            case "approve" | "edited" | "always" as said:
-                if values is None and said == "edited":
+            case "approve" | "edited" | "always" as choice:
+                if values is None and choice == "edited":
                     return None
                 if errors := check_arguments(tool, approval.model_values if values is None else values):
                     self._view_model.set(item, errors=errors, reply=content.get("n", 0))
                     return None
                 edited = None if values is None else arguments_of(values)[0]
-                if said == "always" and not tool.asks_always:
+                if choice == "always" and not tool.asks_always:
                     self._grants.allow(tool)
                 return Approve() if edited is None else Approve(arguments=edited)
         return None

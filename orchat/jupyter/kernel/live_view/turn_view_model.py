@@ -71,7 +71,7 @@ class TurnViewModel:
         self._additions: dict[tuple[int, str], list[str]] = {}
         self._calls = CallIndex()
         self._streaming_calls = StreamingCalls()
-        self._form_for: Callable[[str], Tool | None] = lambda name: None
+        self._form_lookup: Callable[[str], Tool | None] = lambda name: None
         self._links: dict[str, dict[str, str]] = {}
         self._started = time.monotonic()
 
@@ -116,15 +116,15 @@ class TurnViewModel:
 
     # -- tool calls ---------------------------------------------------------------------------------------------
 
-    def set_form_lookup(self, form_for: Callable[[str], Tool | None]) -> None:
+    def set_form_lookup(self, form_lookup: Callable[[str], Tool | None]) -> None:
         """Show incomplete calls that need approval as forms.
 
         Parameters
         ----------
-        form_for
+        form_lookup
             Returns the tool of a name if its calls need approval, else None.
         """
-        self._form_for = form_for
+        self._form_lookup = form_lookup
 
     def called(self, calls: Mapping[CallPlace, ToolCall], indexes: Sequence[int] = ()) -> None:
         """Show the calls of a whole response: from now on an item shows what would run, not the streamed text.
@@ -227,12 +227,12 @@ class TurnViewModel:
         if self._text_item is None or not self._dirty:
             return
         self._dirty = False
-        done: list[dict[str, Any]] = []
+        finished: list[dict[str, Any]] = []
         rest = self._open_text
         if self._answer_format in ("markdown", "code"):
             blocks, last = split_blocks(self._open_text)
             for block in blocks:
-                done.append(self._block(block.text, self._continues_list or block.continues))
+                finished.append(self._block(block.text, self._continues_list or block.continues))
                 self._continues_list = False
             if blocks:
                 self._continues_list = last.continues
@@ -242,7 +242,7 @@ class TurnViewModel:
         self._tail = tail["md"]
         self._events.append(
             {"e": "text", "i": self._text_item, "keep": keep, "add": added}
-            | ({"done": done} if done else {})
+            | ({"done": finished} if finished else {})
             | {key: tail[key] for key in ("html", "goes_on") if key in tail}
         )
 
@@ -294,7 +294,7 @@ class TurnViewModel:
         """Set the name of an incomplete call: the first name may begin its form, a changed one ends it."""
         if streamed.name:
             self._drop_form(streamed.item)
-        elif (tool := self._form_for(name)) is not None:
+        elif (tool := self._form_lookup(name)) is not None:
             self._streaming_calls.begin(streamed.item, tool)
             self._streaming_calls.add(streamed.item, "".join(streamed.arguments_before_name))
         streamed.name, streamed.arguments_before_name = name, []
@@ -317,10 +317,10 @@ class TurnViewModel:
         from orchat.chat.reply import Reply
         from orchat.message_assembly import build_message
 
-        said = {key: extras[key] for key in ("images", "annotations") if isinstance(extras.get(key), list)}
-        if not said:
+        new_extras = {key: extras[key] for key in ("images", "annotations") if isinstance(extras.get(key), list)}
+        if not new_extras:
             return False
-        reply = Reply(build_message(text=None, reasoning=None, calls=[], extras=said, meta={}))
+        reply = Reply(build_message(text=None, reasoning=None, calls=[], extras=new_extras, meta={}))
         self._add_images(reply.images)
         self._add_sources(reply.citations)
         return True

@@ -71,8 +71,8 @@ def footer(reply: Reply, seconds: float, *, sent: Iterable[object] = (), style: 
         if reply.cost is not None:
             parts.append(_dollars(reply.cost))
         parts.append(f"{seconds:.1f} s")
-        if along := ", ".join(filter(None, map(str, sent))):
-            parts.append(f"with {along}")
+        if sent_text := ", ".join(filter(None, map(str, sent))):
+            parts.append(f"with {sent_text}")
     return " · ".join(single_line(str(part)) for part in parts if part)
 
 

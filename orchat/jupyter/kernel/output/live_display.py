@@ -156,7 +156,7 @@ class LiveDisplay:
             if (bundle := image_bundle(image)) is not None:
                 self._shell.display_pub.publish(data=bundle, metadata={"orchat": {}})
 
-    def expect(self, asked: Callable[[str], Tool | None]) -> bool:
+    def expect(self, tool_to_ask: Callable[[str], Tool | None]) -> bool:
         """Do nothing: this display cannot ask."""
         return False
 
@@ -231,7 +231,7 @@ class TerminalDisplay:
         if footer_line and (error is None or reply.text):
             self._write(f"[{footer_line}]\n")
 
-    def expect(self, asked: Callable[[str], Tool | None]) -> bool:
+    def expect(self, tool_to_ask: Callable[[str], Tool | None]) -> bool:
         """Do nothing: a call is shown when it is whole, and a line of text cannot be mended."""
         return False
 

@@ -45,7 +45,7 @@ class _Result:
 @dataclass
 class _CutCall:
     name: str
-    written: str
+    arguments: str
 
 
 class TurnTranscript:
@@ -137,7 +137,7 @@ class TurnTranscript:
                 self._pieces.append(
                     _Result(_result_as_executed(part, message.meta), message.meta.get("pending") is True)
                 )
-        self._pieces += [_CutCall(name, written) for name, written in cut_calls_text(message)]
+        self._pieces += [_CutCall(name, arguments) for name, arguments in cut_calls_text(message)]
 
     def _block(self, piece: _Piece, answer_format: str) -> str:
         if isinstance(piece, _Text):
@@ -165,7 +165,7 @@ def _plain_text(piece: _Piece) -> str:
 
 
 def _cut_call_text(cut: _CutCall) -> str:
-    return f"({single_line(cut.written, _MOST_CUT_ARGUMENTS)} … was still being written"
+    return f"({single_line(cut.arguments, _MOST_CUT_ARGUMENTS)} … was still being written"
 
 
 def cut_calls_text(message: ChatMessage) -> list[tuple[str, str]]:

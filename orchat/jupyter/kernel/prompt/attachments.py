@@ -111,5 +111,5 @@ def _similar_path_hint(path: Path) -> str:
         names = [entry.name for entry in path.parent.iterdir()]
     except OSError:
         return f"There is no folder {path.parent} either."
-    near = difflib.get_close_matches(path.name, names, n=1)
-    return f"Did you mean {path.parent / near[0]}?" if near else f"Paths begin at {Path.cwd()}."
+    similar = difflib.get_close_matches(path.name, names, n=1)
+    return f"Did you mean {path.parent / similar[0]}?" if similar else f"Paths begin at {Path.cwd()}."

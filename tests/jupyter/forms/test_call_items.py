@@ -37,42 +37,42 @@ class Shown:
     """A turn in a view, with what a page would do."""
 
     def __init__(self) -> None:
-        self.feed, self.grants = TurnViewModel(), ToolGrants()
-        self.questions = PendingApprovals(self.feed, lambda: None, self.grants)
-        self.questions.expect(TOOLS.get)
+        self.view_model, self.grants = TurnViewModel(), ToolGrants()
+        self.approvals = PendingApprovals(self.view_model, lambda: None, self.grants)
+        self.approvals.expect(TOOLS.get)
         self.response = -1
 
     @property
     def items(self) -> list[dict[str, Any]]:
-        return list(self.feed.snapshot(html=False)["items"])
+        return list(self.view_model.snapshot(html=False)["items"])
 
     def piece(self, index: int, name: str | None, arguments: str | None, call_id: str | None = None) -> None:
         delta = ToolCallDelta(index, name, arguments, call_id)
-        self.feed.add(StreamingChunk("", index=index, tool_calls=[delta]))
+        self.view_model.add(StreamingChunk("", index=index, tool_calls=[delta]))
 
     def whole(self, *calls: ToolCall, indexes: tuple[int, ...] = ()) -> list[CallPlace]:
         """End the response."""
         self.response += 1
         places = [CallPlace(self.response, number) for number in range(len(calls))]
-        self.feed.add(StreamingChunk("", {}, finish_reason="tool_calls"))
-        self.feed.called(dict(zip(places, calls, strict=True)), indexes or range(len(calls)))
+        self.view_model.add(StreamingChunk("", {}, finish_reason="tool_calls"))
+        self.view_model.called(dict(zip(places, calls, strict=True)), indexes or range(len(calls)))
         return places
 
     async def ask(self, call: ToolCall, place: CallPlace) -> tuple[int, asyncio.Task[Decision]]:
         """Ask about a call; the item that asks, and its answer to come."""
         before = {at for at, item in enumerate(self.items) if item["status"] == "asking"}
-        task = asyncio.create_task(self.questions.ask(call, TOOLS[call.tool_name], place))
+        task = asyncio.create_task(self.approvals.ask(call, TOOLS[call.tool_name], place))
         await asyncio.sleep(0)
         (number,) = {at for at, item in enumerate(self.items) if item["status"] == "asking"} - before
         return number, task
 
     def press(self, number: int, decision: str, **more: Any) -> None:
         revision = self.items[number]["form"]["revision"]
-        self.questions.handle_message({"t": "decide", "i": number, "decision": decision, "revision": revision, **more})
+        self.approvals.handle_message({"t": "decide", "i": number, "decision": decision, "revision": revision, **more})
 
     def result(self, place: CallPlace, call: ToolCall, said: str) -> None:
         result = ToolCallResult(said, call, error=False)
-        self.feed.add(StreamingChunk("", {"place": place}, index=0, tool_call_result=result))
+        self.view_model.add(StreamingChunk("", {"place": place}, index=0, tool_call_result=result))
 
 
 @pytest.mark.parametrize("call_id", ["call_0", "", None])
@@ -171,7 +171,7 @@ def test_a_call_without_a_name_is_refused_and_has_no_form(name: str) -> None:
         shown.piece(0, name, '{"port": "Hull"}')
         (place,) = shown.whole(ToolCall(name, HULL, "a"))
         nameless = Tool("tide", "", {"type": "object"}, lambda: "")
-        assert isinstance(await shown.questions.ask(ToolCall(name, HULL, "a"), nameless, place), Reject)
+        assert isinstance(await shown.approvals.ask(ToolCall(name, HULL, "a"), nameless, place), Reject)
         assert not shown.items[0].get("form")
 
     asyncio.run(main())
@@ -188,14 +188,14 @@ def test_a_decision_about_another_form_decides_nothing_and_the_form_is_shown_ane
         first = shown.items[number]["form"]
         assert first["notice"] == ""
         said = {"t": "decide", "i": number, "decision": decision, "arguments": {"json": '{"port": "Goole"}'}}
-        shown.questions.handle_message(said | ({} if revision is None else {"revision": revision}))
+        shown.approvals.handle_message(said | ({} if revision is None else {"revision": revision}))
         await asyncio.sleep(0)
         second = shown.items[number]["form"]
         assert not task.done()
         assert not list(shown.grants)
         assert second["revision"] != first["revision"]
         assert "Nothing has run" in second["notice"]
-        shown.questions.handle_message(said | {"revision": first["revision"]})
+        shown.approvals.handle_message(said | {"revision": first["revision"]})
         assert not task.done()
         shown.press(number, "edited", arguments={"json": '{"port": "Goole"}'})
         assert await task == Approve(arguments={"port": "Goole"})
@@ -210,9 +210,9 @@ def test_a_check_of_another_form_changes_nothing() -> None:
         (place,) = shown.whole(call)
         number, task = await shown.ask(call, place)
         before = shown.items[number]
-        shown.questions.handle_message({"t": "check", "i": number, "values": {"json": "{"}, "n": 5})
+        shown.approvals.handle_message({"t": "check", "i": number, "values": {"json": "{"}, "n": 5})
         assert shown.items[number] == before
-        shown.questions.handle_message(
+        shown.approvals.handle_message(
             {"t": "check", "i": number, "values": {"json": "{"}, "n": 5, "revision": before["form"]["revision"]}
         )
         assert shown.items[number]["errors"]
@@ -249,7 +249,7 @@ def test_always_is_for_the_tool_that_is_shown() -> None:
         await two
         assert not one.done()
         assert list(shown.grants) == ["wipe"]
-        assert shown.questions.decision_by_grant(made[0], tide, places[0]) is None
+        assert shown.approvals.decision_by_grant(made[0], tide, places[0]) is None
         one.cancel()
 
     asyncio.run(main())

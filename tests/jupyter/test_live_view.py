@@ -134,11 +134,11 @@ ATTACKS = st.text(alphabet='ab `~$\\<>![](){}\n*_|:"/#-1.&;', max_size=80)
 
 @given(st.lists(ATTACKS, max_size=6))
 def test_what_a_view_gets_is_safe_and_is_everything(texts: list[str]) -> None:
-    feed, watching = TurnViewModel(), initial_state()
+    view_model, watching = TurnViewModel(), initial_state()
     for each in texts:
-        feed.add(StreamingChunk(each, index=0))
-        watching = reduce_events(watching, json.loads(json.dumps(feed.pending())))
-    state = feed.snapshot(html=False)
+        view_model.add(StreamingChunk(each, index=0))
+        watching = reduce_events(watching, json.loads(json.dumps(view_model.pending())))
+    state = view_model.snapshot(html=False)
     assert watching["items"] == state["items"]
     parser = MarkdownIt("gfm-like", {"linkify": False})
     for item in state["items"]:
@@ -153,18 +153,18 @@ def test_what_a_view_gets_is_safe_and_is_everything(texts: list[str]) -> None:
 @pytest.mark.parametrize("size", [1, 3, 1_000])
 def test_the_text_is_the_same_however_it_is_cut(size: int) -> None:
     for document in DOCUMENTS:
-        feed = TurnViewModel()
+        view_model = TurnViewModel()
         for at in range(0, len(document), size):
-            feed.add(StreamingChunk(document[at : at + size], index=0))
-            feed.pending()
-        (item,) = feed.snapshot(html=False)["items"]
+            view_model.add(StreamingChunk(document[at : at + size], index=0))
+            view_model.pending()
+        (item,) = view_model.snapshot(html=False)["items"]
         shown = [block["md"] for block in item["blocks"]] + [item["tail"]]
         assert "".join(map(html_of, shown)) == html_of(safe_markdown(document))
 
 
 def test_a_turn_as_items() -> None:
-    feed = TurnViewModel()
-    feed.start("some/model\n*x*")
+    view_model = TurnViewModel()
+    view_model.start("some/model\n*x*")
     call = ToolCall("tide", {"port": "Hull"}, "call_1")
     pixels = PNG.partition(",")[2]
     page, js = "https://example.org/a", "javascript:alert(1)"
@@ -184,11 +184,11 @@ def test_a_turn_as_items() -> None:
         StreamingChunk("", {"extras": {"annotations": notes}}),
     ]:
         if isinstance(chunk, dict):
-            feed.called(chunk, [0])
+            view_model.called(chunk, [0])
         else:
-            feed.add(chunk)
-    feed.end("some/model · 1.2 s", "finished")
-    state = feed.snapshot(html=True)
+            view_model.add(chunk)
+    view_model.end("some/model · 1.2 s", "finished")
+    state = view_model.snapshot(html=True)
     assert (state["label"], state["phase"], state["footer"]) == ("some/model *x*", "ended", "some/model · 1.2 s")
     reasoning, said, asked, answer, *rest = state["items"]
     assert reasoning == {"kind": "reasoning", "text": "Let me see.[2J", "live": False}
@@ -205,16 +205,16 @@ def test_a_turn_as_items() -> None:
 
 
 def test_two_rounds_of_calls_are_different_items() -> None:
-    feed = TurnViewModel()
+    view_model = TurnViewModel()
     for response, round_ in enumerate(("a", "b")):
-        feed.add(StreamingChunk("", index=0, tool_calls=[ToolCallDelta(0, "tide", '{"n": 1}', id="same")]))
-        feed.add(StreamingChunk("", index=1, tool_calls=[ToolCallDelta(1, "tide", '{"n": 2}', id="same")]))
+        view_model.add(StreamingChunk("", index=0, tool_calls=[ToolCallDelta(0, "tide", '{"n": 1}', id="same")]))
+        view_model.add(StreamingChunk("", index=1, tool_calls=[ToolCallDelta(1, "tide", '{"n": 2}', id="same")]))
         made = {CallPlace(response, at): ToolCall("tide", {"n": at + 1}, "same") for at in (0, 1)}
-        feed.called(made, [0, 1])
+        view_model.called(made, [0, 1])
         for place, said in ((CallPlace(response, 1), round_ * 2), (CallPlace(response, 0), round_)):
             result = ToolCallResult(said, made[place], error=False)
-            feed.add(StreamingChunk("", {"place": place}, index=0, tool_call_result=result))
-    items = feed.snapshot(html=False)["items"]
+            view_model.add(StreamingChunk("", {"place": place}, index=0, tool_call_result=result))
+    items = view_model.snapshot(html=False)["items"]
     assert [(item["args"], item["result"]) for item in items] == [
         ('{"n": 1}', "a"),
         ('{"n": 2}', "aa"),
