@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from orchat.secrets.detection import find_secrets
-
 HIDDEN = "[redacted]"
 _HIDDEN_FIELDS = frozenset({"user_id", "authorization", "api_key", "apikey", "x-api-key"})
 
@@ -28,6 +26,8 @@ def redact(text: str, *secrets: str) -> str:
     >>> redact("the key is hunter2", "hunter2")
     'the key is [redacted]'
     """
+    from orchat.secrets.detection import find_secrets
+
     for secret in secrets:
         if secret:
             text = text.replace(secret, HIDDEN)

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from orchat.secrets import find_secrets, is_secret_header, is_secret_name, redact, redact_json
+from orchat.secrets import is_secret_header, is_secret_name, redact, redact_json
+from orchat.secrets.detection import find_secrets
 from orchat.secrets.services import SERVICES
 from tests.secrets.corpus import Made, made_up, unrecognisable
 
