@@ -46,7 +46,7 @@ _OPENING = """() => {
 _SCROLL = """async () => {
     const box = document.querySelector('.orchat-conversation');
     for (let i = 0; i < 8; i += 1) {
-        document.querySelector('.orchat-older:not([hidden])')?.click();
+        document.querySelector('.orchat-older-turns:not([hidden])')?.click();
         await new Promise((resolve) => setTimeout(resolve, 250));
     }
     const tasks = [];
@@ -85,7 +85,7 @@ def measure(page: Page, lab: Lab, endpoint: ScriptedOpenRouter, messages: int, t
     page.evaluate(_OPENING)
     notebook.run(1)
     milliseconds = page.evaluate("() => window.opened")
-    expect(page.locator(".orchat-where")).not_to_be_empty(timeout=20_000)
+    expect(page.locator(".orchat-storage-status")).not_to_be_empty(timeout=20_000)
     scrolled = page.evaluate(_SCROLL)
     endpoint.answers(answer(tokens, 100.0))
     field = page.locator(".orchat-panel .orchat-text-input")

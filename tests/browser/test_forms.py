@@ -231,10 +231,10 @@ def test_of_a_long_text_the_lines_that_differ_are_shown(page: Page, address: str
     long = "".join(f"line {number}\n" for number in range(300))
     form = Shown(page, address, PLAN, {**GIVEN, "code": long})
     form.field("code").fill(long.replace("line 7\n", "line seven\n").replace("line 290\n", ""))
-    expect(form.node.locator(".orchat-line")).to_have_text(["- line 7", "+ line seven", "- line 290"])
+    expect(form.node.locator(".orchat-diff-line")).to_have_text(["- line 7", "+ line seven", "- line 290"])
     form.field("code").fill("x")
-    expect(form.node.locator(".orchat-line")).to_have_count(40)
-    expect(form.node.locator(".orchat-lines")).to_contain_text("… 262 more lines")
+    expect(form.node.locator(".orchat-diff-line")).to_have_count(40)
+    expect(form.node.locator(".orchat-diff-lines")).to_contain_text("… 262 more lines")
 
 
 def test_what_is_wrong_stands_at_its_field_and_takes_the_focus(page: Page, address: str) -> None:
@@ -321,7 +321,9 @@ def test_all_arguments_are_edited_as_json(page: Page, address: str) -> None:
     expect(form.node.get_by_role("alert")).to_contain_text("This is no JSON")
     raw.fill(shown.replace(f"{2**60 + 1}", f"{2**60 + 2}"))
     expect(form.node.get_by_role("alert")).to_be_hidden()
-    expect(form.node.locator(".orchat-line")).to_have_text([f'-   "many": {2**60 + 1},', f'+   "many": {2**60 + 2},'])
+    expect(form.node.locator(".orchat-diff-line")).to_have_text(
+        [f'-   "many": {2**60 + 1},', f'+   "many": {2**60 + 2},']
+    )
     assert exactly(form.arguments()) == exactly({**GIVEN, "many": 2**60 + 2})
 
 
@@ -339,7 +341,7 @@ def test_malformed_arguments_are_mended_before_they_run(page: Page, address: str
 
 def test_characters_that_cannot_be_seen_are_told(page: Page, address: str) -> None:
     form = Shown(page, address, PLAN, {**GIVEN, "note": "a\u202eb\u200b", "free": {"x": "\U000e0041"}})
-    told = form.node.locator(".orchat-unseen:not([hidden])")
+    told = form.node.locator(".orchat-invisible-characters:not([hidden])")
     words = "There are characters here that cannot be seen:"
     expect(told).to_have_text([f"{words} U+E0041", f"{words} U+202E, U+200B"])
     form.field("note").fill("ab")

@@ -116,7 +116,7 @@ def test_a_preview_stands_in_a_panel_too(page: Page, lab: Lab, endpoint: Scripte
     notebook = opened(page, lab, "preview-panel.ipynb", MAIL, code, "print(ran)")
     notebook.run(1, 2)
     panel = page.locator(".orchat-panel")
-    expect(panel.locator(".orchat-where")).not_to_be_empty(timeout=20_000)
+    expect(panel.locator(".orchat-storage-status")).not_to_be_empty(timeout=20_000)
     ask(panel, "Mail her.")
     expect(panel.locator(".orchat-preview em")).to_have_text("Zoe", timeout=30_000)
     panel.locator(".orchat-approve").click()

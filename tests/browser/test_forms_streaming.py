@@ -222,7 +222,7 @@ def test_a_form_grows_in_a_panel_and_stop_leaves_the_text(page: Page, lab: Lab, 
     notebook = opened(page, lab, "panel-form.ipynb", LAUNCH, code)
     notebook.run(1, 2)
     panel = page.locator(".orchat-panel")
-    expect(panel.locator(".orchat-where")).not_to_be_empty(timeout=20_000)
+    expect(panel.locator(".orchat-storage-status")).not_to_be_empty(timeout=20_000)
     ask(panel, "Launch it.")
     form = page.locator(".orchat-form")
     page.wait_for_function("() => document.querySelector('.orchat-form textarea')?.value.length > 100", timeout=30_000)

@@ -29,7 +29,7 @@ def opened(page: Page, lab: Lab, name: str, *cells: str) -> tuple[Notebook, Loca
     notebook.wait(0)
     panel = page.locator(".orchat-panel")
     expect(panel).to_have_count(1, timeout=20_000)
-    expect(panel.locator(".orchat-where")).not_to_be_empty(timeout=20_000)
+    expect(panel.locator(".orchat-storage-status")).not_to_be_empty(timeout=20_000)
     return notebook, panel
 
 
@@ -89,7 +89,7 @@ def test_it_is_kept_in_the_cell_and_there_again_after_a_restart(
 ) -> None:
     endpoint.answers(text("The *Humber*."), text("It is wide."))
     notebook, panel = opened(page, front_end, "panel-kept.ipynb", PANEL + 'ChatPanel("some/model")')
-    expect(panel.locator(".orchat-where")).to_contain_text("metadata of this cell", timeout=10_000)
+    expect(panel.locator(".orchat-storage-status")).to_contain_text("metadata of this cell", timeout=10_000)
     ask(panel, "Name a river.")
     expect(panel.locator(".orchat-items")).to_contain_text("The Humber.")
     kept = wait_until_kept(page, notebook, "The *Humber*.")
@@ -109,7 +109,7 @@ def test_it_is_kept_in_the_cell_and_there_again_after_a_restart(
     notebook.wait(0)
     panel = page.locator(".orchat-panel")
     expect(panel.locator(".orchat-items")).to_contain_text("The Humber.", timeout=20_000)
-    assert panel.locator(".orchat-asked").inner_text().endswith("Name a river.")
+    assert panel.locator(".orchat-question-text").inner_text().endswith("Name a river.")
     ask(panel, "And?")
     expect(panel.locator(".orchat-exchange").nth(1)).to_contain_text("It is wide.")
     sent = endpoint.request.json["messages"]
@@ -166,7 +166,7 @@ def test_it_is_done_by_keyboard_and_is_accessible(page: Page, lab: Lab, endpoint
     expect(field).to_have_value("")
     page.keyboard.press("ArrowUp")
     expect(field).to_have_value("One line\nand another")
-    panel.locator(".orchat-pick").press("Enter")
+    panel.locator(".orchat-model-button").press("Enter")
     search = panel.locator(".orchat-search")
     expect(search).to_be_focused()
     page.keyboard.type("gpt-4o-mini")
@@ -175,13 +175,13 @@ def test_it_is_done_by_keyboard_and_is_accessible(page: Page, lab: Lab, endpoint
     expect(chosen).to_contain_text("128k tokens · $0.15 in, $0.6 out per million")
     violations(page)
     page.keyboard.press("Enter")
-    expect(panel.locator(".orchat-pick")).to_have_text("openai/gpt-4o-mini")
-    expect(panel.locator(".orchat-pick")).to_be_focused()
-    panel.locator(".orchat-set").press("Enter")
+    expect(panel.locator(".orchat-model-button")).to_have_text("openai/gpt-4o-mini")
+    expect(panel.locator(".orchat-model-button")).to_be_focused()
+    panel.locator(".orchat-settings-button").press("Enter")
     expect(panel.locator(".orchat-number").first).to_be_focused()
     violations(page)
     page.keyboard.press("Escape")
-    expect(panel.locator(".orchat-set")).to_be_focused()
+    expect(panel.locator(".orchat-settings-button")).to_be_focused()
     field.fill("And now?")
     field.press("Enter")
     expect(panel.get_by_role("alert")).to_contain_text("402")
@@ -251,7 +251,7 @@ chat.messages = [m for n in range(500) for m in (ChatMessage.from_user(f"Questio
     notebook.run(1)
     panel = page.locator(".orchat-panel")
     expect(panel.locator(".orchat-exchange")).to_have_count(20)
-    older = panel.locator(".orchat-older")
+    older = panel.locator(".orchat-older-turns")
     for count in (40, 60, 80):
         older.focus()
         page.keyboard.press("Enter")
@@ -359,7 +359,7 @@ def test_attacks_in_every_place_of_a_panel_do_nothing(page: Page, lab: Lab, endp
     expect(panel.locator(".orchat-exchange").nth(1).locator(".orchat-items")).to_contain_text("window.owned")
     ask(panel, "Again")
     expect(panel.get_by_role("alert")).to_contain_text("402")
-    panel.locator(".orchat-set").click()
+    panel.locator(".orchat-settings-button").click()
     page.wait_for_timeout(500)
     assert page.evaluate("() => window.owned") is None
     assert not [url for url in asked if "evil" in url]

@@ -229,14 +229,14 @@ def test_reasoning_folds_and_code_goes_to_the_clipboard_and_to_a_cell(
     notebook.run(1)
     fold = page.locator(".orchat-reasoning")
     expect(fold.locator("summary")).to_contain_text("Reasoning (23 characters)", timeout=20_000)
-    expect(fold.locator(".orchat-thought")).to_be_hidden()
+    expect(fold.locator(".orchat-reasoning-text")).to_be_hidden()
     fold.locator("summary").click()
-    expect(fold.locator(".orchat-thought")).to_have_text("Let me see. It is high.")
+    expect(fold.locator(".orchat-reasoning-text")).to_have_text("Let me see. It is high.")
     page.locator(".orchat-copy").click()
     expect(page.locator(".orchat-copy")).to_have_text("Copied")
     assert page.evaluate("() => navigator.clipboard.readText()").strip() == "x = 1"
     page.locator(".orchat-to-cell").click()
-    expect(page.locator(".orchat-log")).to_contain_text("Copied")
+    expect(page.locator(".orchat-live-region")).to_contain_text("Copied")
     gate.set()
     notebook.wait(1)
     assert printed(notebook, 2) == "['x = 1']\n"
@@ -274,7 +274,7 @@ def test_sentences_are_announced_in_batches(page: Page, lab: Lab, endpoint: Scri
     endpoint.answers(text("One sentence here. " * 200).paced(0.03))
     notebook = opened(page, lab, "log.ipynb", "reply = await show()")
     notebook.run(1)
-    log = page.locator(".orchat-log")
+    log = page.locator(".orchat-live-region")
     expect(log).to_contain_text("One sentence here. One", timeout=20_000)
     assert (log.get_attribute("role"), log.get_attribute("aria-live")) == ("log", "polite")
     page.evaluate(
@@ -282,7 +282,7 @@ def test_sentences_are_announced_in_batches(page: Page, lab: Lab, endpoint: Scri
             window.said = [];
             new MutationObserver((changes) => window.said.push(...changes.flatMap((each) =>
                 [...each.addedNodes].map((node) => node.textContent)))).observe(
-                    document.querySelector('.orchat-log'), {childList: true});
+                    document.querySelector('.orchat-live-region'), {childList: true});
         }"""
     )
     page.wait_for_timeout(4_000)
@@ -382,8 +382,9 @@ def test_the_two_reducers_agree(page: Page) -> None:
     source = next(text for name, text in module_sources("view/view") if name == "view/view_reducer.js")
     reduced = page.evaluate(
         """async ([source, sequences]) => {
-            const {opening, reduce} = await import(URL.createObjectURL(new Blob([source], {type: 'text/javascript'})));
-            return sequences.map((batches) => batches.reduce(reduce, opening()).items);
+            const url = URL.createObjectURL(new Blob([source], {type: 'text/javascript'}));
+            const {initialState, reduceEvents} = await import(url);
+            return sequences.map((batches) => batches.reduce(reduceEvents, initialState()).items);
         }""",
         [source, [events for events, _ in sequences]],
     )

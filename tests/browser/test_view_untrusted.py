@@ -130,6 +130,6 @@ def test_attacks_in_every_place_of_a_turn(page: Page, lab: Lab, watch: Watch) ->
     assert watch.asked == []
     assert page.evaluate("() => window.pwned") is None
     # A person may ask for an image: then, and only then, it is fetched.
-    page.locator(".orchat-image").first.click()
+    page.locator(".orchat-load-image").first.click()
     page.wait_for_timeout(500)
     assert watch.asked == ["/i.png"]

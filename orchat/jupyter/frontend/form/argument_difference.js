@@ -1,6 +1,6 @@
 /**
- * What a person changed, as few lines: of a long text only those that differ. Texts are JSON, and never read as values,
- * for a page would round large numbers.
+ * The difference between a call's original and edited arguments, as the lines that differ. Texts are JSON and stay
+ * text: parsing would round large numbers.
  *
  * @typedef {{sign: "-" | "+", line: string}} Row
  */
@@ -8,17 +8,17 @@
 import { element } from "../shared/elements.js";
 
 const TOKENS = /"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\],:]|[^\s"{}[\],:]+/g;
-const ONE_LINE = 60; // characters
-const AROUND = 40; // characters that stand before a difference in a long line
-const LONGEST = 160;
-const MOST_ROWS = 40;
-const MOST_PAIRS = 250_000; // pairs of lines that are compared; beyond it, all that lies between is shown
+const MAX_ONE_LINE = 60; // characters
+const CONTEXT = 40; // characters shown before a difference in a long line
+const MAX_LINE_LENGTH = 160;
+const MAX_ROWS = 40;
+const MAX_PAIRS = 250_000; // pairs of lines that are compared; beyond it, all lines between are shown
 
 /**
  * @param {string} text
- * @returns {string} JSON with a line for each member, as the kernel writes it; what is no JSON stays as it is.
+ * @returns {string} JSON with a line for each member, as the kernel writes it; invalid JSON unchanged.
  */
-export function indented(text) {
+export function indentJson(text) {
   try {
     JSON.parse(text);
   } catch {
@@ -45,24 +45,25 @@ export function indented(text) {
 /**
  * @param {string | null} before JSON texts; null where there is no value.
  * @param {string | null} after
- * @param {string} more The words behind the number of lines that are left out.
+ * @param {string} more The words after the number of omitted lines.
  * @returns {HTMLElement} ``before → after``, or the lines that differ.
  */
 export function difference(before, after, more) {
-  const [old, now] = [lines(before), lines(after)];
+  const [old, now] = [splitLines(before), splitLines(after)];
   if (old.length === 1 && now.length === 1) {
-    const from = common(old[0], now[0]);
-    return element("span", "", element("del", "", part(old[0], from)), " → ", element("ins", "", part(now[0], from)));
+    const from = commonPrefixLength(old[0], now[0]);
+    const [removed, added] = [excerpt(old[0], from), excerpt(now[0], from)];
+    return element("span", "", element("del", "", removed), " → ", element("ins", "", added));
   }
-  const rows = compared(old, now);
-  const shown = rows.slice(0, MOST_ROWS).map(({ sign, line }) =>
-    element(sign === "-" ? "del" : "ins", "orchat-line", `${sign} ${part(line, 0)}`));
+  const rows = diffLines(old, now);
+  const shown = rows.slice(0, MAX_ROWS).map(({ sign, line }) =>
+    element(sign === "-" ? "del" : "ins", "orchat-diff-line", `${sign} ${excerpt(line, 0)}`));
   const rest = rows.length - shown.length;
-  return element("div", "orchat-lines", ...shown, rest > 0 ? `… ${rest} ${more}` : "");
+  return element("div", "orchat-diff-lines", ...shown, rest > 0 ? `… ${rest} ${more}` : "");
 }
 
 /** @param {string | null} text */
-function lines(text) {
+function splitLines(text) {
   if (text === null) return ["–"];
   try {
     const value = text.startsWith('"') ? JSON.parse(text) : null;
@@ -70,20 +71,20 @@ function lines(text) {
   } catch {
     return text.split("\n"); // no JSON yet: somebody types
   }
-  return text.length <= ONE_LINE ? [text] : indented(text).split("\n");
+  return text.length <= MAX_ONE_LINE ? [text] : indentJson(text).split("\n");
 }
 
 /** @param {string} one @param {string} other */
-function common(one, other) {
+function commonPrefixLength(one, other) {
   let at = 0;
   while (at < one.length && one[at] === other[at]) at += 1;
   return at;
 }
 
 /** @param {string} line @param {number} from Where it begins to differ. */
-function part(line, from) {
-  const begin = line.length > LONGEST && from > AROUND ? from - AROUND : 0;
-  const end = begin + LONGEST;
+function excerpt(line, from) {
+  const begin = line.length > MAX_LINE_LENGTH && from > CONTEXT ? from - CONTEXT : 0;
+  const end = begin + MAX_LINE_LENGTH;
   return (begin ? "…" : "") + line.slice(begin, end) + (end < line.length ? "…" : "");
 }
 
@@ -92,7 +93,7 @@ function part(line, from) {
  * @param {string[]} now
  * @returns {Row[]}
  */
-function compared(old, now) {
+function diffLines(old, now) {
   let top = 0;
   while (top < old.length && top < now.length && old[top] === now[top]) top += 1;
   let end = 0;
@@ -100,20 +101,20 @@ function compared(old, now) {
   const [a, b] = [old.slice(top, old.length - end), now.slice(top, now.length - end)];
   /** @type {(sign: "-" | "+") => (line: string) => Row} */
   const row = (sign) => (line) => ({ sign, line });
-  if (a.length * b.length > MOST_PAIRS) return [...a.map(row("-")), ...b.map(row("+"))];
+  if (a.length * b.length > MAX_PAIRS) return [...a.map(row("-")), ...b.map(row("+"))];
   const width = b.length + 1;
-  const same = new Uint32Array((a.length + 1) * width); // how many lines the rests of both have in common
+  const commonCounts = new Uint32Array((a.length + 1) * width); // how many lines the rests of both have in common
   for (let i = a.length - 1; i >= 0; i -= 1) {
     for (let j = b.length - 1; j >= 0; j -= 1) {
-      same[i * width + j] = a[i] === b[j] ? same[(i + 1) * width + j + 1] + 1
-        : Math.max(same[(i + 1) * width + j], same[i * width + j + 1]);
+      commonCounts[i * width + j] = a[i] === b[j] ? commonCounts[(i + 1) * width + j + 1] + 1
+        : Math.max(commonCounts[(i + 1) * width + j], commonCounts[i * width + j + 1]);
     }
   }
   const rows = [];
   let [i, j] = [0, 0];
   while (i < a.length || j < b.length) {
     if (i < a.length && j < b.length && a[i] === b[j]) [i, j] = [i + 1, j + 1];
-    else if (i < a.length && (j === b.length || same[(i + 1) * width + j] >= same[i * width + j + 1])) {
+    else if (i < a.length && (j === b.length || commonCounts[(i + 1) * width + j] >= commonCounts[i * width + j + 1])) {
       rows.push(row("-")(a[i++]));
     } else rows.push(row("+")(b[j++]));
   }

@@ -1,5 +1,5 @@
 /**
- * What a tool's author says that a call would do. It comes as safe Markdown, and is drawn as a model's words are.
+ * A call's preview: the tool's own description of its effect, as sanitized Markdown that is rendered like an answer.
  *
  * @typedef {import("../view/view_reducer.js").Block} Block
  */
@@ -7,30 +7,30 @@
 import { element } from "../shared/elements.js";
 
 /**
- * @param {import("../shared/markdown_renderer.js").Render | undefined} render Without it the text stays text.
+ * @param {import("../shared/markdown_renderer.js").Render | undefined} render Without it Markdown is shown as text.
  * @param {string} label
  */
 export function createPreview(render, label) {
-  const words = element("div", "orchat-text jp-RenderedHTMLCommon jp-RenderedMarkdown");
-  const node = element("div", "orchat-preview", words);
+  const content = element("div", "orchat-text jp-RenderedHTMLCommon jp-RenderedMarkdown");
+  const node = element("div", "orchat-preview", content);
   node.hidden = true;
   node.tabIndex = 0; // a long one is scrolled
   node.setAttribute("role", "group");
   node.setAttribute("aria-label", label);
   node.setAttribute("aria-live", "polite");
-  let shown = "";
-  let count = 0;
+  let shownMarkdown = "";
+  let updates = 0;
   return {
     node,
     /** @param {Block | null} block */
     async set(block) {
-      const number = ++count;
+      const thisUpdate = ++updates;
       node.hidden = !block;
-      if (!block || block.md === shown) return;
+      if (!block || block.md === shownMarkdown) return;
       const drawn = render ? await render(block.md, block.html ?? "", false) : block.md;
-      if (number !== count) return; // another one has come meanwhile
-      shown = block.md;
-      words.replaceChildren(drawn);
+      if (thisUpdate !== updates) return; // another one has come meanwhile
+      shownMarkdown = block.md;
+      content.replaceChildren(drawn);
     },
     /** @param {boolean} stale Whether the arguments have changed since, or do not fit. */
     setStale(stale) {

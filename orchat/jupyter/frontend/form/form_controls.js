@@ -1,85 +1,85 @@
 /**
- * The controls of single values in a form: texts, numbers, choices, JSON.
+ * The input controls of single values in a form: texts, numbers, booleans, choices, JSON.
  *
  * @typedef {import("./form_fields.js").Field} Field
  * @typedef {import("./form_fields.js").Strings} Strings
  * @typedef {{node: HTMLElement, input?: HTMLElement, composed?: boolean, text(): string,
- *   update(next: Field, text: string | null): boolean}} Value ``update`` is false where other controls are needed.
+ *   update(next: Field, text: string | null): boolean}} Control ``update`` is false where other controls are needed.
  */
 
 import { element, setText } from "../shared/elements.js";
-import { unseen } from "./invisible_characters.js";
+import { invisibleCharacters } from "./invisible_characters.js";
 
 const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;
-/** A page may hold this module twice, once for panels and once for cells: their identifiers must not meet. */
-const copy = Math.random().toString(36).slice(2, 8);
+/** A page may load this module twice, once for panels and once for cells: their element ids must differ. */
+const moduleId = Math.random().toString(36).slice(2, 8);
 let count = 0;
-export const newId = () => `orchat-field-${copy}-${++count}`;
+export const newId = () => `orchat-field-${moduleId}-${++count}`;
 
 /**
  * @template {HTMLElement} T
  * @param {T} input
  * @param {string} id
- * @param {() => void} changed
- * @returns {{touched: boolean}} Whether a person changed it.
+ * @param {() => void} onChange
+ * @returns {{touched: boolean}} Whether a person edited the input.
  */
-function watched(input, id, changed) {
+function watchChanges(input, id, onChange) {
   const watch = { touched: false };
   input.id = id;
   for (const event of ["input", "change"]) {
-    input.addEventListener(event, () => { watch.touched = true; changed(); });
+    input.addEventListener(event, () => { watch.touched = true; onChange(); });
   }
   return watch;
 }
 
 /**
- * Put another text into a field, and leave selection and scroll position as they are; who looks at the end goes on to.
+ * Replace an input's text, keeping selection and scroll position; an input scrolled to its end stays there.
  *
  * @param {HTMLInputElement | HTMLTextAreaElement} input
  * @param {string} value
  */
-function setValue(input, value) {
+function replaceValue(input, value) {
   const last = input.value;
   if (last === value) return;
-  const follows = input.scrollHeight - input.scrollTop - input.clientHeight < 4;
+  const isAtEnd = input.scrollHeight - input.scrollTop - input.clientHeight < 4;
   if (value.startsWith(last) && input.type.startsWith("text")) {
     input.setRangeText(value.slice(last.length), last.length, last.length, "preserve");
   } else input.value = value;
-  if (follows) input.scrollTop = input.scrollHeight;
+  if (isAtEnd) input.scrollTop = input.scrollHeight;
 }
 
 /**
- * A text to be typed, and below it what of it cannot be seen.
+ * Draw a text input, with a warning about invisible characters below it.
  *
  * @param {string} value
  * @param {string} id
  * @param {Strings} strings
- * @param {() => void} changed
+ * @param {() => void} onChange
  * @param {{lines?: boolean, code?: boolean, type?: string, most: number}} kind
  */
-export function drawText(value, id, strings, changed, { lines, code, type, most }) {
+export function drawText(value, id, strings, onChange, { lines, code, type, most }) {
   const input = lines ? element("textarea", code ? "orchat-code-input" : "") : element("input");
-  const grow = () => {
+  const fitRows = () => {
     if (input instanceof HTMLTextAreaElement) {
       input.rows = Math.min(most, Math.max(2, input.value.split("\n", most).length + 1));
     }
   };
-  // A browser's fields for addresses take away what they do not like: only their keyboards are wanted.
+  // A browser's address inputs remove characters they reject: only their keyboards are wanted.
   if (type === "email" || type === "url") input.inputMode = type;
   else if (input instanceof HTMLInputElement) input.type = type ?? "text";
   input.autocomplete = "off";
   input.spellcheck = !code;
   input.value = value;
-  grow();
-  const warning = element("div", "orchat-unseen");
-  const look = () => {
-    const found = unseen(input.value);
+  fitRows();
+  const warning = element("div", "orchat-invisible-characters");
+  const warnInvisible = () => {
+    const found = invisibleCharacters(input.value);
     warning.hidden = !found.length;
     setText(warning, found.length ? `${strings.unseen} ${found.slice(0, 20).join(", ")}` : "");
   };
-  input.addEventListener("input", look);
-  look();
-  const watch = watched(input, id, changed);
+  input.addEventListener("input", warnInvisible);
+  warnInvisible();
+  const watch = watchChanges(input, id, onChange);
   return {
     node: element("div", "", input, warning),
     input,
@@ -87,9 +87,9 @@ export function drawText(value, id, strings, changed, { lines, code, type, most 
     /** @param {string} next */
     show(next) {
       watch.touched = false;
-      setValue(input, next);
-      grow();
-      look();
+      replaceValue(input, next);
+      fitRows();
+      warnInvisible();
     },
   };
 }
@@ -99,13 +99,13 @@ export function drawText(value, id, strings, changed, { lines, code, type, most 
  * @param {string | null} text
  * @param {string} id
  * @param {Strings} strings
- * @param {() => void} changed
- * @returns {Value}
+ * @param {() => void} onChange
+ * @returns {Control}
  */
-export function drawString(field, text, id, strings, changed) {
-  const words = () => (text === null ? "" : String(JSON.parse(text)));
+export function drawString(field, text, id, strings, onChange) {
+  const decodedText = () => (text === null ? "" : String(JSON.parse(text)));
   const kind = { lines: field.lines, code: field.code, type: field.input, most: 14 };
-  const { node, input, watch, show } = drawText(words(), id, strings, changed, kind);
+  const { node, input, watch, show } = drawText(decodedText(), id, strings, onChange, kind);
   return {
     node,
     input,
@@ -113,40 +113,40 @@ export function drawString(field, text, id, strings, changed) {
     update(next, given) {
       if (next.lines !== field.lines || next.code !== field.code || next.input !== field.input) return false;
       text = given;
-      show(words());
+      show(decodedText());
       return true;
     },
   };
 }
 
-/** @param {string | null} text @param {string} id @param {() => void} changed @returns {Value} */
-export function drawNumber(text, id, changed) {
+/** @param {string | null} text @param {string} id @param {() => void} onChange @returns {Control} */
+export function drawNumber(text, id, onChange) {
   const input = element("input");
   input.inputMode = "decimal";
   input.autocomplete = "off";
   input.value = text ?? "";
-  const watch = watched(input, id, changed);
-  // As it was typed: a page would round what is large. What is no number is sent as text, and refused by its field.
-  const typed = () => (NUMBER.test(input.value.trim()) ? input.value.trim() : JSON.stringify(input.value.trim()));
+  const watch = watchChanges(input, id, onChange);
+  // As typed: parsing would round large numbers. What is no number is sent as text, which validation refuses.
+  const typedJson = () => (NUMBER.test(input.value.trim()) ? input.value.trim() : JSON.stringify(input.value.trim()));
   return {
     node: input,
     input,
-    text: () => (watch.touched || text === null ? typed() : text),
+    text: () => (watch.touched || text === null ? typedJson() : text),
     update(_, given) {
       watch.touched = false;
       text = given;
-      setValue(input, text ?? "");
+      replaceValue(input, text ?? "");
       return true;
     },
   };
 }
 
-/** @param {string | null} text @param {string} id @param {() => void} changed @returns {Value} */
-export function drawBoolean(text, id, changed) {
-  const input = element("input", "orchat-yes");
+/** @param {string | null} text @param {string} id @param {() => void} onChange @returns {Control} */
+export function drawBoolean(text, id, onChange) {
+  const input = element("input", "orchat-boolean");
   input.type = "checkbox";
   input.checked = text === "true";
-  watched(input, id, changed);
+  watchChanges(input, id, onChange);
   return {
     node: input,
     input,
@@ -158,20 +158,26 @@ export function drawBoolean(text, id, changed) {
   };
 }
 
-/** @param {Field} field @param {string | null} text @param {string} id @param {() => void} changed @returns {Value} */
-export function drawChoice(field, text, id, changed) {
+/**
+ * @param {Field} field
+ * @param {string | null} text
+ * @param {string} id
+ * @param {() => void} onChange
+ * @returns {Control}
+ */
+export function drawChoice(field, text, id, onChange) {
   const input = element("select");
   const options = field.options ?? [];
   for (const option of options) {
-    const shown = JSON.parse(option);
-    const made = element("option", "", typeof shown === "string" ? shown : option);
-    made.value = option;
-    input.append(made);
+    const value = JSON.parse(option);
+    const node = element("option", "", typeof value === "string" ? value : option);
+    node.value = option;
+    input.append(node);
   }
   /** @param {string | null} given */
   const choose = (given) => { input.value = given !== null && options.includes(given) ? given : options[0] ?? ""; };
   choose(text);
-  watched(input, id, changed);
+  watchChanges(input, id, onChange);
   return {
     node: input,
     input,
@@ -188,12 +194,12 @@ export function drawChoice(field, text, id, changed) {
  * @param {string | null} text
  * @param {string} id
  * @param {Strings} strings
- * @param {() => void} changed
- * @returns {Value}
+ * @param {() => void} onChange
+ * @returns {Control}
  */
-export function drawJson(text, id, strings, changed) {
+export function drawJson(text, id, strings, onChange) {
   const kind = { lines: true, code: true, most: 10 };
-  const { node, input, watch, show } = drawText(text ?? "", id, strings, changed, kind);
+  const { node, input, watch, show } = drawText(text ?? "", id, strings, onChange, kind);
   return {
     node,
     input,

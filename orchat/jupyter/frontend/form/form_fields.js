@@ -1,14 +1,15 @@
 /**
- * The fields of a form. Each holds a value as JSON text, or none; what nobody touched keeps the kernel's own text. A
- * field takes another description in place, as long as its controls fit: what a person reads must not jump.
+ * The fields of a form, each with label, checkboxes, note and error around its control. A field holds its value as JSON
+ * text, or none; untouched ones keep the kernel's text. A field is updated in place as long as its controls fit, so
+ * that the page does not jump.
  *
  * @typedef {{name: string, title: string, note: string, required: boolean, nullable: boolean, kind: string,
  *   text: string | null, start: string | null, lines?: boolean, code?: boolean, input?: string, options?: string[],
  *   awaited?: boolean, items?: Field[], item?: Field, fields?: Field[], variants?: Field[],
  *   chosen?: number | null}} Field
- * @typedef {{node: HTMLElement, text(): string | null, update(next: Field): boolean, complain(message: string): void,
- *   focus(): void}} Drawn ``update`` is false, and changes nothing that matters, where other controls are needed.
- * @typedef {import("./form_controls.js").Value} Value
+ * @typedef {{node: HTMLElement, text(): string | null, update(next: Field): boolean, setError(message: string): void,
+ *   focus(): void}} FieldView ``update`` is false, and changes nothing that matters, where other controls are needed.
+ * @typedef {import("./form_controls.js").Control} Control
  * @typedef {Record<string, string>} Strings
  */
 
@@ -18,91 +19,93 @@ import { drawBoolean, drawChoice, drawJson, drawNumber, drawString, newId } from
 /**
  * @param {Field} field
  * @param {Strings} strings
- * @param {() => void} changed
- * @returns {Drawn}
+ * @param {() => void} onChange
+ * @returns {FieldView}
  */
-export function drawField(field, strings, changed) {
+export function drawField(field, strings, onChange) {
   const id = newId();
-  const inner = drawValue(field, id, strings, changed);
-  const given = element("input", "orchat-given");
-  given.type = "checkbox";
-  const absent = element("input", "orchat-null");
-  absent.type = "checkbox";
+  const control = drawValue(field, id, strings, onChange);
+  const providedBox = element("input", "orchat-provided");
+  providedBox.type = "checkbox";
+  const nullBox = element("input", "orchat-null");
+  nullBox.type = "checkbox";
 
-  const composed = inner.composed;
-  const label = element(composed ? "span" : "label", "orchat-label", field.title || strings.item);
+  const isComposed = control.composed;
+  const label = element(isComposed ? "span" : "label", "orchat-label", field.title || strings.item);
   label.id = `${id}-label`;
   if (label instanceof HTMLLabelElement) label.htmlFor = id;
   const head = element("div", "orchat-field-head", label);
   if (field.required && field.name) head.append(element("span", "orchat-required", strings.required));
-  if (!field.required) head.append(ticked(given, strings.give, `${strings.give}: ${field.title}`));
-  if (field.nullable) head.append(ticked(absent, strings.none, `${strings.none}: ${field.title}`));
+  if (!field.required) head.append(checkboxLabel(providedBox, strings.give, `${strings.give}: ${field.title}`));
+  if (field.nullable) head.append(checkboxLabel(nullBox, strings.none, `${strings.none}: ${field.title}`));
   const note = element("div", "orchat-note", field.note);
   note.id = `${id}-note`;
   note.hidden = !field.note;
-  const wrong = element("div", "orchat-wrong");
-  wrong.id = `${id}-wrong`;
-  wrong.hidden = true;
-  const node = element("div", "orchat-field", head, inner.node, note, wrong);
-  if (composed) {
+  const errorNode = element("div", "orchat-field-error");
+  errorNode.id = `${id}-wrong`;
+  errorNode.hidden = true;
+  const node = element("div", "orchat-field", head, control.node, note, errorNode);
+  if (isComposed) {
     node.setAttribute("role", "group");
     node.setAttribute("aria-labelledby", label.id);
   }
-  inner.input?.setAttribute("aria-describedby", `${note.id} ${wrong.id}`);
-  if (field.required) inner.input?.setAttribute("aria-required", "true");
+  control.input?.setAttribute("aria-describedby", `${note.id} ${errorNode.id}`);
+  if (field.required) control.input?.setAttribute("aria-required", "true");
 
-  const show = () => { inner.node.hidden = (!field.required && !given.checked) || (field.nullable && absent.checked); };
-  const tick = () => {
-    node.classList.toggle("orchat-awaited", Boolean(field.awaited));
-    given.checked = field.text !== null || field.required;
-    absent.checked = field.nullable && field.text === "null";
-    show();
+  const updateVisibility = () => {
+    control.node.hidden = (!field.required && !providedBox.checked) || (field.nullable && nullBox.checked);
   };
-  for (const box of [given, absent]) {
-    box.addEventListener("change", () => { show(); changed(); });
+  const updateBoxes = () => {
+    node.classList.toggle("orchat-incomplete", Boolean(field.awaited));
+    providedBox.checked = field.text !== null || field.required;
+    nullBox.checked = field.nullable && field.text === "null";
+    updateVisibility();
+  };
+  for (const box of [providedBox, nullBox]) {
+    box.addEventListener("change", () => { updateVisibility(); onChange(); });
   }
-  tick();
+  updateBoxes();
   return {
     node,
     update(next) {
       if (next.kind !== field.kind || next.name !== field.name) return false;
-      if (!inner.update(next, next.text ?? next.start)) return false;
+      if (!control.update(next, next.text ?? next.start)) return false;
       field = next;
-      tick();
+      updateBoxes();
       return true;
     },
     text() {
-      if (!field.required && !given.checked) return null;
-      return field.nullable && absent.checked ? "null" : inner.text();
+      if (!field.required && !providedBox.checked) return null;
+      return field.nullable && nullBox.checked ? "null" : control.text();
     },
-    complain(message) {
-      wrong.textContent = message;
-      wrong.hidden = !message;
-      inner.input?.setAttribute("aria-invalid", String(Boolean(message)));
+    setError(message) {
+      errorNode.textContent = message;
+      errorNode.hidden = !message;
+      control.input?.setAttribute("aria-invalid", String(Boolean(message)));
     },
     focus() {
-      const first = inner.input ?? node.querySelector("input, textarea, select, button");
+      const first = control.input ?? node.querySelector("input, textarea, select, button");
       if (first instanceof HTMLElement) first.focus();
     },
   };
 }
 
 /**
- * Bring a field up to date: in place, else by a new one in its place.
+ * Update a field in place, else replace it.
  *
- * @param {Drawn} drawn
+ * @param {FieldView} drawn
  * @param {Field} field
  * @param {Strings} strings
- * @param {() => void} changed
- * @returns {Drawn}
+ * @param {() => void} onChange
+ * @returns {FieldView}
  */
-export function redrawn(drawn, field, strings, changed) {
+export function redrawField(drawn, field, strings, onChange) {
   if (drawn.update(field)) return drawn;
   const focused = drawn.node.contains(document.activeElement);
-  const made = drawField(field, strings, changed);
-  drawn.node.replaceWith(made.node);
-  if (focused) made.focus();
-  return made;
+  const replacement = drawField(field, strings, onChange);
+  drawn.node.replaceWith(replacement.node);
+  if (focused) replacement.focus();
+  return replacement;
 }
 
 /**
@@ -110,35 +113,35 @@ export function redrawn(drawn, field, strings, changed) {
  * @param {string} words
  * @param {string} label
  */
-function ticked(box, words, label) {
+function checkboxLabel(box, words, label) {
   box.setAttribute("aria-label", label);
-  return element("label", "orchat-tick", box, ` ${words}`);
+  return element("label", "orchat-checkbox-label", box, ` ${words}`);
 }
 
 /**
  * @param {Field} field
  * @param {string} id
  * @param {Strings} strings
- * @param {() => void} changed
- * @returns {Value}
+ * @param {() => void} onChange
+ * @returns {Control}
  */
-function drawValue(field, id, strings, changed) {
+function drawValue(field, id, strings, onChange) {
   const text = field.text ?? field.start;
   switch (field.kind) {
-    case "string": return drawString(field, text, id, strings, changed);
-    case "number": return drawNumber(text, id, changed);
-    case "boolean": return drawBoolean(text, id, changed);
-    case "choice": return drawChoice(field, text, id, changed);
-    case "list": return drawList(field, strings, changed);
-    case "group": return drawGroup(field, strings, changed);
-    case "variant": return drawVariant(field, id, strings, changed);
-    default: return drawJson(text, id, strings, changed);
+    case "string": return drawString(field, text, id, strings, onChange);
+    case "number": return drawNumber(text, id, onChange);
+    case "boolean": return drawBoolean(text, id, onChange);
+    case "choice": return drawChoice(field, text, id, onChange);
+    case "list": return drawList(field, strings, onChange);
+    case "group": return drawGroup(field, strings, onChange);
+    case "variant": return drawVariant(field, id, strings, onChange);
+    default: return drawJson(text, id, strings, onChange);
   }
 }
 
-/** @param {Field} field @param {Strings} strings @param {() => void} changed @returns {Value} */
-function drawGroup(field, strings, changed) {
-  const drawn = (field.fields ?? []).map((each) => drawField(each, strings, changed));
+/** @param {Field} field @param {Strings} strings @param {() => void} onChange @returns {Control} */
+function drawGroup(field, strings, onChange) {
+  const drawn = (field.fields ?? []).map((each) => drawField(each, strings, onChange));
   let names = (field.fields ?? []).map((each) => each.name);
   const node = element("div", "orchat-group", ...drawn.map((each) => each.node));
   return {
@@ -146,7 +149,7 @@ function drawGroup(field, strings, changed) {
     composed: true,
     text: () => objectText(drawn.map((each, at) => ({ name: names[at], text: each.text }))),
     update(next) {
-      redrawAll(drawn, next.fields ?? [], strings, changed, (made) => node.append(made.node));
+      redrawAll(drawn, next.fields ?? [], strings, onChange, (made) => node.append(made.node));
       names = (next.fields ?? []).map((each) => each.name);
       return true;
     },
@@ -154,46 +157,46 @@ function drawGroup(field, strings, changed) {
 }
 
 /**
- * Bring fields up to date one by one; more are added, and what is too much goes.
+ * Update a list of fields one by one, adding and removing fields as needed.
  *
- * @param {Drawn[]} drawn
+ * @param {FieldView[]} drawn
  * @param {Field[]} fields
  * @param {Strings} strings
- * @param {() => void} changed
- * @param {(made: Drawn) => void} place
+ * @param {() => void} onChange
+ * @param {(made: FieldView) => void} place
  */
-export function redrawAll(drawn, fields, strings, changed, place) {
+export function redrawAll(drawn, fields, strings, onChange, place) {
   while (drawn.length > fields.length) drawn.pop()?.node.remove();
   fields.forEach((each, at) => {
-    if (at < drawn.length) drawn[at] = redrawn(drawn[at], each, strings, changed);
+    if (at < drawn.length) drawn[at] = redrawField(drawn[at], each, strings, onChange);
     else {
-      drawn.push(drawField(each, strings, changed));
+      drawn.push(drawField(each, strings, onChange));
       place(drawn[at]);
     }
   });
 }
 
-/** @param {Field} field @param {Strings} strings @param {() => void} changed @returns {Value} */
-function drawList(field, strings, changed) {
-  const rows = element("div", "orchat-rows");
-  /** @type {{drawn: Drawn, row: HTMLElement}[]} */
+/** @param {Field} field @param {Strings} strings @param {() => void} onChange @returns {Control} */
+function drawList(field, strings, onChange) {
+  const rows = element("div", "orchat-list-items");
+  /** @type {{drawn: FieldView, row: HTMLElement}[]} */
   const items = [];
-  const place = () => rows.replaceChildren(...items.map((each) => each.row));
+  const placeRows = () => rows.replaceChildren(...items.map((each) => each.row));
 
   /** @param {Field} described */
   function add(described) {
-    const drawn = drawField(titled(described, strings), strings, changed);
-    const item = { drawn, row: element("div", "orchat-item") };
-    const up = button("↑", "orchat-up", () => {
+    const drawn = drawField(withTitle(described, strings), strings, onChange);
+    const item = { drawn, row: element("div", "orchat-list-item") };
+    const up = button("↑", "orchat-move-up", () => {
       const at = items.indexOf(item);
-      if (at > 0) { items.splice(at - 1, 0, ...items.splice(at, 1)); place(); up.focus(); changed(); }
+      if (at > 0) { items.splice(at - 1, 0, ...items.splice(at, 1)); placeRows(); up.focus(); onChange(); }
     });
     up.setAttribute("aria-label", strings.up);
     const remove = button("×", "orchat-remove", () => {
       items.splice(items.indexOf(item), 1);
-      place();
-      more.focus();
-      changed();
+      placeRows();
+      addButton.focus();
+      onChange();
     });
     remove.setAttribute("aria-label", strings.remove);
     item.row.append(item.drawn.node, up, remove);
@@ -201,23 +204,23 @@ function drawList(field, strings, changed) {
     rows.append(item.row);
   }
 
-  const more = button(strings.add, "orchat-add", () => {
+  const addButton = button(strings.add, "orchat-add", () => {
     if (field.item) add({ ...field.item, text: null });
     items[items.length - 1]?.drawn.focus();
-    changed();
+    onChange();
   });
   for (const each of field.items ?? []) add(each);
   return {
-    node: element("div", "orchat-list", rows, more),
+    node: element("div", "orchat-list", rows, addButton),
     composed: true,
     text: () => `[${items.map((each) => each.drawn.text() ?? "null").join(", ")}]`,
     update(next) {
       field = next;
-      const wanted = next.items ?? [];
-      while (items.length > wanted.length) items.pop()?.row.remove();
-      wanted.forEach((each, at) => {
+      const wantedItems = next.items ?? [];
+      while (items.length > wantedItems.length) items.pop()?.row.remove();
+      wantedItems.forEach((each, at) => {
         if (at >= items.length) add(each);
-        else items[at].drawn = redrawn(items[at].drawn, titled(each, strings), strings, changed);
+        else items[at].drawn = redrawField(items[at].drawn, withTitle(each, strings), strings, onChange);
       });
       return true;
     },
@@ -225,38 +228,38 @@ function drawList(field, strings, changed) {
 }
 
 /** @param {Field} item @param {Strings} strings */
-const titled = (item, strings) => ({ ...item, title: item.title || strings.item });
+const withTitle = (item, strings) => ({ ...item, title: item.title || strings.item });
 
-/** @param {Field} field @param {string} id @param {Strings} strings @param {() => void} changed @returns {Value} */
-function drawVariant(field, id, strings, changed) {
-  const pick = element("select");
-  pick.id = id;
-  pick.setAttribute("aria-label", `${strings.variant}: ${field.title}`);
+/** @param {Field} field @param {string} id @param {Strings} strings @param {() => void} onChange @returns {Control} */
+function drawVariant(field, id, strings, onChange) {
+  const variantSelect = element("select");
+  variantSelect.id = id;
+  variantSelect.setAttribute("aria-label", `${strings.variant}: ${field.title}`);
   (field.variants ?? []).forEach((each, at) => {
     const option = element("option", "", each.title);
     option.value = String(at);
-    pick.append(option);
+    variantSelect.append(option);
   });
-  const node = element("div", "orchat-variant", pick);
-  /** @type {Drawn[]} */
+  const node = element("div", "orchat-variant", variantSelect);
+  /** @type {FieldView[]} */
   const drawn = [];
-  const show = () => drawn.forEach((each, at) => { each.node.hidden = String(at) !== pick.value; });
+  const show = () => drawn.forEach((each, at) => { each.node.hidden = String(at) !== variantSelect.value; });
   /** @param {Field} described */
-  const choose = ({ variants = [], chosen }) => {
-    const whole = variants.map((each) => ({ ...each, name: "", required: true }));
-    redrawAll(drawn, whole, strings, changed, (made) => node.append(made.node));
-    pick.value = String(chosen ?? 0);
+  const showVariant = ({ variants = [], chosen }) => {
+    const requiredVariants = variants.map((each) => ({ ...each, name: "", required: true }));
+    redrawAll(drawn, requiredVariants, strings, onChange, (made) => node.append(made.node));
+    variantSelect.value = String(chosen ?? 0);
     show();
   };
-  choose(field);
-  pick.addEventListener("change", () => { show(); changed(); });
+  showVariant(field);
+  variantSelect.addEventListener("change", () => { show(); onChange(); });
   return {
     node,
     composed: true,
-    text: () => drawn[Number(pick.value)]?.text() ?? "null",
+    text: () => drawn[Number(variantSelect.value)]?.text() ?? "null",
     update(next) {
       if (next.variants?.length !== field.variants?.length) return false;
-      choose(next);
+      showVariant(next);
       return true;
     },
   };

@@ -1,4 +1,4 @@
-/** Every word that a form shows by itself. */
+/** All user-visible texts of a form. */
 export const STRINGS = {
   form: "A tool call that waits for your decision",
   naming: "{action}: {tool}",

@@ -1,16 +1,16 @@
 /**
- * Characters that nobody sees: they turn text around, hide in it, or end a line where none seems to end. What is shown
- * is what runs, so a form tells of them. A joiner inside of an emoji is a part of what is seen.
+ * Find invisible characters in a text: bidirectional controls, zero-width characters, unusual line ends. What is shown
+ * must be what runs, so forms warn of them. A joiner inside of an emoji is visible as a part of it.
  */
 
-const IN_EMOJI = "(?<=[\\p{Extended_Pictographic}\\p{Emoji_Modifier}\\ufe0f])\\u200d";
-const UNSEEN = new RegExp(`(?!${IN_EMOJI})[\\p{Cf}\\p{Cc}\\p{Zl}\\p{Zp}\\u115f\\u1160\\u3164\\uffa0]`, "gu");
+const EMOJI_JOINER = "(?<=[\\p{Extended_Pictographic}\\p{Emoji_Modifier}\\ufe0f])\\u200d";
+const INVISIBLE = new RegExp(`(?!${EMOJI_JOINER})[\\p{Cf}\\p{Cc}\\p{Zl}\\p{Zp}\\u115f\\u1160\\u3164\\uffa0]`, "gu");
 
 /**
  * @param {string} text
- * @returns {string[]} The code points of the unseen characters, each once.
+ * @returns {string[]} The code points of the invisible characters, each once.
  */
-export function unseen(text) {
-  const found = new Set((text.match(UNSEEN) ?? []).filter((each) => !"\n\t".includes(each)));
+export function invisibleCharacters(text) {
+  const found = new Set((text.match(INVISIBLE) ?? []).filter((each) => !"\n\t".includes(each)));
   return [...found].map((each) => `U+${(each.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")}`);
 }

@@ -1,5 +1,5 @@
 /**
- * What may be set of a chat: parameters, the system prompt, what Enter does; and the tools that run without asking.
+ * The settings sheet of a chat: generation parameters, the system prompt, the Enter key, and granted tools.
  *
  * @typedef {import("./panel_reducer.js").Fields} Fields
  */
@@ -10,12 +10,12 @@ import { STRINGS } from "./panel_messages.js";
 const EFFORTS = ["", "none", "minimal", "low", "medium", "high", "xhigh"];
 
 /**
- * @param {{send: (message: object) => void, swapped: boolean, swap: (enterBreaks: boolean) => void,
- *   closed: () => void}} options
+ * @param {{send: (message: object) => void, enterBreaks: boolean, onEnterChange: (enterBreaks: boolean) => void,
+ *   onClose: () => void}} options
  */
-export function createSettings({ send, swapped, swap, closed }) {
-  const temperature = number("0", "2", "0.1");
-  const most = number("1", "", "1");
+export function createChatSettings({ send, enterBreaks, onEnterChange, onClose }) {
+  const temperature = numberInput("0", "2", "0.1");
+  const maxTokens = numberInput("1", "", "1");
   const effort = element("select", "orchat-select");
   for (const each of EFFORTS) {
     const option = element("option", "", each || STRINGS.usual);
@@ -24,29 +24,30 @@ export function createSettings({ send, swapped, swap, closed }) {
   }
   const system = element("textarea", "orchat-system");
   system.rows = 3;
-  const enter = element("input");
-  enter.type = "checkbox";
-  enter.checked = swapped;
-  enter.addEventListener("change", () => swap(enter.checked));
+  const enterCheckbox = element("input");
+  enterCheckbox.type = "checkbox";
+  enterCheckbox.checked = enterBreaks;
+  enterCheckbox.addEventListener("change", () => onEnterChange(enterCheckbox.checked));
   const grants = element("ul", "orchat-grants");
   grants.setAttribute("aria-label", STRINGS.grants);
-  const granted = element("div", "orchat-granted-tools", element("span", "", STRINGS.grants), grants);
+  const grantsSection = element("div", "orchat-granted-tools", element("span", "", STRINGS.grants), grants);
   const apply = button(STRINGS.apply, "orchat-apply", () => {
     const value = (/** @type {HTMLInputElement} */ field) => (field.value === "" ? null : Number(field.value));
-    send({ t: "parameters", temperature: value(temperature), max_tokens: value(most), effort: effort.value || null });
+    const parameters = { temperature: value(temperature), max_tokens: value(maxTokens), effort: effort.value || null };
+    send({ t: "parameters", ...parameters });
     send({ t: "system", text: system.value });
-    closed();
+    onClose();
   });
-  const close = button(STRINGS.close, "orchat-close", () => closed());
+  const close = button(STRINGS.close, "orchat-close", () => onClose());
   const node = element(
     "div",
     "orchat-settings orchat-sheet",
     element("div", "orchat-picker-head", element("strong", "", STRINGS.settings), close),
-    element("div", "orchat-numbers", label(STRINGS.temperature, temperature), label(STRINGS.maxTokens, most),
-      label(STRINGS.effort, effort)),
-    label(STRINGS.system, system),
-    label(STRINGS.swap, enter, true),
-    granted,
+    element("div", "orchat-numbers", labelled(STRINGS.temperature, temperature), labelled(STRINGS.maxTokens, maxTokens),
+      labelled(STRINGS.effort, effort)),
+    labelled(STRINGS.system, system),
+    labelled(STRINGS.swap, enterCheckbox, true),
+    grantsSection,
     apply,
   );
   node.setAttribute("role", "group");
@@ -55,16 +56,16 @@ export function createSettings({ send, swapped, swap, closed }) {
   node.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
     event.stopPropagation();
-    closed();
+    onClose();
   });
   /** @type {Fields | null} */
   let fields = null;
 
-  function fill() {
+  function fillFields() {
     if (!fields) return;
     const { parameters } = fields;
     temperature.value = String(parameters.temperature ?? "");
-    most.value = String(parameters.max_tokens ?? "");
+    maxTokens.value = String(parameters.max_tokens ?? "");
     effort.value = parameters.effort ?? "";
     system.value = fields.system;
   }
@@ -72,7 +73,7 @@ export function createSettings({ send, swapped, swap, closed }) {
   return {
     node,
     open() {
-      fill();
+      fillFields();
       node.hidden = false;
       temperature.focus();
     },
@@ -87,7 +88,7 @@ export function createSettings({ send, swapped, swap, closed }) {
           revoke.setAttribute("aria-label", `${STRINGS.revoke}: ${name}`);
           return element("li", "", element("code", "", name), " ", revoke);
         }));
-        granted.hidden = !next.grants.length;
+        grantsSection.hidden = !next.grants.length;
       }
       fields = next;
     },
@@ -99,7 +100,7 @@ export function createSettings({ send, swapped, swap, closed }) {
  * @param {string} max
  * @param {string} step
  */
-function number(min, max, step) {
+function numberInput(min, max, step) {
   const field = element("input", "orchat-number");
   field.type = "number";
   Object.assign(field, { min, max, step, placeholder: STRINGS.usual });
@@ -111,7 +112,7 @@ function number(min, max, step) {
  * @param {HTMLElement} field
  * @param {boolean} [behind]
  */
-function label(words, field, behind) {
+function labelled(words, field, behind) {
   const text = element("span", "", words);
   return element("label", behind ? "orchat-check" : "orchat-label", ...(behind ? [field, text] : [text, field]));
 }

@@ -1,6 +1,6 @@
 /**
- * The turns of a panel. What nobody looks at costs little: older turns come when somebody asks for them, and an answer
- * is drawn when it comes near the part that can be seen.
+ * The scrolling log of a panel's turns. Turns out of sight cost little: older ones are sent on request, and an answer
+ * is drawn when it comes near the visible part.
  *
  * @typedef {import("./panel_reducer.js").State} State
  * @typedef {import("./panel_reducer.js").Turn} Turn
@@ -11,37 +11,37 @@ import { button, element, setText } from "../shared/elements.js";
 import { STRINGS } from "./panel_messages.js";
 import { createTurn } from "../view/turn.js";
 
-const NEAR = 60; // pixels from the end, within which the log follows what is said
+const FOLLOW_DISTANCE = 60; // pixels from the end, within which the log follows the answer
 
 /**
  * @param {{rendermime: import("../shared/markdown_renderer.js").Rendermime | null, send: (message: object) => void,
- *   forms: typeof import("../form/form.js") | null, say: (words: string) => void}} options
+ *   forms: typeof import("../form/form.js") | null, announce: (words: string) => void}} options
  */
-export function createTurns({ rendermime, send, forms, say }) {
-  const older = button(STRINGS.older, "orchat-older", () => {
-    held = box.scrollHeight - box.scrollTop;
+export function createConversationLog({ rendermime, send, forms, announce }) {
+  const olderButton = button(STRINGS.older, "orchat-older-turns", () => {
+    heldDistance = box.scrollHeight - box.scrollTop;
     send({ t: "older" });
   });
-  const empty = element("p", "orchat-empty", STRINGS.empty);
+  const emptyNote = element("p", "orchat-empty", STRINGS.empty);
   const list = element("div", "orchat-turns");
-  const box = element("div", "orchat-conversation", older, empty, list);
+  const box = element("div", "orchat-conversation", olderButton, emptyNote, list);
   box.setAttribute("role", "log");
-  box.setAttribute("aria-live", "off"); // what is worth hearing is said sentence by sentence
+  box.setAttribute("aria-live", "off"); // the live region announces answers sentence by sentence
   box.setAttribute("aria-label", STRINGS.conversation);
   box.tabIndex = 0;
 
   /** @type {Map<number, Row>} */
   const rows = new Map();
-  let held = 0; // how far from the end the top was, while older turns are on their way
-  let follows = true;
+  let heldDistance = 0; // how far from the end the top was, while older turns are on their way
+  let isFollowing = true;
   box.addEventListener("scroll", () => {
-    follows = box.scrollHeight - box.scrollTop - box.clientHeight < NEAR;
+    isFollowing = box.scrollHeight - box.scrollTop - box.clientHeight < FOLLOW_DISTANCE;
   });
-  const growing = new ResizeObserver(() => {
-    if (follows) box.scrollTop = box.scrollHeight;
+  const resizeObserver = new ResizeObserver(() => {
+    if (isFollowing) box.scrollTop = box.scrollHeight;
   });
-  growing.observe(list);
-  const near = new IntersectionObserver((seen) => {
+  resizeObserver.observe(list);
+  const intersectionObserver = new IntersectionObserver((seen) => {
     for (const { isIntersecting, target } of seen) {
       if (isIntersecting) rows.get(Number(/** @type {HTMLElement} */ (target).dataset.turn))?.draw();
     }
@@ -53,27 +53,29 @@ export function createTurns({ rendermime, send, forms, say }) {
    */
   function createRow(first) {
     const { k, q } = first;
-    const asked = element("p", "orchat-asked", element("span", "orchat-hidden", `${STRINGS.you}: `), q.text);
-    const along = element("p", "orchat-along", q.files.map(({ name, kind }) => `${name} (${kind})`).join(", "));
-    along.hidden = !q.files.length;
-    const question = element("div", "orchat-question", asked, along);
+    const role = element("span", "orchat-visually-hidden", `${STRINGS.you}: `);
+    const questionText = element("p", "orchat-question-text", role, q.text);
+    const fileNames = q.files.map(({ name, kind }) => `${name} (${kind})`).join(", ");
+    const questionFiles = element("p", "orchat-question-files", fileNames);
+    questionFiles.hidden = !q.files.length;
+    const question = element("div", "orchat-question", questionText, questionFiles);
     const node = element("article", "orchat-exchange", question);
     node.dataset.turn = String(k);
     node.setAttribute("aria-label", q.text.slice(0, 80));
-    // What stands in the log already has been heard, or will be read.
-    const log = { say: first.s.phase === "ended" ? () => {} : say };
+    // Turns that ended before are not announced.
+    const liveRegion = { announce: first.s.phase === "ended" ? () => {} : announce };
     let turn = first;
     /** @type {ReturnType<typeof createTurn> | null} */
     let answer = null;
     const draw = () => {
-      near.unobserve(node);
+      intersectionObserver.unobserve(node);
       if (answer) return;
-      answer = createTurn({ rendermime, send: (message) => send({ ...message, k }), forms, log });
+      answer = createTurn({ rendermime, send: (message) => send({ ...message, k }), forms, liveRegion });
       answer.node.setAttribute("aria-label", `${STRINGS.answer}: ${q.text.slice(0, 80)}`);
       node.append(answer.node);
       answer.update(turn.s);
     };
-    if (first.s.phase === "ended") near.observe(node);
+    if (first.s.phase === "ended") intersectionObserver.observe(node);
     else draw();
     return {
       node,
@@ -84,7 +86,7 @@ export function createTurns({ rendermime, send, forms, say }) {
         answer?.update(next.s);
       },
       dispose() {
-        near.unobserve(node);
+        intersectionObserver.unobserve(node);
         answer?.dispose();
         node.remove();
       },
@@ -95,40 +97,40 @@ export function createTurns({ rendermime, send, forms, say }) {
     node: box,
     /** @param {State} state */
     update({ first, turns }) {
-      const wanted = new Set(turns.map(({ k }) => k));
+      const keys = new Set(turns.map(({ k }) => k));
       for (const [k, row] of rows) {
-        if (wanted.has(k)) continue;
+        if (keys.has(k)) continue;
         row.dispose();
         rows.delete(k);
       }
       /** @type {Element | null} */
-      let place = list.firstElementChild;
+      let nextNode = list.firstElementChild;
       for (const turn of turns) {
         let row = rows.get(turn.k);
         if (!row) {
           row = createRow(turn);
           rows.set(turn.k, row);
         }
-        if (row.node === place) place = place.nextElementSibling;
-        else list.insertBefore(row.node, place);
+        if (row.node === nextNode) nextNode = nextNode.nextElementSibling;
+        else list.insertBefore(row.node, nextNode);
         row.update(turn);
       }
-      older.hidden = first === 0;
-      setText(older, `${STRINGS.older} (${first})`);
-      empty.hidden = turns.length > 0;
-      if (held) {
-        box.scrollTop = box.scrollHeight - held;
-        held = 0;
+      olderButton.hidden = first === 0;
+      setText(olderButton, `${STRINGS.older} (${first})`);
+      emptyNote.hidden = turns.length > 0;
+      if (heldDistance) {
+        box.scrollTop = box.scrollHeight - heldDistance;
+        heldDistance = 0;
       }
     },
-    /** Show the end, whatever was looked at. */
+    /** Scroll to the end. */
     toEnd() {
-      follows = true;
+      isFollowing = true;
       box.scrollTop = box.scrollHeight;
     },
     dispose() {
-      growing.disconnect();
-      near.disconnect();
+      resizeObserver.disconnect();
+      intersectionObserver.disconnect();
       for (const row of rows.values()) row.dispose();
     },
   };

@@ -1,5 +1,5 @@
 /**
- * A list of models to choose from: a field to search in, and what the kernel finds. Arrow keys move, Enter chooses.
+ * The model picker: a search field, and the list of models that the kernel finds. Arrow keys move, Enter chooses.
  *
  * @typedef {import("./panel_reducer.js").Fields} Fields
  */
@@ -7,14 +7,14 @@
 import { button, element, setText } from "../shared/elements.js";
 import { STRINGS } from "./panel_messages.js";
 
-const PAUSE = 150;
-let made = 0;
+const SEARCH_DELAY = 150;
+let pickerCount = 0;
 
 /**
- * @param {{send: (message: object) => void, chosen: (model: string) => void, closed: () => void}} options
+ * @param {{send: (message: object) => void, onChoose: (model: string) => void, onClose: () => void}} options
  */
-export function createPicker({ send, chosen, closed }) {
-  const id = `orchat-models-${++made}-${Date.now()}`;
+export function createModelPicker({ send, onChoose, onClose }) {
+  const id = `orchat-models-${++pickerCount}-${Date.now()}`;
   const field = element("input", "orchat-search");
   field.type = "text";
   field.setAttribute("role", "combobox");
@@ -29,52 +29,52 @@ export function createPicker({ send, chosen, closed }) {
   list.setAttribute("aria-label", STRINGS.models);
   const note = element("p", "orchat-models-note");
   note.setAttribute("role", "status");
-  const exact = button(STRINGS.use, "orchat-use", () => field.value.trim() && choose(field.value.trim()));
+  const useButton = button(STRINGS.use, "orchat-use", () => field.value.trim() && choose(field.value.trim()));
   const title = element("strong", "orchat-picker-title");
-  const close = button(STRINGS.close, "orchat-close", () => closed());
+  const close = button(STRINGS.close, "orchat-close", () => onClose());
   const head = element("div", "orchat-picker-head", title, close);
-  const line = element("div", "orchat-picker-line", field, exact);
-  const node = element("div", "orchat-picker orchat-sheet", head, line, note, list);
+  const searchRow = element("div", "orchat-picker-line", field, useButton);
+  const node = element("div", "orchat-picker orchat-sheet", head, searchRow, note, list);
   node.setAttribute("role", "group");
   node.hidden = true;
 
   let timer = 0;
-  let number = 0;
-  let active = -1;
+  let queryNumber = 0;
+  let activeIndex = -1;
   /** @type {Fields["models"]} */
-  let shown;
+  let shownModels;
 
-  const ask = () => {
+  const requestModels = () => {
     setText(note, STRINGS.finding);
-    send({ t: "models", query: field.value, n: ++number });
+    send({ t: "models", query: field.value, n: ++queryNumber });
   };
   /** @param {string} model */
   function choose(model) {
-    chosen(model);
-    closed();
+    onChoose(model);
+    onClose();
   }
   const options = () => /** @type {HTMLElement[]} */ ([...list.children]);
   /** @param {number} at */
   function activate(at) {
     const all = options();
-    active = all.length ? Math.max(0, Math.min(at, all.length - 1)) : -1;
-    all.forEach((option, i) => option.setAttribute("aria-selected", String(i === active)));
-    if (active < 0) field.removeAttribute("aria-activedescendant");
+    activeIndex = all.length ? Math.max(0, Math.min(at, all.length - 1)) : -1;
+    all.forEach((option, i) => option.setAttribute("aria-selected", String(i === activeIndex)));
+    if (activeIndex < 0) field.removeAttribute("aria-activedescendant");
     else {
-      field.setAttribute("aria-activedescendant", all[active].id);
-      all[active].scrollIntoView({ block: "nearest" });
+      field.setAttribute("aria-activedescendant", all[activeIndex].id);
+      all[activeIndex].scrollIntoView({ block: "nearest" });
     }
   }
 
   field.addEventListener("input", () => {
     clearTimeout(timer);
-    timer = window.setTimeout(ask, PAUSE);
+    timer = window.setTimeout(requestModels, SEARCH_DELAY);
   });
   field.addEventListener("keydown", (event) => {
     const step = { ArrowDown: 1, ArrowUp: -1, PageDown: 8, PageUp: -8 }[event.key];
-    if (step) activate(active + step);
+    if (step) activate(activeIndex + step);
     else if (event.key === "Enter") {
-      const option = options()[active];
+      const option = options()[activeIndex];
       if (option) choose(option.dataset.model ?? "");
       else if (field.value.trim()) choose(field.value.trim());
     } else return;
@@ -84,19 +84,19 @@ export function createPicker({ send, chosen, closed }) {
     if (event.key !== "Escape") return;
     event.preventDefault();
     event.stopPropagation();
-    closed();
+    onClose();
   });
 
   return {
     node,
-    /** @param {string} words What a choice is for. */
+    /** @param {string} words The heading: the purpose of the choice. */
     open(words) {
       setText(title, words);
       node.setAttribute("aria-label", words);
       node.hidden = false;
       field.value = "";
       field.focus();
-      ask();
+      requestModels();
     },
     close() {
       node.hidden = true;
@@ -104,8 +104,8 @@ export function createPicker({ send, chosen, closed }) {
     },
     /** @param {Fields} fields */
     update({ models }) {
-      if (models === shown || !models || models.n !== number) return;
-      shown = models;
+      if (models === shownModels || !models || models.n !== queryNumber) return;
+      shownModels = models;
       const { list: found, total } = models;
       list.replaceChildren(...found.map(({ id: model, name, facts }, i) => {
         const option = element("li", "orchat-model");

@@ -1,25 +1,25 @@
 /**
- * The chat panel: an anywidget whose state comes through `link.js`; its log, its composer, and what can be set.
+ * The chat panel: an anywidget that assembles toolbar, log, composer and settings, with its state from `channel.js`.
  *
  * @typedef {import("./panel_reducer.js").State} State
  */
 
-import { createLog } from "../shared/live_region.js";
+import { createLiveRegion } from "../shared/live_region.js";
 import { button, element, setText } from "../shared/elements.js";
-import { keepKeys } from "../shared/shortcut_guard.js";
-import { connect } from "../shared/channel.js";
-import { rendermimeOf } from "../shared/markdown_renderer.js";
-import { createComposer } from "./question_composer.js";
-import { breakLine, isEnter } from "../shared/line_break.js";
-import { createTurns } from "./conversation_log.js";
-import { createPicker } from "./model_picker.js";
-import { keepReadable } from "./saved_transcript.js";
-import { createSettings } from "./chat_settings.js";
-import { reduce } from "./panel_reducer.js";
+import { guardShortcuts } from "../shared/shortcut_guard.js";
+import { connectChannel } from "../shared/channel.js";
+import { findRendermime } from "../shared/markdown_renderer.js";
+import { createQuestionComposer } from "./question_composer.js";
+import { insertLineBreak, isPlainEnter } from "../shared/line_break.js";
+import { createConversationLog } from "./conversation_log.js";
+import { createModelPicker } from "./model_picker.js";
+import { registerTranscripts } from "./saved_transcript.js";
+import { createChatSettings } from "./chat_settings.js";
+import { reduceEvents } from "./panel_reducer.js";
 import { STRINGS } from "./panel_messages.js";
 import { addStyles } from "../shared/stylesheet.js";
 
-const SWAPPED = "orchat: Enter breaks the line";
+const ENTER_PREFERENCE = "orchat: Enter breaks the line";
 
 /**
  * @param {{model: any, el: HTMLElement, css: string}} context
@@ -27,84 +27,87 @@ const SWAPPED = "orchat: Enter breaks the line";
 export async function render({ model, el, css }) {
   addStyles(el, css);
   const forms = await import("../form/form.js").catch(() => null);
-  const rendermime = rendermimeOf(model);
+  const rendermime = findRendermime(model);
   /** @param {object} message */
   const send = (message) => model.send(message);
-  const heard = createLog();
-  const { say } = heard;
+  const liveRegion = createLiveRegion();
+  const { announce } = liveRegion;
   /** @type {State | null} */
   let state = null;
 
-  const turns = createTurns({ rendermime, send, forms, say });
-  const composer = createComposer({
+  const turns = createConversationLog({ rendermime, send, forms, announce });
+  const composer = createQuestionComposer({
     send,
-    say,
-    last: () => state?.turns.at(-1)?.q.text ?? "",
-    sent: () => turns.toEnd(),
+    announce,
+    lastQuestion: () => state?.turns.at(-1)?.q.text ?? "",
+    onSend: () => turns.toEnd(),
   });
 
-  // -- the bar above -------------------------------------------------------------------------------------------
+  // -- the toolbar ---------------------------------------------------------------------------------------------
 
   const chats = element("select", "orchat-select orchat-chats");
   chats.setAttribute("aria-label", STRINGS.chats);
   chats.addEventListener("change", () => send({ t: "switch", name: chats.value }));
-  const begin = button(STRINGS.newChat, "orchat-new", () => {
+  const newChatButton = button(STRINGS.newChat, "orchat-new-chat", () => {
     send({ t: "new", name: "" });
     composer.focus();
   });
-  const pick = button("", "orchat-pick", () => {
-    openPicker(STRINGS.model, (id) => send({ t: "model", model: id }), pick);
+  const modelButton = button("", "orchat-model-button", () => {
+    openPicker(STRINGS.model, (id) => send({ t: "model", model: id }), modelButton);
   });
-  const set = button(STRINGS.settings, "orchat-set", () => toggle(settings, set));
-  const copy = button(STRINGS.copyMarkdown, "orchat-copy-all", () => {
-    send({ t: "export", to: "clipboard", n: ++exports });
+  const settingsButton = button(STRINGS.settings, "orchat-settings-button", () => {
+    toggleSheet(settings, settingsButton);
   });
-  const toCell = button(STRINGS.toCell, "orchat-export-cell", () => send({ t: "export", to: "cell" }));
+  const copyButton = button(STRINGS.copyMarkdown, "orchat-copy-all", () => {
+    send({ t: "export", to: "clipboard", n: ++exportNumber });
+  });
+  const exportButton = button(STRINGS.toCell, "orchat-export-cell", () => send({ t: "export", to: "cell" }));
   const cost = element("span", "orchat-cost");
   cost.title = STRINGS.cost;
-  const bar = element("div", "orchat-panel-bar", pick, chats, begin, set, copy, toCell, cost);
+  const actions = [modelButton, chats, newChatButton, settingsButton, copyButton, exportButton];
+  const bar = element("div", "orchat-panel-bar", ...actions, cost);
   bar.setAttribute("role", "toolbar");
   bar.setAttribute("aria-label", STRINGS.panel);
 
-  // -- what opens below it -------------------------------------------------------------------------------------
+  // -- sheets below the toolbar --------------------------------------------------------------------------------
 
-  let exports = Date.now() % 1_000_000_000;
-  let exported = exports;
+  let exportNumber = Date.now() % 1_000_000_000;
+  let copiedExport = exportNumber;
   /** @type {{close(): void} | null} */
-  let open = null;
+  let openSheet = null;
   /** @type {HTMLElement | null} */
-  let opener = null;
+  let sheetButton = null;
   /** @type {(model: string) => void} */
-  let chosen = () => {};
-  const close = () => {
-    open?.close();
-    opener?.setAttribute("aria-expanded", "false");
-    if (open) opener?.focus();
-    open = opener = null;
+  let onModelChosen = () => {};
+  const closeSheet = () => {
+    openSheet?.close();
+    sheetButton?.setAttribute("aria-expanded", "false");
+    if (openSheet) sheetButton?.focus();
+    openSheet = sheetButton = null;
   };
-  const picker = createPicker({ send, chosen: (id) => chosen(id), closed: close });
-  const settings = createSettings({
+  const picker = createModelPicker({ send, onChoose: (id) => onModelChosen(id), onClose: closeSheet });
+  const settings = createChatSettings({
     send,
-    swapped: stored() === "1",
-    swap(enterBreaks) {
-      composer.swap(enterBreaks);
-      store(enterBreaks ? "1" : "");
+    enterBreaks: readPreference() === "1",
+    onEnterChange(enterBreaks) {
+      composer.setEnterBreaks(enterBreaks);
+      writePreference(enterBreaks ? "1" : "");
     },
-    closed: close,
+    onClose: closeSheet,
   });
-  composer.swap(stored() === "1");
-  for (const each of [pick, set]) each.setAttribute("aria-expanded", "false");
+  composer.setEnterBreaks(readPreference() === "1");
+  for (const each of [modelButton, settingsButton]) each.setAttribute("aria-expanded", "false");
 
   /**
    * @param {{open(): void, close(): void}} sheet
    * @param {HTMLElement} by
    */
-  function toggle(sheet, by) {
-    const same = open === sheet;
-    close();
+  function toggleSheet(sheet, by) {
+    const same = openSheet === sheet;
+    closeSheet();
     if (same) return;
-    open = sheet;
-    opener = by;
+    openSheet = sheet;
+    sheetButton = by;
     by.setAttribute("aria-expanded", "true");
     sheet.open();
   }
@@ -115,53 +118,53 @@ export async function render({ model, el, css }) {
    * @param {HTMLElement} by
    */
   function openPicker(words, use, by) {
-    const same = open !== null && opener === by;
-    close();
+    const same = openSheet !== null && sheetButton === by;
+    closeSheet();
     if (same) return;
-    open = picker;
-    opener = by;
-    chosen = use;
+    openSheet = picker;
+    sheetButton = by;
+    onModelChosen = use;
     by.setAttribute("aria-expanded", "true");
     picker.open(words);
   }
 
-  // -- what can be done with the last turn ---------------------------------------------------------------------
+  // -- actions on the last turn --------------------------------------------------------------------------------
 
-  const again = button(STRINGS.again, "orchat-again", () => send({ t: "again" }));
-  const other = button(STRINGS.anotherModel, "orchat-other", () => {
-    openPicker(STRINGS.againWith, (id) => send({ t: "again", model: id }), other);
+  const againButton = button(STRINGS.again, "orchat-again", () => send({ t: "again" }));
+  const otherModelButton = button(STRINGS.anotherModel, "orchat-again-with", () => {
+    openPicker(STRINGS.againWith, (id) => send({ t: "again", model: id }), otherModelButton);
   });
-  const edit = button(STRINGS.edit, "orchat-edit", () => {
+  const editButton = button(STRINGS.edit, "orchat-edit", () => {
     send({ t: "edit" });
     composer.focus();
   });
-  const undo = button(STRINGS.undo, "orchat-undo", () => {
+  const undoButton = button(STRINGS.undo, "orchat-undo", () => {
     send({ t: "undo" });
     composer.focus();
   });
-  const acts = element("div", "orchat-acts", again, other, edit, undo);
-  acts.setAttribute("role", "toolbar");
-  acts.setAttribute("aria-label", STRINGS.conversation);
+  const turnActions = element("div", "orchat-turn-actions", againButton, otherModelButton, editButton, undoButton);
+  turnActions.setAttribute("role", "toolbar");
+  turnActions.setAttribute("aria-label", STRINGS.conversation);
 
-  const problem = element("div", "orchat-problem");
-  problem.setAttribute("role", "alert");
-  const locked = element("div", "orchat-problem orchat-locked");
-  locked.setAttribute("role", "status");
-  const where = element("p", "orchat-where");
+  const errorCard = element("div", "orchat-error-card");
+  errorCard.setAttribute("role", "alert");
+  const readonlyCard = element("div", "orchat-error-card orchat-readonly-card");
+  readonlyCard.setAttribute("role", "status");
+  const storageStatus = element("p", "orchat-storage-status");
   const note = element("p", "orchat-note");
   const node = element(
-    "section", "orchat-turn orchat-panel", bar, picker.node, settings.node, locked, turns.node, problem, acts,
-    composer.node, note, where, heard.node,
+    "section", "orchat-turn orchat-panel", bar, picker.node, settings.node, readonlyCard, turns.node, errorCard,
+    turnActions, composer.node, note, storageStatus, liveRegion.node,
   );
   node.setAttribute("aria-label", STRINGS.panel);
   node.dataset.lmSuppressShortcuts = "true"; // what is typed here is no command to the notebook
   el.append(node);
-  keepKeys(node);
+  guardShortcuts(node);
 
   node.addEventListener("keydown", (event) => {
-    if (!(event.target instanceof HTMLTextAreaElement) || event.defaultPrevented || !isEnter(event)) return;
+    if (!(event.target instanceof HTMLTextAreaElement) || event.defaultPrevented || !isPlainEnter(event)) return;
     event.preventDefault();
-    breakLine(event.target);
+    insertLineBreak(event.target);
   });
   node.addEventListener("dragover", (event) => {
     if (!event.dataTransfer?.types.includes("Files")) return;
@@ -180,39 +183,39 @@ export async function render({ model, el, css }) {
 
   // -- drawing -------------------------------------------------------------------------------------------------
 
-  const save = keepReadable(model);
-  if (save) send({ t: "saves" });
+  const saveTranscript = registerTranscripts(model);
+  if (saveTranscript) send({ t: "saves" });
   let frame = 0;
 
   /** @param {State} next */
-  function changed(next) {
+  function onState(next) {
     const last = state?.fields;
     const { fields } = next;
     state = next;
-    if (save && fields.saved && fields.saved !== last?.saved) save(fields.widget ?? "", fields.saved);
-    if (fields.exported && fields.exported.n === exports && exported !== exports) {
-      exported = exports;
-      navigator.clipboard.writeText(fields.exported.text).then(() => say(STRINGS.copied), () => {});
+    if (fields.saved && fields.saved !== last?.saved) saveTranscript?.(fields.widget ?? "", fields.saved);
+    if (fields.exported && fields.exported.n === exportNumber && copiedExport !== exportNumber) {
+      copiedExport = exportNumber;
+      navigator.clipboard.writeText(fields.exported.text).then(() => announce(STRINGS.copied), () => {});
     }
-    frame ||= requestAnimationFrame(paint);
+    frame ||= requestAnimationFrame(draw);
   }
 
   /** @type {State["fields"] | null} */
-  let painted = null;
-  function paint() {
+  let drawnFields = null;
+  function draw() {
     frame = 0;
     if (!state) return;
     const { fields } = state;
     turns.update(state);
-    const some = state.turns.length > 0;
-    const busy = fields.running || Boolean(fields.readonly);
-    acts.hidden = !some || busy;
-    again.hidden = other.hidden = Boolean(fields.error);
-    if (fields === painted) return;
+    const hasTurns = state.turns.length > 0;
+    const isBusy = fields.running || Boolean(fields.readonly);
+    turnActions.hidden = !hasTurns || isBusy;
+    againButton.hidden = otherModelButton.hidden = Boolean(fields.error);
+    if (fields === drawnFields) return;
     node.style.setProperty("--orchat-height", fields.height);
-    setText(pick, fields.model);
-    pick.setAttribute("aria-label", `${STRINGS.model}: ${fields.model}`);
-    if (fields.chats !== painted?.chats) {
+    setText(modelButton, fields.model);
+    modelButton.setAttribute("aria-label", `${STRINGS.model}: ${fields.model}`);
+    if (fields.chats !== drawnFields?.chats) {
       chats.replaceChildren(...fields.chats.map((name) => {
         const option = element("option", "", name);
         option.value = name;
@@ -221,68 +224,70 @@ export async function render({ model, el, css }) {
     }
     chats.value = fields.chat;
     chats.hidden = fields.chats.length < 2;
-    toCell.hidden = !fields.cell;
-    for (const each of [chats, begin, pick, set]) each.disabled = fields.running;
+    exportButton.hidden = !fields.cell;
+    for (const each of [chats, newChatButton, modelButton, settingsButton]) each.disabled = fields.running;
     setText(cost, fields.cost === "$0" ? "" : fields.cost);
-    setText(where, fields.where);
+    setText(storageStatus, fields.where);
     setText(note, fields.note);
-    if (fields.error !== painted?.error) showProblem(fields.error);
-    if (fields.readonly !== painted?.readonly) showLocked(fields.readonly);
+    if (fields.error !== drawnFields?.error) drawError(fields.error);
+    if (fields.readonly !== drawnFields?.readonly) drawReadonly(fields.readonly);
     composer.update(fields);
     picker.update(fields);
     settings.update(fields);
-    painted = fields;
+    drawnFields = fields;
   }
 
   /** @param {State["fields"]["error"]} error */
-  function showProblem(error) {
-    problem.replaceChildren();
-    problem.hidden = !error;
+  function drawError(error) {
+    errorCard.replaceChildren();
+    errorCard.hidden = !error;
     if (!error) return;
     const { title, text, hint } = error;
-    problem.append(element("strong", "", title), element("p", "", text));
-    if (hint) problem.append(element("p", "orchat-hint", `→ ${hint}`));
+    errorCard.append(element("strong", "", title), element("p", "", text));
+    if (hint) errorCard.append(element("p", "orchat-hint", `→ ${hint}`));
     const retry = button(STRINGS.retry, "orchat-retry", () => send({ t: "again" }));
     const dismiss = button(STRINGS.dismiss, "orchat-dismiss", () => {
       send({ t: "dismiss" });
       composer.focus();
     });
-    problem.append(element("div", "orchat-problem-acts", retry, dismiss));
+    errorCard.append(element("div", "orchat-error-actions", retry, dismiss));
   }
 
   /** @param {State["fields"]["readonly"]} readonly */
-  function showLocked(readonly) {
-    locked.replaceChildren();
-    locked.hidden = !readonly;
+  function drawReadonly(readonly) {
+    readonlyCard.replaceChildren();
+    readonlyCard.hidden = !readonly;
     if (!readonly) return;
-    locked.append(element("p", "", readonly.text));
-    if (readonly.discard) locked.append(button(STRINGS.startOver, "orchat-discard", () => send({ t: "discard" })));
+    readonlyCard.append(element("p", "", readonly.text));
+    if (!readonly.discard) return;
+    readonlyCard.append(button(STRINGS.startOver, "orchat-discard", () => send({ t: "discard" })));
   }
 
-  const link = connect(model, { render: rendermime ? "markdown" : "html", reduce, changed });
+  const format = rendermime ? "markdown" : "html";
+  const channel = connectChannel(model, { render: format, reduce: reduceEvents, onState });
   return () => {
     cancelAnimationFrame(frame);
-    link.dispose();
+    channel.dispose();
     composer.dispose();
     picker.dispose();
     turns.dispose();
-    heard.dispose();
+    liveRegion.dispose();
   };
 }
 
-/** What a person prefers is the browser's; where it keeps nothing, the usual holds. */
-function stored() {
+/** Read the person's choice for the Enter key from the browser; null where it stores nothing. */
+function readPreference() {
   try {
-    return localStorage.getItem(SWAPPED);
+    return localStorage.getItem(ENTER_PREFERENCE);
   } catch {
     return null;
   }
 }
 
 /** @param {string} value */
-function store(value) {
+function writePreference(value) {
   try {
-    localStorage.setItem(SWAPPED, value);
+    localStorage.setItem(ENTER_PREFERENCE, value);
   } catch {
     // it holds for this page
   }

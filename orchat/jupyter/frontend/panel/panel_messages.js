@@ -1,4 +1,4 @@
-/** Every word that a panel shows by itself. */
+/** All user-visible texts of a panel. */
 export const STRINGS = {
   panel: "Chat panel",
   conversation: "Conversation",

@@ -1,6 +1,6 @@
 /**
- * The state of a panel, and what each event does to it; `orchat.jupyter.panel.panel_view_model` says what the events
- * are. Pure: a state is never changed, and what an event leaves alone stays the same object.
+ * The reducer of a panel's state; `orchat.jupyter.panel.panel_view_model` defines state and events. Pure: a state is
+ * never changed, and parts without an event stay the same objects.
  *
  * @typedef {import("../view/view_reducer.js").State} TurnState
  * @typedef {{name: string, kind: string}} Along
@@ -20,14 +20,14 @@
  *   | {e: "in", k: number, list: import("../view/view_reducer.js").Event[]}} Event
  */
 
-import { reduce as reduceTurn } from "../view/view_reducer.js";
+import { reduceEvents as reduceTurn } from "../view/view_reducer.js";
 
 /**
  * @param {State} state
  * @param {Event[]} events
  * @returns {State}
  */
-export function reduce(state, events) {
+export function reduceEvents(state, events) {
   let { fields, first, turns } = state;
   for (const event of events) {
     if (event.e === "panel") fields = { ...fields, ...event.set };

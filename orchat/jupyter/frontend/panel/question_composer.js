@@ -1,115 +1,115 @@
 /**
- * Where a question is written: the text, what goes along, Send and Stop. What is typed is told to the kernel, so that a
- * reloaded page has it again.
+ * The composer of a user's message: the text, attached files, Send and Stop. The draft is sent to the kernel, so that
+ * it survives a reload of the page.
  *
  * @typedef {import("./panel_reducer.js").Fields} Fields
  */
 
 import { button, element, setText } from "../shared/elements.js";
-import { breakLine, isEnter } from "../shared/line_break.js";
+import { insertLineBreak, isPlainEnter } from "../shared/line_break.js";
 import { STRINGS } from "./panel_messages.js";
 
-const PAUSE = 300; // milliseconds between the last key and telling the kernel
-const PIECE = 393_216; // bytes of a file in one message; a multiple of three, for base64
-const LARGEST = 20_000_000;
+const DRAFT_DELAY = 300; // milliseconds between the last key and sending the draft
+const CHUNK_BYTES = 393_216; // bytes of a file in one message; a multiple of three, for base64
+const MAX_BYTES = 20_000_000;
 
 /**
- * @param {{send: (message: object) => void, say: (words: string) => void, last: () => string,
- *   sent: () => void}} options ``last``: the question that was asked last.
+ * @param {{send: (message: object) => void, announce: (words: string) => void, lastQuestion: () => string,
+ *   onSend: () => void}} options ``lastQuestion``: the text of the last user's message.
  */
-export function createComposer({ send, say, last, sent }) {
+export function createQuestionComposer({ send, announce, lastQuestion, onSend }) {
   const text = element("textarea", "orchat-text-input");
   text.rows = 2;
   text.placeholder = STRINGS.placeholder;
   text.setAttribute("aria-label", STRINGS.question);
-  const chooser = element("input", "orchat-file-input");
-  chooser.type = "file";
-  chooser.multiple = true;
-  chooser.hidden = true;
-  chooser.setAttribute("aria-label", STRINGS.attach);
-  const attach = button("+", "orchat-attach", () => chooser.click());
+  const fileInput = element("input", "orchat-file-input");
+  fileInput.type = "file";
+  fileInput.multiple = true;
+  fileInput.hidden = true;
+  fileInput.setAttribute("aria-label", STRINGS.attach);
+  const attach = button("+", "orchat-attach", () => fileInput.click());
   attach.title = STRINGS.attach;
   attach.setAttribute("aria-label", STRINGS.attach);
-  const submit = button(STRINGS.send, "orchat-submit", () => go());
-  const stop = button(STRINGS.stop, "orchat-panel-stop", () => {
+  const sendButton = button(STRINGS.send, "orchat-submit", () => sendQuestion());
+  const stopButton = button(STRINGS.stop, "orchat-panel-stop", () => {
     send({ t: "stop" });
     text.focus(); // the button goes away
   });
-  const chips = element("ul", "orchat-chips");
-  chips.setAttribute("aria-label", STRINGS.files);
-  const node = element("div", "orchat-composer", chips, attach, text, submit, stop, chooser);
+  const fileList = element("ul", "orchat-chips");
+  fileList.setAttribute("aria-label", STRINGS.files);
+  const node = element("div", "orchat-composer", fileList, attach, text, sendButton, stopButton, fileInput);
 
-  let swapped = false;
-  let number = -1; // of the draft that was taken over
+  let enterBreaksLine = false;
+  let draftNumber = -1; // of the draft that was taken over
   let timer = 0;
-  let count = Date.now() % 1_000_000_000;
+  let fileCount = Date.now() % 1_000_000_000;
   /** @type {Fields | null} */
   let fields = null;
 
-  const can = () => Boolean(fields) && !fields?.running && !fields?.readonly && !fields?.files.some(unfinished);
-  const tell = () => {
+  const canSend = () => Boolean(fields) && !fields?.running && !fields?.readonly && !fields?.files.some(isUploading);
+  const sendDraft = () => {
     clearTimeout(timer);
     send({ t: "draft", text: text.value });
   };
 
-  function go() {
-    const something = text.value.trim() || fields?.files.some(({ error, done }) => !error && done === 1);
-    if (!can() || !something) return;
+  function sendQuestion() {
+    const hasContent = text.value.trim() || fields?.files.some(({ error, done }) => !error && done === 1);
+    if (!canSend() || !hasContent) return;
     clearTimeout(timer);
     send({ t: "send", text: text.value });
-    sent();
+    onSend();
   }
 
-  function fit() {
+  function fitHeight() {
     text.style.height = "auto";
     text.style.height = `${Math.min(text.scrollHeight + 2, 220)}px`;
   }
 
   text.addEventListener("input", () => {
-    fit();
+    fitHeight();
     clearTimeout(timer);
-    timer = window.setTimeout(tell, PAUSE);
+    timer = window.setTimeout(sendDraft, DRAFT_DELAY);
   });
   text.addEventListener("keydown", (event) => {
-    if (isEnter(event)) {
+    if (isPlainEnter(event)) {
       event.preventDefault();
-      if (event.shiftKey === swapped) go();
-      else breakLine(text);
+      if (event.shiftKey === enterBreaksLine) sendQuestion();
+      else insertLineBreak(text);
     } else if (event.key === "ArrowUp" && !text.value) {
-      const words = last();
+      const words = lastQuestion();
       if (!words) return;
       event.preventDefault();
       text.value = words;
-      fit();
-      tell();
+      fitHeight();
+      sendDraft();
     }
   });
   text.addEventListener("blur", () => {
-    if (fields && text.value !== fields.draft.text) tell();
+    if (fields && text.value !== fields.draft.text) sendDraft();
   });
   text.addEventListener("paste", (event) => {
     const files = event.clipboardData?.files;
     if (!files?.length) return;
     event.preventDefault();
-    void add(files);
+    void addFiles(files);
   });
-  chooser.addEventListener("change", () => {
-    if (chooser.files) void add([...chooser.files]);
-    chooser.value = "";
+  fileInput.addEventListener("change", () => {
+    if (fileInput.files) void addFiles([...fileInput.files]);
+    fileInput.value = "";
   });
 
   /** @param {Iterable<globalThis.File>} files */
-  async function add(files) {
+  async function addFiles(files) {
     for (const file of files) {
-      const n = ++count;
-      const about = { t: "attach", n, name: file.name || "pasted.png", size: file.size };
-      if (file.size > LARGEST || !file.size) {
-        send({ ...about, at: 0, data: "" });
+      const n = ++fileCount;
+      const metadata = { t: "attach", n, name: file.name || "pasted.png", size: file.size };
+      if (file.size > MAX_BYTES || !file.size) {
+        send({ ...metadata, at: 0, data: "" });
         continue;
       }
-      for (let at = 0; at < file.size; at += PIECE) {
-        const bytes = new Uint8Array(await file.slice(at, at + PIECE).arrayBuffer());
-        send({ ...about, at, data: base64(bytes) });
+      for (let at = 0; at < file.size; at += CHUNK_BYTES) {
+        const bytes = new Uint8Array(await file.slice(at, at + CHUNK_BYTES).arrayBuffer());
+        send({ ...metadata, at, data: base64(bytes) });
         await new Promise((next) => setTimeout(next));
       }
     }
@@ -117,35 +117,35 @@ export function createComposer({ send, say, last, sent }) {
 
   return {
     node,
-    add,
+    add: addFiles,
     focus: () => text.focus(),
     /** @param {boolean} enterBreaks */
-    swap(enterBreaks) {
-      swapped = enterBreaks;
+    setEnterBreaks(enterBreaks) {
+      enterBreaksLine = enterBreaks;
       text.title = enterBreaks ? STRINGS.enterBreaks : STRINGS.enterSends;
     },
     /** @param {Fields} next */
     update(next) {
-      if (next.draft.n !== number) {
-        number = next.draft.n;
+      if (next.draft.n !== draftNumber) {
+        draftNumber = next.draft.n;
         clearTimeout(timer);
         text.value = next.draft.text;
-        fit();
+        fitHeight();
       }
       if (next.files !== fields?.files) {
-        chips.replaceChildren(...next.files.map(chip));
-        chips.hidden = !next.files.length;
-        const wrong = next.files.find(({ n, error }) => error && !fields?.files.some((f) => f.n === n && f.error));
-        if (wrong) say(wrong.error);
+        fileList.replaceChildren(...next.files.map(createFileChip));
+        fileList.hidden = !next.files.length;
+        const failedFile = next.files.find(({ n, error }) => error && !fields?.files.some((f) => f.n === n && f.error));
+        if (failedFile) announce(failedFile.error);
       }
       const focused = document.activeElement;
       fields = next;
-      submit.hidden = next.running;
-      stop.hidden = !next.running;
-      submit.disabled = !can();
+      sendButton.hidden = next.running;
+      stopButton.hidden = !next.running;
+      sendButton.disabled = !canSend();
       text.readOnly = Boolean(next.readonly);
       attach.disabled = Boolean(next.readonly);
-      if ((next.running && focused === submit) || (!next.running && focused === stop)) text.focus();
+      if ((next.running && focused === sendButton) || (!next.running && focused === stopButton)) text.focus();
     },
     dispose() {
       clearTimeout(timer);
@@ -153,22 +153,22 @@ export function createComposer({ send, say, last, sent }) {
   };
 
   /** @param {import("./panel_reducer.js").File} file */
-  function chip(file) {
+  function createFileChip(file) {
     const { n, name, kind, error, done } = file;
     const label = element("span", "orchat-chip-name");
     const about = done < 1 ? `${STRINGS.loading}: ${Math.round(done * 100)} %` : kind;
     setText(label, error || `${name} (${about})`);
-    const drop = button("×", "orchat-chip-drop", () => {
+    const removeButton = button("×", "orchat-chip-drop", () => {
       send({ t: "unattach", n });
       text.focus();
     });
-    drop.setAttribute("aria-label", `${STRINGS.remove} ${name}`);
-    return element("li", error ? "orchat-chip orchat-chip-wrong" : "orchat-chip", label, drop);
+    removeButton.setAttribute("aria-label", `${STRINGS.remove} ${name}`);
+    return element("li", error ? "orchat-chip orchat-chip-error" : "orchat-chip", label, removeButton);
   }
 }
 
 /** @param {import("./panel_reducer.js").File} file */
-const unfinished = ({ error, done }) => !error && done < 1;
+const isUploading = ({ error, done }) => !error && done < 1;
 
 /**
  * @param {Uint8Array} bytes

@@ -1,27 +1,27 @@
 /**
- * Keeps a saved notebook readable: where a page would save the panel's widget, which nobody can show without its
- * kernel, the transcript is saved instead. Only front ends that show their notebook to widgets allow this.
+ * Save a panel's transcript in the notebook in place of its widget, which cannot be shown without its kernel. Possible
+ * only in front ends that give widgets access to their notebook.
  */
 
 const WIDGET = "application/vnd.jupyter.widget-view+json";
 const PANEL = "application/vnd.orchat.panel+json";
-const PLACE = Symbol.for("orchat panels");
+const TRANSCRIPTS = Symbol.for("orchat panels");
 
 /**
  * @param {any} model The widget's.
- * @returns {((id: string, bundle: Record<string, string>) => void) | null} To be told of a widget's newest transcript.
+ * @returns {((id: string, bundle: Record<string, string>) => void) | null} Sets the transcript of a widget's id.
  */
-export function keepReadable(model) {
+export function registerTranscripts(model) {
   const notebook = model.widget_manager?.context?.model;
   if (typeof notebook?.toJSON !== "function" || !notebook.cells) return null;
-  notebook[PLACE] ??= wrap(notebook);
+  notebook[TRANSCRIPTS] ??= wrapToJSON(notebook);
   /** @type {Map<string, Record<string, string>>} */
-  const panels = notebook[PLACE];
+  const panels = notebook[TRANSCRIPTS];
   return (id, bundle) => void panels.set(id, bundle);
 }
 
 /** @param {any} notebook */
-function wrap(notebook) {
+function wrapToJSON(notebook) {
   /** @type {Map<string, Record<string, string>>} */
   const panels = new Map();
   const original = notebook.toJSON;

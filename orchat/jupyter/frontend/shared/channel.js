@@ -1,6 +1,6 @@
 /**
- * The page's end of a widget's channel (`orchat.jupyter.kernel.live_view.widget_channel`): says that a view is ready
- * until it is answered, keeps the state, and asks for all of it again when a batch of events is missing.
+ * The page's end of a widget's channel (`orchat.jupyter.kernel.live_view.widget_channel`): requests the state until it
+ * is answered, reduces events, and requests the whole state again when a batch of events is missing.
  */
 
 /**
@@ -8,60 +8,60 @@
  *   off(name: string, call: (m: any) => void): void}} Model
  */
 
-const AGAIN = 250;
-const TRIES = 240;
+const RETRY_INTERVAL = 250; // milliseconds
+const MAX_RETRIES = 240;
 
 /**
  * @template S, E
  * @param {Model} model
- * @param {{render: "markdown"|"html", reduce(state: S, events: E[]): S, changed(state: S): void,
- *   other?: (message: any) => void}} options
+ * @param {{render: "markdown"|"html", reduce(state: S, events: E[]): S, onState(state: S): void,
+ *   onMessage?: (message: any) => void}} options
  * @returns {{dispose(): void}}
  */
-export function connect(model, { render, reduce, changed, other }) {
+export function connectChannel(model, { render, reduce, onState, onMessage }) {
   /** @type {S | undefined} */
   let state;
-  let number = -1;
-  let missing = true;
-  let tries = 0;
+  let sequence = -1;
+  let isOutOfSync = true;
+  let retries = 0;
   let timer = 0;
 
-  const ask = () => {
-    if (!missing || tries++ >= TRIES) clearInterval(timer);
+  const requestState = () => {
+    if (!isOutOfSync || retries++ >= MAX_RETRIES) clearInterval(timer);
     else model.send({ t: "ready", render });
   };
-  const askUntilAnswered = () => {
-    missing = true;
-    tries = 0;
+  const requestUntilAnswered = () => {
+    isOutOfSync = true;
+    retries = 0;
     clearInterval(timer);
-    timer = window.setInterval(ask, AGAIN);
-    ask();
+    timer = window.setInterval(requestState, RETRY_INTERVAL);
+    requestState();
   };
   /** @param {any} message */
-  const take = (message) => {
+  const receive = (message) => {
     if (message.t === "full") {
-      if (!missing && message.n === number) return; // another view has asked
+      if (!isOutOfSync && message.n === sequence) return; // another view has asked
       state = /** @type {S} */ (message.state);
-      number = message.n;
-      missing = false;
-      changed(state);
+      sequence = message.n;
+      isOutOfSync = false;
+      onState(state);
     } else if (message.t === "events") {
-      if (state === undefined || missing || message.n <= number) return;
-      if (message.n !== number + 1) {
-        askUntilAnswered();
+      if (state === undefined || isOutOfSync || message.n <= sequence) return;
+      if (message.n !== sequence + 1) {
+        requestUntilAnswered();
         return;
       }
-      number = message.n;
+      sequence = message.n;
       state = reduce(state, message.list);
-      changed(state);
-    } else if (message.t !== "code") other?.(message);
+      onState(state);
+    } else if (message.t !== "code") onMessage?.(message);
   };
-  model.on("msg:custom", take);
-  askUntilAnswered();
+  model.on("msg:custom", receive);
+  requestUntilAnswered();
   return {
     dispose() {
       clearInterval(timer);
-      model.off("msg:custom", take);
+      model.off("msg:custom", receive);
     },
   };
 }

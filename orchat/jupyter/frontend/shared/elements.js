@@ -1,15 +1,17 @@
 /**
+ * Create an element.
+ *
  * @template {keyof HTMLElementTagNameMap} T
  * @param {T} tag
  * @param {string} [name] Its class.
- * @param {(Node | string)[]} children Texts stay texts.
+ * @param {(Node | string)[]} children Strings become text nodes.
  * @returns {HTMLElementTagNameMap[T]}
  */
 export function element(tag, name, ...children) {
-  const made = document.createElement(tag);
-  if (name) made.className = name;
-  made.append(...children);
-  return made;
+  const node = document.createElement(tag);
+  if (name) node.className = name;
+  node.append(...children);
+  return node;
 }
 
 /**
@@ -25,7 +27,7 @@ export function button(label, name, pressed) {
 }
 
 /**
- * Change an element's text only where it differs: whatever watches the page has less to do.
+ * Set an element's text if it differs, so that mutation observers are not triggered for nothing.
  *
  * @param {HTMLElement} node
  * @param {string} text

@@ -1,10 +1,10 @@
 /**
- * Break the line in a text field. JupyterLab takes the browser's own line breaks away from fields inside of cells, for
- * Shift+Enter is a command there.
+ * Insert a line break in a text field. JupyterLab suppresses the browser's own line breaks in fields inside of cells,
+ * where Shift+Enter is a command.
  *
  * @param {HTMLTextAreaElement} field
  */
-export function breakLine(field) {
+export function insertLineBreak(field) {
   if (field.readOnly) return;
   field.setRangeText("\n", field.selectionStart, field.selectionEnd, "end");
   field.dispatchEvent(new Event("input", { bubbles: true }));
@@ -13,8 +13,8 @@ export function breakLine(field) {
 
 /**
  * @param {KeyboardEvent} event
- * @returns {boolean} Whether Enter was pressed, by itself or with Shift, and not to choose a word that is composed.
+ * @returns {boolean} Whether Enter was pressed, alone or with Shift, and not to confirm an input method's word.
  */
-export function isEnter(event) {
+export function isPlainEnter(event) {
   return event.key === "Enter" && !event.isComposing && !event.ctrlKey && !event.metaKey && !event.altKey;
 }

@@ -1,34 +1,34 @@
 /**
- * What a screen reader is told: batched, politely, and not again what it has been told.
+ * A polite live region that announces texts to screen readers, in batches and each once.
  */
 
 import { element } from "./elements.js";
 
-const BATCH = 500; // milliseconds
-const KEPT = 4;
+const BATCH_INTERVAL = 500; // milliseconds
+const MAX_ENTRIES = 4;
 
-export function createLog() {
-  const node = element("div", "orchat-log");
+export function createLiveRegion() {
+  const node = element("div", "orchat-live-region");
   node.setAttribute("role", "log");
   node.setAttribute("aria-live", "polite");
   /** @type {string[]} */
-  let waiting = [];
+  let pending = [];
   let timer = 0;
 
   function flush() {
     timer = 0;
-    node.append(element("p", "", waiting.join(" ")));
-    waiting = [];
-    while (node.childElementCount > KEPT) node.firstElementChild?.remove();
+    node.append(element("p", "", pending.join(" ")));
+    pending = [];
+    while (node.childElementCount > MAX_ENTRIES) node.firstElementChild?.remove();
   }
 
   return {
     node,
     /** @param {string} words */
-    say(words) {
+    announce(words) {
       if (!words.trim()) return;
-      waiting.push(words.trim());
-      timer ||= window.setTimeout(flush, BATCH);
+      pending.push(words.trim());
+      timer ||= window.setTimeout(flush, BATCH_INTERVAL);
     },
     dispose: () => clearTimeout(timer),
   };

@@ -1,9 +1,9 @@
 /**
- * Safe Markdown as elements of the page: by Jupyter's own renderer where the front end lends it, else from HTML that
- * the kernel made. Either way nothing that comes out runs, and nothing is fetched before a person asks for it.
+ * Render sanitized Markdown as elements: by Jupyter's own renderer where the front end provides it, else from HTML that
+ * the kernel made. Nothing in the result runs, and nothing is fetched before a person clicks.
  *
- * What comes in is untrusted; the kernel has made it safe (`orchat.jupyter.kernel.output.markdown_sanitizer`), and this
- * is the second fence: `clean` knows what may be there and takes out the rest.
+ * The Markdown is untrusted; the kernel has sanitized it (`orchat.jupyter.kernel.output.markdown_sanitizer`), and
+ * `sanitize` is the second line of defence: an allow list of elements and attributes.
  *
  * @typedef {{createRenderer(mime: string): any, createModel(options: object): any, latexTypesetter?: any}} Rendermime
  * @typedef {(md: string, html: string, live: boolean) => Promise<DocumentFragment>} Render
@@ -11,20 +11,20 @@
 
 import { STRINGS } from "../view/view_messages.js";
 
-const TAGS = new Set(
+const ALLOWED_TAGS = new Set(
   ("P H1 H2 H3 H4 H5 H6 UL OL LI BLOCKQUOTE HR BR EM STRONG S DEL CODE PRE A SPAN DIV TABLE THEAD TBODY TR TH TD INPUT")
     .split(" "),
 );
-const ALIGNED = /text-align:\s*(left|right|center)/;
-const LONG_CODE = 2_000;
+const TEXT_ALIGN = /text-align:\s*(left|right|center)/;
+const MAX_RICH_CODE = 2_000;
 
 /**
- * Find the renderer that a front end lends to widgets; none is promised.
+ * Return the renderer that a front end provides to widgets; null where there is none.
  *
  * @param {any} model A widget's model, or anywidget's proxy of it.
  * @returns {Rendermime | null}
  */
-export function rendermimeOf(model) {
+export function findRendermime(model) {
   const manager = model?.widget_manager;
   const found = manager?._rendermime ?? manager?.rendermime;
   return typeof found?.createRenderer === "function" && typeof found?.createModel === "function" ? found : null;
@@ -32,14 +32,14 @@ export function rendermimeOf(model) {
 
 /**
  * @param {Rendermime | null} rendermime
- * @param {HTMLElement} stage Where formulas are measured: in the page, but not seen.
+ * @param {HTMLElement} stage An invisible element of the page, in which formulas are measured.
  * @returns {Render}
  */
-export function renderer(rendermime, stage) {
+export function createMarkdownRenderer(rendermime, stage) {
   return async (md, html, live) => {
-    if (live && isLongCode(md)) return plainCode(md);
-    const node = rendermime ? await byJupyter(rendermime, stage, md) : byKernel(html);
-    clean(node);
+    if (live && isLongCode(md)) return renderPlainCode(md);
+    const node = rendermime ? await renderWithJupyter(rendermime, stage, md) : parseKernelHtml(html);
+    sanitize(node);
     const fragment = document.createDocumentFragment();
     fragment.append(...node.childNodes);
     return fragment;
@@ -51,7 +51,7 @@ export function renderer(rendermime, stage) {
  * @param {HTMLElement} stage
  * @param {string} md
  */
-async function byJupyter(rendermime, stage, md) {
+async function renderWithJupyter(rendermime, stage, md) {
   const rendered = rendermime.createRenderer("text/markdown");
   await rendered.renderModel(rendermime.createModel({ data: { "text/markdown": md }, trusted: false }));
   const node = /** @type {HTMLElement} */ (rendered.node);
@@ -64,20 +64,20 @@ async function byJupyter(rendermime, stage, md) {
       node.remove();
     }
   }
-  const kept = document.createElement("div");
-  kept.append(...node.childNodes);
+  const container = document.createElement("div");
+  container.append(...node.childNodes);
   rendered.dispose();
-  return kept;
+  return container;
 }
 
 /**
- * The kernel's HTML: parsed where nothing loads or runs, then copied piece by piece.
+ * Parse the kernel's HTML in an inert document, and copy its allowed nodes.
  *
  * @param {string} html
  */
-function byKernel(html) {
+function parseKernelHtml(html) {
   const kept = document.createElement("div");
-  copy(new DOMParser().parseFromString(html, "text/html").body, kept);
+  copyAllowedNodes(new DOMParser().parseFromString(html, "text/html").body, kept);
   return kept;
 }
 
@@ -85,40 +85,40 @@ function byKernel(html) {
  * @param {Node} from
  * @param {Node} to
  */
-function copy(from, to) {
+function copyAllowedNodes(from, to) {
   for (const child of from.childNodes) {
     if (child.nodeType === Node.TEXT_NODE) {
       to.appendChild(document.createTextNode(child.nodeValue ?? ""));
       continue;
     }
-    if (!(child instanceof Element) || !TAGS.has(child.tagName)) continue;
-    const twin = document.createElement(child.tagName);
+    if (!(child instanceof Element) || !ALLOWED_TAGS.has(child.tagName)) continue;
+    const clone = document.createElement(child.tagName);
     const kind = child.getAttribute("class") ?? "";
     if (/^[\w+# -]{1,60}$/.test(kind) && /^(SPAN|CODE)$/.test(child.tagName)) {
-      twin.className = child.tagName === "SPAN" ? kind.replace(/\S+/g, "pyg-$&") : kind;
+      clone.className = child.tagName === "SPAN" ? kind.replace(/\S+/g, "pyg-$&") : kind;
     }
-    if (twin instanceof HTMLAnchorElement) twin.setAttribute("href", child.getAttribute("href") ?? "");
-    if (twin instanceof HTMLOListElement) twin.start = Number(child.getAttribute("start") ?? 1) || 1;
-    const aligned = ALIGNED.exec(child.getAttribute("style") ?? "");
-    if (aligned) twin.style.textAlign = aligned[1];
-    copy(child, twin);
-    to.appendChild(twin);
+    if (clone instanceof HTMLAnchorElement) clone.setAttribute("href", child.getAttribute("href") ?? "");
+    if (clone instanceof HTMLOListElement) clone.start = Number(child.getAttribute("start") ?? 1) || 1;
+    const alignment = TEXT_ALIGN.exec(child.getAttribute("style") ?? "");
+    if (alignment) clone.style.textAlign = alignment[1];
+    copyAllowedNodes(child, clone);
+    to.appendChild(clone);
   }
 }
 
 /**
- * Take out of rendered Markdown what it has no business with; links lead away from the page, and to the web only.
+ * Remove all but allowed elements and attributes from rendered Markdown; links open new pages of the web only.
  *
  * @param {HTMLElement} root
  */
-export function clean(root) {
+export function sanitize(root) {
   for (const element of root.querySelectorAll("*")) {
     if (element.closest("mjx-container, .MathJax")) continue;
-    if (!TAGS.has(element.tagName)) element.remove();
+    if (!ALLOWED_TAGS.has(element.tagName)) element.remove();
     for (const { name } of [...element.attributes]) {
       if (name.startsWith("on") || name === "src" || name === "srcset") element.removeAttribute(name);
     }
-    if (element instanceof HTMLAnchorElement) guard(element);
+    if (element instanceof HTMLAnchorElement) sanitizeLink(element);
     if (element instanceof HTMLInputElement) element.disabled = true;
   }
   for (const anchor of root.querySelectorAll("mjx-container a, .MathJax a")) anchor.removeAttribute("href");
@@ -127,12 +127,12 @@ export function clean(root) {
 /**
  * @param {HTMLAnchorElement} anchor
  */
-function guard(anchor) {
+function sanitizeLink(anchor) {
   if (anchor.classList.contains("jp-InternalAnchorLink")) {
     anchor.remove(); // of a heading; it would lead nowhere in a view
     return;
   }
-  const url = webAddress(anchor.getAttribute("href") ?? "");
+  const url = parseWebUrl(anchor.getAttribute("href") ?? "");
   if (!url) {
     anchor.removeAttribute("href");
     return;
@@ -140,16 +140,17 @@ function guard(anchor) {
   anchor.href = url.href;
   anchor.target = "_blank";
   anchor.rel = "noopener noreferrer";
-  const before = anchor.previousSibling;
-  // Safe Markdown has made a link of each image.
-  if (before instanceof Text && before.data.endsWith("!") && /^https?:$/.test(url.protocol)) offerImage(anchor, url);
+  const previous = anchor.previousSibling;
+  // The sanitizer has made a link of each image, behind an exclamation mark.
+  const isImage = previous instanceof Text && previous.data.endsWith("!") && /^https?:$/.test(url.protocol);
+  if (isImage) addImageButton(anchor, url);
 }
 
 /**
  * @param {string} href
  * @returns {URL | null}
  */
-export function webAddress(href) {
+export function parseWebUrl(href) {
   try {
     const url = new URL(href);
     return /^(https?|mailto):$/.test(url.protocol) ? url : null;
@@ -159,27 +160,27 @@ export function webAddress(href) {
 }
 
 /**
- * Put a button behind the link that an image has become: only a click loads it.
+ * Add a button after the link of a remote image: only a click loads it.
  *
  * @param {HTMLAnchorElement} anchor
  * @param {URL} url
  */
-function offerImage(anchor, url) {
+function addImageButton(anchor, url) {
   const button = document.createElement("button");
   button.type = "button";
-  button.className = "orchat-button orchat-image";
+  button.className = "orchat-button orchat-load-image";
   button.textContent = `${STRINGS.showImage} ${url.host}`;
   button.dataset.address = url.href;
   anchor.after(" ", button);
 }
 
 /**
- * What a click on a button of `offerImage` does; one listener for a whole view, for blocks are made anew.
+ * Load the image of a button of `addImageButton`. A view has one listener, since blocks are rendered anew.
  *
  * @param {HTMLButtonElement} button
  */
 export function loadImage(button) {
-  const url = webAddress(button.dataset.address ?? "");
+  const url = parseWebUrl(button.dataset.address ?? "");
   if (!url) return;
   const image = document.createElement("img");
   image.referrerPolicy = "no-referrer";
@@ -189,18 +190,18 @@ export function loadImage(button) {
 }
 
 /**
- * Code that is long and still grows is shown plainly: to colour it anew with each token would take ever longer.
+ * Return whether a block is long code, which is shown plainly while it grows: highlighting it anew is too slow.
  *
  * @param {string} md
  */
 function isLongCode(md) {
-  return md.length > LONG_CODE && /^`{3,}[^\n]*\n/.test(md);
+  return md.length > MAX_RICH_CODE && /^`{3,}[^\n]*\n/.test(md);
 }
 
 /**
  * @param {string} md
  */
-function plainCode(md) {
+function renderPlainCode(md) {
   const lines = md.trimEnd().split("\n");
   const fragment = document.createDocumentFragment();
   const pre = document.createElement("pre");

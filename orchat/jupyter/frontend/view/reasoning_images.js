@@ -1,5 +1,5 @@
 /**
- * Reasoning, folded; and pictures that a model made.
+ * The views of reasoning, folded with a preview, and of images that a model generated.
  *
  * @typedef {import("./view_reducer.js").ReasoningItem} ReasoningItem
  * @typedef {import("./view_reducer.js").PictureItem} PictureItem
@@ -8,16 +8,16 @@
 import { element, setText } from "../shared/elements.js";
 import { STRINGS } from "./view_messages.js";
 
-const PEEK = 90; // characters of what is being thought that show while it is folded
-const PICTURES = new Set(["image/png", "image/jpeg", "image/gif"]);
+const PREVIEW_LENGTH = 90; // characters of the newest reasoning that are shown while it is folded
+const IMAGE_TYPES = new Set(["image/png", "image/jpeg", "image/gif"]);
 
 export function createReasoning() {
   const title = element("span", "orchat-reasoning-title");
-  const peek = element("span", "orchat-peek");
-  peek.setAttribute("aria-hidden", "true");
+  const preview = element("span", "orchat-reasoning-preview");
+  preview.setAttribute("aria-hidden", "true");
   const text = document.createTextNode("");
-  const node = element("details", "orchat-reasoning", element("summary", "", title, peek));
-  node.append(element("div", "orchat-thought", text));
+  const node = element("details", "orchat-reasoning", element("summary", "", title, preview));
+  node.append(element("div", "orchat-reasoning-text", text));
   return {
     node,
     /** @param {ReasoningItem} item */
@@ -26,21 +26,22 @@ export function createReasoning() {
       else text.data = item.text;
       const count = `${item.text.length.toLocaleString()} ${STRINGS.characters}`;
       setText(title, item.live ? `${STRINGS.reasoning} …` : `${STRINGS.reasoning} (${count})`);
-      setText(peek, item.live ? item.text.slice(-PEEK).replace(/\s+/g, " ") : "");
+      setText(preview, item.live ? item.text.slice(-PREVIEW_LENGTH).replace(/\s+/g, " ") : "");
     },
     dispose() {},
   };
 }
 
-export function createPicture() {
-  const node = element("img", "orchat-picture");
+export function createImage() {
+  const node = element("img", "orchat-generated-image");
   node.alt = STRINGS.picture;
   return {
     node,
     /** @param {PictureItem} item */
     update(item) {
-      // The kernel has looked at what it is; an address never comes here.
-      if (PICTURES.has(item.type) && /^[\w+/=]*$/.test(item.data)) node.src = `data:${item.type};base64,${item.data}`;
+      // The kernel has checked the image's type; a URL never comes here.
+      const isValid = IMAGE_TYPES.has(item.type) && /^[\w+/=]*$/.test(item.data);
+      if (isValid) node.src = `data:${item.type};base64,${item.data}`;
     },
     dispose() {},
   };

@@ -1,6 +1,6 @@
 /**
- * A run of a model's words. Finished blocks are rendered once and stay; only the tail is rendered anew, at most once a
- * frame, and less often when that takes long.
+ * The view of streaming text. Finished Markdown blocks are rendered once; only the tail is rendered anew, at most once
+ * a frame, and less often when that takes long.
  *
  * @typedef {import("./view_reducer.js").TextItem} TextItem
  * @typedef {import("../shared/markdown_renderer.js").Render} Render
@@ -9,71 +9,73 @@
 import { button, element } from "../shared/elements.js";
 import { STRINGS } from "./view_messages.js";
 
-const SLICE = 8; // milliseconds of rendering, after which a frame may be painted
-const REST = 2; // times as long as a rendering took, the next one waits
+const TIME_SLICE = 8; // milliseconds of rendering, after which the page may paint a frame
+const BACKOFF_FACTOR = 2; // the pause after a rendering, in multiples of its duration
 
 /**
  * @param {Render} render
- * @param {() => boolean} toCell Whether code may go to a new cell.
+ * @param {() => boolean} toCell Whether code can be inserted as a new cell.
  */
-export function createText(render, toCell) {
+export function createStreamingText(render, toCell) {
   const node = element("div", "orchat-text jp-RenderedHTMLCommon jp-RenderedMarkdown");
   /** @type {TextItem} */
   let item = { kind: "text", blocks: [], tail: "" };
-  let finished = 0; // blocks that have their element
-  let tail = block(false);
-  let shown = "";
-  let ended = false;
-  let busy = false;
+  let finishedCount = 0; // blocks that have their element
+  let tail = addBlock(false);
+  let renderedTail = "";
+  let isEnded = false;
+  let isRendering = false;
   let timer = 0;
   let disposed = false;
   /** @type {string[]} */
-  const words = [];
+  const blockTexts = [];
 
   /** @param {boolean} goesOn */
-  function block(goesOn) {
-    const made = element("div", goesOn ? "orchat-block orchat-goes-on" : "orchat-block");
+  function addBlock(goesOn) {
+    const made = element("div", goesOn ? "orchat-block orchat-continued" : "orchat-block");
     node.append(made);
     return made;
   }
 
-  function finish() {
-    while (finished < item.blocks.length) {
-      const { md, html = "", goes_on = false } = item.blocks[finished];
-      const place = tail; // shows what was last rendered of this block, until it is replaced
-      const number = finished++;
-      place.classList.toggle("orchat-goes-on", goes_on);
-      if (!place.hasChildNodes()) place.append(element("div", "orchat-raw", md)); // to be read until its turn comes
-      inTurn(async () => {
+  function renderFinishedBlocks() {
+    while (finishedCount < item.blocks.length) {
+      const { md, html = "", goes_on = false } = item.blocks[finishedCount];
+      const target = tail; // shows what was last rendered of this block, until it is replaced
+      const number = finishedCount++;
+      target.classList.toggle("orchat-continued", goes_on);
+      // The Markdown source is shown until the block is rendered.
+      if (!target.hasChildNodes()) target.append(element("div", "orchat-block-source", md));
+      enqueueRender(async () => {
         const fragment = await render(md, html, false);
-        words[number] = fragment.textContent ?? "";
-        place.replaceChildren(fragment);
-        decorate(place, toCell());
+        blockTexts[number] = fragment.textContent ?? "";
+        target.replaceChildren(fragment);
+        addCodeButtons(target, toCell());
       });
-      tail = block(false);
-      shown = "";
+      tail = addBlock(false);
+      renderedTail = "";
     }
-    tail.classList.toggle("orchat-goes-on", item.goes_on ?? false);
+    tail.classList.toggle("orchat-continued", item.goes_on ?? false);
   }
 
-  async function paint() {
-    busy = true;
+  async function renderTail() {
+    isRendering = true;
     const place = tail;
     const md = item.tail;
     const started = performance.now();
-    const fragment = await render(md, item.html ?? "", !ended);
+    const fragment = await render(md, item.html ?? "", !isEnded);
     const took = performance.now() - started;
     if (place === tail) {
       place.replaceChildren(fragment);
-      shown = md;
-      if (ended) decorate(place, toCell());
+      renderedTail = md;
+      if (isEnded) addCodeButtons(place, toCell());
     }
-    busy = false;
-    if (item.tail !== shown && !disposed) timer = window.setTimeout(paintSoon, took > 8 ? took * REST : 0);
+    isRendering = false;
+    const pause = took > 8 ? took * BACKOFF_FACTOR : 0;
+    if (item.tail !== renderedTail && !disposed) timer = window.setTimeout(scheduleTail, pause);
   }
 
-  function paintSoon() {
-    if (!busy && !disposed && item.tail !== shown) void paint();
+  function scheduleTail() {
+    if (!isRendering && !disposed && item.tail !== renderedTail) void renderTail();
   }
 
   return {
@@ -81,18 +83,18 @@ export function createText(render, toCell) {
     /** @param {TextItem} next */
     update(next) {
       item = next;
-      finish();
+      renderFinishedBlocks();
       clearTimeout(timer);
-      paintSoon();
+      scheduleTail();
     },
-    /** Nothing more comes: what was the tail is a block like the others. */
+    /** Treat the tail as a finished block. */
     end() {
-      if (ended) return;
-      ended = true;
-      if (!busy) decorate(tail, toCell());
+      if (isEnded) return;
+      isEnded = true;
+      if (!isRendering) addCodeButtons(tail, toCell());
     },
-    /** What is to be read, without buttons. */
-    words: () => [...words, tail.textContent ?? ""].map((each) => each.trimEnd()).join("\n"),
+    /** The text without buttons. */
+    plainText: () => [...blockTexts, tail.textContent ?? ""].map((each) => each.trimEnd()).join("\n"),
     dispose() {
       disposed = true;
       clearTimeout(timer);
@@ -102,38 +104,38 @@ export function createText(render, toCell) {
 
 /** @type {(() => Promise<void>)[]} */
 const queue = [];
-let working = false;
+let isDraining = false;
 
 /**
- * Render one block after the other, and let the page breathe between them: many may be finished at once.
+ * Queue a block's rendering, and yield to the page between blocks: many may be finished at once.
  *
  * @param {() => Promise<void>} work
  */
-function inTurn(work) {
+function enqueueRender(work) {
   queue.push(work);
-  if (!working) void workOff();
+  if (!isDraining) void drainQueue();
 }
 
-async function workOff() {
-  working = true;
-  let began = performance.now();
+async function drainQueue() {
+  isDraining = true;
+  let sliceStart = performance.now();
   for (let work = queue.shift(); work; work = queue.shift()) {
     await work().catch(console.error);
-    if (performance.now() - began > SLICE) {
+    if (performance.now() - sliceStart > TIME_SLICE) {
       await new Promise((next) => setTimeout(next));
-      began = performance.now();
+      sliceStart = performance.now();
     }
   }
-  working = false;
+  isDraining = false;
 }
 
 /**
- * Give each piece of code its buttons, and let a keyboard scroll it.
+ * Add buttons to each code block, and make it scrollable by keyboard.
  *
  * @param {HTMLElement} place
  * @param {boolean} toCell
  */
-function decorate(place, toCell) {
+function addCodeButtons(place, toCell) {
   for (const pre of place.querySelectorAll("pre")) {
     if (pre.parentElement?.classList.contains("orchat-code")) continue;
     pre.tabIndex = 0;

@@ -1,6 +1,6 @@
 /**
- * A tool call: its arguments while they arrive, the form in which a person decides about it, and what came of it. The
- * form may be there from the start: then it is locked until the kernel asks.
+ * The view of a tool call: its streaming arguments, the form for a decision, and its result. The form may be shown from
+ * the start: then it is locked until the kernel asks for a decision.
  *
  * @typedef {import("./view_reducer.js").CallItem} CallItem
  * @typedef {typeof import("../form/form.js")} Forms
@@ -9,78 +9,78 @@
 import { button, element, setText } from "../shared/elements.js";
 import { STRINGS } from "./view_messages.js";
 
-const PAUSE = 150; // milliseconds between the last change in a form and the question whether it is right
+const CHECK_DELAY = 150; // milliseconds between the last edit in a form and its validation
 
 /**
- * Whether a form is another one, rather than the one that is shown with more of it written.
+ * Return whether a form is of another call or revision, rather than more of the streaming one.
  *
  * @param {any} next
  * @param {any} last
  */
-function isAnother(next, last) {
+function isAnotherForm(next, last) {
   return next.name !== last?.name || Boolean(last?.revision && next.revision !== last.revision);
 }
 
 /**
  * @param {(message: object) => void} send
- * @param {(words: string) => void} say
+ * @param {(words: string) => void} announce
  * @param {Forms | null} forms
  * @param {import("../shared/markdown_renderer.js").Render} render
  */
-export function createCall(send, say, forms, render) {
+export function createToolCall(send, announce, forms, render) {
   const name = element("code", "orchat-call-name");
   const status = element("span", "orchat-call-status");
   const head = element("div", "orchat-call-head", name, status);
   const code = element("code");
-  const args = element("pre", "orchat-call-arguments", code);
-  args.tabIndex = 0;
-  args.setAttribute("aria-label", STRINGS.arguments);
-  const place = element("div", "orchat-call-form");
-  const came = element("pre", "orchat-call-result-text");
-  came.tabIndex = 0;
-  const summary = element("summary", "orchat-call-peek");
-  const result = element("details", "orchat-call-result", summary, came);
+  const argumentsNode = element("pre", "orchat-call-arguments", code);
+  argumentsNode.tabIndex = 0;
+  argumentsNode.setAttribute("aria-label", STRINGS.arguments);
+  const formSlot = element("div", "orchat-call-form");
+  const resultText = element("pre", "orchat-call-result-text");
+  resultText.tabIndex = 0;
+  const summary = element("summary", "orchat-call-result-summary");
+  const result = element("details", "orchat-call-result", summary, resultText);
   const revoke = button(STRINGS.revoke, "orchat-revoke", () => {
     send({ t: "revoke", name: item?.name });
     revoke.hidden = true;
   });
   const granted = element("div", "orchat-granted", `${STRINGS.granted} `, revoke);
-  const node = element("div", "orchat-call", head, args, place, granted, result);
+  const node = element("div", "orchat-call", head, argumentsNode, formSlot, granted, result);
   node.setAttribute("role", "group");
 
   /** @type {CallItem | null} */
   let item = null;
   /** @type {ReturnType<Forms["createForm"]> | null} */
   let form = null;
-  let checking = 0;
-  let number = 0;
+  let checkTimer = 0;
+  let messageNumber = 0;
 
   /** @param {any} description */
-  function open(description) {
+  function openForm(description) {
     if (!forms) return;
     form = forms.createForm(description, {
       strings: forms.STRINGS,
       render,
       onChange(/** @type {any} */ values, /** @type {string | undefined} */ revision) {
-        clearTimeout(checking);
-        checking = window.setTimeout(() => send({ t: "check", values, revision, n: ++number }), PAUSE);
+        clearTimeout(checkTimer);
+        checkTimer = window.setTimeout(() => send({ t: "check", values, revision, n: ++messageNumber }), CHECK_DELAY);
       },
       onDecide(/** @type {any} */ decision) {
-        clearTimeout(checking);
+        clearTimeout(checkTimer);
         form?.setBusy(true);
-        send({ ...decision, t: "decide", n: ++number });
+        send({ ...decision, t: "decide", n: ++messageNumber });
       },
     });
-    place.replaceChildren(form.node);
+    formSlot.replaceChildren(form.node);
   }
 
-  function close() {
-    clearTimeout(checking);
-    const focused = place.contains(document.activeElement);
+  function closeForm() {
+    clearTimeout(checkTimer);
+    const hadFocus = formSlot.contains(document.activeElement);
     form?.dispose();
     form = null;
-    place.replaceChildren();
-    if (focused) {
+    formSlot.replaceChildren();
+    if (hadFocus) {
       node.tabIndex = -1;
       node.focus();
     }
@@ -90,40 +90,40 @@ export function createCall(send, say, forms, render) {
     node,
     /** @param {CallItem} next */
     update(next) {
-      const last = item;
+      const previous = item;
       item = next;
-      // Where there is a form, it is of one piece with what stands above it: both are of the call that would run.
-      const tool = next.form?.name || next.name || STRINGS.nameless;
-      setText(name, tool);
-      node.setAttribute("aria-label", `${STRINGS.call} ${tool}`);
+      // Where there is a form, the heading is of the same revision: both show the call that would run.
+      const toolName = next.form?.name || next.name || STRINGS.nameless;
+      setText(name, toolName);
+      node.setAttribute("aria-label", `${STRINGS.call} ${toolName}`);
       node.dataset.status = next.status;
       setText(status, STRINGS.status[next.status] ?? "");
-      const isWritten = ["writing", "cut", "twice"].includes(next.status);
-      setText(code, isWritten ? next.args : next.text ?? next.args);
-      args.hidden = Boolean(next.form && forms) || !code.textContent;
+      const isStreaming = ["writing", "cut", "twice"].includes(next.status);
+      setText(code, isStreaming ? next.args : next.text ?? next.args);
+      argumentsNode.hidden = Boolean(next.form && forms) || !code.textContent;
       granted.hidden = !next.granted;
       result.hidden = !next.result;
-      setText(came, next.result ?? "");
+      setText(resultText, next.result ?? "");
       setText(summary, (next.result ?? "").slice(0, 120));
-      const before = form;
-      if (next.form !== last?.form) {
-        if (!next.form) close();
-        else if (form && !isAnother(next.form, last?.form)) form.update(next.form);
+      const previousForm = form;
+      if (next.form !== previous?.form) {
+        if (!next.form) closeForm();
+        else if (form && !isAnotherForm(next.form, previous?.form)) form.update(next.form);
         else {
-          close();
-          open(next.form);
+          closeForm();
+          openForm(next.form);
         }
       }
       form?.setLocked(next.status !== "asking");
-      if (next.preview !== last?.preview) form?.setPreview(next.preview ?? null);
-      // Errors that answer an earlier question would point at what has been corrected.
-      if (form && next.errors !== last?.errors && (form !== before || (next.reply ?? 0) >= number)) {
+      if (next.preview !== previous?.preview) form?.setPreview(next.preview ?? null);
+      // Errors of an earlier validation would point at values that have been corrected.
+      if (form && next.errors !== previous?.errors && (form !== previousForm || (next.reply ?? 0) >= messageNumber)) {
         form.setBusy(false);
         form.setErrors(next.errors ?? []);
       }
-      if (next.status === "asking" && last?.status !== "asking") say(`${tool} ${STRINGS.asks}`);
-      if (next.form?.notice && next.form.notice !== last?.form?.notice) say(next.form.notice);
+      if (next.status === "asking" && previous?.status !== "asking") announce(`${toolName} ${STRINGS.asks}`);
+      if (next.form?.notice && next.form.notice !== previous?.form?.notice) announce(next.form.notice);
     },
-    dispose: close,
+    dispose: closeForm,
   };
 }

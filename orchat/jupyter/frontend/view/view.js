@@ -1,11 +1,11 @@
 /**
- * The live view of one turn: an anywidget whose state comes through `link.js` and is drawn by `turn.js`.
+ * The live view of one turn: an anywidget with its state from `channel.js`, drawn by `turn.js`.
  */
 
-import { keepKeys } from "../shared/shortcut_guard.js";
-import { connect } from "../shared/channel.js";
-import { rendermimeOf } from "../shared/markdown_renderer.js";
-import { reduce } from "./view_reducer.js";
+import { guardShortcuts } from "../shared/shortcut_guard.js";
+import { connectChannel } from "../shared/channel.js";
+import { findRendermime } from "../shared/markdown_renderer.js";
+import { reduceEvents } from "./view_reducer.js";
 import { addStyles } from "../shared/stylesheet.js";
 import { createTurn } from "./turn.js";
 
@@ -14,16 +14,17 @@ import { createTurn } from "./turn.js";
  */
 export async function render({ model, el, css }) {
   addStyles(el, css);
-  const forms = await import("../form/form.js").catch(() => null); // without them calls are shown, and nobody is asked
-  const rendermime = rendermimeOf(model);
+  const forms = await import("../form/form.js").catch(() => null); // without forms, calls are shown but not asked about
+  const rendermime = findRendermime(model);
   /** @param {object} message */
   const send = (message) => model.send(message);
   const turn = createTurn({ rendermime, send, forms });
   el.append(turn.node);
-  keepKeys(turn.node);
-  const link = connect(model, { render: rendermime ? "markdown" : "html", reduce, changed: turn.update });
+  guardShortcuts(turn.node);
+  const format = rendermime ? "markdown" : "html";
+  const channel = connectChannel(model, { render: format, reduce: reduceEvents, onState: turn.update });
   return () => {
-    link.dispose();
+    channel.dispose();
     turn.dispose();
   };
 }

@@ -1,4 +1,4 @@
-/** Every word that a view shows by itself. */
+/** All user-visible texts of a view. */
 export const STRINGS = {
   answer: "Answer",
   waiting: "waiting for",

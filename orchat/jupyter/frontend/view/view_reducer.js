@@ -1,6 +1,6 @@
 /**
- * The state of a turn, and what each event does to it; the twin of `orchat.jupyter.kernel.live_view.view_reducer`,
- * which says what the events are. Pure: a state is never changed, and what an event leaves alone stays the same object.
+ * The reducer of a turn's state; the twin of `orchat.jupyter.kernel.live_view.view_reducer`, which defines the events.
+ * Pure: a state is never changed, and parts without an event stay the same objects.
  *
  * @typedef {{md: string, html?: string, goes_on?: boolean}} Block
  * @typedef {{kind: "text", blocks: Block[], tail: string, html?: string, goes_on?: boolean}} TextItem
@@ -20,11 +20,11 @@
  */
 
 /**
- * @returns {State} The state of a turn before anything happened.
+ * @returns {State} The state of a turn before its first event.
  */
-export function opening() {
-  const nothing = { label: "", footer: "", sources: [], elapsed: 0, stop: false, cell: false };
-  return { phase: "waiting", ...nothing, items: [] };
+export function initialState() {
+  const empty = { label: "", footer: "", sources: [], elapsed: 0, stop: false, cell: false };
+  return { phase: "waiting", ...empty, items: [] };
 }
 
 /**
@@ -32,13 +32,13 @@ export function opening() {
  * @param {Event[]} events
  * @returns {State}
  */
-export function reduce(state, events) {
+export function reduceEvents(state, events) {
   const items = state.items.slice();
   let next = { ...state, items };
   for (const event of events) {
     if (event.e === "turn") next = { ...next, ...event.set };
     else if (event.e === "item") items.push(event.item);
-    else if (items[event.i] !== undefined) items[event.i] = changed(items[event.i], event);
+    else if (items[event.i] !== undefined) items[event.i] = updateItem(items[event.i], event);
   }
   return next;
 }
@@ -48,7 +48,7 @@ export function reduce(state, events) {
  * @param {Exclude<Event, {e: "turn"} | {e: "item"}>} event
  * @returns {Item}
  */
-function changed(item, event) {
+function updateItem(item, event) {
   if (event.e === "set") return { ...item, ...event.set };
   if (event.e === "add") return { ...item, [event.field]: item[event.field] + event.text };
   return {

@@ -1,25 +1,25 @@
 /**
- * The page's end of `orchat.jupyter.kernel.cell_storage`: does what a kernel asks with its notebook's cells, and
- * answers.
+ * The metadata bridge's end in the page, the twin of `orchat.jupyter.kernel.cell_storage.metadata_bridge`: a JupyterLab
+ * plugin that runs a kernel's operations on its notebook's cells, and answers.
  *
- * A kernel opens a comm of the target `orchat.meta`, and opens it again when nobody answered, for a page that was
- * loaded a moment ago knows of none. Each message says what is wanted (`op`) and has an `id`, which its answer repeats.
+ * A kernel opens a comm of the target `orchat.meta`, and opens it again when it gets no answer, since a page that was
+ * just loaded has not registered the target. Each message has an operation (`op`) and an `id`, repeated by its answer.
  */
 
-import { VERBS, WRITES, watch } from "./notebook_cells.js";
+import { OPERATIONS, WRITE_OPERATIONS, trackExecuteRequests } from "./notebook_cells.js";
 
 const TARGET = "orchat.meta";
 export const PROTOCOL = 1;
 
-const PATIENCE = 300; // milliseconds
+const SUBSHELL_TIMEOUT = 300; // milliseconds
 
-const PAGE = crypto.getRandomValues(new Uint32Array(2)).join("-");
+const PAGE_ID = crypto.getRandomValues(new Uint32Array(2)).join("-");
 
 /**
  * @param {{id: string, version: string, INotebookTracker: any}} options
  * @returns {object} a JupyterFrontEndPlugin
  */
-export function createPlugin({ id, version, INotebookTracker }) {
+export function createBridgePlugin({ id, version, INotebookTracker }) {
   return {
     id,
     autoStart: true,
@@ -27,21 +27,23 @@ export function createPlugin({ id, version, INotebookTracker }) {
     /** @param {any} _app @param {any} tracker */
     activate(_app, tracker) {
       /** @param {any} panel */
-      const attach = (panel) => {
+      const attachPanel = (panel) => {
         const session = panel.sessionContext;
         /** @type {WeakSet<object>} */
-        const known = new WeakSet();
+        const knownKernels = new WeakSet();
         /** @param {any} kernel */
-        const listen = (kernel) => {
-          if (!kernel || known.has(kernel)) return;
-          known.add(kernel);
-          register(kernel, tracker, version);
+        const registerKernel = (kernel) => {
+          if (!kernel || knownKernels.has(kernel)) return;
+          knownKernels.add(kernel);
+          registerCommTarget(kernel, tracker, version);
         };
-        session.kernelChanged.connect((/** @type {any} */ _, /** @type {any} */ change) => listen(change.newValue));
-        listen(session.session?.kernel);
+        session.kernelChanged.connect((/** @type {any} */ _, /** @type {any} */ change) => {
+          registerKernel(change.newValue);
+        });
+        registerKernel(session.session?.kernel);
       };
-      tracker.forEach(attach);
-      tracker.widgetAdded.connect((/** @type {any} */ _, /** @type {any} */ panel) => attach(panel));
+      tracker.forEach(attachPanel);
+      tracker.widgetAdded.connect((/** @type {any} */ _, /** @type {any} */ panel) => attachPanel(panel));
     },
   };
 }
@@ -51,26 +53,26 @@ export function createPlugin({ id, version, INotebookTracker }) {
  * @param {any} tracker
  * @param {string} version
  */
-function register(kernel, tracker, version) {
-  watch(kernel);
+function registerCommTarget(kernel, tracker, version) {
+  trackExecuteRequests(kernel);
   kernel.registerCommTarget(TARGET, (/** @type {any} */ comm, /** @type {any} */ opening) => {
     /** @param {object} content */
     const send = async (content) => {
-      await reachable(kernel, comm);
+      await waitForSubshell(kernel, comm);
       if (!comm.isDisposed && !kernel.isDisposed) comm.send(content);
     };
     /** @param {any} message */
-    const take = (message) => {
+    const receive = (message) => {
       const request = message.content.data;
       if (request === null || typeof request !== "object" || typeof request.op !== "string") return;
       // Looked up now: a notebook may have been renamed, closed, or opened beside another one on the same kernel.
       const panels = tracker.filter((/** @type {any} */ each) => each.sessionContext.session?.kernel?.id === kernel.id);
       const { id, op, cell_id } = request;
-      const here = { id, op, cell_id, page: PAGE, protocol: PROTOCOL, version };
-      void send({ ...here, ...answer(request, panels) });
+      const envelope = { id, op, cell_id, page: PAGE_ID, protocol: PROTOCOL, version };
+      void send({ ...envelope, ...handleRequest(request, panels) });
     };
-    comm.onMsg = take;
-    take(opening);
+    comm.onMsg = receive;
+    receive(opening);
   });
 }
 
@@ -80,9 +82,9 @@ function register(kernel, tracker, version) {
  * @param {any} kernel
  * @param {any} comm
  */
-async function reachable(kernel, comm) {
+async function waitForSubshell(kernel, comm) {
   if (!kernel.supportsSubshells || !comm.subshellStarted) return;
-  await Promise.race([comm.subshellStarted, new Promise((resolve) => setTimeout(resolve, PATIENCE))]);
+  await Promise.race([comm.subshellStarted, new Promise((resolve) => setTimeout(resolve, SUBSHELL_TIMEOUT))]);
 }
 
 /**
@@ -90,13 +92,13 @@ async function reachable(kernel, comm) {
  * @param {any[]} panels
  * @returns {object} the answer, whose `ok` says whether it was done
  */
-function answer(request, panels) {
+function handleRequest(request, panels) {
   const { op, protocol } = request;
   if (op === "hello") return { ok: true, path: panels[0]?.context.path ?? null };
-  if (!Object.hasOwn(VERBS, op)) return { ok: false, reason: "unknown" };
-  if (WRITES.has(op) && protocol !== PROTOCOL) return { ok: false, reason: "protocol" };
+  if (!Object.hasOwn(OPERATIONS, op)) return { ok: false, reason: "unknown" };
+  if (WRITE_OPERATIONS.has(op) && protocol !== PROTOCOL) return { ok: false, reason: "protocol" };
   try {
-    return VERBS[op](panels, request);
+    return OPERATIONS[op](panels, request);
   } catch (error) {
     return { ok: false, reason: String(error) };
   }

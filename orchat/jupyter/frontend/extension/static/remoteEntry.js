@@ -1,6 +1,6 @@
 /**
- * The container that JupyterLab loads by a script tag: `init` lends it the page's own packages, `get` hands out
- * modules. A bundler would write it; by hand it is this, and what it loads are plain ES modules beside it.
+ * The module federation container that JupyterLab loads by a script tag: `init` receives the page's shared packages,
+ * `get` returns modules. It is written by hand, in place of a bundler, and loads the plain ES modules beside it.
  */
 (() => {
   "use strict";
@@ -8,11 +8,11 @@
   const VERSION = "0.1.0";
   const HERE = /** @type {HTMLScriptElement} */ (document.currentScript).src;
   /** @type {Record<string, Record<string, {get(): Promise<() => any>}>>} */
-  let scope = {};
+  let sharedScope = {};
 
   /** @param {string} name @returns {Promise<any>} */
-  async function shared(name) {
-    const versions = Object.values(scope[name] ?? {});
+  async function loadShared(name) {
+    const versions = Object.values(sharedScope[name] ?? {});
     if (!versions.length) throw new Error(`${NAME}: the page lends no ${name}`);
     return (await versions[0].get())();
   }
@@ -23,22 +23,22 @@
   /** @type {Record<string, () => Promise<object>>} */
   const modules = {
     "./extension": async () => {
-      const [{ createPlugin }, { createPanelPlugin }, { INotebookTracker }, widgets] = await Promise.all([
+      const [{ createBridgePlugin }, { createPanelPlugin }, { INotebookTracker }, widgets] = await Promise.all([
         load("metadata_bridge.js"),
         load("saved_panel_renderer.js"),
-        shared("@jupyterlab/notebook"),
-        shared("@lumino/widgets"),
+        loadShared("@jupyterlab/notebook"),
+        loadShared("@lumino/widgets"),
       ]);
       return [
-        createPlugin({ id: `${NAME}:bridge`, version: VERSION, INotebookTracker }),
+        createBridgePlugin({ id: `${NAME}:bridge`, version: VERSION, INotebookTracker }),
         createPanelPlugin({ id: `${NAME}:panel`, INotebookTracker, widgets }),
       ];
     },
     "./mime": async () => {
       const [{ createRendererExtension }, rendermime, widgets] = await Promise.all([
         load("saved_answer_renderer.js"),
-        shared("@jupyterlab/rendermime"),
-        shared("@lumino/widgets"),
+        loadShared("@jupyterlab/rendermime"),
+        loadShared("@lumino/widgets"),
       ]);
       return createRendererExtension({ id: `${NAME}:mime`, rendermime, widgets });
     },
@@ -47,9 +47,9 @@
   const page = /** @type {any} */ (window);
   page._JUPYTERLAB = page._JUPYTERLAB ?? {};
   page._JUPYTERLAB[NAME] = {
-    /** @param {typeof scope} lent */
+    /** @param {typeof sharedScope} lent */
     init(lent) {
-      scope = lent;
+      sharedScope = lent;
     },
     /** @param {string} name */
     async get(name) {

@@ -1,15 +1,15 @@
 /**
- * A mime renderer of saved answers. What there is to read is the bundle's Markdown, through JupyterLab's own renderer
- * but never as trusted, and without images; below it, on request, the figures that the Markdown has no room for.
+ * The MIME renderer of saved answers: the bundle's Markdown by JupyterLab's own renderer, never as trusted and without
+ * images; below it, folded, details such as model, tokens and cost.
  *
- * A saved output may have been written by anybody: texts go in as texts. Whatever fails, the plain text is shown.
+ * A saved output is untrusted: texts are inserted as text. If rendering fails, the plain text is shown.
  */
 
 const MIME_TYPE = "application/vnd.orchat.v1+json";
-const DRAWN = /^data:image\/(?:png|jpeg|gif|webp);/i;
+const IMAGE_DATA_URL = /^data:image\/(?:png|jpeg|gif|webp);/i;
 
-/** What is shown of the extras, in this order. @type {[string, string][]} */
-const ROWS = [
+/** The extras that are shown, in this order, with their labels. @type {[string, string][]} */
+const DETAIL_ROWS = [
   ["requested", "model asked for"],
   ["model", "model that answered"],
   ["provider", "provider"],
@@ -36,16 +36,16 @@ const STYLE = `
 `;
 
 /**
- * Take images out of HTML before a page sees it: an image from elsewhere tells that the notebook was opened.
+ * Replace images in HTML by links before the page loads them: a remote image reveals that the notebook was opened.
  *
  * @param {string} html
  * @returns {string}
  */
-function withoutImages(html) {
+function replaceImages(html) {
   const parsed = new DOMParser().parseFromString(html, "text/html"); // inert: it loads and runs nothing
   for (const node of parsed.querySelectorAll("img, picture, source, video, audio, svg, input[type=image]")) {
     const source = node.getAttribute("src") ?? "";
-    if (node.localName === "img" && DRAWN.test(source) && !node.hasAttribute("srcset")) continue;
+    if (node.localName === "img" && IMAGE_DATA_URL.test(source) && !node.hasAttribute("srcset")) continue;
     const link = parsed.createElement("a");
     if (/^https?:\/\//i.test(source)) {
       link.href = source;
@@ -63,25 +63,25 @@ function withoutImages(html) {
 }
 
 /**
- * Take the word apart by which JupyterLab draws what a fence holds, and loads what that names, before it sanitizes.
+ * Break the word by which JupyterLab draws a fence as a diagram, whose resources it would load before it sanitizes.
  *
  * @param {string} markdown
  * @returns {string}
  */
-function withoutDrawings(markdown) {
+function defuseDiagrams(markdown) {
   return markdown.replace(/(?:`{3,}|~{3,})[^\n]*/g, (fence) => fence.replace(/(mer)(maid)/gi, "$1\u200b$2"));
 }
 
 /**
  * @param {any} sanitizer JupyterLab's
- * @returns {object} one that takes images out besides
+ * @returns {object} A sanitizer that replaces images as well.
  */
-function guarded(sanitizer) {
+function withoutImages(sanitizer) {
   return new Proxy(sanitizer, {
     get(target, name) {
       const value = Reflect.get(target, name);
       if (name === "sanitize") {
-        return (/** @type {any[]} */ ...all) => withoutImages(value.apply(target, all));
+        return (/** @type {any[]} */ ...all) => replaceImages(value.apply(target, all));
       }
       return typeof value === "function" ? value.bind(target) : value;
     },
@@ -89,7 +89,7 @@ function guarded(sanitizer) {
 }
 
 /** @param {unknown} value @returns {string} */
-function words(value) {
+function summarize(value) {
   if (value === null || value === undefined || value === "") return "";
   if (typeof value !== "object") return String(value).slice(0, 500);
   const flat = Object.entries(value).filter(([, each]) => each !== null && typeof each !== "object" && each !== 0);
@@ -103,12 +103,12 @@ function words(value) {
  * @param {unknown} extras
  * @returns {HTMLElement | null}
  */
-function details(extras) {
+function createDetails(extras) {
   if (extras === null || typeof extras !== "object") return null;
   const known = /** @type {Record<string, unknown>} */ (extras);
   const list = document.createElement("dl");
-  for (const [name, label] of ROWS) {
-    const text = Object.hasOwn(known, name) ? words(known[name]) : "";
+  for (const [name, label] of DETAIL_ROWS) {
+    const text = Object.hasOwn(known, name) ? summarize(known[name]) : "";
     if (!text) continue;
     const term = document.createElement("dt");
     const value = document.createElement("dd");
@@ -125,7 +125,7 @@ function details(extras) {
 }
 
 /** @param {unknown} value @returns {string} */
-const textOf = (value) => (Array.isArray(value) ? value.join("") : typeof value === "string" ? value : "");
+const joinText = (value) => (Array.isArray(value) ? value.join("") : typeof value === "string" ? value : "");
 
 function addStyle() {
   if (document.getElementById("orchat-saved-style")) return;
@@ -153,32 +153,32 @@ export function createRendererExtension({ id, rendermime, widgets }) {
 
     /** @param {any} model @returns {Promise<void>} */
     async renderModel(model) {
-      const markdown = textOf(model.data["text/markdown"]);
+      const markdown = joinText(model.data["text/markdown"]);
       let body;
       try {
         if (!markdown) throw new Error("the bundle holds no Markdown");
         body = await this.rendered(markdown);
       } catch {
-        body = plain(textOf(model.data["text/plain"]) || markdown || "This answer holds no text.");
+        body = createPlainText(joinText(model.data["text/plain"]) || markdown || "This answer holds no text.");
       }
       while (this.widgets.length) this.widgets[0].dispose();
       this.addWidget(body);
-      const below = details(model.data[MIME_TYPE]);
+      const below = createDetails(model.data[MIME_TYPE]);
       if (below) this.addWidget(new widgets.Widget({ node: below }));
     }
 
     /** @param {string} markdown @returns {Promise<any>} */
     async rendered(markdown) {
-      const sanitizer = guarded(this.options.sanitizer);
+      const sanitizer = withoutImages(this.options.sanitizer);
       const widget = markdownRendererFactory.createRenderer({ ...this.options, sanitizer, mimeType: "text/markdown" });
-      const data = { "text/markdown": withoutDrawings(markdown) };
+      const data = { "text/markdown": defuseDiagrams(markdown) };
       await widget.renderModel(new MimeModel({ data, trusted: false }));
       return widget;
     }
   }
 
   /** @param {string} text @returns {any} */
-  function plain(text) {
+  function createPlainText(text) {
     const node = document.createElement("pre");
     node.textContent = text;
     return new widgets.Widget({ node });

@@ -1,16 +1,17 @@
 /**
- * Saved chat panels: the panel itself where its kernel runs, as after a page was loaded again; else its transcript.
+ * The MIME renderer of saved chat panels: the live panel where its kernel runs, as after a reload of the page; else its
+ * transcript.
  *
- * A file never holds the panel's widget, which nobody can show without its kernel, but says which one it was. Of
- * notebooks that are not trusted only the transcript is shown.
+ * A file never holds the panel's widget, which needs its kernel, but the widget's id. In notebooks that are not trusted
+ * only the transcript is shown.
  */
 
 const PANEL = "application/vnd.orchat.panel+json";
 const WIDGET = "application/vnd.jupyter.widget-view+json";
 const SAVED = "application/vnd.orchat.v1+json";
 const RANK = -20; // before the widgets, whose rank is -10
-const AGAIN = 500; // milliseconds
-const TRIES = 60;
+const RETRY_INTERVAL = 500; // milliseconds
+const MAX_RETRIES = 60;
 
 /**
  * @param {{id: string, INotebookTracker: any, widgets: any}} options
@@ -18,17 +19,17 @@ const TRIES = 60;
  */
 export function createPanelPlugin({ id, INotebookTracker, widgets }) {
   /** @param {any} notebook */
-  const attach = (notebook) => {
+  const addRenderer = (notebook) => {
     const { rendermime } = notebook.content;
     /** @param {string} type @returns {any} A renderer; null where the page has none. */
-    const make = (type) => (rendermime.getFactory(type) ? rendermime.createRenderer(type) : null);
+    const makeRenderer = (type) => (rendermime.getFactory(type) ? rendermime.createRenderer(type) : null);
 
     class SavedPanel extends widgets.Panel {
       /** @param {any} model @returns {Promise<void>} */
       async renderModel(model) {
         clearInterval(this.timer);
         while (this.widgets.length) this.widgets[0].dispose();
-        const readable = make(SAVED) ?? make("text/markdown");
+        const readable = makeRenderer(SAVED) ?? makeRenderer("text/markdown");
         if (readable) {
           this.addWidget(readable);
           await readable.renderModel(model);
@@ -38,8 +39,8 @@ export function createPanelPlugin({ id, INotebookTracker, widgets }) {
       }
 
       /**
-       * Try to show the panel: a page learns only after a while which kernel the notebook has, and takes another
-       * renderer of widgets then.
+       * Retry showing the live panel: a page connects to the notebook's kernel after a while, and then replaces its
+       * renderer of widgets.
        *
        * @param {string} name @param {any} readable
        */
@@ -54,13 +55,13 @@ export function createPanelPlugin({ id, INotebookTracker, widgets }) {
             clearInterval(this.timer);
             live.show();
             readable?.hide();
-          } else if (this.isDisposed || tries++ > TRIES) {
+          } else if (this.isDisposed || tries++ > MAX_RETRIES) {
             clearInterval(this.timer);
             live?.dispose();
           } else if (rendermime.getFactory(WIDGET) !== factory) {
             factory = rendermime.getFactory(WIDGET);
             live?.dispose();
-            live = make(WIDGET);
+            live = makeRenderer(WIDGET);
             if (!live) return;
             live.hide();
             this.addWidget(live);
@@ -68,7 +69,7 @@ export function createPanelPlugin({ id, INotebookTracker, widgets }) {
             void live.renderModel(rendermime.createModel({ data, trusted: true }));
           }
         };
-        this.timer = setInterval(attempt, AGAIN);
+        this.timer = setInterval(attempt, RETRY_INTERVAL);
         attempt();
       }
 
@@ -88,8 +89,8 @@ export function createPanelPlugin({ id, INotebookTracker, widgets }) {
     requires: [INotebookTracker],
     /** @param {any} _app @param {any} tracker */
     activate(_app, tracker) {
-      tracker.forEach(attach);
-      tracker.widgetAdded.connect((/** @type {any} */ _, /** @type {any} */ panel) => attach(panel));
+      tracker.forEach(addRenderer);
+      tracker.widgetAdded.connect((/** @type {any} */ _, /** @type {any} */ panel) => addRenderer(panel));
     },
   };
 }
