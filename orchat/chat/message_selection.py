@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from orchat.messages import ChatMessage, ChatRole, ReasoningContent, ToolCall
-from orchat.messages.parts import Part
+from orchat.messages.parts import Part, is_blank
+from orchat.openrouter.model_names import model_family
 
 _SKIPPED = "This call did not run: nobody decided about it."
 _LONGEST_CUT = 20_000
@@ -134,19 +135,20 @@ def messages_to_send(messages: Iterable[ChatMessage], model: str) -> list[ChatMe
         if not message.is_from(ChatRole.ASSISTANT):
             sent.append(message)
         elif _is_not_empty(message):
-            models = [message.meta[name] for name in ("requested_model", "model") if message.meta.get(name)]
-            sent.append(strip_reasoning_details(message) if models and model not in models else message)
+            names = [str(message.meta[name]) for name in ("requested_model", "model") if message.meta.get(name)]
+            is_anothers = names and model_family(model) not in map(model_family, names)
+            sent.append(strip_reasoning_details(message) if is_anothers else message)
     return sent
 
 
 def _is_not_empty(message: ChatMessage) -> bool:
-    has_content = any(not isinstance(part, ReasoningContent) for part in message.parts) and message.text != ""
-    return has_content or bool(message.tool_calls or message.images or message.audio or message.meta.get("refusal"))
+    said = any(not is_blank(part) for part in message.parts if not isinstance(part, ReasoningContent))
+    return said or bool(message.meta.get("refusal"))
 
 
 def strip_reasoning_details(message: ChatMessage) -> ChatMessage:
     """Reduce a message's reasoning to its text."""
-    if message.reasoning is None or not message.reasoning.extra:
+    if message.reasoning is None or not (message.reasoning.extra or message.reasoning.came_as):
         return message
     parts: list[Part] = [
         ReasoningContent(part.reasoning_text) if isinstance(part, ReasoningContent) else part for part in message.parts

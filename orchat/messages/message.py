@@ -76,6 +76,8 @@ class ChatMessage:
     _meta: dict[str, Any] = field(default_factory=dict)
     # What `response_format` made of the text. Derived, so neither compared nor saved.
     _parsed: Any = field(default=None, repr=False)
+    # The API's name of the role, where it has two: `developer` for a system message. Saved in `meta`, not compared.
+    _sent_role: str | None = field(default=None, repr=False)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ChatMessage):
@@ -123,9 +125,32 @@ class ChatMessage:
         return cls(ChatRole.USER, parts, name, meta or {})
 
     @classmethod
-    def from_system(cls, text: str, meta: dict[str, Any] | None = None, name: str | None = None) -> ChatMessage:
-        """Make a system message, with instructions for the model."""
-        return cls(ChatRole.SYSTEM, [TextContent(text)], name, meta or {})
+    def from_system(
+        cls,
+        text: str | None = None,
+        meta: dict[str, Any] | None = None,
+        name: str | None = None,
+        *,
+        content_parts: Sequence[str | TextContent] | None = None,
+    ) -> ChatMessage:
+        """Make a system message, with instructions for the model, as a text or as parts with caching breakpoints.
+
+        Raises
+        ------
+        ConfigurationError
+            Neither or both are given, or there are no parts (a ValueError).
+        TypeError
+            A part is no text.
+
+        Examples
+        --------
+        >>> rules = TextContent("Be brief.", cache_control={"type": "ephemeral"})
+        >>> ChatMessage.from_system(content_parts=[rules, "Speak of rivers."]).texts
+        ['Be brief.', 'Speak of rivers.']
+        """
+        return cls(
+            ChatRole.SYSTEM, _text_or_parts("A system message", text, content_parts, (TextContent,)), name, meta or {}
+        )
 
     @classmethod
     def from_assistant(
@@ -138,11 +163,16 @@ class ChatMessage:
         reasoning: str | ReasoningContent | None = None,
         images: Sequence[ImageContent] | None = None,
         audio: AudioContent | None = None,
+        content_parts: Sequence[str | TextContent | ImageContent] | None = None,
     ) -> ChatMessage:
         """Make a model's message; its parts are in the order reasoning, text, tool calls, images, audio.
 
+        ``content_parts`` take the place of ``text``: several texts, with or without caching breakpoints, and images.
+
         Raises
         ------
+        ConfigurationError
+            Both a text and parts are given, or there are no parts (a ValueError).
         TypeError
             ``reasoning`` is neither a text nor a ReasoningContent.
         """
@@ -153,8 +183,8 @@ class ChatMessage:
             if not isinstance(reasoning, ReasoningContent):
                 raise TypeError(f"reasoning must be a str or a ReasoningContent, not {type(reasoning).__name__}.")
             parts.append(reasoning)
-        if text is not None:
-            parts.append(TextContent(text))
+        if text is not None or content_parts is not None:
+            parts += _text_or_parts("An assistant message", text, content_parts, (TextContent, ImageContent))
         parts += tool_calls or ()
         parts += images or ()
         if audio is not None:
@@ -180,6 +210,11 @@ class ChatMessage:
     def role(self) -> ChatRole:
         """The speaker's role."""
         return self._role
+
+    @property
+    def sent_role(self) -> str:
+        """The role as the API is told it: that of a message that came as ``developer`` is that again."""
+        return self._sent_role or self._role.value
 
     @property
     def meta(self) -> dict[str, Any]:
@@ -277,7 +312,7 @@ class ChatMessage:
         """Return the JSON form."""
         return {
             "role": self._role.value,
-            "meta": self._meta,
+            "meta": self._meta if self._sent_role is None else {**self._meta, "role": self._sent_role},
             "name": self._name,
             "content": [part_to_dict(part) for part in self._content],
         }
@@ -305,7 +340,12 @@ class ChatMessage:
             parts = [part_from_dict(part) for part in content]
         else:
             raise TypeError(f"A message's content is a str or a list of parts, not {type(content).__name__}.")
-        return cls(ChatRole.from_str(data["role"]), parts, data.get("name"), data.get("meta") or {})
+        role, meta = ChatRole.from_str(data["role"]), data.get("meta") or {}
+        sent_role = None
+        if role is ChatRole.SYSTEM and meta.get("role") == "developer":
+            meta = {key: value for key, value in meta.items() if key != "role"}
+            sent_role = "developer"
+        return cls(role, parts, data.get("name"), meta, _sent_role=sent_role)
 
     @classmethod
     def adopt(cls, message: Any) -> ChatMessage:
@@ -357,7 +397,25 @@ class ChatMessage:
         from orchat.messages.openai_format import decode_message
 
         decoded = decode_message(message)
-        return cls(ChatRole(decoded.role), decoded.parts, decoded.name, dict(decoded.meta))
+        meta = dict(decoded.meta)
+        sent_role = meta.pop("role", None)
+        return cls(ChatRole(decoded.role), decoded.parts, decoded.name, meta, _sent_role=sent_role)
+
+
+def _text_or_parts(
+    what: str, text: str | None, content_parts: Sequence[Any] | None, kinds: tuple[type[Any], ...]
+) -> list[Part]:
+    if (text is None) == (content_parts is None):
+        raise ConfigurationError(f"{what} takes either text or content_parts.")
+    if content_parts is None:
+        return [TextContent(text or "")]
+    parts = [TextContent(part) if isinstance(part, str) else part for part in content_parts]
+    if not parts:
+        raise ConfigurationError(f"The content_parts are empty; {what.lower()} needs at least one.")
+    for part in parts:
+        if not isinstance(part, kinds):
+            raise TypeError(f"{part!r:.100} is a {type(part).__name__}, which {what.lower()} cannot hold.")
+    return parts
 
 
 def _user_part(part: Any) -> Part:

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from orchat.errors import ConfigurationError
+from orchat.messages.json_text import BLANKS
 from orchat.messages.media import AudioContent, FileContent, ImageContent, VideoContent
-from orchat.messages.parts import Part, ReasoningContent, TextContent, ToolCall, ToolCallResult
+from orchat.messages.parts import Part, ReasoningContent, TextContent, ToolCall, ToolCallResult, is_blank
 from orchat.messages.tool_arguments import read_arguments
 
 _log = logging.getLogger(__name__)
+
+DEVELOPER = "developer"
+"""OpenAI's newer name for the system role; a message that came under it goes back under it."""
+REASONING_FIELDS = ("reasoning", "reasoning_content")
+"""The fields that hold plain reasoning; it goes back under the name that it came under."""
+_SENDABLE = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_EMPTY_RESULT = "(empty)"  # a blank one is refused by several providers
 
 
 class DecodedMessage(NamedTuple):
@@ -30,6 +39,10 @@ class ReadableMessage(Protocol):
     @property
     def role(self) -> Any:
         """Its role, equal to the API's name of it."""
+
+    @property
+    def sent_role(self) -> str:
+        """Its role as the API is told it."""
 
     @property
     def parts(self) -> Sequence[Part]:
@@ -88,22 +101,46 @@ def encode_message(message: ReadableMessage, *, require_tool_call_ids: bool = Tr
     if message.role == "assistant":
         _add_assistant_parts(wire, message, require_tool_call_ids)
     else:
-        parts = [_part_to_openai(part) for part in message.parts]
-        if not parts:
+        if not message.parts:
             raise ConfigurationError(f"A {message.role.value} message without content cannot be sent.")
-        wire["content"] = parts
-        only = message.parts[0]
-        if len(parts) == 1 and isinstance(only, TextContent) and only.cache_control is None:
-            wire["content"] = only.text
+        wire["role"] = message.sent_role
+        wire["content"] = _content_of(_without_blanks(message.parts) or message.parts)
     if message.name:
         wire["name"] = message.name
     return wire
 
 
+def says_nothing(message: ReadableMessage) -> bool:
+    r"""Whether a message holds nothing but blanks: it is not sent where others are there.
+
+    Examples
+    --------
+    >>> from orchat.messages import ChatMessage
+    >>> says_nothing(ChatMessage.from_assistant("\n\n")), says_nothing(ChatMessage.from_user("Hi"))
+    (True, False)
+    """
+    is_result = message.role == "tool" or bool(message.tool_call_results)
+    said = any(not isinstance(part, ReasoningContent) and not is_blank(part) for part in message.parts)
+    return not (is_result or said or message.meta.get("refusal"))
+
+
+def _without_blanks(parts: Sequence[Any]) -> list[Any]:
+    return [part for part in parts if not is_blank(part)]
+
+
+def _content_of(parts: Sequence[Any]) -> str | list[dict[str, Any]]:
+    """Return content as a text where one says all, else as parts."""
+    [only] = parts if len(parts) == 1 else [None]
+    if isinstance(only, TextContent) and only.cache_control is None:
+        return only.text
+    return [_part_to_openai(part) for part in parts]
+
+
 def _add_assistant_parts(wire: dict[str, Any], message: ReadableMessage, require_ids: bool) -> None:
     calls, refusal = message.tool_calls, message.meta.get("refusal")
-    if message.text is not None:
-        wire["content"] = message.text
+    texts = [part for part in message.parts if isinstance(part, TextContent)]
+    if said := _without_blanks(texts):
+        wire["content"] = _content_of(said)
     elif message.images or message.audio:
         wire["content"] = None
     elif not calls and not refusal:
@@ -111,19 +148,24 @@ def _add_assistant_parts(wire: dict[str, Any], message: ReadableMessage, require
     # What the model must get back unchanged (API sections 2.6 and 3.3).
     reasoning = message.reasoning
     if reasoning is not None and isinstance(details := reasoning.extra.get("reasoning_details"), list):
-        wire["reasoning_details"] = details  # an empty list as well: some backends want it back
+        wire["reasoning_details"] = [_detail(item) for item in details]  # also none: some backends want it back
+    elif reasoning is not None and calls and reasoning.came_as in REASONING_FIELDS:
+        wire[reasoning.came_as] = reasoning.reasoning_text
     annotations = message.meta.get("annotations")
     annotations = annotations if isinstance(annotations, list) else []
     if files := [item for item in annotations if isinstance(item, dict) and item.get("type") == "file"]:
         wire["annotations"] = files
     if message.images:
-        wire["images"] = [_image_to_openai(image) for image in message.images]
+        wire["images"] = [
+            _image_to_openai(image) | ({"index": image.meta["index"]} if "index" in image.meta else {})
+            for image in message.images
+        ]
     if message.audio is not None and "id" in message.audio.meta:
         wire["audio"] = {"id": message.audio.meta["id"]}
     if isinstance(refusal, str):
         if calls:
             _log.warning("A refusal beside tool calls is not sent: the API has no place for both.")
-        elif message.text is None:
+        elif not said:
             wire["content"] = [{"type": "refusal", "refusal": refusal}]
         else:
             wire["refusal"] = refusal
@@ -135,8 +177,31 @@ def _call_to_openai(call: ToolCall, require_ids: bool) -> dict[str, Any]:
     # Providers parse old arguments: a malformed text would make every later request fail, so it travels inside JSON.
     malformed = call.malformed_arguments
     arguments = call.json_arguments if malformed is None else json.dumps({"malformed": malformed}, ensure_ascii=False)
-    function = {"name": call.tool_name, "arguments": arguments}
+    function = {"name": sendable_name(call.tool_name), "arguments": arguments}
     return {**_call_id(call, "id", require_ids), "type": "function", "function": function}
+
+
+def sendable_name(name: str) -> str:
+    """Return a tool's name in a form that every provider takes: 1 to 64 letters, digits, ``_`` and ``-``.
+
+    Models call tools by names that they made up, or that end in their template's markers; such a call stays in the
+    conversation, and would make each later request fail.
+
+    Examples
+    --------
+    >>> sendable_name("tide"), sendable_name("multi_tool_use.parallel"), sendable_name(" ")
+    ('tide', 'multi_tool_use_parallel', 'unnamed')
+    """
+    if _SENDABLE.fullmatch(name):
+        return name
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_")[:64] or "unnamed"
+
+
+def _detail(item: Any) -> Any:
+    """Return a reasoning detail as it came, but for a signature that is empty: providers answer 400 to it."""
+    if isinstance(item, dict) and item.get("signature") == "":
+        return {key: value for key, value in item.items() if key != "signature"}
+    return item
 
 
 def _call_id(call: ToolCall, key: str, required: bool) -> dict[str, str]:
@@ -160,8 +225,10 @@ def _tool_result_to_openai(message: ReadableMessage, require_ids: bool) -> dict[
             raise ConfigurationError(
                 f"A tool's result must be a text or a list of text, image and file parts, not {content!r:.100}."
             )
-        content = [_part_to_openai(part) for part in content]  # type: ignore[misc]
-    return {"role": "tool", "content": content, **_call_id(result.origin, "tool_call_id", require_ids)}
+        sent: Any = [_part_to_openai(part) for part in _without_blanks(content)]
+    else:
+        sent = content if content.strip(BLANKS) else ""
+    return {"role": "tool", "content": sent or _EMPTY_RESULT, **_call_id(result.origin, "tool_call_id", require_ids)}
 
 
 def _part_to_openai(part: Any) -> dict[str, Any]:
@@ -222,7 +289,7 @@ def decode_message(wire: Mapping[str, Any]) -> DecodedMessage:
         origin = ToolCall("", {}, id=wire.get("tool_call_id"))
         result = content if isinstance(content, str) else [_part_from_openai(part) for part in content]
         return DecodedMessage("tool", [ToolCallResult(result, origin, error=False)])
-    return DecodedMessage("system", [TextContent(_joined(content))], name)
+    return DecodedMessage("system", _texts(content), name, {"role": DEVELOPER} if role == DEVELOPER else {})
 
 
 def _assistant_from_openai(wire: Mapping[str, Any]) -> DecodedMessage:
@@ -231,16 +298,37 @@ def _assistant_from_openai(wire: Mapping[str, Any]) -> DecodedMessage:
     if isinstance(content, list):
         refusals += [part["refusal"] for part in content if isinstance(part, dict) and "refusal" in part]
         texts = [part for part in content if not (isinstance(part, dict) and "refusal" in part)]
-        content = _joined(texts) if texts else None
+        content = texts or None
     try:
         calls = [_call_from_openai(call) for call in wire.get("tool_calls") or ()]
     except (KeyError, TypeError, AttributeError):
         raise ConfigurationError(f"The tool calls {wire['tool_calls']!r:.200} cannot be read.") from None
-    if content is None and not calls and not refusals:
+    thoughts = _reasoning_from_openai(wire)
+    if content is None and not calls and not refusals and not thoughts:
         raise ConfigurationError("An assistant's message needs content, tool_calls or a refusal.")
-    meta = {"refusal": "\n".join(dict.fromkeys(map(str, refusals)))} if refusals else {}
-    parts: list[Part] = [] if content is None else [TextContent(content)]
-    return DecodedMessage("assistant", [*parts, *calls], wire.get("name"), meta)
+    meta: dict[str, Any] = {"refusal": "\n".join(dict.fromkeys(map(str, refusals)))} if refusals else {}
+    if isinstance(annotations := wire.get("annotations"), list) and annotations:
+        meta["annotations"] = annotations
+    parts: list[Part] = [] if content is None else _texts(content)
+    images = [_part_from_openai({"type": "image_url", **_object(item)}) for item in wire.get("images") or ()]
+    for image, item in zip(images, wire.get("images") or (), strict=True):
+        if isinstance(item.get("index"), int):
+            image.meta["index"] = item["index"]
+    return DecodedMessage("assistant", [*thoughts, *parts, *calls, *images], wire.get("name"), meta)
+
+
+def _object(item: Any) -> dict[str, Any]:
+    return item if isinstance(item, dict) else {}
+
+
+def _reasoning_from_openai(wire: Mapping[str, Any]) -> list[Part]:
+    details = wire.get("reasoning_details")
+    name = next((name for name in REASONING_FIELDS if isinstance(wire.get(name), str) and wire[name]), None)
+    if not isinstance(details, list):
+        return [ReasoningContent(wire[name], came_as=name)] if name else []
+    words = (_object(item).get("text") or _object(item).get("summary") for item in details)
+    text = wire[name] if name else "".join(word for word in words if isinstance(word, str))
+    return [ReasoningContent(text, {"reasoning_details": details})] if text or details else []
 
 
 def _call_from_openai(call: Mapping[str, Any]) -> ToolCall:
@@ -249,17 +337,22 @@ def _call_from_openai(call: Mapping[str, Any]) -> ToolCall:
     return ToolCall(function["name"], arguments.values, call.get("id"), arguments.extra, arguments_text=arguments.text)
 
 
-def _joined(content: str | list[Any]) -> str:
+def _texts(content: str | list[Any]) -> list[Part]:
+    """Read content that is text only: one text, or several where a prompt-caching breakpoint stands between them."""
     if isinstance(content, str):
-        return content
+        return [TextContent(content)]
     parts = [_part_from_openai(part) for part in content]
     if not all(isinstance(part, TextContent) for part in parts):
         raise ConfigurationError("Here only text parts can be read.")
-    return "\n".join(part.text for part in parts if isinstance(part, TextContent))
+    if any(part.cache_control is not None for part in parts):
+        return parts
+    return [TextContent("\n".join(part.text for part in parts))]
 
 
 def _part_from_openai(part: Any) -> Any:
-    """Decode one content part; URLs stay URLs."""
+    """Decode one content part; URLs stay URLs, and a bare text is one."""
+    if isinstance(part, str):
+        return TextContent(part)
     try:
         match part["type"]:
             case "text":

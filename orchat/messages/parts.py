@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchat.errors import ConfigurationError
+from orchat.messages.json_text import BLANKS
 from orchat.messages.media import AudioContent, FileContent, ImageContent, VideoContent
 
 # Where `extra` keeps, in dictionaries that others read as well, what is no part of their form.
@@ -44,6 +45,11 @@ class TextContent:
     def from_dict(cls, data: Mapping[str, Any]) -> TextContent:
         """Read `to_dict`'s form."""
         return cls(**data)
+
+
+def is_blank(part: object) -> bool:
+    """Whether a part is a text of blanks only, which several providers refuse."""
+    return isinstance(part, TextContent) and not part.text.strip(BLANKS)
 
 
 @dataclass

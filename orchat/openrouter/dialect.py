@@ -29,7 +29,7 @@ DEMO_NOTE = "demo model, often wrong"
 _MAX_TOKENS = 512
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 # Fields of an assistant's message that only OpenRouter takes.
-_OPENROUTER_FIELDS = frozenset({"reasoning_details", "annotations", "images"})
+_OPENROUTER_FIELDS = frozenset({"reasoning_details", "reasoning", "reasoning_content", "annotations", "images"})
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ _MIN_SIMILARITY = 0.6
 # Rules that may follow any name; unlike these, `:free`, `:extended` and `:thinking` are models of their own.
 _ROUTING_SUFFIXES = re.compile(r"(?::(?:nitro|floor|exacto|online|batch))+$")
 _PRESET = "@preset/"
+_DATE = re.compile(r"-(?:latest|\d{4}-\d{2}-\d{2}|\d{8}|\d{6}|\d{4})$")
 
 
 def base_models(name: str) -> Iterator[str]:
@@ -26,6 +27,20 @@ def base_models(name: str) -> Iterator[str]:
         yield base
     while base := base.rpartition(":")[0]:
         yield base
+
+
+def model_family(name: str) -> str:
+    """Return a model's name without what only tells how it is served, or of which day it is.
+
+    Variants of one model read each other's signed reasoning; another model refuses it.
+
+    Examples
+    --------
+    >>> {model_family(n) for n in ("v/m", "v/m:nitro", "~v/m-latest", "v/m-2026-08-06:free", "V/m@preset/brief")}
+    {'v/m'}
+    """
+    base = name.strip().lower().partition(_PRESET)[0].lstrip("~").partition(":")[0]
+    return _DATE.sub("", base)
 
 
 def similar_names(name: str, names: Iterable[str], count: int) -> list[str]:

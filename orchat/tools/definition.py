@@ -10,6 +10,7 @@ import copy
 import inspect
 import operator
 import pkgutil
+import re
 import sys
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, fields
@@ -23,6 +24,7 @@ from orchat.tools.schema_validation import check_schema, validation_errors
 
 _FUNCTION_FIELDS = ("function", "async_function")
 _UNSAVED_FIELDS = ("preview",)  # runs without anybody's approval, so that no dictionary may name it
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @dataclass
@@ -32,7 +34,7 @@ class Tool:
     Parameters
     ----------
     name
-        What the model calls it.
+        What the model calls it: 1 to 64 letters, digits, ``_`` and ``-``, or providers refuse the request.
     description
         What it does; the model decides by this when to use it.
     parameters
@@ -90,6 +92,11 @@ class Tool:
         for attribute in ("name", "description"):
             if not isinstance(getattr(self, attribute), str):
                 raise TypeError(f"A tool's {attribute} must be a text, not {getattr(self, attribute)!r}.")
+        if not _NAME.fullmatch(self.name):
+            raise ConfigurationError(
+                f"{self.name!r:.100} is no name for a tool: providers take 1 to 64 letters, digits, _ and - (ASCII).",
+                hint="Give another name, such as name='high_tide'.",
+            )
         if self.function is None and self.async_function is None:
             raise ConfigurationError(f"The tool `{self.name}` needs a `function` or an `async_function`.")
         if self.function is not None and not callable(self.function):

@@ -240,3 +240,17 @@ def _created() -> Answer:
     from tests.openrouter_server import completion
 
     return reply_json(completion("Hi."), status=201)
+
+
+@pytest.mark.parametrize("asked", ["0", "0.0"])
+def test_a_server_that_asks_for_no_wait_is_not_asked_at_once(openrouter, make, way: Way, asked) -> None:
+    openrouter.answers(error(429, headers={"Retry-After": asked}), text("Hi."))
+    started = time.monotonic()
+    assert way(make(max_retries=1)).text == "Hi."
+    assert time.monotonic() - started > 0.3
+
+
+@pytest.mark.parametrize("ending", ["/chat/completions", "/chat/completions/", "/completions"])
+def test_a_base_url_that_holds_the_path_is_refused_with_what_to_give(make, way: Way, ending) -> None:
+    with pytest.raises(ValueError, match=r"Give http://127.0.0.1:9/v1\."):
+        way(make(api_base_url="http://127.0.0.1:9/v1" + ending))

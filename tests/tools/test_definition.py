@@ -428,7 +428,7 @@ JSON = st.recursive(
 @given(
     st.builds(
         Tool,
-        name=st.text(),
+        name=st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True),
         description=st.text(),
         parameters=st.fixed_dictionaries({"type": st.just("object"), "default": JSON, "examples": st.lists(JSON)}),
         function=FUNCTIONS,

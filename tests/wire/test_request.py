@@ -310,7 +310,7 @@ def test_remote_images_in_the_apis_form_stay_addresses() -> None:
         {"role": "system", "content": [{"type": "image_url", "image_url": {"url": PNG}}]},
         {"role": "user", "content": [{"type": "mystery"}]},
         {"role": "user", "content": [{"type": "image_url", "image_url": "bare"}]},
-        {"role": "user", "content": ["text"]},
+        {"role": "user", "content": [["text"]]},
         {"role": "user", "content": [{}]},
         {"role": "user", "content": [{"type": "file", "file": {}}]},
         {"role": "assistant", "tool_calls": [{}]},

@@ -241,9 +241,12 @@ def _may_retry(error: BaseException, request: PreparedRequest) -> bool:
 
 
 def _retry_delay(state: RetryCallState) -> float:
-    """Return the seconds to wait: the server's, else 0.5 s, doubled each time up to 8 s, less up to 25 % of jitter."""
+    """Return the seconds to wait: the server's, else 0.5 s, doubled each time up to 8 s, less up to 25 % of jitter.
+
+    ``Retry-After: 0`` is no delay of the server's: asked again at once, it would answer the same.
+    """
     error = state.outcome.exception() if state.outcome is not None else None
-    if isinstance(error, APIError) and error.retry_after is not None:
-        return error.retry_after
     pause: float = min(8.0, 0.5 * 2 ** (state.attempt_number - 1))
+    if isinstance(error, APIError) and error.retry_after:
+        return max(error.retry_after, pause / 10)
     return pause * (1 - 0.25 * random.random())  # noqa: S311 - jitter

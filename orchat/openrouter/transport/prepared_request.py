@@ -105,7 +105,14 @@ def check_base_url(url: str) -> str:
         raise ConfigurationError(
             f"{redact(repr(url))} is no base URL.", hint="It looks like https://openrouter.ai/api/v1."
         )
-    return url.rstrip("/")
+    base = url.rstrip("/")
+    for ending in ("/chat/completions", "/completions"):
+        if base.lower().endswith(ending):
+            raise ConfigurationError(
+                f"The base URL {redact(base)} ends in {ending}, and /chat/completions is put behind it.",
+                hint=f"Give {redact(base[: -len(ending)])}.",
+            )
+    return base
 
 
 def merge_headers(*layers: Mapping[str, object] | None) -> dict[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from orchat.messages import ChatMessage
+from orchat.messages.openai_format import says_nothing
 from orchat.openrouter.wire.structured import strict_schema
 from orchat.tools import Tool
 
@@ -33,9 +34,12 @@ def chat_body(
     >>> list(body)
     ['model', 'messages', 'n', 'stream', 'seed']
     """
+    conversation = list(messages)
+    # Several providers refuse blanks, and with them the whole request.
+    told = [message for message in conversation if not says_nothing(message)] or conversation
     body: dict[str, Any] = {
         "model": model,
-        "messages": [message.to_openai_dict_format() for message in messages],
+        "messages": [message.to_openai_dict_format() for message in told],
         "n": n,
         "stream": stream,
     }

@@ -10,12 +10,11 @@ from orchat.errors import APIError, ProviderError
 from orchat.message_assembly import build_message, warn
 from orchat.messages import ChatMessage, ReasoningContent
 from orchat.messages.json_text import BLANKS
+from orchat.messages.openai_format import REASONING_FIELDS
 from orchat.openrouter.wire.error_shapes import error_object
 from orchat.openrouter.wire.failures import error_from_object
 from orchat.secrets import redact, redact_json
 
-# The fields that hold plain reasoning, and are sent back under the same name.
-REASONING_FIELDS = ("reasoning", "reasoning_content")
 _KNOWN = frozenset({"role", "content", *REASONING_FIELDS, "reasoning_details", "tool_calls", "function_call"})
 NO_REASON = "The endpoint gave no finish reason: the answer may be cut."
 
