@@ -228,6 +228,9 @@ class Chat(Conversation):
     def to_dict(self, max_bytes: int | None = None) -> dict[str, Any]:
         """Serialize the chat to JSON data without secrets (`orchat.chat.state`).
 
+        Secrets in people's words and tools' results are redacted. A model's words, reasoning and calls are never
+        altered: a turn where they hold a secret is left out, and ``left_out["secrets"]`` counts them.
+
         Parameters
         ----------
         max_bytes

@@ -23,12 +23,12 @@ from typing import Any
 
 from orchat.chat.message_selection import pending_calls, pending_indices
 from orchat.chat.money import Cost
+from orchat.chat.state_redaction import INLINE_MEDIA, redacted_data, redacted_message, safe_turns
 from orchat.errors import ConfigurationError, OrchatError, StateError
 from orchat.messages import ChatMessage, ChatRole, ReasoningContent, TextContent, ToolCall, ToolCallResult
 from orchat.messages.parts import Part
 from orchat.openrouter.generator import OpenRouterChatGenerator
 from orchat.secret import Secret
-from orchat.secrets import redact
 
 FORMAT = "orchat"
 VERSION = 1
@@ -42,7 +42,6 @@ SAMPLING = frozenset(
 _KNOWN = frozenset(
     {"format", "version", "name", "model", "parameters", "messages", "pending", "cost", "left_out", "system"}
 )
-_INLINE = ("base64_image", "base64_data", "base64_audio", "base64_video")
 _MEDIA = {"image": "an image", "file": "a file", "audio": "a sound", "video": "a video"}
 
 
@@ -59,7 +58,9 @@ class ChatState:
 
 
 def to_dict(saved: ChatState, *, secrets: Iterable[str] = (), max_bytes: int | None = None) -> dict[str, Any]:
-    """Serialize a chat's state to JSON data; texts that look like keys are redacted.
+    """Serialize a chat's state to JSON data without secrets (`orchat.chat.state_redaction`).
+
+    A turn in which the model's own words hold one is left out; ``left_out`` counts such turns.
 
     Raises
     ------
@@ -72,19 +73,21 @@ def to_dict(saved: ChatState, *, secrets: Iterable[str] = (), max_bytes: int | N
     >>> data["version"], data["messages"][0]["content"]
     (1, [{'text': 'My key is [redacted].'}])
     """
+    known = tuple(secrets)
+    messages, unsafe = safe_turns(saved.messages, known)
+    parameters = {key: value for key, value in saved.parameters.items() if _is_allowed(key, value)}
     data: dict[str, Any] = {
-        **saved.unknown,
+        **redacted_data(saved.unknown, known),
         "format": FORMAT,
         "version": VERSION,
-        "name": saved.name,
-        "model": saved.model,
-        "parameters": {key: value for key, value in saved.parameters.items() if _is_allowed(key, value)},
-        "messages": [message.to_dict() for message in saved.messages],
-        "pending": [call.to_dict() for call in pending_calls(saved.messages)],
+        "name": redacted_data(saved.name, known),
+        "model": redacted_data(saved.model, known),
+        "parameters": redacted_data(parameters, known),
+        "messages": [redacted_message(message, known) for message in messages],
+        "pending": [call.to_dict() for call in pending_calls(messages)],
         "cost": saved.cost.to_dict(),
-        "left_out": {"media": 0, "turns": 0},
+        "left_out": {"media": 0, "turns": 0, **({"secrets": unsafe} if unsafe else {})},
     }
-    data = _redacted(data, tuple(secrets))
     if max_bytes is not None and _size(data) > max_bytes:
         _shorten(data, max_bytes)
     return data
@@ -194,23 +197,6 @@ def _has_valid_types(part: Part) -> bool:
     return not isinstance(part, TextContent) or isinstance(part.text, str)
 
 
-def _redacted(value: Any, secrets: tuple[str, ...], inside: str = "") -> Any:
-    if isinstance(value, str):
-        return redact(value, *secrets)
-    if isinstance(value, Mapping):
-        # A changed letter would break what is opaque, and no key stands in it: media, and what a provider signed.
-        opaque: tuple[str, ...] = _INLINE if inside in _MEDIA else ()
-        if str(value.get("type")).startswith("reasoning."):
-            opaque = ("data", "signature")
-        return {
-            redact(str(k), *secrets): v if k in opaque and isinstance(v, str) else _redacted(v, secrets, str(k))
-            for k, v in value.items()
-        }
-    if isinstance(value, list | tuple):
-        return [_redacted(item, secrets) for item in value]
-    return value
-
-
 def _size(data: Any) -> int:
     try:
         return len(json.dumps(data, ensure_ascii=False, allow_nan=False).encode(errors="replace"))
@@ -244,7 +230,7 @@ def _without_media(parts: list[Any]) -> int:
             continue
         for kind, words in _MEDIA.items():
             inline = part.get(kind) if isinstance(part, dict) else None
-            if isinstance(inline, dict) and any(inline.get(name) for name in _INLINE):
+            if isinstance(inline, dict) and any(inline.get(name) for name in INLINE_MEDIA):
                 parts[at] = {"text": f"[{words} was left out to save space]"}
                 count += 1
     return count

@@ -26,13 +26,14 @@ from typing import Any
 from orchat.rendering.rendered_value import Rendered
 from orchat.rendering.safe_introspection import describe_error, is_instance_by_name, own_method, safe_repr, type_name
 from orchat.rendering.token_estimate import fits_budget
-from orchat.secrets import HIDDEN, is_secret_name, redact
+from orchat.secrets import HIDDEN, is_secret, redact
 
 _STRING_TYPES = (decimal.Decimal, fractions.Fraction, complex, pathlib.PurePath, uuid.UUID, datetime.timedelta)
 _DATE_TYPES = (datetime.date, datetime.time)
 _BYTES_TYPES = (bytes, bytearray, memoryview)
 _LIST_TYPES = (list, tuple, deque, range, array.array, Set, KeysView, ValuesView)
 _MAX_DEPTH = 12
+_MAX_JSON_TEXT = 262_144
 _MARGIN = 4096  # as in `token_estimate`: keys are detected beyond the cut
 
 
@@ -78,6 +79,24 @@ def render_plain(value: object, budget: int) -> Rendered:
     return Rendered.from_text(text, what, budget)
 
 
+def json_without_secrets(text: str) -> str:
+    """Hide in JSON that is a text what would be hidden in the data; other text stays as it is.
+
+    Examples
+    --------
+    >>> json_without_secrets('{"port": "Hull", "password": "tide"}'), json_without_secrets("{port}")
+    ('{"port": "Hull", "password": "[redacted]"}', '{port}')
+    """
+    if text.lstrip()[:1] not in ("{", "[") or len(text) > _MAX_JSON_TEXT:
+        return text
+    try:
+        data = json.loads(text)
+        shown = _JsonConverter(len(text), len(text), 2 * len(text) + 2, {}, max_depth=len(text)).read(data)
+    except (ValueError, RecursionError, _TooLargeError):
+        return text
+    return text if shown == data else json.dumps(shown, ensure_ascii=False, indent=2 if "\n" in text.strip() else None)
+
+
 def short_repr(value: object, characters: int = 120) -> str:
     """Describe a value briefly: containers by type and size, other values by their ``repr``.
 
@@ -106,7 +125,10 @@ def short_repr(value: object, characters: int = 120) -> str:
 class _JsonConverter:
     """Converts a value to JSON types within limits of items, characters and nodes."""
 
-    def __init__(self, items: int, characters: int, nodes: int, reprs: dict[int, str]) -> None:
+    def __init__(
+        self, items: int, characters: int, nodes: int, reprs: dict[int, str], *, max_depth: int = _MAX_DEPTH
+    ) -> None:
+        self._max_depth = max_depth
         self._items = items
         self._characters = characters
         self._nodes = nodes
@@ -152,7 +174,7 @@ class _JsonConverter:
             return self._repr_text(value)
         if id(value) in self._open:
             return f"the same {type_name(value)} again"
-        if len(self._open) >= _MAX_DEPTH:
+        if len(self._open) >= self._max_depth:
             return short_repr(value)
         self._open.add(id(value))
         try:
@@ -164,12 +186,22 @@ class _JsonConverter:
 
     def _mapping(self, value: Mapping[Any, Any]) -> dict[str, Any]:
         found: dict[str, Any] = {}
+        if (split := split_table(value, self._items)) is not None:
+            value = split
         for key, item in islice(value.items(), self._items):
-            name = self._key_text(key)
-            found[name] = HIDDEN if item is not None and is_secret_name(name) else self.read(item)
+            name = plain = self._key_text(key)
+            number = 1
+            while name in found:  # two keys never become one
+                number += 1
+                name = f"{plain} ({number})"
+            found[name] = HIDDEN if is_secret(self._name(key), item) else self.read(item)
         if len(value) > self._items:
             found["..."] = f"{len(value) - self._items:,} more"
         return found
+
+    @staticmethod
+    def _name(key: Any) -> str:
+        return str(key.value if isinstance(key, enum.Enum) else key)[:200] if isinstance(key, str | enum.Enum) else ""
 
     def _key_text(self, key: Any) -> str:
         if isinstance(key, enum.Enum):
@@ -179,7 +211,7 @@ class _JsonConverter:
         )
 
     def _list(self, value: Iterable[Any]) -> list[Any]:
-        found = [self.read(item) for item in islice(value, self._items)]
+        found = [self.read(_without_secret(item)) for item in islice(value, self._items)]
         if isinstance(value, set | frozenset):  # an order that is the same in the next process
             found.sort(key=lambda item: json.dumps(item, ensure_ascii=False))
         size = len(value)  # type: ignore[arg-type]
@@ -213,6 +245,31 @@ def _fields(value: Any) -> dict[str, Any] | None:
     if isinstance(value, tuple) and hasattr(kind, "_fields") and hasattr(kind, "_asdict"):
         return dict(zip(kind._fields, value, strict=False))
     return vars(value) if isinstance(value, types.SimpleNamespace) else None
+
+
+def _without_secret(item: Any) -> Any:
+    """Hide the value of a pair whose first item is the name of a secret, as ``dict.items`` gives it."""
+    if type(item) in (tuple, list) and len(item) == 2 and isinstance(item[0], str) and is_secret(item[0], item[1]):
+        return [item[0], HIDDEN]
+    return item
+
+
+def split_table(value: Mapping[Any, Any], rows: int) -> dict[Any, Any] | None:
+    """Hide what stands under secret names in a frame as ``to_dict("split")`` gives it; None where it is no such."""
+    columns, data, index = value.get("columns"), value.get("data"), value.get("index")
+    if not isinstance(columns, list | tuple) or not isinstance(data, list | tuple):
+        return None
+    labels = index if isinstance(index, list | tuple) and len(index) == len(data) else [None] * min(len(data), rows)
+    shown = [
+        [
+            HIDDEN if any(isinstance(name, str) and is_secret(name, cell) for name in (label, column)) else cell
+            for column, cell in zip(columns, row, strict=False)
+        ]
+        if isinstance(row, list | tuple) and len(row) == len(columns)
+        else row
+        for label, row in zip(labels, data[:rows], strict=False)
+    ]
+    return {**value, "data": [*shown, *data[rows:]]}
 
 
 def _truncate(text: str, characters: int) -> str:

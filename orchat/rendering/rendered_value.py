@@ -31,14 +31,14 @@ class Rendered:
     what: str
 
     @classmethod
-    def from_text(cls, text: str, what: str, budget: int, *, typed: bool = False) -> Rendered:
-        """Render text within a budget of tokens, with secrets redacted unless a person ``typed`` it."""
+    def from_text(cls, text: str, what: str, budget: int, *, allow_secrets: bool = False) -> Rendered:
+        """Render text within a budget of tokens, with secrets redacted unless they are allowed."""
         if not text.isascii():  # half a surrogate pair is no character and cannot be sent
             text = text.encode("utf-8", "replace").decode()
-        sent = shorten_to_budget(text, budget, redacted=not typed)
+        sent = shorten_to_budget(text, budget, redacted=not allow_secrets)
         if not fits_budget(text, budget):
             what += f", cut from {len(text):,} characters"
-        if not typed and HIDDEN in sent:
+        if not allow_secrets and HIDDEN in sent:
             what += ", secrets redacted"
         return cls([TextContent(sent)], what)
 

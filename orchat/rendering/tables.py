@@ -17,7 +17,7 @@ from orchat.rendering.plain_data import short_repr
 from orchat.rendering.rendered_value import Rendered
 from orchat.rendering.safe_introspection import is_instance_by_name
 from orchat.rendering.token_estimate import estimate_tokens, fits_budget
-from orchat.secrets import HIDDEN, is_secret_name, redact
+from orchat.secrets import HIDDEN, is_secret, redact
 
 Privacy = Literal["schema", "head", "sample"]
 
@@ -110,10 +110,14 @@ def render_table(table: _Table, budget: int, privacy: Privacy) -> Rendered:
     kept = 0
     title = "\nrandom rows:\n" if privacy == "sample" else "\nfirst rows:\n"
     for row in cells:
-        line = _csv_line(
-            HIDDEN if is_secret_name(name) and _cell_text(cell) else _cell_text(cell)
-            for name, cell in zip(names, row, strict=True)
-        )
+        label = row[0] if row and isinstance(row[0], str) else ""
+        shown = [_cell_text(cell) for cell in row]
+        for at, (name, cell) in enumerate(zip(names, row, strict=True)):
+            # A frame that was turned over has its names in front of the rows.
+            is_labelled = at > 0 and isinstance(cell, str) and is_secret(label, cell)
+            if shown[at] and (is_secret(name, cell) or is_labelled):
+                shown[at] = HIDDEN
+        line = _csv_line(shown)
         if not fits_budget("".join([schema, title, *rows, line]), budget):
             break
         rows.append(line)

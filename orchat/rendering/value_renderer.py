@@ -10,7 +10,7 @@ from orchat.errors import ConfigurationError
 from orchat.messages import FileContent, ImageContent, TextContent
 from orchat.rendering.display_methods import render_display
 from orchat.rendering.images import figure_of, render_figure, render_image
-from orchat.rendering.plain_data import is_plain, render_plain
+from orchat.rendering.plain_data import is_plain, json_without_secrets, render_plain
 from orchat.rendering.rendered_value import Rendered
 from orchat.rendering.safe_introspection import describe_error, is_instance_by_name, own_method, type_name
 from orchat.rendering.source_code import is_code, render_code, render_exception
@@ -29,8 +29,8 @@ def render(value: object, *, budget: int | None = None, privacy: Privacy = "head
     ----------
     value
         Any value. It is not consumed or changed, nothing is imported for it, and errors of its methods become text.
-        Content parts are unchanged, but for the length of text; so is a ``str``, the user's own words. In all else,
-        key-like text and values under names such as ``password`` are ``[redacted]``.
+        Images and files are unchanged. In text, what looks like a secret is ``[redacted]``, and so are values under
+        names such as ``password`` (`orchat.secrets`).
     budget
         The largest number of tokens, by `estimate_tokens`; None for 8,000 for text and 2,000 for anything else.
     privacy
@@ -64,8 +64,12 @@ def render_text(value: object, *, budget: int | None = None, privacy: Privacy = 
     return Rendered.from_text(rendered.text, "text", budget or _VALUE_BUDGET).text
 
 
-def render_value(value: object, *, budget: int | None = None, privacy: Privacy = "head") -> Rendered:
+def render_value(
+    value: object, *, budget: int | None = None, privacy: Privacy = "head", allow_secrets: bool = False
+) -> Rendered:
     """Render a value as `render` does, with a one-line summary.
+
+    ``allow_secrets`` lets a ``str`` go out as it is, where a person asked for that; other values never.
 
     Examples
     --------
@@ -79,6 +83,8 @@ def render_value(value: object, *, budget: int | None = None, privacy: Privacy =
     if privacy not in ("schema", "head", "sample"):
         raise ConfigurationError(f"{privacy!r} is no privacy level.", hint="Levels are schema, head and sample.")
     try:
+        if allow_secrets and type(value) is str:
+            return Rendered.from_text(value, "text", budget, allow_secrets=True)
         return _render_by_kind(value, budget, privacy)
     except Exception as error:  # noqa: BLE001 - anybody's object; a prompt or a tool result must not die of it
         text = f"<{type_name(value)}, which could not be rendered: {describe_error(error)}>"
@@ -93,7 +99,7 @@ def _render_by_kind(value: Any, budget: int, privacy: Privacy) -> Rendered:
         if rendered is not None:
             return rendered
     if isinstance(value, str) and not isinstance(value, enum.Enum):
-        return _render_str(str.__str__(value), budget)
+        return Rendered.from_text(json_without_secrets(str.__str__(value)), "text", budget)
     if (figure := figure_of(value)) is not None:
         return render_figure(figure, budget)
     if (table := table_of(value)) is not None:
@@ -158,13 +164,7 @@ def _render_items(values: Sequence[Any], budget: int, privacy: Privacy) -> Rende
     share = (budget - (12 if more > 0 else 0)) // min(len(values), _MAX_VALUES)
     if share < 16:
         return render_plain(values, budget)
-    found = [
-        # A text among values was made by a program, not typed.
-        Rendered.from_text(value, "text", share)
-        if isinstance(value, str)
-        else render_value(value, budget=share, privacy=privacy)
-        for value in values[:_MAX_VALUES]
-    ]
+    found = [render_value(value, budget=share, privacy=privacy) for value in values[:_MAX_VALUES]]
     parts = [part for rendered in found for part in rendered.parts]
     if more > 0:
         parts.append(TextContent(f"[... {more:,} more values left out ...]"))
@@ -173,9 +173,5 @@ def _render_items(values: Sequence[Any], budget: int, privacy: Privacy) -> Rende
 
 def _render_part(part: Part, budget: int) -> Rendered:
     if isinstance(part, TextContent):
-        return _render_str(part.text, budget)
+        return Rendered.from_text(part.text, "text", budget)
     return Rendered([part], "image" if isinstance(part, ImageContent) else "file")
-
-
-def _render_str(text: str, budget: int) -> Rendered:
-    return Rendered.from_text(text, "text", budget, typed=True)

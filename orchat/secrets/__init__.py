@@ -3,11 +3,12 @@
 The patterns of `orchat.secrets.detection` are compiled on first use: loading the extension needs none.
 """
 
-from orchat.secrets.names import is_secret_header, is_secret_name
+from orchat.secrets.names import is_secret, is_secret_header, is_secret_name
 from orchat.secrets.redaction import HIDDEN, redact, redact_json, redacted_keys
 
 __all__ = [
     "HIDDEN",
+    "is_secret",
     "is_secret_header",
     "is_secret_name",
     "redact",

@@ -42,6 +42,9 @@ _SMALL = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 _BOUND = r"(?:(?<![A-Za-z0-9_-])|(?<=\\[nrtbfv])|(?<=%[0-9A-Fa-f][0-9A-Fa-f])|(?<=\x1b\[[0-9]m))"
 
 
+_compiled = lru_cache(maxsize=None)(re.compile)  # when it is looked for: most texts need few of them
+
+
 @lru_cache(maxsize=1)
 def _token_pattern() -> tuple[re.Pattern[str], dict[int, Service]]:
     """Return all tokens as one pattern, and which of its groups is which; those that begin alike are tried together."""
@@ -70,6 +73,10 @@ def find_secrets(text: str) -> list[Found]:
     """
     if len(text) < 8:
         return []
+    return list(_remembered(text) if len(text) <= _SHORT else _find(text))
+
+
+def _find(text: str) -> tuple[Found, ...]:
     lowered = _lowered(text)
     spans = sorted(
         (*_tokens(text), *_formatted(text, lowered), *named_values(text, lowered)), key=lambda span: (span[0], -span[1])
@@ -80,7 +87,12 @@ def find_secrets(text: str) -> list[Found]:
             found[-1] = found[-1]._replace(end=max(found[-1].end, span[1]))
         else:
             found.append(Found(*span))
-    return found
+    return tuple(found)
+
+
+# A conversation is looked through at every keeping, mostly the same as before.
+_SHORT = 16_384
+_remembered = lru_cache(maxsize=2048)(_find)
 
 
 def _lowered(text: str) -> str:
@@ -108,10 +120,11 @@ def _formatted(text: str, lowered: str) -> Iterator[Span]:
     for form in FORMATS:
         if form.needle not in lowered:
             continue
-        for match in form.pattern.finditer(text):
+        pattern = _compiled(form.pattern)
+        for match in pattern.finditer(text):
             yield from (
                 (*match.span(group), form.what)
-                for group in range(1, form.pattern.groups + 1)
+                for group in range(1, pattern.groups + 1)
                 if match[group] is not None and form.test(match[group])
             )
     if "cookie" in lowered:

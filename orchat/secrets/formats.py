@@ -37,7 +37,7 @@ class Format(NamedTuple):
 
     what: str
     needle: str
-    pattern: re.Pattern[str]
+    pattern: str
     test: Test
 
 
@@ -104,8 +104,8 @@ def _query(text: str) -> bool:
     return len(text) >= 8 and _not_a_word(text)
 
 
-def _format(what: str, needle: str, pattern: str, test: Test = _any, flags: re.RegexFlag = re.NOFLAG) -> Format:
-    return Format(what, needle, re.compile(pattern, flags), test)
+def _format(what: str, needle: str, pattern: str, test: Test = _any) -> Format:
+    return Format(what, needle, pattern, test)
 
 
 _BEFORE = r"(?:(?<![A-Za-z0-9_-])|(?<=\\[nrt]))"

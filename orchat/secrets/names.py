@@ -10,6 +10,8 @@ import re
 from functools import lru_cache
 from typing import Literal
 
+from orchat.secrets.randomness import is_digest, is_random
+
 Strength = Literal["sure", "maybe", "no"]
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
@@ -170,6 +172,24 @@ def is_secret_header(name: str) -> bool:
     (True, True, False)
     """
     return _HEADER.search(name) is not None
+
+
+def is_secret(name: str, value: object) -> bool:
+    """Whether a value is nobody's business because of its name, or of both.
+
+    Under a common word, such as "token", it must look drawn by lot.
+
+    Examples
+    --------
+    >>> is_secret("api_key", "hunter2"), is_secret("token", "tide"), is_secret("token", "q7Zx0pT2mB9vK4sL1nR8")
+    (True, False, True)
+    """
+    match strength(name):
+        case "sure":
+            return not (value is None or isinstance(value, bool) or callable(value))
+        case "maybe":
+            return isinstance(value, str) and is_random(value) and not is_digest(value)
+    return False
 
 
 @lru_cache(maxsize=4096)

@@ -25,6 +25,7 @@ from tests.chat.test_tools import HULL, results
 from tests.chat.tools import Log
 from tests.chat.ways import KEY, Way, check_sendable
 from tests.openrouter_server import PNG, ScriptedOpenRouter, call, calls, text
+from tests.secrets.corpus import Made, made_up
 
 V1 = Path(__file__).with_name("state-v1.json")
 SMALLEST = {"format": "orchat", "version": 1}
@@ -289,12 +290,81 @@ def test_a_hostile_chat_sets_nothing_that_matters(make: Make, way: Way, openrout
 def test_no_key_is_saved(make: Make, way: Way, openrouter: ScriptedOpenRouter) -> None:
     chat = make(system=f"The key is {KEY}.", generation_kwargs={"stop": [KEY], "extra_headers": {"X-Key": KEY}})
     chat.generator.extra_headers = {"X-Other": Secret.from_token("correct horse battery"), "X-Plain": "plain"}
-    openrouter.answers(text(f"{KEY} and correct horse battery, {'sk-' + 'proj-aB3_dE5-' * 12}"))
-    way.ask(chat, "Hi")
-    written = json.dumps(chat.to_dict())
+    openrouter.answers(text("It is high at ten."))
+    way.ask(chat, f"{KEY} and correct horse battery, {'sk-' + 'proj-aB3_dE5-' * 12}")
+    data = chat.to_dict()
+    written = json.dumps(data)
     for secret in (KEY, "correct horse", "sk-proj"):
         assert secret not in written
-    assert KEY in chat.messages[-1].text  # type: ignore[operator]  # the chat itself goes on as it was
+    assert [message["role"] for message in data["messages"]] == ["system", "user", "assistant"]
+    assert KEY in chat.messages[1].text  # type: ignore[operator]  # the chat itself goes on as it was
+    assert KEY in json.dumps(openrouter.request.json["messages"])  # what is passed in code is sent as it is
+
+
+@pytest.mark.parametrize("words", [KEY, "correct horse battery", "use password='hunter2'"])
+def test_a_turn_whose_answer_holds_a_secret_is_left_out(
+    words: str, make: Make, way: Way, openrouter: ScriptedOpenRouter
+) -> None:
+    chat = make(system="Be brief.")
+    chat.generator.extra_headers = {"X-Other": Secret.from_token("correct horse battery")}
+    openrouter.answers(text("Hello."))
+    openrouter.answers(text(f"Take {words}."))
+    openrouter.answers(text("Bye."))
+    for question in ("Hi", "A secret?", "And now?"):
+        way.ask(chat, question)
+    data = chat.to_dict()
+    assert words not in json.dumps(data)
+    assert data["left_out"] == {"media": 0, "turns": 0, "secrets": 1}
+    kept = from_dict(data).messages
+    assert [message.text for message in kept] == ["Be brief.", "Hi", "Hello.", "And now?", "Bye."]
+    assert kept == [*chat.messages[:3], *chat.messages[5:]]
+
+
+def test_a_models_words_are_saved_as_they_came() -> None:
+    code = "def greet(user_name):\n    from huggingface_hub import hf_hub_download\n    return pk_constraint_x\n"
+    details = [
+        {
+            "type": "reasoning.text",
+            "text": "the user_name is set",
+            "signature": "sk-or-v1-0123456789abcdef",
+            "index": 0,
+        },
+        {"type": "reasoning.encrypted", "data": "AAA", "id": "rs_1", "format": "xai-responses-v1", "index": 0},
+    ]
+    asked = ToolCall("find", {"user_name": "Anna", "user_ids": [1], "column": "user_email"}, "call_1")
+    reasoning = ReasoningContent("the user_name is set", {"reasoning_details": details})
+    said = [
+        ChatMessage.from_user("Write a function of user_name."),
+        ChatMessage.from_assistant(code, {"model": "x-ai/grok-4"}, reasoning=reasoning, tool_calls=[asked]),
+        ChatMessage.from_tool(json.dumps({"user_name": 1, "user_ids": 2}), asked),
+        ChatMessage.from_assistant("Done."),
+    ]
+    assert from_dict(to_dict(ChatState(said))).messages == said
+
+
+@pytest.mark.parametrize("made", made_up(), ids=lambda made: made.name)
+def test_no_secret_is_saved_whoever_said_it(made: Made) -> None:
+    if made.name.startswith("bare "):
+        return
+    asked = ToolCall("send", {"text": made.text}, "call_1")
+    details = {"reasoning_details": [{"type": "reasoning.text", "text": made.text}]}
+    for said in (
+        [ChatMessage.from_user(made.text), ChatMessage.from_assistant("Hm.")],
+        [ChatMessage.from_user("Hi"), ChatMessage.from_assistant(made.text)],
+        [ChatMessage.from_user("Hi"), ChatMessage.from_assistant("Hm.", reasoning=ReasoningContent("", details))],
+        [
+            ChatMessage.from_user("Hi"),
+            ChatMessage.from_assistant(None, tool_calls=[asked]),
+            ChatMessage.from_tool("", asked),
+        ],
+        [
+            ChatMessage.from_user("Hi"),
+            ChatMessage.from_assistant(None, tool_calls=[ToolCall("x", {}, "call_1")]),
+            ChatMessage.from_tool(made.text, ToolCall("x", {}, "call_1")),
+        ],
+        [ChatMessage.from_system(made.text), ChatMessage.from_user("Hi")],
+    ):
+        assert json.dumps(made.secret)[-13:-1] not in json.dumps(to_dict(ChatState(said)))
 
 
 def test_a_secret_that_is_not_set_hides_nothing() -> None:
@@ -309,12 +379,20 @@ def test_opaque_data_stays_as_it_is() -> None:
     assert from_dict(to_dict(ChatState([message]))).messages == [message]
 
 
-def test_a_tools_argument_is_not_opaque_whatever_its_name() -> None:
-    asked = ToolCall("send", {"data": KEY, "signature": KEY, "base64_data": KEY, KEY: 1, "user_id": 7}, "call_1")
+@pytest.mark.parametrize("name", ["data", "signature", "base64_data"])
+def test_a_calls_argument_is_not_opaque_whatever_its_name(name: str) -> None:
+    asked = ToolCall("send", {name: KEY, "user_id": 7}, "call_1")
     messages = [ChatMessage.from_assistant(None, tool_calls=[asked]), ChatMessage.from_tool("", asked)]
     data = to_dict(ChatState(messages))
     assert KEY not in json.dumps(data)
-    assert data["messages"][0]["content"][0]["tool_call"]["arguments"]["user_id"] == 7
+    assert data["left_out"]["secrets"] == 1
+
+
+@pytest.mark.parametrize(("name", "value"), [("password", "tide"), ("api_key", "tide"), ("token", "q7Zx0pT2mB9vK4sL1")])
+def test_a_call_with_a_password_is_not_saved(name: str, value: str) -> None:
+    asked = ToolCall("login", {"user": "ada", name: value}, "call_1")
+    messages = [ChatMessage.from_user("Log in"), ChatMessage.from_assistant(None, tool_calls=[asked])]
+    assert value not in json.dumps(to_dict(ChatState([*messages, ChatMessage.from_tool("", asked)])))
 
 
 # -- size -----------------------------------------------------------------------------------------------------------

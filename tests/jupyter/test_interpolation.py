@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from orchat.jupyter.kernel.prompt.interpolation import Prompt, interpolate, verbatim_prompt
 from orchat.messages import AudioContent, ImageContent, TextContent
+from orchat.secrets import is_secret_name
 from tests.jupyter.prompts import UNHARMED, every_name
 from tests.openrouter_server import PNG
 
@@ -52,7 +53,7 @@ def test_unharmed(text: str) -> None:
 @pytest.mark.parametrize("text", UNHARMED.values(), ids=list(UNHARMED))
 def test_it_is_not_the_names_that_protect_them(text: str) -> None:
     for name in every_name(text):
-        if not keyword.iskeyword(name) and not name.startswith("__"):
+        if not keyword.iskeyword(name) and not name.startswith("__") and not is_secret_name(name):
             assert sent(f"What is {{{name}}}?", **{name: Anything()}) == "What is REPLACED?"
 
 

@@ -82,6 +82,36 @@ def test_in_out_and_err(kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
     )
 
 
+def test_a_secret_in_the_prompt_is_named_and_stays_behind(kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
+    token = "gh" + "p_" + "aB3dE5fG7hI9" * 3
+    kernel.run(f"db_password = 'hunter2'; conf = {{'api_key': 'tide', 'port': 'Hull'}}; note = 'push with {token}'")
+    endpoint.answers(text("Hm."))
+    cell = ask(kernel, f"%%openrouter\nIs {token} valid? {{db_password}} {{conf['api_key']}} {{conf['port']}} {{note}}")
+    assert content(endpoint) == "Is [redacted] valid? [redacted] [redacted] Hull push with [redacted]"
+    assert cell.printed == (
+        "openrouter: that looks like a GitHub token: it goes out as [redacted]; --allow-secrets sends it\n"
+    )
+    endpoint.answers(text("Hm."))
+    cell = ask(kernel, f"%%openrouter --new --allow-secrets\nIs {token} valid? {{db_password}} {{conf}} {{note}}")
+    sent = content(endpoint)
+    assert sent.startswith(f"Is {token} valid? hunter2 ")
+    assert '"api_key": "[redacted]"' in sent  # what no field of the prompt names stays here
+    assert sent.endswith(f"push with {token}")
+    assert cell.printed == ""
+
+
+def test_an_answer_with_a_secret_is_shown_and_not_kept(kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
+    token = "gh" + "p_" + "aB3dE5fG7hI9" * 3
+    endpoint.answers(text(f"Take {token}."))
+    cell = ask(kernel, "%%openrouter --new\nMake up a token.")
+    shown = cell.bundles[-1]
+    assert token in shown["text/plain"]
+    assert "This turn is kept in the memory of this kernel only: the answer holds what looks like a GitHub token." in (
+        cell.printed
+    )
+    assert not any(token in json.dumps(value) for mime, value in shown.items() if mime.startswith("application/"))
+
+
 def test_a_name_that_looks_meant_is_told_in_one_line(kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
     kernel.run("sales = [1, 2]")
     cell = ask(kernel, "%%openrouter\nSum up {salse}.")

@@ -130,10 +130,17 @@ def test_what_is_kept_is_quiet_and_stands_nowhere_twice(page: NotebookPage, endp
 
 def test_what_looks_like_a_key_is_not_kept(page: NotebookPage, endpoint: ScriptedOpenRouter) -> None:
     ask(page.kernel, f"secret = {KEY!r}")
-    endpoint.answers(calls({**HULL, "id": "call_9"}, content=f"{KEY}!"), text("Oh."))
+    endpoint.answers(calls({**HULL, "id": "call_9"}, content="Oh!"), text("Oh."))
     page.ask("a", f'%%openrouter -s "{KEY}" -T tide --approve always\nIs {{secret}} a key?')
     assert KEY not in json.dumps(page.cells)
     assert "[redacted]" in json.dumps(page.cells)
+
+
+def test_a_turn_whose_answer_holds_a_key_is_not_kept(page: NotebookPage, endpoint: ScriptedOpenRouter) -> None:
+    endpoint.answers(text(f"Take {KEY}."))
+    printed = page.ask("a", "%%openrouter\nMake up a key.")
+    assert KEY not in json.dumps(page.cells)
+    assert "kernel only: the answer holds what looks like a key of this session" in printed
 
 
 def test_a_run_of_which_nothing_came_leaves_what_was_kept(page: NotebookPage, endpoint: ScriptedOpenRouter) -> None:

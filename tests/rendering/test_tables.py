@@ -188,3 +188,25 @@ def test_any_table_fits_any_budget(value: Any, budget: int, privacy: Privacy) ->
     rendered = render_value(value, budget=budget, privacy=privacy)
     assert rendered.tokens <= budget
     assert "could not be rendered" not in rendered.text
+
+
+def test_frames_hide_their_secrets_whichever_way_they_are_turned() -> None:
+    frame = pd.DataFrame({"user_name": ["Ada"], "api_key": ["tide-7"], "user_age": [31]})
+    other = pl.DataFrame({"user_name": ["Ada"], "api_key": ["tide-7"]})
+    ways = [
+        frame,
+        frame.T,
+        frame.iloc[0],
+        frame.set_index("api_key"),
+        frame.T.reset_index(),
+        frame.reset_index().T,
+        other,
+    ]
+    ways += [other.transpose(include_header=True)]
+    ways += [frame.to_dict(way) for way in ("dict", "list", "split", "tight", "records", "index")]  # type: ignore[call-overload]
+    ways += [frame.T.to_dict("split"), frame.to_json(orient="split"), frame.to_json(), list(frame.iloc[0].items())]
+    for value in ways:
+        text = render_text(value)
+        assert "tide-7" not in text, text
+        assert "Ada" in text
+        assert "[redacted]" in text

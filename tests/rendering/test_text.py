@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,14 +11,38 @@ from hypothesis import strategies as st
 from orchat.errors import ConfigurationError
 from orchat.messages import FileContent, ImageContent, TextContent
 from orchat.rendering import estimate_tokens, render, render_text, render_value, shorten_to_budget
+from tests.secrets.corpus import Made, made_up
 
 KEY = "sk-or-v1-0123456789abcdef0123456789abcdef"
 
 
-def test_a_str_goes_out_as_it_is() -> None:
-    text = f"  {{braces}} — ünïcode\n\t{KEY} "
+def test_a_str_goes_out_as_it_is_but_for_secrets() -> None:
+    text = "  {braces} — ünïcode\n\t"
     assert render(text) == [TextContent(text)]
-    assert render_value(text).summary("text") == f"text: text, {estimate_tokens(text)} tokens"
+    assert render(text + KEY) == [TextContent(text + "[redacted]")]
+    assert (
+        render_value(text + KEY).summary("text") == f"text: text, secrets redacted, {estimate_tokens(text) + 2} tokens"
+    )
+    assert render_value(text + KEY, allow_secrets=True).text == text + KEY
+    assert KEY not in render_value([KEY], allow_secrets=True).text
+
+
+@pytest.mark.parametrize("made", made_up(), ids=lambda made: made.name)
+def test_text_is_guarded_as_well_as_data(made: Made) -> None:
+    if made.name.startswith("bare "):
+        return
+    for value in (made.text, TextContent(made.text), [made.text], {"said": made.text}, json.dumps({"said": made.text})):
+        assert made.secret[-12:] not in render_text(value)
+
+
+def test_json_that_is_a_text_is_guarded_as_data_is() -> None:
+    frame = {"columns": ["port", "api_key"], "index": [0], "data": [["Hull", "tide"]]}
+    for data in (frame, {"login": {"password": "tide"}}, [{"port": "Hull", "client_secret": "tide"}]):
+        for text in (json.dumps(data), json.dumps(data, indent=2)):
+            assert "tide" not in render_text(text)
+            assert "redacted" in render_text(text)
+    plain = '{ "port" : "Hull", "token": 7 , "deep": ' + "[" * 40 + "]" * 40 + "}"
+    assert render_text(plain) == plain
 
 
 def test_a_long_str_keeps_head_and_tail_and_says_so() -> None:

@@ -21,10 +21,10 @@ from orchat.jupyter.kernel.coroutine_runner import CellError
 from orchat.jupyter.kernel.prompt.interpolation import SentValue
 from orchat.jupyter.kernel.prompt.prompt_namespace import PromptNamespace
 from orchat.jupyter.magic.traceback_frames import SourceLocation, UserSources
-from orchat.rendering import Rendered, render_value, shorten_to_budget
+from orchat.rendering import render_value, shorten_to_budget
 from orchat.rendering.safe_introspection import describe_error, safe_repr
 from orchat.rendering.source_code import is_code
-from orchat.secrets import HIDDEN, is_secret_name, redact
+from orchat.secrets import HIDDEN, is_secret, is_secret_name, redact
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -252,13 +252,9 @@ def _source_file(value: object) -> str | None:
 
 
 def _variable_context(name: str, value: object) -> VariableContext:
-    if is_secret_name(name):
+    if is_secret(name, value):
         return VariableContext(SentValue(name, "its value stays here"), HIDDEN)
-    rendered = (
-        Rendered.from_text(value, "text", _MAX_VALUE_TOKENS)
-        if isinstance(value, str)
-        else render_value(value, budget=_MAX_VALUE_TOKENS, privacy=setting("privacy"))
-    )
+    rendered = render_value(value, budget=_MAX_VALUE_TOKENS, privacy=setting("privacy"))
     text = _without_secrets(rendered.text)
     return VariableContext(
         SentValue(name, rendered.what, rendered.tokens), repr(text) if isinstance(value, str) else text
@@ -267,7 +263,7 @@ def _variable_context(name: str, value: object) -> VariableContext:
 
 def _without_secrets(text: str) -> str:
     """Return a text with secrets redacted, literals in source code included: ``password = "…"``."""
-    text = redact(redact(text, os.environ.get(KEY_VARIABLE, "")))
+    text = redact(text, os.environ.get(KEY_VARIABLE, ""))
     return _ASSIGNED_STRING.sub(
         lambda found: f"{found[1]}{found[2]}{found[3]}{HIDDEN}{found[3]}" if is_secret_name(found[1]) else found[0],
         text,

@@ -94,6 +94,7 @@ def _parser() -> _OptionParser:
            help="who answers if the model cannot; may be repeated")  # fmt: skip
     option("--no-stream", action="store_true", help="show the answer when it is whole")
     option("--raw", action="store_true", help="send every brace of the prompt as it is")
+    option("--allow-secrets", action="store_true", help="send keys and passwords of the prompt and its variables, too")
     option("--dry-run", action="store_true", help="show what would be sent, and send nothing")
     option("--debug", action="store_true", help="show the whole traceback of an error")
     return parser

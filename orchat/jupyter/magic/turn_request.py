@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
@@ -18,8 +18,9 @@ from orchat.errors import ConfigurationError, OrchatError
 from orchat.jupyter.kernel.coroutine_runner import run_in_thread
 from orchat.jupyter.kernel.prompt.attachments import attachment, attachment_label
 from orchat.jupyter.kernel.prompt.interpolation import Prompt, UserPart, interpolate, verbatim_prompt
+from orchat.jupyter.kernel.prompt.typed_secrets import hide_typed_secrets
 from orchat.jupyter.magic.option_parser import generation_kwargs, resolve_tools
-from orchat.rendering import render_value
+from orchat.rendering import Rendered, render_value
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 _CLOSE_TIMEOUT = 0.15  # seconds that an interrupted cell gives a connection to close
 _BASE64_DATA = re.compile(r"(?<=[\",])[A-Za-z0-9+/=]{200,}(?=\")")
+
+_WAY_OUT = "--allow-secrets sends it"
 
 
 @dataclass(frozen=True)
@@ -90,10 +93,22 @@ class PromptRequest:
             attached = tuple((source, attachment(source)) for source in options.attach)
         except ConfigurationError as error:
             raise UsageError(f"-a: {error}") from None
-        privacy = setting("privacy")
-        prompt = interpolate(text, names, lambda value: render_value(value, privacy=privacy))
+        privacy, allowed = setting("privacy"), options.allow_secrets
+        notes: list[str | None] = []
+        if not allowed:
+            text, note = hide_typed_secrets(text, _WAY_OUT)
+            notes.append(note)
+        if options.system is not None and not allowed:
+            options.system, note = hide_typed_secrets(options.system, _WAY_OUT)  # the conversation remembers it
+            notes.append(note)
+
+        def rendered(value: object) -> Rendered:
+            return render_value(value, privacy=privacy, allow_secrets=allowed)
+
+        prompt = verbatim_prompt(text) if options.raw else interpolate(text, names, rendered, allow_secrets=allowed)
+        warnings = [*dict.fromkeys(note for note in (*notes, prompt.warning) if note)]
         return cls(
-            prompt=verbatim_prompt(text) if options.raw else prompt,
+            prompt=replace(prompt, warning="; ".join(warnings) or None),
             model=options.model,
             system=options.system,
             generation_kwargs=generation_kwargs(options, names),

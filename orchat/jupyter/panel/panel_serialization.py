@@ -70,7 +70,7 @@ def to_entry(snapshot: PanelSnapshot, *, secrets: Collection[str] = ()) -> dict[
     {'role': 'user', 'content': [{'text': ['Two\n', 'lines']}]}
     """
     entry: dict[str, Any] = {"chat": snapshot.current_name, "chats": {}}
-    left_out = {"turns": 0, "media": 0, "chats": 0}
+    left_out = {"turns": 0, "media": 0, "chats": 0, "secrets": 0}
     bytes_left = int(setting("state_limit"))
     for name in sorted(snapshot.chats, key=lambda name: name != snapshot.current_name):
         chat, omitted, size = _encode_chat(snapshot.chats[name], secrets, bytes_left)
@@ -147,7 +147,11 @@ def omission_note(left_out: Mapping[str, int]) -> str:
         words.append("1 picture or file" if count == 1 else f"{count} pictures and files")
     if count := left_out.get("chats", 0):
         words.append("another chat" if count == 1 else f"{count} other chats")
-    return f"There was no room for {' and '.join(words)}: they are not kept." if words else ""
+    sentences = [f"There was no room for {' and '.join(words)}: they are not kept."] if words else []
+    if count := left_out.get("secrets", 0):
+        what = "A turn is" if count == 1 else f"{count} turns are"
+        sentences.append(f"{what} not kept, for the answer holds what looks like a secret.")
+    return " ".join(sentences)
 
 
 def _encode_chat(

@@ -154,8 +154,8 @@ def test_a_question_that_is_gone_is_no_empty_question() -> None:
 def test_nothing_that_looks_like_a_key_is_kept() -> None:
     key, other = "sk-or-v1-0123456789abcdef", "hunter2-hunter2"
     turn = turn_with(
-        assistant(f"{key} and {other}", tool_calls=[ToolCall("tide", {"port": key}, "call_1")]),
-        ChatMessage.from_tool(f"{other} {key}", ToolCall("tide", {"port": key}, "call_1")),
+        assistant(None, tool_calls=[ToolCall("tide", {"port": "Hull"}, "call_1")]),
+        ChatMessage.from_tool(f"{other} {key}", ToolCall("tide", {"port": "Hull"}, "call_1")),
         assistant("Yes."),
         question=f"My key is {key}.",
         system=f"{key}, {other}",
@@ -163,7 +163,17 @@ def test_nothing_that_looks_like_a_key_is_kept() -> None:
     kept = json.dumps(encode_turn(turn, "notebook", turn.messages[0].text, "", secrets=[other]))
     assert key not in kept
     assert other not in kept
-    assert kept.count("[redacted]") >= 6
+    assert kept.count("[redacted]") >= 5
+
+
+@pytest.mark.parametrize("words", ["sk-or-v1-0123456789abcdef", "hunter2-hunter2"])
+def test_a_turn_whose_answer_holds_a_key_is_not_kept_and_says_why(words: str) -> None:
+    for said in (
+        assistant(f"Take {words}."),
+        assistant(None, tool_calls=[ToolCall("tide", {"port": words}, "call_1")]),
+    ):
+        with pytest.raises(StateError, match=r"the answer holds what looks like an? "):
+            encode_turn(turn_with(said), "notebook", "Hi", "", secrets=["hunter2-hunter2"])
 
 
 def test_what_is_too_large_is_not_kept() -> None:

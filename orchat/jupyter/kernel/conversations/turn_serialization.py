@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from orchat.chat import state
+from orchat.chat.state_redaction import secret_of_model
 from orchat.configuration import setting
 from orchat.errors import StateError
 from orchat.jupyter.kernel.conversations.message_encoding import (
@@ -81,7 +82,7 @@ def encode_turn(
     Raises
     ------
     StateError
-        The turn is larger than the setting allows, or holds a value that is no JSON.
+        The turn is larger than the setting allows, holds a value that is no JSON, or a secret in the model's own words.
 
     Examples
     --------
@@ -91,6 +92,8 @@ def encode_turn(
     {'thread': 'notebook', 'messages': [{'role': 'user', 'content': None}, {'role': 'assistant', 'content': \
 [{'at': [0, 6]}]}]}
     """
+    if (what := secret_of_model(turn.messages, tuple(secrets))) is not None:
+        raise StateError(f"the answer holds what looks like {what}.")
     saved = state.to_dict(state.ChatState(turn.messages), secrets=secrets, max_bytes=_most_bytes(plain))
     record: dict[str, Any] = {"thread": conversation}
     if cell is not None:

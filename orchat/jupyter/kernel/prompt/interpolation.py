@@ -21,6 +21,7 @@ from typing import Any
 from orchat.jupyter.kernel.prompt.placeholder_parser import find_placeholders
 from orchat.messages import AudioContent, FileContent, ImageContent, TextContent, VideoContent
 from orchat.rendering import Rendered, render_value
+from orchat.secrets import HIDDEN, is_secret
 
 UserPart = TextContent | ImageContent | FileContent | AudioContent | VideoContent
 
@@ -81,7 +82,13 @@ def verbatim_prompt(text: str) -> Prompt:
     return Prompt((TextContent(text),))
 
 
-def interpolate(text: str, names: Mapping[str, object], render: Callable[[object], Rendered] = render_value) -> Prompt:
+def interpolate(
+    text: str,
+    names: Mapping[str, object],
+    render: Callable[[object], Rendered] = render_value,
+    *,
+    allow_secrets: bool = False,
+) -> Prompt:
     """Replace the placeholders of a prompt by their values.
 
     Parameters
@@ -92,6 +99,8 @@ def interpolate(text: str, names: Mapping[str, object], render: Callable[[object
         The namespace of the placeholders.
     render
         Converts a value to content parts.
+    allow_secrets
+        Whether the value of a placeholder such as ``{api_key}`` is sent all the same.
 
     Examples
     --------
@@ -115,8 +124,9 @@ def interpolate(text: str, names: Mapping[str, object], render: Callable[[object
             continue
         if placeholder.text not in values:
             # A search for similar names takes long, so only reported problems get one.
+            near = len(problems) < _MOST_REPORTED
             values[placeholder.text] = _resolve_placeholder(
-                placeholder.text, names, render, near=len(problems) < _MOST_REPORTED
+                placeholder.text, names, render, near=near, hides=not allow_secrets
             )
         value = values[placeholder.text]
         if value.problem is not None:
@@ -141,7 +151,12 @@ class _PlaceholderValue:
 
 
 def _resolve_placeholder(
-    placeholder: str, names: Mapping[str, object], render: Callable[[object], Rendered], *, near: bool
+    placeholder: str,
+    names: Mapping[str, object],
+    render: Callable[[object], Rendered],
+    *,
+    near: bool,
+    hides: bool,
 ) -> _PlaceholderValue:
     steps = _parse_steps(placeholder)
     if steps is None:
@@ -162,6 +177,8 @@ def _resolve_placeholder(
         if isinstance(value, AudioContent | VideoContent):
             kind = type(value).__name__.removesuffix("Content").lower()
             return _PlaceholderValue((value,), SentValue(placeholder, kind))
+        if hides and _is_hidden(steps, value):
+            return _PlaceholderValue((TextContent(HIDDEN),), SentValue(placeholder, "its value stays here"))
         rendered = render(value)
     except Exception as error:  # noqa: BLE001 - it is the value's own code that fails
         return _PlaceholderValue(problem=f"reading it failed with {type(error).__name__}")
@@ -172,6 +189,17 @@ def _resolve_placeholder(
     return _PlaceholderValue(
         tuple(rendered.parts), SentValue(placeholder, rendered.what, rendered.tokens), is_multiline=lines
     )
+
+
+def names_secret(placeholder: str, value: object) -> bool:
+    """Whether any step of a placeholder is the name of a secret: ``conf["api_key"]``.
+
+    Examples
+    --------
+    >>> names_secret("conf['api_key']", "tide"), names_secret("conf['port']", "Hull")
+    (True, False)
+    """
+    return _is_hidden(_parse_steps(placeholder) or [], value)
 
 
 @dataclass(frozen=True)
@@ -270,3 +298,7 @@ def _warning(problems: Mapping[str, str]) -> str | None:
     ]
     more = len(problems) - len(reports)
     return "; ".join(reports) + (f"; and {more} more" if more else "")
+
+
+def _is_hidden(steps: list[_Step], value: object) -> bool:
+    return any(isinstance(step.key, str) and is_secret(step.key, value) for step in steps)

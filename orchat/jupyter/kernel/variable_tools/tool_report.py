@@ -75,7 +75,7 @@ def build_report(sections: Sequence[ReportSection], *, only_text: bool = False) 
 
 
 def render_section(section: ReportSection) -> Rendered:
-    """Render one section; the user typed none of it, so secrets are hidden in texts too."""
-    if section.is_text or isinstance(section.value, str):
+    """Render one section, without secrets."""
+    if section.is_text:
         return Rendered.from_text(str(section.value), "text", _SECTION_BUDGET)
     return render_value(section.value, budget=_SECTION_BUDGET, privacy=setting("privacy"))

@@ -6,13 +6,14 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from orchat.errors import ToolInvocationError
-from orchat.jupyter.kernel.prompt.interpolation import interpolate
+from orchat.jupyter.kernel.prompt.interpolation import interpolate, names_secret
 from orchat.jupyter.kernel.prompt.prompt_namespace import PromptNamespace
 from orchat.jupyter.kernel.variable_tools.tool_report import ReportSection, build_report
 from orchat.messages.parts import ResultContent
 from orchat.rendering import Rendered
 from orchat.rendering.safe_introspection import type_name
 from orchat.rendering.static_lookup import static_attributes, static_keys
+from orchat.secrets import HIDDEN
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -49,7 +50,8 @@ class VariableInspector:
         described = "\n".join(
             [f"{name.strip()} is of type {type_name(value)}{_size_text(value)}.", *_content_lines(value)]
         )
-        return build_report([ReportSection("", described, is_text=True), ReportSection("", value)])
+        shown = HIDDEN if names_secret(name.strip(), value) else value
+        return build_report([ReportSection("", described, is_text=True), ReportSection("", shown)])
 
     def _look_up(self, name: str) -> Any:
         """Look up a name as a placeholder of a prompt is looked up."""
@@ -59,7 +61,7 @@ class VariableInspector:
             found.append(value)
             return Rendered([], type_name(value))
 
-        prompt = interpolate(f"{{{name}}}", PromptNamespace(self._shell), capture)
+        prompt = interpolate(f"{{{name}}}", PromptNamespace(self._shell), capture, allow_secrets=True)
         if [sent.name for sent in prompt.sent] == [name]:
             return found[0]
         why = (prompt.warning or "").partition(" is sent as it is: ")[2]
