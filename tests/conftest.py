@@ -26,6 +26,7 @@ settings.register_profile(
 settings.load_profile("orchat")
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Run the whole suite in two processes, file by file, and what somebody chose in this one."""
     return 2 if config.args_source is pytest.Config.ArgsSource.TESTPATHS else 0

@@ -13,7 +13,7 @@ from tests.benchmarks import cell_traffic, completion, interrupt, startup, strea
 
 def lines_of(module: str, *options: str) -> list[str]:
     command = [sys.executable, "-m", f"tests.benchmarks.{module}", *options]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
     return done.stdout.splitlines()
 
 

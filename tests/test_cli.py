@@ -14,6 +14,7 @@ import pytest
 from orchat import cli
 from orchat._version import __version__
 from tests.openrouter_server import ScriptedOpenRouter, done, error, error_event, event, finish, hold, stream, text
+from tests.patience import PATIENCE
 
 KEY = "sk-or-v1-0123456789abcdef"
 ROOT = Path(__file__).parents[1]
@@ -134,7 +135,7 @@ def test_ctrl_c_keeps_what_came(service: ScriptedOpenRouter) -> None:
         assert asking.stdout is not None
         assert asking.stdout.read(7) == b"Half an"
         asking.send_signal(signal.SIGINT)
-        assert asking.communicate(timeout=10) == (b"\n", b"")
+        assert asking.communicate(timeout=PATIENCE) == (b"\n", b"")
     assert asking.returncode == 130
 
 
@@ -160,7 +161,7 @@ def test_an_answer_cannot_steer_the_terminal(service: ScriptedOpenRouter) -> Non
     ours, theirs = pty.openpty()
     with subprocess.Popen([*ORCHAT, "ask", "Hi"], stdout=theirs) as asking:
         os.close(theirs)
-        assert asking.wait(30) == 0
+        assert asking.wait(PATIENCE) == 0
     assert os.read(ours, 1000).decode() == "]0;ownedok 2J\u20ac\r\n"
     os.close(ours)
     piped = subprocess.run([*ORCHAT, "ask", "Hi"], stdout=subprocess.PIPE, check=True)
@@ -190,7 +191,7 @@ def test_an_interrupted_answer_of_the_embedded_model_has_its_stamp_too(weights: 
         assert asking.stdout is not None
         assert asking.stdout.read(1)
         asking.send_signal(signal.SIGINT)
-        _, err = asking.communicate(timeout=10)
+        _, err = asking.communicate(timeout=PATIENCE)
     assert (asking.returncode, err) == (130, b"[demo model, often wrong]\n")
 
 

@@ -51,6 +51,7 @@ from tests.openrouter_server import (
     words,
 )
 from tests.openrouter_server.client import STREAM, ask, client, pieces, streamed
+from tests.patience import PATIENCE, stretched
 
 # --- vocabulary -------------------------------------------------------------------------------------------------------
 
@@ -217,7 +218,7 @@ def test_pauses_and_pace(openrouter: ScriptedOpenRouter) -> None:
     for least in (0.1, 0.1):
         start = time.monotonic()
         pieces(openrouter)
-        assert least <= time.monotonic() - start < 2
+        assert least <= time.monotonic() - start < stretched(2)
 
 
 def test_a_held_answer_waits_for_the_test(openrouter: ScriptedOpenRouter) -> None:
@@ -243,9 +244,9 @@ def test_a_held_answer_waits_for_the_test(openrouter: ScriptedOpenRouter) -> Non
         assert answered == [b"head", b"one"]
         assert not request.answered.is_set()
         middle.set()
-        reader.join(5)
+        reader.join(PATIENCE)
     assert answered == [b"head", b"one", b"two"]
-    assert request.answered.wait(1)
+    assert request.answered.wait(PATIENCE)
 
 
 def test_endings_of_a_stream(openrouter: ScriptedOpenRouter) -> None:

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,21 +16,26 @@ import psutil
 import pytest
 
 from orchat import cli, quickstart_launcher
+from tests.patience import PATIENCE, wait_until
 
 ROOT = Path(__file__).parents[1]
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and process groups are those of POSIX here")
 
 
-@pytest.fixture(autouse=True)
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Start in an empty folder, without a key and without anybody's Jupyter settings."""
+def enter(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Go to an empty folder, without a key and without anybody's Jupyter settings."""
     for name in ("OPENROUTER_API_KEY", "OPENROUTER_BASE_URL", "ORCHAT_MODEL", "ORCHAT_LOCAL_URL", "ORCHAT_LOCAL_KEY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
     for name in ("CONFIG", "DATA", "RUNTIME"):
-        monkeypatch.setenv(f"JUPYTER_{name}_DIR", str(tmp_path / "jupyter"))
-    monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv(f"JUPYTER_{name}_DIR", str(folder / "jupyter"))
+    monkeypatch.chdir(folder)
+
+
+@pytest.fixture(autouse=True)
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    enter(tmp_path, monkeypatch)
 
 
 class Demo:
@@ -53,7 +57,7 @@ class Demo:
 
     def ask(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         answer = httpx.request(
-            method, self.origin + path, headers={"Authorization": f"token {self.token}"}, timeout=30, **arguments
+            method, self.origin + path, headers={"Authorization": f"token {self.token}"}, timeout=PATIENCE, **arguments
         )
         answer.raise_for_status()
         return answer
@@ -72,7 +76,7 @@ class Demo:
     def close(self) -> None:
         if self.process.poll() is None:
             self.process.terminate()
-        self.process.wait(30)
+        self.process.wait(PATIENCE)
         assert self.process.stdout is not None
         self.process.stdout.close()
 
@@ -86,14 +90,27 @@ def _is_alive(process: psutil.Process) -> bool:
 
 @pytest.fixture
 def running(weights: Path) -> Iterator[Demo]:
+    """A demo that a test may end."""
     started = Demo("--no-browser")
     yield started
     started.close()
 
 
+@pytest.fixture(scope="module")
+def lasting(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Demo, Path]]:
+    """A demo that goes on, and the folder in which it was started."""
+    folder = tmp_path_factory.mktemp("demo")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        enter(folder, monkeypatch)
+        started = Demo("--no-browser")
+    yield started, folder
+    started.close()
+
+
 @pytest.mark.slow
-def test_the_notebook_opens_with_the_embedded_model(running: Demo, tmp_path: Path) -> None:
-    assert (tmp_path / "orchat-demo" / quickstart_launcher.QUICKSTART).read_bytes() == (
+def test_the_notebook_opens_with_the_embedded_model(lasting: tuple[Demo, Path]) -> None:
+    running, folder = lasting
+    assert (folder / "orchat-demo" / quickstart_launcher.QUICKSTART).read_bytes() == (
         ROOT / "notebooks" / quickstart_launcher.QUICKSTART
     ).read_bytes()
     assert "JupyterLab" in running.ask("GET", running.page).text
@@ -108,13 +125,15 @@ def test_the_notebook_opens_with_the_embedded_model(running: Demo, tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_nobody_is_asked_about_news(running: Demo) -> None:
+def test_nobody_is_asked_about_news(lasting: tuple[Demo, Path]) -> None:
+    running, _ = lasting
     page = running.ask("GET", running.page).text
     assert '"@jupyterlab/apputils-extension:announcements"' in page[page.index("disabledExtensions") :][:2000]
 
 
 @pytest.mark.slow
-def test_the_extension_of_this_version_is_there(running: Demo) -> None:
+def test_the_extension_of_this_version_is_there(lasting: tuple[Demo, Path]) -> None:
+    running, _ = lasting
     page = running.ask("GET", running.page).text
     assert '"name": "orchat-lab"' in page[page.index("federated_extensions") :]
     served = running.ask("GET", "/lab/extensions/orchat-lab/static/metadata_bridge.js").text
@@ -123,7 +142,8 @@ def test_the_extension_of_this_version_is_there(running: Demo) -> None:
 
 
 @pytest.mark.slow
-def test_nobody_gets_in_without_the_token(running: Demo) -> None:
+def test_nobody_gets_in_without_the_token(lasting: tuple[Demo, Path]) -> None:
+    running, _ = lasting
     assert httpx.get(running.origin + "/api/contents").status_code == 403
     assert httpx.get(running.origin + running.page).status_code == 302  # to the login page
     secrets = {
@@ -147,9 +167,9 @@ def test_everything_ends_with_it(running: Demo, name: str) -> None:
         os.killpg(running.process.pid, ending)
     else:
         running.process.send_signal(ending)
-    assert running.process.wait(30) == (-ending if name == "SIGKILL" else 0)
+    assert running.process.wait(PATIENCE) == (-ending if name == "SIGKILL" else 0)
     # An orphan that nobody collects is a zombie: it has ended.
-    _, alive = psutil.wait_procs(family, timeout=15)
+    _, alive = psutil.wait_procs(family, timeout=PATIENCE)
     assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
 
 
@@ -177,10 +197,7 @@ def test_the_browser_is_opened(weights: Path, tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("BROWSER", f"{browser} %s")
     started = Demo("--port", "0")
     try:
-        for _ in range(100):
-            if (tmp_path / "opened").exists():
-                break
-            time.sleep(0.1)
+        assert wait_until((tmp_path / "opened").exists)
         page = httpx.URL((tmp_path / "opened").read_text())
         assert started.page in Path(page.path).read_text()  # Jupyter's redirecting file: no token on a command line
     finally:

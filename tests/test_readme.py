@@ -113,7 +113,7 @@ def test_the_terminal_commands_run(openrouter: ScriptedOpenRouter, tmp_path: Pat
             env=environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
         assert done.returncode == 0, done.stderr

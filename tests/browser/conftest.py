@@ -8,10 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, sync_playwright
+from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 
 from tests.browser.lab import Lab, Notebook7
 from tests.openrouter_server import ScriptedOpenRouter
+from tests.patience import PATIENCE
+
+# A busy machine is no failure.
+expect.set_options(timeout=1000 * PATIENCE)
 
 KEY = "sk-or-v1-0123456789abcdef"
 _CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
@@ -39,6 +43,7 @@ def browser(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"],
             viewport={"width": 1280, "height": 900},
         )
+        context.set_default_timeout(1000 * PATIENCE)
         yield context
         context.close()
 
@@ -87,12 +92,36 @@ def front_end(request: pytest.FixtureRequest) -> Lab:
     return request.getfixturevalue(request.param)
 
 
+@pytest.fixture(scope="package")
+def loaded_pages() -> dict[Lab, Page]:
+    """For a JupyterLab, a page in which it is loaded and no notebook is open."""
+    return {}
+
+
 @pytest.fixture
-def page(browser: BrowserContext, servers: list[Lab], endpoint: ScriptedOpenRouter) -> Iterator[Page]:
-    """A fresh page; its kernels end with it, and nothing of its script is left to the next test."""
-    page = browser.new_page()
+def page(
+    request: pytest.FixtureRequest,
+    browser: BrowserContext,
+    servers: list[Lab],
+    endpoint: ScriptedOpenRouter,
+    loaded_pages: dict[Lab, Page],
+) -> Iterator[Page]:
+    """A page without a notebook; its kernels end with the test, and nothing of its script is left to the next one.
+
+    To load JupyterLab takes longer than most tests, hence they share one page of it, unless they are marked with
+    ``fresh_page``: those that listen to what their page does, or attack it. Notebook 7 shows one notebook in a page.
+    """
+    front_end = next((request.getfixturevalue(n) for n in ("lab", "front_end") if n in request.fixturenames), None)
+    shared = type(front_end) is Lab and request.node.get_closest_marker("fresh_page") is None
+    page = loaded_pages.pop(front_end, None) if shared else None
+    if page is None:
+        page = browser.new_page()
+    failures = request.session.testsfailed
     yield page
-    page.close()
+    if shared and request.session.testsfailed == failures and front_end.close_notebooks(page):
+        loaded_pages[front_end] = page
+    else:
+        page.close()
     for server in servers:
         server.end_sessions()
     chat = endpoint.on("POST", "/chat/completions")

@@ -20,6 +20,8 @@ import nbformat
 from playwright.sync_api import Error as BrowserError
 from playwright.sync_api import Page
 
+from tests.patience import PATIENCE, stretched
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -88,7 +90,7 @@ class Lab:
                 stderr=log,
                 cwd=self.work,
             )
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.__exit__()
@@ -100,7 +102,7 @@ class Lab:
         assert self._process is not None
         self._process.terminate()
         try:
-            self._process.wait(15)
+            self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -118,7 +120,7 @@ class Lab:
             method=method,
             headers={"Authorization": f"token {self._token}"},
         )
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as response:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=PATIENCE) as response:
             body = response.read()
         return json.loads(body) if body else None
 
@@ -133,21 +135,30 @@ class Lab:
         return self.show(page, path)
 
     def show(self, page: Page, path: Path) -> Notebook:
-        """Open a notebook that is there already."""
-        address = self.address(path)
-        for attempt in (1, 2):  # about one page in thirty never sees its kernel become idle
-            page.goto(address)
-            try:
-                page.wait_for_function(_IDLE, timeout=30_000)
-                break
-            except BrowserError:
-                if attempt == 2:
-                    raise
+        """Open a notebook that is there already; where JupyterLab is loaded and has none, without loading it anew."""
+        loaded = page.url.startswith(self._origin) and page.evaluate(_IS_EMPTY)
+        if loaded:
+            page.evaluate(_OPEN, path.name)
+        else:
+            page.goto(self.address(path))
+        try:
+            page.wait_for_function(_IDLE, timeout=1000 * stretched(15))
+        except BrowserError:  # about one page in thirty never sees its kernel become idle
+            page.goto(self.address(path))
+            page.wait_for_function(_IDLE)
         return Notebook(page, path)
+
+    @property
+    def _origin(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
 
     def address(self, path: Path) -> str:
         """Where a page finds a notebook."""
-        return f"http://127.0.0.1:{self._port}/{self.ADDRESS.format(path.name)}&token={self._token}"
+        return f"{self._origin}/{self.ADDRESS.format(path.name)}&token={self._token}"
+
+    def close_notebooks(self, page: Page) -> bool:
+        """Close all that is open in a page, saved or not; return whether JupyterLab is loaded there and can be used."""
+        return page.url.startswith(self._origin) and bool(page.evaluate(_CLOSE))
 
     def end_sessions(self) -> None:
         """Shut all kernels down, so that the next test gets a new one."""
@@ -162,6 +173,16 @@ class Notebook7(Lab):
     MODULE, APP, ADDRESS = "notebook", "JupyterNotebookApp", "notebooks/{}?"
 
 
+_IS_EMPTY = "() => window.jupyterapp && ![...window.jupyterapp.shell.widgets('main')].some((widget) => widget.context)"
+_OPEN = """async (path) => {
+    await window.jupyterapp.serviceManager.kernelspecs.refreshSpecs();
+    void window.jupyterapp.commands.execute('docmanager:open', {path});
+}"""
+_CLOSE = """async () => {
+    if (!window.jupyterapp || document.querySelector('.jp-Dialog')) return false;
+    for (const widget of [...window.jupyterapp.shell.widgets('main')]) widget.dispose();
+    return true;
+}"""
 _IDLE = """() => {
     const panel = window.jupyterapp?.shell?.currentWidget;
     return panel?.content?.model && panel.sessionContext?.session?.kernel?.status === 'idle';
@@ -207,14 +228,43 @@ class Notebook:
         self.pressed = time.monotonic() - time.time() + pressed
         return float(seconds)
 
-    def wait(self, cell: int, timeout: float = 30) -> None:
+    def wait(self, cell: int) -> None:
         """Wait until a cell has ended."""
         self.page.wait_for_function(
             f"(cell) => {_PANEL}.content.widgets[cell].model.executionState === 'idle'"
             f" && {_PANEL}.content.widgets[cell].model.executionCount !== null",
             arg=cell,
-            timeout=timeout * 1000,
         )
+
+    def change_theme(self, theme: str) -> None:
+        """Show the page in another theme."""
+        self.page.evaluate("(theme) => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
+        self.page.wait_for_function("(theme) => document.body.dataset.jpThemeName === theme", arg=theme)
+
+    def watch(self, cell: int, words: str) -> None:
+        """Note from now on how long what is to be read below a running cell is, in each frame that changes it.
+
+        Counted is what holds these words.
+        """
+        self.page.evaluate(
+            f"""([cell, words]) => {{
+                const {{outputArea, model}} = {_PANEL}.content.widgets[cell];
+                let frame = 0;
+                window.lengths = [];
+                const note = () => {{
+                    frame = 0;
+                    const text = outputArea.node.innerText;
+                    if (model.executionState === 'running' && text.includes(words)) window.lengths.push(text.length);
+                }};
+                new MutationObserver(() => {{ frame ||= requestAnimationFrame(note); }})
+                    .observe(outputArea.node, {{childList: true, characterData: true, subtree: true}});
+            }}""",
+            [cell, words],
+        )
+
+    def lengths(self) -> list[int]:
+        """What `watch` has noted."""
+        return list(self.page.evaluate("() => window.lengths"))
 
     def wait_for_text(self, cell: int, words: str) -> None:
         """Wait until these words stand below a cell."""

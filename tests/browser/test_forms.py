@@ -21,7 +21,7 @@ from tests.browser.lab import ROOT, Lab
 from tests.browser.test_view import opened, results
 from tests.openrouter_server import ScriptedOpenRouter, call, calls, text
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.slow
 
 _STATIC = ROOT / "orchat" / "jupyter" / "frontend"
 
@@ -425,7 +425,7 @@ def tide(port: Literal["Hull", "Goole", "Selby"], high: bool) -> str:
     notebook = opened(page, front_end, "keys.ipynb", code, "reply = await show(tools=[tide])", "print('behind')")
     notebook.run(1, 2)
     form = page.locator(".orchat-form")
-    form.get_by_label("port", exact=True).focus(timeout=30_000)
+    form.get_by_label("port", exact=True).focus()
     page.keyboard.press("Escape")  # the notebook's command mode
     form.get_by_label("port", exact=True).focus()
     page.keyboard.press("ArrowDown")

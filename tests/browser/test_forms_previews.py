@@ -11,7 +11,7 @@ from tests.browser.test_untrusted import Watch, watch
 from tests.browser.test_view import opened, printed, serious
 from tests.openrouter_server import ScriptedOpenRouter, call, calls, text
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.slow
 __all__ = ["watch"]
 
 MAIL = """
@@ -42,7 +42,7 @@ def test_a_preview_follows_each_change_and_fails_in_its_place(
     notebook.run(1, 2)
     form = page.locator(".orchat-form")
     preview = form.get_by_role("group", name="What it would do")
-    expect(preview.locator("em")).to_have_text("Zoe", timeout=30_000)
+    expect(preview.locator("em")).to_have_text("Zoe")
     expect(preview.locator("strong")).to_have_text("2")
     expect(form.locator(".orchat-form-title")).to_have_text("Send a mail")
     expect(page.locator(".orchat-call-name")).to_have_text("mail")  # the title hides no name
@@ -67,6 +67,7 @@ def test_a_preview_follows_each_change_and_fails_in_its_place(
     assert printed(notebook, 3) == "[('nobody', 3)]\n"
 
 
+@pytest.mark.fresh_page
 def test_an_attack_in_a_preview_runs_and_fetches_nothing(
     page: Page, lab: Lab, endpoint: ScriptedOpenRouter, watch: Watch
 ) -> None:
@@ -79,7 +80,7 @@ def test_an_attack_in_a_preview_runs_and_fetches_nothing(
     notebook = opened(page, lab, "preview-attack.ipynb", tool, SHOW, "print(len(ran))")
     notebook.run(1, 2)
     preview = page.locator(".orchat-preview")
-    expect(preview).to_contain_text("<script>window.pwned=1</script>", timeout=30_000)
+    expect(preview).to_contain_text("<script>window.pwned=1</script>")
     page.wait_for_timeout(500)
     assert preview.locator("img, script, style, [href^='javascript']").count() == 0
     assert page.evaluate("() => window.pwned") is None
@@ -95,10 +96,10 @@ def test_a_form_with_a_preview_is_accessible(page: Page, lab: Lab, endpoint: Scr
     asks(endpoint, "Zoe")
     name = theme.rsplit(maxsplit=1)[-1].lower()
     notebook = opened(page, lab, f"preview-{name}.ipynb", MAIL, SHOW)
-    page.evaluate("(theme) => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
+    notebook.change_theme(theme)
     notebook.run(1, 2)
     form = page.locator(".orchat-form")
-    expect(form.locator(".orchat-preview em")).to_have_text("Zoe", timeout=30_000)
+    expect(form.locator(".orchat-preview em")).to_have_text("Zoe")
     form.get_by_label("times", exact=True).fill("x")
     expect(form.locator(".orchat-stale")).to_have_count(1)
     form.get_by_label("to", exact=True).focus()
@@ -116,9 +117,9 @@ def test_a_preview_stands_in_a_panel_too(page: Page, lab: Lab, endpoint: Scripte
     notebook = opened(page, lab, "preview-panel.ipynb", MAIL, code, "print(ran)")
     notebook.run(1, 2)
     panel = page.locator(".orchat-panel")
-    expect(panel.locator(".orchat-storage-status")).not_to_be_empty(timeout=20_000)
+    expect(panel.locator(".orchat-storage-status")).not_to_be_empty()
     ask(panel, "Mail her.")
-    expect(panel.locator(".orchat-preview em")).to_have_text("Zoe", timeout=30_000)
+    expect(panel.locator(".orchat-preview em")).to_have_text("Zoe")
     panel.locator(".orchat-approve").click()
     expect(panel.locator(".orchat-items")).to_contain_text("Done.")
     assert printed(notebook, 3) == "[('Zoe', 2)]\n"

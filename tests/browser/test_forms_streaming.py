@@ -16,7 +16,7 @@ from tests.browser.test_view import opened, printed, results, serious
 from tests.jupyter.kernel import SOON
 from tests.openrouter_server import ScriptedOpenRouter, finish, hold, pause, stream, text, tool_call, usage
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.slow
 
 LAUNCH = """
 from typing import Literal
@@ -34,15 +34,26 @@ GIVEN = {"code": CODE, "season": "summer", "times": 2, "dry": True}
 
 
 class Writing:
-    """A call whose arguments arrive in two halves, each piece by piece; the second when the test wants it."""
+    """A call whose arguments arrive in two halves, each piece by piece; the second when the test wants it.
 
-    def __init__(self, endpoint: ScriptedOpenRouter, arguments: str = json.dumps(GIVEN), *after: Any) -> None:
+    With ``quarter`` the second quarter waits for that, too. The first half is ``first``.
+    """
+
+    def __init__(
+        self,
+        endpoint: ScriptedOpenRouter,
+        arguments: str = json.dumps(GIVEN),
+        *after: Any,
+        quarter: threading.Event | None = None,
+    ) -> None:
         self.gate = threading.Event()
-        half = len(arguments) // 2
+        self.first = arguments[: len(arguments) // 80 * 40]
         pieces: list[Any] = [tool_call("launch", "", id="call_1"), pause(0.5)]
         for start in range(0, len(arguments), 40):
-            if start <= half < start + 40:
+            if start == len(self.first):
                 pieces.append(hold(self.gate))
+            if quarter and start == len(self.first) // 80 * 40:
+                pieces.append(hold(quarter))
             pieces += [tool_call(arguments=arguments[start : start + 40]), pause(0.02)]
         endpoint.answers(stream(*pieces, finish("tool_calls"), usage()), *after)
 
@@ -60,22 +71,23 @@ def is_locked(form: Locator) -> bool:
 def test_a_form_is_there_before_the_call_is_complete_and_unlocks_in_place(
     page: Page, front_end: Lab, endpoint: ScriptedOpenRouter
 ) -> None:
-    writing = Writing(endpoint, json.dumps(GIVEN), text("It sails."))
+    quarter = threading.Event()
+    writing = Writing(endpoint, json.dumps(GIVEN), text("It sails."), quarter=quarter)
     notebook = opened(page, front_end, "written.ipynb", LAUNCH, SHOW, f"print(ran == [{tuple(GIVEN.values())!r}])")
     notebook.run(1, 2)
     form = page.locator(".orchat-form")
     code = form.get_by_label("code", exact=True)
-    expect(code).to_be_visible(timeout=30_000)
+    expect(code).to_be_visible()
     expect(page.locator(".orchat-call-status")).to_have_text("being written")
     expect(page.locator(".orchat-call-arguments")).to_be_hidden()
     expect(form).to_have_attribute("aria-busy", "true")
     expect(form).to_have_accessible_description("It is still being written.")
-    lengths = {len(code.input_value())}
+    expect(code).to_have_value(re.compile("^sea"))
+    before = len(code.input_value())
+    quarter.set()
     page.wait_for_function(
-        "(length) => document.querySelector('.orchat-form textarea').value.length > length", arg=len(CODE) // 3
+        "(length) => document.querySelector('.orchat-form textarea').value.length > length", arg=before
     )
-    lengths.add(len(code.input_value()))
-    assert len(lengths) == 2
     assert is_locked(form)
     approve = form.locator(".orchat-approve")
     expect(approve).to_be_disabled()
@@ -83,16 +95,12 @@ def test_a_form_is_there_before_the_call_is_complete_and_unlocks_in_place(
     code.focus()
     page.keyboard.type("x")
     page.keyboard.press("Enter")
-    assert CODE.startswith(code.input_value())
     # Where a person reads and what they have selected stays theirs, once all of the first half is there.
-    lengths = {0}
-    while (length := len(code.input_value())) not in lengths:
-        lengths = {length}
-        page.wait_for_timeout(600)
+    expect(code).to_have_value(json.loads(writing.first.rstrip("\\") + '"}')["code"])
     code.evaluate("(field) => { field.scrollTop = 20; field.setSelectionRange(3, 9); window.before = field; }")
     top = form.bounding_box()
     writing.gate.set()
-    expect(approve).to_be_enabled(timeout=20_000)
+    expect(approve).to_be_enabled()
     expect(page.locator(".orchat-call-status")).to_have_text("asks")
     expect(code).to_have_value(CODE)
     expect(code).to_be_focused()
@@ -122,7 +130,7 @@ def test_what_is_approved_is_exactly_what_was_written(page: Page, lab: Lab, endp
     writing.gate.set()
     notebook = opened(page, lab, "exact.ipynb", LAUNCH, SHOW, "print(ran)")
     notebook.run(1, 2)
-    page.locator(".orchat-approve").click(timeout=30_000)  # as soon as that can be done
+    page.locator(".orchat-approve").click()  # as soon as that can be done
     notebook.wait(2)
     assert printed(notebook, 3) == "[('x = 1\\n', 'spring', 12345678901234567890, False)]\n"
 
@@ -135,7 +143,7 @@ def test_what_was_written_of_a_call_stays_when_it_is_cut(
     cell = f"try:\n    {SHOW}\nexcept asyncio.CancelledError:\n    print('gone')"
     notebook = opened(page, lab, f"cut-{how}.ipynb", LAUNCH, cell, "print(ran)")
     notebook.run(1, 2)
-    page.wait_for_function("() => document.querySelector('.orchat-form textarea')?.value.length > 100", timeout=30_000)
+    page.wait_for_function("() => document.querySelector('.orchat-form textarea')?.value.length > 100")
     if how == "stop":
         page.locator(".orchat-stop").click()
     else:
@@ -153,7 +161,7 @@ def test_a_call_that_is_not_asked_about_is_text(page: Page, lab: Lab, endpoint: 
     grant = "from orchat.jupyter.kernel.live_view.tool_grants import KERNEL_GRANTS\nGRANTS.allow(launch)"
     notebook = opened(page, lab, "granted.ipynb", LAUNCH + grant, SHOW, "print(len(ran))")
     notebook.run(1, 2)
-    expect(page.locator(".orchat-call-arguments")).to_contain_text("sea.step(3)", timeout=30_000)
+    expect(page.locator(".orchat-call-arguments")).to_contain_text("sea.step(3)")
     assert page.locator(".orchat-form").count() == 0
     writing.gate.set()
     notebook.wait(2)
@@ -167,10 +175,10 @@ def test_a_call_that_turns_out_malformed_is_mended_as_json(
     notebook = opened(page, front_end, "malformed.ipynb", LAUNCH, SHOW, "print(ran[0][1:])")
     notebook.run(1, 2)
     form = page.locator(".orchat-form")
-    expect(form).to_be_visible(timeout=30_000)
+    expect(form).to_be_visible()
     writing.gate.set()
     raw = form.get_by_label("Arguments as JSON", exact=True)
-    expect(raw).to_have_value(json.dumps(GIVEN)[:-9], timeout=20_000)
+    expect(raw).to_have_value(json.dumps(GIVEN)[:-9])
     expect(form.get_by_role("alert")).to_contain_text("This is no JSON: ")
     expect(form.locator(".orchat-approve")).to_be_disabled()
     raw.fill(json.dumps(GIVEN))
@@ -186,7 +194,7 @@ def test_a_call_that_does_not_fit_says_so_at_its_field(page: Page, lab: Lab, end
     notebook = opened(page, lab, "misfit.ipynb", LAUNCH, SHOW, "print(ran[0][1:])")
     notebook.run(1, 2)
     times = page.locator(".orchat-form").get_by_label("times", exact=True)
-    expect(times).to_have_accessible_description(re.compile("times: .* is not of type"), timeout=30_000)
+    expect(times).to_have_accessible_description(re.compile("times: .* is not of type"))
     page.locator(".orchat-approve").click()  # as it is it cannot run
     expect(times).to_be_focused()
     times.fill("3")
@@ -200,16 +208,16 @@ def test_a_locked_form_is_accessible(page: Page, lab: Lab, endpoint: ScriptedOpe
     writing = Writing(endpoint, json.dumps(GIVEN), text("It sails."))
     name = theme.rsplit(maxsplit=1)[-1].lower()
     notebook = opened(page, lab, f"locked-{name}.ipynb", LAUNCH, SHOW)
-    page.evaluate("(theme) => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
+    notebook.change_theme(theme)
     notebook.run(1, 2)
     form = page.locator(".orchat-form")
-    page.wait_for_function("() => document.querySelector('.orchat-form textarea')?.value.length > 100", timeout=30_000)
+    page.wait_for_function("() => document.querySelector('.orchat-form textarea')?.value.length > 100")
     page.wait_for_timeout(500)
     assert is_locked(form)
     page.locator(".orchat-turn").screenshot(path=str(lab.work / f"form-locked-{name}.png"))
     assert serious(page, ".orchat-turn") == []
     writing.gate.set()
-    expect(form.locator(".orchat-approve")).to_be_enabled(timeout=20_000)
+    expect(form.locator(".orchat-approve")).to_be_enabled()
     page.locator(".orchat-turn").screenshot(path=str(lab.work / f"form-unlocked-{name}.png"))
     assert serious(page, ".orchat-turn") == []
     form.locator(".orchat-approve").click()
@@ -222,10 +230,10 @@ def test_a_form_grows_in_a_panel_and_stop_leaves_the_text(page: Page, lab: Lab, 
     notebook = opened(page, lab, "panel-form.ipynb", LAUNCH, code)
     notebook.run(1, 2)
     panel = page.locator(".orchat-panel")
-    expect(panel.locator(".orchat-storage-status")).not_to_be_empty(timeout=20_000)
+    expect(panel.locator(".orchat-storage-status")).not_to_be_empty()
     ask(panel, "Launch it.")
     form = page.locator(".orchat-form")
-    page.wait_for_function("() => document.querySelector('.orchat-form textarea')?.value.length > 100", timeout=30_000)
+    page.wait_for_function("() => document.querySelector('.orchat-form textarea')?.value.length > 100")
     assert is_locked(form)
     page.get_by_role("button", name="Stop", exact=True).click()
     expect(form).to_have_count(0)

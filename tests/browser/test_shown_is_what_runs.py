@@ -16,7 +16,7 @@ from tests.openrouter_server import (
     text,
 )
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.slow
 
 TOOLS = """
 from orchat import ChatPanel, Tool

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -12,8 +11,9 @@ from playwright.sync_api import Page, expect
 from tests.browser.lab import Lab, Notebook
 from tests.jupyter.kernel import SOON
 from tests.openrouter_server import ScriptedOpenRouter, call, calls, text
+from tests.patience import PATIENCE, stretched
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.slow
 
 MIME = "application/vnd.orchat.v1+json"
 ANSWER = "The river runs down to the *sea*. " * 30
@@ -22,14 +22,12 @@ ANSWER = "The river runs down to the *sea*. " * 30
 def test_the_text_is_seen_to_grow(page: Page, front_end: Lab, endpoint: ScriptedOpenRouter) -> None:
     endpoint.answers(text(ANSWER).paced(0.02))
     notebook = front_end.open(page, "grow.ipynb", "%load_ext orchat", "%%openrouter some/model\nTell me of the river.")
-    notebook.run(0, 1)
-    lengths = []
-    deadline = time.monotonic() + 40
-    while time.monotonic() < deadline and "in / " not in (shown := notebook.text(1)):
-        if "river runs" in shown and notebook.running(1):
-            lengths.append(len(shown))
-        page.wait_for_timeout(50)
+    notebook.run(0)
+    notebook.wait(0)
+    notebook.watch(1, "river runs")
+    notebook.run(1)
     notebook.wait(1)
+    lengths = notebook.lengths()
     assert lengths == sorted(lengths)
     assert len(set(lengths)) >= 10
     assert notebook.text(1).startswith("The river runs down to the sea.")  # the asterisks are rendered
@@ -64,8 +62,8 @@ def test_the_interrupt_button(page: Page, front_end: Lab, endpoint: ScriptedOpen
     seconds = notebook.interrupt(1, "openrouter: interrupted; what arrived is kept")
     gate.set()
     assert seconds < SOON
-    assert endpoint.request.client_closed.wait(1)
-    assert (endpoint.request.client_closed_at or 0) - notebook.pressed <= 0.3
+    assert endpoint.request.client_closed.wait(PATIENCE)
+    assert (endpoint.request.client_closed_at or 0) - notebook.pressed <= stretched(0.3)
     notebook.wait(1)
     page.wait_for_timeout(500)
     assert notebook.outputs(2) == []  # the cell behind did not run
@@ -112,7 +110,7 @@ def test_a_call_is_edited_and_approved_in_a_form(page: Page, front_end: Lab, end
     )
     notebook.run(0, 1, 2)
     form = page.locator(".orchat-form")
-    form.get_by_label("port").first.fill("Goole", timeout=30_000)
+    form.get_by_label("port").first.fill("Goole")
     form.get_by_label("days", exact=True).fill("three")
     expect(form.get_by_text('days: "three" is not of type "integer"')).to_be_visible()
     form.get_by_label("days", exact=True).fill("3")

@@ -14,7 +14,7 @@ from orchat.jupyter.kernel.output.markdown_sanitizer import safe_markdown
 from tests.browser.lab import Lab, Notebook
 from tests.openrouter_server import ScriptedOpenRouter, text
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.fresh_page]
 
 
 class Watch:

@@ -11,7 +11,7 @@ from tests.browser.driver import DRIVER
 from tests.browser.lab import Lab
 from tests.browser.test_untrusted import _ATTACKS, Watch, watch
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.fresh_page]
 __all__ = ["watch"]
 
 _MORE = [
@@ -120,7 +120,7 @@ def test_attacks_in_every_place_of_a_turn(page: Page, lab: Lab, watch: Watch) ->
     cell = f"ATTACKS = {json.dumps(attacks)!r}\ndone = False" + _CELL
     notebook = lab.open(page, "view-attacked.ipynb", DRIVER, cell)
     notebook.run(0, 1)
-    expect(page.locator(".jp-OutputArea-output", has_text="all shown")).to_be_attached(timeout=90_000)
+    expect(page.locator(".jp-OutputArea-output", has_text="all shown")).to_be_attached()
     page.wait_for_timeout(1_000)
     assert page.locator(".orchat-turn").count() == -(-len(attacks) // 12)
     for fold in page.locator(".orchat-turn summary").all()[:40]:

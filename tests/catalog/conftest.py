@@ -42,7 +42,7 @@ def make(openrouter: ScriptedOpenRouter) -> Make:
 
     def make(**parameters: Any) -> JsonEndpoint:
         defaults = {"api_base_url": openrouter.base_url, "api_key": Secret.from_token(KEY), "max_retries": 0}
-        return JsonEndpoint(**(defaults | {"timeout": 5.0, "http_client_kwargs": {"verify": TRUST}} | parameters))
+        return JsonEndpoint(**(defaults | {"timeout": 60.0, "http_client_kwargs": {"verify": TRUST}} | parameters))
 
     return make
 

@@ -16,6 +16,7 @@ from orchat.openrouter.json_query import RETRIES, JsonEndpoint, JsonQuery
 from orchat.secret import Secret
 from tests.catalog.conftest import KEY, Ask, Make
 from tests.openrouter_server import KEY_STATUS, USER_ID, Request, ScriptedOpenRouter, error, raw, reply_json, wire
+from tests.patience import PATIENCE
 
 SOON = {"Retry-After": "0.01"}
 HEADER = "gateway-p4ssw0rd-0123456789"
@@ -158,4 +159,4 @@ def test_the_shorter_timeout_counts(openrouter: ScriptedOpenRouter, make: Make, 
     openrouter.on("GET", "/key").always(reply_json({"data": {}}).delayed(60))
     with pytest.raises(APITimeoutError):
         make(timeout=own).get(JsonQuery("/key", timeout=of_query))
-    assert openrouter.request.client_closed.wait(2)
+    assert openrouter.request.client_closed.wait(PATIENCE)

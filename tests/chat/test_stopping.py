@@ -34,6 +34,7 @@ from tests.openrouter_server import (
     text,
     tool_call,
 )
+from tests.patience import PATIENCE, stretched, wait_until
 
 
 def soon(action: Callable[[], object], delay: float = 0.1) -> threading.Thread:
@@ -44,9 +45,10 @@ def soon(action: Callable[[], object], delay: float = 0.1) -> threading.Thread:
 
 
 def wait_for_text(chat: Chat, openrouter: ScriptedOpenRouter) -> None:
-    """Wait until the request is out."""
+    """Wait until what is scripted of the answer is on its way, and a moment longer."""
     openrouter.wait_for_requests(1)
-    time.sleep(0.1)
+    assert wait_until(lambda: openrouter.request.pieces_sent)
+    time.sleep(stretched(0.1))
 
 
 # -- stop -----------------------------------------------------------------------------------------------------------
@@ -65,9 +67,9 @@ def test_stop_ends_the_turn_and_closes_the_connection(
     stopper.start()
     started = time.monotonic()
     reply = way.ask(chat, "Name a river.")
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < stretched(2)
     stopper.join()
-    assert openrouter.request.client_closed.wait(1)
+    assert openrouter.request.client_closed.wait(PATIENCE)
     assert reply.ending == "stopped"
     assert reply.text == ("The " if items == [event("The ")] else "")
     assert way.ask(chat, "Again?").text == "Again."
@@ -128,11 +130,11 @@ def test_stop_while_a_tool_runs(make: Make, way: Way, openrouter: ScriptedOpenRo
     def slow(port: str) -> str:
         """Wait."""
         began.set()
-        go_on.wait(5)
+        go_on.wait(PATIENCE)
         return "14:10"
 
     def stop() -> None:
-        began.wait(5)
+        began.wait(PATIENCE)
         chat.stop()
         if not way.is_async:  # a tool in this thread is waited for
             go_on.set()
@@ -173,7 +175,7 @@ def test_leaving_the_loop_stops_the_turn(chat: Chat, way: Way, openrouter: Scrip
     openrouter.answers(stream(event("One "), event("two")).ending("stall"), text("Again."))
     chunks, reply = way.stream(chat, leave_after=1)
     assert (len(chunks), reply.text, reply.ending) == (1, "One ", "stopped")
-    assert openrouter.request.client_closed.wait(1)
+    assert openrouter.request.client_closed.wait(PATIENCE)
     assert way.ask(chat).text == "Again."
 
 
@@ -199,7 +201,7 @@ def interrupt(way: Way, chat: Chat, openrouter: ScriptedOpenRouter) -> None:
 def test_an_interrupt_keeps_what_arrived(chat: Chat, way: Way, openrouter: ScriptedOpenRouter) -> None:
     openrouter.answers(stream(reasoning("Hm."), event("The ")).ending("stall"), text("Again."))
     interrupt(way, chat, openrouter)
-    assert openrouter.request.client_closed.wait(1)
+    assert openrouter.request.client_closed.wait(PATIENCE)
     last = chat.messages[-1]
     assert (last.text, last.meta["ending"], last.reasoning.reasoning_text) == ("The ", "interrupted", "Hm.")  # type: ignore[union-attr]
     way.ask(chat, "Again?")
@@ -219,13 +221,13 @@ def test_a_cancelled_task_is_an_interruption(chat: Chat, openrouter: ScriptedOpe
     openrouter.answers(stream(event("The ")).ending("stall"))
 
     async def main() -> None:
-        async with asyncio.timeout(0.3):
+        async with asyncio.timeout(stretched(0.3)):
             await chat.ask("Hi")
 
     with pytest.raises(TimeoutError):
         asyncio.run(main())
     assert chat.messages[-1].meta["ending"] == "interrupted"
-    assert openrouter.request.client_closed.wait(1)
+    assert openrouter.request.client_closed.wait(PATIENCE)
 
 
 def test_an_interrupt_while_a_tool_runs_answers_its_call(make: Make, openrouter: ScriptedOpenRouter) -> None:

@@ -15,6 +15,7 @@ from tests.chat.conftest import Make
 from tests.chat.tools import Log, broken, cancels_itself, chart, picky, thread
 from tests.chat.ways import Way
 from tests.openrouter_server import ScriptedOpenRouter, call, calls, text
+from tests.patience import PATIENCE
 
 HULL = call("tide", {"port": "Hull"})
 
@@ -168,7 +169,7 @@ def test_sync_tools_run_in_order_here_and_async_ones_at_once(
     def meet(name: str) -> str:
         """Meet."""
         if way.is_async:
-            meeting.wait(5)  # passes only where both are there
+            meeting.wait(PATIENCE)  # passes only where both are there
         order.append(name)
         return name
 

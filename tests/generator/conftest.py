@@ -25,12 +25,12 @@ def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def make(openrouter: ScriptedOpenRouter) -> Iterator[Callable[..., OpenRouterChatGenerator]]:
-    """Make a generator that asks the scripted OpenRouter once, and fails soon."""
+    """Make a generator that asks the scripted OpenRouter once."""
     made: list[OpenRouterChatGenerator] = []
 
     def make(**parameters: Any) -> OpenRouterChatGenerator:
         defaults = {"api_key": Secret.from_token(KEY), "api_base_url": openrouter.base_url}
-        parameters = defaults | {"timeout": 5.0, "max_retries": 0} | parameters
+        parameters = defaults | {"timeout": 60.0, "max_retries": 0} | parameters
         parameters["http_client_kwargs"] = {"verify": TRUST} | (parameters.get("http_client_kwargs") or {})
         made.append(OpenRouterChatGenerator(**parameters))
         return made[-1]

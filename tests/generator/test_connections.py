@@ -16,6 +16,7 @@ from orchat.errors import APIConnectionError
 from orchat.openrouter.generator import OpenRouterChatGenerator
 from tests.generator.ways import KEY, Way
 from tests.openrouter_server import ScriptedOpenRouter, event, hold, stream, text
+from tests.patience import PATIENCE, stretched
 
 
 @pytest.fixture
@@ -107,7 +108,7 @@ def test_a_callback_that_raises_closes_the_connection(openrouter, generator, end
 
     with pytest.raises(LookupError, match="Hel"):
         ask()
-    assert openrouter.request.client_closed.wait(1)
+    assert openrouter.request.client_closed.wait(PATIENCE)
 
 
 @pytest.mark.parametrize("when", ["before the first token", "in the middle", "without streaming"])
@@ -127,20 +128,20 @@ def test_a_cancelled_task_closes_the_connection(openrouter, generator, endless, 
         with pytest.raises(asyncio.CancelledError):
             await task
         # While the loop still runs: the task closed it, not the end of everything.
-        assert await asyncio.to_thread(openrouter.request.client_closed.wait, 1)
+        assert await asyncio.to_thread(openrouter.request.client_closed.wait, PATIENCE)
         return time.monotonic() - started
 
-    assert asyncio.run(main()) < 0.5
+    assert asyncio.run(main()) < stretched(0.5)
 
 
 def test_asyncio_timeouts_cancel_as_well(openrouter, generator, endless) -> None:
     async def main() -> None:
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.1):
+            async with asyncio.timeout(stretched(0.3)):
                 await generator.run_async("Hi", lambda chunk: None)
 
     asyncio.run(main())
-    assert openrouter.request.client_closed.wait(1)
+    assert openrouter.request.client_closed.wait(PATIENCE)
 
 
 def test_leaving_the_with_block_early_closes_the_connection(openrouter, generator, endless) -> None:
@@ -148,7 +149,7 @@ def test_leaving_the_with_block_early_closes_the_connection(openrouter, generato
         chunk = next(reply)
     assert chunk.content == reply.message.text == "Hel"
     assert reply.message.meta["finish_reason"] is None
-    assert openrouter.request.client_closed.wait(1)
+    assert openrouter.request.client_closed.wait(PATIENCE)
     assert list(reply) == []
 
 
@@ -157,7 +158,7 @@ def test_leaving_the_async_with_block_early_closes_the_connection(openrouter, ge
         async with generator.stream_async("Hi") as reply:
             chunk = await anext(reply)
         assert chunk.content == reply.message.text == "Hel"
-        assert await asyncio.to_thread(openrouter.request.client_closed.wait, 1)
+        assert await asyncio.to_thread(openrouter.request.client_closed.wait, PATIENCE)
         assert [chunk async for chunk in reply] == []
 
     asyncio.run(main())
@@ -168,7 +169,7 @@ def test_closing_a_stream_closes_the_connection(openrouter, generator, endless) 
     assert next(reply).content == "Hel"
     reply.close()
     reply.close()
-    assert openrouter.request.client_closed.wait(1)
+    assert openrouter.request.client_closed.wait(PATIENCE)
 
 
 def test_closing_an_async_stream_closes_the_connection(openrouter, generator, endless) -> None:
@@ -177,7 +178,7 @@ def test_closing_an_async_stream_closes_the_connection(openrouter, generator, en
         assert (await anext(reply)).content == "Hel"
         await reply.aclose()
         await reply.aclose()
-        assert await asyncio.to_thread(openrouter.request.client_closed.wait, 1)
+        assert await asyncio.to_thread(openrouter.request.client_closed.wait, PATIENCE)
 
     asyncio.run(main())
 
@@ -190,14 +191,14 @@ def test_an_exception_in_the_loop_closes_the_connection(openrouter, generator, e
 
     with pytest.raises(LookupError, match="Hel"):
         read()
-    assert openrouter.request.client_closed.wait(1)
+    assert openrouter.request.client_closed.wait(PATIENCE)
 
 
 def test_a_stream_that_nobody_holds_any_more_closes_its_connection(openrouter, generator, endless) -> None:
     for _ in generator.stream("Hi"):
         break
     gc.collect()
-    assert openrouter.request.client_closed.wait(1)
+    assert openrouter.request.client_closed.wait(PATIENCE)
 
 
 def test_an_async_stream_that_nobody_holds_any_more_closes_its_connection(openrouter, generator, endless) -> None:
@@ -205,7 +206,7 @@ def test_an_async_stream_that_nobody_holds_any_more_closes_its_connection(openro
         async for _ in generator.stream_async("Hi"):
             break
         gc.collect()
-        assert await asyncio.to_thread(openrouter.request.client_closed.wait, 1)
+        assert await asyncio.to_thread(openrouter.request.client_closed.wait, PATIENCE)
 
     asyncio.run(main())
 

@@ -12,6 +12,7 @@ from orchat.errors import APITimeoutError, ConfigurationError
 from orchat.openrouter import transport
 from tests.generator.ways import Way
 from tests.openrouter_server import GENERATION_ID, comment, done, event, finish, hold, pause, stream, text, usage
+from tests.patience import PATIENCE, stretched
 
 TIMEOUT = 0.3
 
@@ -33,7 +34,7 @@ def took(way: Way, generator) -> tuple[APITimeoutError, float]:
 def test_an_answer_that_never_begins_times_out_and_is_not_asked_for_again(openrouter, hasty, way: Way) -> None:
     openrouter.answers(text("late").held(Event()))
     error, seconds = took(way, hasty)
-    assert TIMEOUT * 0.9 < seconds < TIMEOUT * 2.5
+    assert TIMEOUT * 0.9 < seconds < stretched(TIMEOUT * 2.5)
     assert error.partial is None
     assert not error.retryable
     assert "billed" in str(error)
@@ -43,7 +44,7 @@ def test_an_answer_that_never_begins_times_out_and_is_not_asked_for_again(openro
 def test_a_first_token_that_never_comes_times_out(openrouter, hasty, driver: Way) -> None:
     openrouter.answers(stream(b"", hold(Event())))
     error, seconds = took(driver, hasty)
-    assert seconds < TIMEOUT * 2.5
+    assert seconds < stretched(TIMEOUT * 2.5)
     assert error.generation_id == GENERATION_ID
     assert len(openrouter.requests) == 1
 
@@ -51,28 +52,28 @@ def test_a_first_token_that_never_comes_times_out(openrouter, hasty, driver: Way
 def test_the_wait_for_the_headers_counts_for_the_first_token(openrouter, make, driver: Way) -> None:
     openrouter.answers(stream(hold(Event())).delayed(0.35))
     _, seconds = took(driver, make(timeout=0.5))
-    assert seconds < 0.75
+    assert seconds < stretched(0.75)
 
 
 def test_comments_do_not_keep_a_dead_upstream_alive(openrouter, hasty, driver: Way) -> None:
     openrouter.answers(stream(event("Hel"), [comment(), pause(0.05)] * 60))
     error, seconds = took(driver, hasty)
-    assert seconds < TIMEOUT * 2.2
+    assert seconds < stretched(TIMEOUT * 2.2)
     assert error.partial.text == "Hel"
     assert error.partial.meta["finish_reason"] is None
-    assert openrouter.request.client_closed.wait(1)
+    assert openrouter.request.client_closed.wait(PATIENCE)
 
 
 def test_comments_that_come_as_seldom_as_the_deadline_do_not_double_it(openrouter, make, driver: Way) -> None:
     openrouter.answers(stream(event("a"), pause(0.5), comment(), hold(Event())))
     _, seconds = took(driver, make(timeout=0.6))
-    assert seconds < 0.9
+    assert seconds < stretched(0.9)
 
 
 def test_comments_before_the_first_token_do_not_hide_that_it_never_comes(openrouter, hasty, driver: Way) -> None:
     openrouter.answers(stream([comment(), pause(0.04)] * 60))
     _, seconds = took(driver, hasty)
-    assert seconds < TIMEOUT * 2.2
+    assert seconds < stretched(TIMEOUT * 2.2)
 
 
 def test_a_stall_in_the_middle_times_out_and_keeps_what_came(openrouter, hasty, driver: Way) -> None:
@@ -80,7 +81,7 @@ def test_a_stall_in_the_middle_times_out_and_keeps_what_came(openrouter, hasty, 
     error, seconds = took(driver, hasty)
     assert error.partial.text == driver.text == "Hello"
     assert error.generation_id == GENERATION_ID
-    assert seconds < TIMEOUT * 2.5
+    assert seconds < stretched(TIMEOUT * 2.5)
 
 
 def test_a_whole_reply_that_drips_times_out(openrouter, hasty, whole: Way) -> None:
@@ -88,13 +89,13 @@ def test_a_whole_reply_that_drips_times_out(openrouter, hasty, whole: Way) -> No
     error, seconds = took(whole, hasty)
     assert "did not finish" in str(error)
     assert error.generation_id == GENERATION_ID
-    assert seconds < TIMEOUT * 2.2
-    assert openrouter.request.client_closed.wait(1)
+    assert seconds < stretched(TIMEOUT * 2.2)
+    assert openrouter.request.client_closed.wait(PATIENCE)
 
 
-def test_tokens_that_keep_coming_take_as_long_as_they_like(openrouter, hasty, driver: Way) -> None:
-    openrouter.answers(stream([event("x")] * 8, finish(), done()).paced(0.1))
-    assert driver(hasty).text == "x" * 8
+def test_tokens_that_keep_coming_take_as_long_as_they_like(openrouter, make, driver: Way) -> None:
+    openrouter.answers(stream([event("x")] * 12, finish(), done()).paced(0.1))
+    assert driver(make(timeout=1)).text == "x" * 12
 
 
 def test_a_slow_callback_is_no_timeout(openrouter, hasty, driver: Way) -> None:
@@ -119,7 +120,7 @@ def test_a_whole_answer_does_not_wait_long_for_its_usage(
     openrouter.answers(stream(event("Hi."), finish(), after).ending("stall"))
     started = time.monotonic()
     reply = driver(generator)
-    assert 0.25 < time.monotonic() - started < 0.8
+    assert 0.25 < time.monotonic() - started < stretched(0.8)
     assert (reply.text, reply.meta["finish_reason"], reply.meta["usage"]) == ("Hi.", "stop", None)
 
 
@@ -127,8 +128,8 @@ def test_a_connection_that_stays_open_after_done_is_left(openrouter, generator, 
     openrouter.answers(stream(event("Hi."), finish(), usage(), done()).ending("stall"))
     started = time.monotonic()
     assert driver(generator).text == "Hi."
-    assert time.monotonic() - started < 1
-    assert openrouter.request.client_closed.wait(1)
+    assert time.monotonic() - started < stretched(1)
+    assert openrouter.request.client_closed.wait(PATIENCE)
 
 
 def test_what_a_refusal_says_is_waited_for_a_moment_only(
@@ -143,20 +144,20 @@ def test_what_a_refusal_says_is_waited_for_a_moment_only(
     started = time.monotonic()
     with pytest.raises(BadRequestError, match="HTTP 400"):
         driver(generator)
-    assert time.monotonic() - started < 0.8
+    assert time.monotonic() - started < stretched(0.8)
 
 
 def test_the_clients_own_longer_timeout_does_not_lengthen_the_wait(openrouter, make, driver: Way) -> None:
     openrouter.answers(stream(event("a")).ending("stall"))
     generator = make(timeout=TIMEOUT, http_client_kwargs={"timeout": httpx.Timeout(None)})
     _, seconds = took(driver, generator)
-    assert seconds < TIMEOUT * 2.5
+    assert seconds < stretched(TIMEOUT * 2.5)
 
 
 def test_the_clients_own_shorter_timeout_counts(openrouter, make, driver: Way) -> None:
     openrouter.answers(text("late").held(Event()))
     _, seconds = took(driver, make(http_client_kwargs={"timeout": 0.2}))
-    assert seconds < 0.6
+    assert seconds < stretched(0.6)
 
 
 def test_the_timeout_may_come_from_the_environment(
@@ -165,7 +166,7 @@ def test_the_timeout_may_come_from_the_environment(
     monkeypatch.setenv("OPENAI_TIMEOUT", "0.2")
     openrouter.answers(text("late").held(Event()))
     _, seconds = took(driver, make(timeout=None))
-    assert seconds < 0.6
+    assert seconds < stretched(0.6)
 
 
 def test_a_timeout_given_wins_over_the_environment(openrouter, make, monkeypatch: pytest.MonkeyPatch) -> None:

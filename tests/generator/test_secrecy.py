@@ -8,6 +8,7 @@ import gc
 import io
 import logging
 import pickle
+import time
 import traceback
 from typing import Any
 
@@ -20,6 +21,7 @@ from orchat.openrouter.transport import PreparedRequest
 from orchat.secret import Secret
 from tests.generator.ways import KEY, Way
 from tests.openrouter_server import USER_ID, error, event, stream, text, wire
+from tests.patience import PATIENCE, wait_until
 
 HEADER = "gateway-p4ssw0rd-0123456789"
 SECRETS = (KEY, HEADER, USER_ID, KEY[10:])
@@ -143,15 +145,21 @@ def test_an_interrupt_shows_no_key_either(openrouter, make, shell) -> None:
     generator = make(extra_headers={"X-Gateway": Secret.from_token(HEADER)}, timeout=20)
     shell.user_ns["generator"] = generator
     shown = io.StringIO()
-    stop = threading.Timer(0.4, _thread.interrupt_main)
+
+    def press() -> None:
+        assert wait_until(lambda: openrouter.requests and openrouter.request.pieces_sent)
+        time.sleep(0.2)
+        _thread.interrupt_main()
+
+    stop = threading.Thread(target=press)
     stop.start()
     with contextlib.redirect_stdout(shown), contextlib.redirect_stderr(shown):
         # A socket that waits is woken by a signal only; `interrupt_main` simulates one, and a callback looks for it.
-        shell.run_cell("import time\ngenerator.run('Hi', lambda chunk: [time.sleep(0.05) for _ in range(40)])")
+        shell.run_cell("import time\ngenerator.run('Hi', lambda chunk: [time.sleep(0.05) for _ in range(400)])")
     stop.join()
     assert "KeyboardInterrupt" in shown.getvalue()
     check(shown.getvalue())
-    assert openrouter.request.client_closed.wait(1)
+    assert openrouter.request.client_closed.wait(PATIENCE)
 
 
 def test_a_collected_generator_leaves_no_key_behind(openrouter) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -37,12 +38,30 @@ def _unscripted(request: pytest.FixtureRequest) -> Iterator[None]:
         chat.standing = None
 
 
-def _kernel(endpoint: ScriptedOpenRouter, ipykernel: str) -> Kernel:
-    return Kernel({"OPENROUTER_BASE_URL": endpoint.base_url, "OPENROUTER_API_KEY": KEY}, ipykernel)
+Start = Callable[[str], Kernel]
+
+
+@pytest.fixture(scope="session")
+def _started(endpoint: ScriptedOpenRouter) -> Iterator[Start]:
+    """Start a kernel of a version, with the extension loaded; the same one each time, until the session ends."""
+    kernels: dict[str, Kernel] = {}
+    with ExitStack() as running:
+
+        def start(ipykernel: str) -> Kernel:
+            if ipykernel not in kernels:
+                environment = {"OPENROUTER_BASE_URL": endpoint.base_url, "OPENROUTER_API_KEY": KEY}
+                kernel = running.enter_context(Kernel(environment, ipykernel))
+                (loaded,) = kernel.run("%load_ext orchat")
+                assert (loaded.status, loaded.printed) == ("ok", "")
+                assert kernel.value("__import__('ipykernel').__version__") == repr(ipykernel)
+                kernels[ipykernel] = kernel
+            return kernels[ipykernel]
+
+        yield start
 
 
 @pytest.fixture(scope="session", params=[INSTALLED, *OTHERS])
-def _any_kernel(endpoint: ScriptedOpenRouter, request: pytest.FixtureRequest) -> Iterator[Kernel]:
+def _any_kernel(_started: Start, request: pytest.FixtureRequest) -> Kernel:
     if request.param != INSTALLED:
         try:
             ipykernel_folder(request.param)
@@ -51,18 +70,7 @@ def _any_kernel(endpoint: ScriptedOpenRouter, request: pytest.FixtureRequest) ->
             if os.environ.get("CI"):
                 pytest.fail(reason)
             pytest.skip(reason)
-    with _kernel(endpoint, request.param) as kernel:
-        (loaded,) = kernel.run("%load_ext orchat")
-        assert (loaded.status, loaded.printed) == ("ok", "")
-        assert kernel.value("__import__('ipykernel').__version__") == repr(request.param)
-        yield kernel
-
-
-@pytest.fixture(scope="session")
-def _usual_kernel(endpoint: ScriptedOpenRouter) -> Iterator[Kernel]:
-    with _kernel(endpoint, INSTALLED) as kernel:
-        kernel.run("%load_ext orchat")
-        yield kernel
+    return _started(request.param)
 
 
 def _without_memory(kernel: Kernel) -> Kernel:
@@ -78,6 +86,6 @@ def any_kernel(_any_kernel: Kernel) -> Kernel:
 
 
 @pytest.fixture
-def kernel(_usual_kernel: Kernel) -> Kernel:
+def kernel(_started: Start) -> Kernel:
     """A kernel of the installed version, with the extension loaded, which remembers no conversation."""
-    return _without_memory(_usual_kernel)
+    return _without_memory(_started(INSTALLED))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from queue import Empty
 from typing import Any, Self
 
 import platformdirs
@@ -21,9 +23,9 @@ ROOT = Path(__file__).resolve().parents[2]
 INSTALLED = version("ipykernel")
 # Each of these delivers interrupts and messages in its own way.
 OTHERS = ("7.3.0", "7.2.0", "7.1.0", "6.31.0")
-# Seconds in which something ends also on a busy machine, though it would go on for longer; how soon it really does is
-# for `tests.benchmarks.interrupt` to say.
-SOON = 2.0
+# Seconds in which something ends also on a busy machine, though it would go on for twice as long; how soon it really
+# does is for `tests.benchmarks.interrupt` to say.
+SOON = 5.0
 
 
 def ipykernel_folder(wanted: str) -> Path:
@@ -67,6 +69,11 @@ class Ended:
         return "".join(content["text"] for content in self.of("stream"))
 
 
+def shows(words: str) -> Callable[[Ended], bool]:
+    """Whether a cell that still runs has printed or displayed these words."""
+    return lambda ended: words in ended.printed + json.dumps(ended.bundles)
+
+
 class Kernel:
     """A kernel in a process of its own; it ends with the ``with`` block."""
 
@@ -92,35 +99,51 @@ class Kernel:
     def run(
         self,
         *cells: str,
-        interrupt_after: float | None = None,
+        interrupt_when: Callable[[Ended], object] | None = None,
         timeout: float = 60,
         cell_ids: Sequence[str] | None = None,
     ) -> list[Ended]:
-        """Queue cells at once, as Run All does, and wait for all; with ``cell_ids`` as JupyterLab sends them."""
-        started = time.monotonic()
+        """Queue cells at once, as Run All does, and wait for all; with ``cell_ids`` as JupyterLab sends them.
+
+        ``interrupt_when`` is asked again and again what the first cell has done so far, until it wants the interrupt.
+        """
         metadata = [{"cellId": each} for each in cell_ids] if cell_ids is not None else [None] * len(cells)
         ids = [self._ask(cell, about) for cell, about in zip(cells, metadata, strict=True)]
-        if interrupt_after is not None:
-            time.sleep(interrupt_after)
-            self._manager.interrupt_kernel()
+        messages: list[dict[str, Any]] = []
+        if interrupt_when is not None:
+            self._interrupt(ids[0], interrupt_when, messages, timeout)
+        interrupted = time.monotonic()
         ended = {}
         for each in ids:
             while (reply := self._client.get_shell_msg(timeout=timeout))["parent_header"]["msg_id"] != each:
                 assert reply["msg_type"] != "execute_reply"  # a late answer to a question of the start
-            seconds = time.monotonic() - started - (interrupt_after or 0)
+            seconds = time.monotonic() - interrupted
             ended[each] = Ended(reply["content"]["status"], reply["content"], seconds=seconds)
-        for each in ids:
-            while True:
-                message = self._client.get_iopub_msg(timeout=timeout)
-                if (parent := message["parent_header"].get("msg_id")) not in ended:
-                    continue
-                if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
-                    if parent == each:
-                        break
-                    continue
-                ended[parent].messages.append(message)
-                ended[parent].times.append(message["header"]["date"].timestamp())
+        idle: set[str] = set()
+        while not idle.issuperset(ids):
+            message = messages.pop(0) if messages else self._client.get_iopub_msg(timeout=timeout)
+            if (parent := message["parent_header"].get("msg_id")) not in ended:
+                continue
+            if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
+                idle.add(parent)
+                continue
+            ended[parent].messages.append(message)
+            ended[parent].times.append(message["header"]["date"].timestamp())
         return [ended[each] for each in ids]
+
+    def _interrupt(
+        self, cell: str, wanted: Callable[[Ended], object], messages: list[dict[str, Any]], timeout: float
+    ) -> None:
+        """Interrupt once that is wanted; all messages that come before are put into a list."""
+        so_far = Ended("running", {})
+        deadline = time.monotonic() + timeout
+        while not wanted(so_far):
+            assert time.monotonic() < deadline, f"The interrupt was never wanted; the cell sent {so_far.messages}"
+            with suppress(Empty):
+                messages.append(self._client.get_iopub_msg(timeout=0.02))
+                if messages[-1]["parent_header"].get("msg_id") == cell:
+                    so_far.messages.append(messages[-1])
+        self._manager.interrupt_kernel()
 
     def _ask(self, code: str, metadata: dict[str, Any] | None) -> str:
         content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}}

@@ -35,11 +35,19 @@ class NotebookPage(Page):
         assert self.run(code, "greeting") == "open\n"
         return self
 
-    def ask(self, name: str, source: str, *, after: float = 0.0, until: Callable[[], bool] | None = None) -> str:
-        """Write a cell, run it, and return what it printed."""
+    def ask(
+        self,
+        name: str,
+        source: str,
+        *,
+        after: float = 0.0,
+        then: Callable[[], bool] | None = None,
+        until: Callable[[], bool] | None = None,
+    ) -> str:
+        """Write a cell, run it as `run` does, and return what it printed."""
         self.cells.setdefault(name, None)
         self.sources[name], self.outputs[name] = source, []
-        return self.run(source, name, after=after, until=until)
+        return self.run(source, name, after=after, then=then, until=until)
 
     def copy(self, name: str, copied: str, *, first: bool = False) -> None:
         """Copy a cell with all that belongs to it, to the end of the notebook or to its beginning."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from orchat.jupyter.kernel.live_view.view_reducer import reduce_events
 from tests.jupyter.kernel import Kernel
+from tests.patience import PATIENCE
 
 PANEL = "from orchat.jupyter.panel.chat_panel import ChatPanel\n"
 
@@ -64,7 +65,7 @@ class Page:
             about["orchat"] = self.metadata
         request = self._ask(code, about)
         while True:
-            message = self._client.get_iopub_msg(timeout=30)
+            message = self._client.get_iopub_msg(timeout=PATIENCE)
             self._take(message)
             if (
                 message["parent_header"].get("msg_id") == request
@@ -72,7 +73,7 @@ class Page:
                 and message["content"]["execution_state"] == "idle"
             ):
                 break
-        while (reply := self._client.get_shell_msg(timeout=30))["parent_header"]["msg_id"] != request:
+        while (reply := self._client.get_shell_msg(timeout=PATIENCE))["parent_header"]["msg_id"] != request:
             pass
         assert reply["content"]["status"] == "ok", reply["content"]
         if shows:
@@ -90,7 +91,7 @@ class Page:
         revision = items[item]["form"]["revision"]
         self.send({"t": "decide", "k": turn, "i": item, "revision": revision, **decision})
 
-    def until(self, condition: Callable[[], bool], seconds: float = 15) -> None:
+    def until(self, condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
         """Take what the kernel sends until something is so."""
         deadline = time.monotonic() + seconds
         while not condition():

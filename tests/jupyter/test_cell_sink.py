@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.jupyter.kernel import SOON, Ended, Kernel
+from tests.jupyter.kernel import SOON, Ended, Kernel, shows
 from tests.jupyter.test_magic_options import MIME, ask
 from tests.jupyter.test_terminal import Terminal
 from tests.jupyter.test_terminal import terminal as terminal  # noqa: PLC0414 - a fixture
@@ -87,7 +87,7 @@ def test_an_interrupt_is_one_line_and_keeps_what_arrived(
     chatting: Kernel, endpoint: ScriptedOpenRouter, way: str
 ) -> None:
     endpoint.answers(text(WORDS * 5).paced(0.05), text("Well."))
-    ended, queued = chatting.run(way, "1", interrupt_after=0.8)
+    ended, queued = chatting.run(way, "1", interrupt_when=shows("one two"))
     assert (ended.status, queued.status) == ("error", "aborted")
     assert ended.content["traceback"] == ["openrouter: interrupted; what arrived is kept"]
     assert ended.seconds < SOON
@@ -100,7 +100,8 @@ def test_an_interrupt_is_one_line_and_keeps_what_arrived(
 def test_an_interrupt_before_the_first_token(chatting: Kernel, endpoint: ScriptedOpenRouter) -> None:
     gate = threading.Event()
     endpoint.answers(text("late").held(gate))
-    ended, queued = chatting.run("chat('Hi')", "1", interrupt_after=0.6)
+    asked = len(endpoint.requests)
+    ended, queued = chatting.run("chat('Hi')", "1", interrupt_when=lambda _: endpoint.requests[asked:])
     gate.set()
     assert (ended.status, queued.status) == ("error", "aborted")
     assert ended.content["traceback"] == ["openrouter: interrupted; what arrived is kept"]
@@ -112,7 +113,7 @@ def test_who_catches_an_interrupt_gets_a_keyboard_interrupt(chatting: Kernel, en
     endpoint.answers(text(WORDS * 5).paced(0.05))
     (ended,) = chatting.run(
         "try:\n    chat('Hi')\nexcept KeyboardInterrupt as error:\n    caught = type(error).__name__",
-        interrupt_after=0.6,
+        interrupt_when=shows("one two"),
     )
     assert ended.status == "ok"
     assert chatting.value("caught") == "'KeyboardInterrupt'"

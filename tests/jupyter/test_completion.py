@@ -20,6 +20,7 @@ from orchat.jupyter.magic.subcommands import COMMANDS
 from orchat.openrouter.catalog import _path_of
 from tests.jupyter.kernel import ROOT, Kernel
 from tests.openrouter_server import ScriptedOpenRouter, text
+from tests.patience import PATIENCE, stretched
 
 pytestmark = pytest.mark.slow
 
@@ -46,7 +47,7 @@ def reply_to(kernel: Kernel, code: str, after: str = "") -> dict[str, Any]:
     """What the kernel answers to a press of Tab at the end of a code."""
     client = kernel._client
     asked = client.complete(code + after, len(code))
-    while (reply := client.get_shell_msg(timeout=30))["parent_header"]["msg_id"] != asked:
+    while (reply := client.get_shell_msg(timeout=PATIENCE))["parent_header"]["msg_id"] != asked:
         pass
     content = reply["content"]
     assert content["status"] == "ok"
@@ -175,7 +176,7 @@ def test_it_is_quick_and_goes_away(ready: Kernel) -> None:
     started = time.perf_counter()
     for _ in range(10):
         complete(ready, "%%openrouter gpt")
-    assert (time.perf_counter() - started) / 10 < 1  # the benchmark says how quick
+    assert (time.perf_counter() - started) / 10 < stretched(1)  # the benchmark says how quick
     ready.run("%unload_ext orchat")
     assert "openai/gpt-5" not in complete(ready, "%%openrouter gpt-5")
     ready.run("%load_ext orchat")
@@ -217,7 +218,9 @@ def test_tab_in_a_terminal(endpoint: ScriptedOpenRouter, tmp_path: Path) -> None
         "PROMPT_TOOLKIT_NO_CPR": "1",
     }
     options = ["-m", "IPython", "--no-banner", "--colors=NoColor", "--no-confirm-exit", "--ext=orchat"]
-    child = pexpect.spawn(sys.executable, options, env=environment, encoding="utf-8", timeout=20, dimensions=(40, 120))
+    child = pexpect.spawn(
+        sys.executable, options, env=environment, encoding="utf-8", timeout=PATIENCE, dimensions=(40, 120)
+    )
     try:
         child.expect(r"In \[")
         child.send("%%openrouter --temp\t")

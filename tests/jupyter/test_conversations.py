@@ -120,6 +120,7 @@ def test_a_run_again_of_which_nothing_comes_loses_nothing(
     for cell in "abc":
         in_cell(kernel, cell, f"%%openrouter\n{cell}")
     gate = threading.Event()
+    asked = len(endpoint.requests)
     endpoint.answers(
         {
             "refused": error(400, "No."),
@@ -127,9 +128,8 @@ def test_a_run_again_of_which_nothing_comes_loses_nothing(
             "interrupted before the first token": text("late").held(gate),
         }[how]
     )
-    ended = in_cell(
-        kernel, "b", "%%openrouter\nb again", interrupt_after=0.5 if how.startswith("interrupted") else None
-    )
+    interrupts = (lambda _: endpoint.requests[asked:]) if how.startswith("interrupted") else None
+    ended = in_cell(kernel, "b", "%%openrouter\nb again", interrupt_when=interrupts)
     gate.set()
     assert ended.status == "error"
     assert "turn" not in ended.bundles[-1][MIME]

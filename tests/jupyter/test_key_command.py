@@ -23,6 +23,7 @@ from orchat.jupyter.magic.key_command import key_command
 from orchat.jupyter.magic.key_lookup import find_key, key_for_endpoint
 from tests.jupyter.kernel import Kernel
 from tests.openrouter_server import KEY_STATUS, ScriptedOpenRouter, error, reply_json
+from tests.patience import PATIENCE
 
 KEY = "sk-or-v1-fedcba9876543210fedcba9876543210"
 OTHER = "sk-or-v1-00112233445566778899aabbccddeeff"
@@ -384,12 +385,12 @@ def answered(kernel: Kernel, cell: str, *answers: str) -> tuple[dict[str, Any], 
     running = client.execute(cell)
     asked = []
     for text in answers:
-        asked.append(client.get_stdin_msg(timeout=30)["content"])
+        asked.append(client.get_stdin_msg(timeout=PATIENCE)["content"])
         client.input(text)
-    reply = client.get_shell_msg(timeout=30)
+    reply = client.get_shell_msg(timeout=PATIENCE)
     assert reply["parent_header"]["msg_id"] == running
     shown = []
-    while (message := client.get_iopub_msg(timeout=30))["content"].get("execution_state") != "idle" or (
+    while (message := client.get_iopub_msg(timeout=PATIENCE))["content"].get("execution_state") != "idle" or (
         message["parent_header"].get("msg_id") != running
     ):
         shown.append(message["content"])

@@ -250,7 +250,7 @@ def test_where_nobody_looks_there_is_no_widget(endpoint: ScriptedOpenRouter, mon
     notebook = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_code_cell(cell) for cell in (DRIVER, "reply = await show()")]
     )
-    NotebookClient(notebook, timeout=60, kernel_name="python3").execute()
+    NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
     (output,) = notebook.cells[1].outputs
     assert WIDGET_MIME_TYPE not in output.data
     assert output.data["text/markdown"].startswith("The *Humber*.")

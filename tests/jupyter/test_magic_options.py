@@ -217,7 +217,8 @@ def test_a_whole_answer(kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
     assert line.startswith("openrouter: InsufficientCreditsError: ")
     gate = threading.Event()
     endpoint.answers(text("late").held(gate))
-    (cell,) = kernel.run("%%openrouter --no-stream\nHi", interrupt_after=0.6)
+    asked = len(endpoint.requests)
+    (cell,) = kernel.run("%%openrouter --no-stream\nHi", interrupt_when=lambda _: endpoint.requests[asked:])
     gate.set()
     assert cell.content["traceback"] == ["openrouter: interrupted; what arrived is kept"]
     assert cell.seconds < SOON

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,8 +17,7 @@ from orchat.jupyter.kernel.cell_storage.frontend_messages import PROTOCOL, TARGE
 from orchat.jupyter.kernel.cell_storage.write_queue import WriteQueue
 from orchat.jupyter.kernel.output.live_display import MIME_TYPE
 from tests.jupyter.kernel import INSTALLED, OTHERS, ROOT, Kernel
-
-pytestmark = pytest.mark.timeout(120)
+from tests.patience import PATIENCE, stretched
 
 EXTENSION = ROOT / "orchat" / "jupyter" / "frontend" / "extension"
 
@@ -56,16 +56,26 @@ class Page:
         session = self._client.session
         if self._subshell is None and not self._version.startswith("6."):
             self._client.control_channel.send(session.msg("create_subshell_request", {}))
-            self._subshell = self._client.get_control_msg(timeout=5)["content"]["subshell_id"]
+            self._subshell = self._client.get_control_msg(timeout=PATIENCE)["content"]["subshell_id"]
         message = session.msg(kind, content)
         if self._subshell is not None:
             message["header"]["subshell_id"] = self._subshell
         self._client.shell_channel.send(message)
 
     def run(
-        self, code: str, cell: str | None = "a1", *, after: float = 0.0, until: Callable[[], bool] | None = None
+        self,
+        code: str,
+        cell: str | None = "a1",
+        *,
+        after: float = 0.0,
+        then: Callable[[], bool] | None = None,
+        until: Callable[[], bool] | None = None,
     ) -> str:
-        """Run a cell to its end and a little longer, or until something has happened; return what it printed."""
+        """Run a cell to its end and return what it printed.
+
+        It is listened to some seconds longer (``after``), so that what must not happen could, and until something has
+        happened behind its end (``then``), or has happened at all (``until``).
+        """
         session = self._client.session
         content = {"code": code, "silent": False, "store_history": True, "allow_stdin": False, "stop_on_error": True}
         metadata = {} if cell is None else {"cellId": cell}
@@ -74,8 +84,9 @@ class Page:
         message = session.msg("execute_request", {**content, "user_expressions": {}})
         message["metadata"] = metadata
         self._client.shell_channel.send(message)
-        printed, failed, ended, deadline = "", "", None, time.monotonic() + 60
-        while (ended is None or time.monotonic() < ended + after) and time.monotonic() < deadline:
+        printed, failed, ended, deadline = "", "", None, time.monotonic() + PATIENCE
+        while ended is None or time.monotonic() < ended + after or (then is not None and not then()):
+            assert time.monotonic() < deadline, (printed, failed, self.requests)
             if until is not None and until():
                 return printed
             try:
@@ -95,8 +106,9 @@ class Page:
                 failed = "\n".join(heard["content"]["traceback"])
             elif kind == "status" and heard["content"]["execution_state"] == "idle":
                 ended = time.monotonic()
-        assert ended is not None
-        while self._client.get_shell_msg(timeout=5)["parent_header"].get("msg_id") != message["header"]["msg_id"]:
+        while (
+            self._client.get_shell_msg(timeout=PATIENCE)["parent_header"].get("msg_id") != message["header"]["msg_id"]
+        ):
             pass
         if failed:
             raise AssertionError(failed)
@@ -177,10 +189,17 @@ async with wake_loop_periodically(), deliver_comms_while_awaiting():
 """
 
 
-def test_a_value_written_in_a_running_cell_is_there_before_the_cell_ends(page: Page) -> None:
-    code = f"bridge.write(here().id, {VALUE}); await asyncio.sleep(0.7); print(bridge.status, bridge.path)"
-    assert page.run(AWAITED.format(code)) == "open tide.ipynb\n"
-    assert page.cells["a1"] == VALUE
+def test_a_value_written_in_a_running_cell_is_there_before_the_cell_ends(page: Page, tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    code = f"bridge.write(here().id, {VALUE})\n    while not __import__('os').path.exists({str(there)!r}):\n"
+    code += "        await asyncio.sleep(0.01)\n    print(bridge.status, bridge.path)"
+
+    def seen() -> bool:
+        if page.cells["a1"] == VALUE:
+            there.touch()
+        return False
+
+    assert page.run(AWAITED.format(code), until=seen) == "open tide.ipynb\n"
     assert page.openings == 1
     assert page.run("print(here().metadata == " + repr(VALUE) + ")") == "True\n"
 
@@ -199,14 +218,17 @@ def test_all_share_one_bridge(usual_page: Page) -> None:
 
 
 def test_a_cell_that_blocks_writes_when_it_has_ended(page: Page) -> None:
-    assert page.run(f"bridge.write(here().id, {VALUE}); time.sleep(0.3); print(1)", after=1.0) == "1\n"
-    assert page.cells["a1"] == VALUE
+    assert (
+        page.run(f"bridge.write(here().id, {VALUE}); time.sleep(0.3); print(1)", then=lambda: page.cells["a1"] == VALUE)
+        == "1\n"
+    )
     assert page.run("print(bridge.status)") == "open\n"
 
 
 def test_hello_waits_no_longer_than_it_was_told_and_may_be_asked_again(page: Page) -> None:
     page.deaf = True
-    code = "began = time.monotonic(); print(await bridge.hello(0.5), time.monotonic() - began < 0.9)"
+    limit = stretched(0.9)
+    code = f"began = time.monotonic(); print(await bridge.hello(0.5), time.monotonic() - began < {limit})"
     assert page.run(code) == "unknown True\n"
     page.deaf = False
     assert page.run(AWAITED.format("print(await bridge.hello(5))")) == "open\n"
@@ -214,7 +236,7 @@ def test_hello_waits_no_longer_than_it_was_told_and_may_be_asked_again(page: Pag
 
 def test_without_the_extension_writes_are_dropped_and_it_is_said_once(page: Page) -> None:
     page.extended = False
-    page.run(AWAITED.format("await bridge.hello(3)"), after=0.5)
+    page.run(AWAITED.format("await bridge.hello(3)"))
     code = f"""print(bridge.status)
 for number in range(5):
     bridge.write(here().id, {VALUE})
@@ -229,16 +251,15 @@ def test_an_extension_that_came_later_is_found(usual_page: Page) -> None:
     usual_page.extended = False
     assert usual_page.run("print(await bridge.hello(2))") == "absent\n"
     usual_page.extended = True
-    assert usual_page.run(f"print(await bridge.hello(2)); bridge.write(here().id, {VALUE})", after=0.3) == "open\n"
-    assert usual_page.cells["a1"] == VALUE
+    code = f"print(await bridge.hello(2)); bridge.write(here().id, {VALUE})"
+    assert usual_page.run(code, then=lambda: usual_page.cells["a1"] == VALUE) == "open\n"
 
 
 def test_a_page_that_was_not_all_there_yet_is_asked_once_more(usual_page: Page) -> None:
     usual_page.extended = False
     assert usual_page.run(f"bridge.write(here().id, {VALUE})", after=0.5) == ""
     usual_page.extended = True
-    assert usual_page.run("print(bridge.status)", after=3) == "absent\n"
-    assert usual_page.cells["a1"] == VALUE
+    assert usual_page.run("print(bridge.status)", then=lambda: usual_page.cells["a1"] == VALUE) == "absent\n"
     assert usual_page.run("print(bridge.status)") == "open\n"
 
 
@@ -253,11 +274,13 @@ def test_a_page_that_speaks_otherwise_is_written_nothing(usual_page: Page) -> No
 
 def test_writes_come_at_most_every_two_seconds_and_the_newest_one_counts(usual_page: Page) -> None:
     code = """bridge.write(here().id, {"version": 1, "n": -1})
-for number in range(90):
+number, end = 0, time.monotonic() + 4.5
+while time.monotonic() < end:
     bridge.write(here().id, lambda number=number: {"version": 1, "n": number})
+    number += 1
     await asyncio.sleep(0.05)
 bridge.write(here().id, {"version": 1, "n": "last"}); bridge.flush()"""
-    usual_page.run(code, after=0.3)
+    usual_page.run(code, then=lambda: usual_page.cells["a1"] == {"version": 1, "n": "last"})
     numbers = [request["value"]["n"] for request in usual_page.requests if request["op"] == "set"]
     times = [time for time, op in zip(usual_page.times, usual_page.ops(), strict=True) if op == "set"]
     assert 3 <= len(numbers) <= 4
@@ -269,18 +292,17 @@ def test_a_page_that_was_loaded_meanwhile_hears_what_is_written(usual_page: Page
     code = "print(await bridge.hello(2))"
     assert usual_page.run(code) == "open\n"
     usual_page._known.clear()  # as a reloaded page, which knows no comm
-    usual_page.run(f"bridge.write(here().id, {VALUE}); bridge.flush()", after=2.0)
-    assert usual_page.cells["a1"] == VALUE
+    usual_page.run(f"bridge.write(here().id, {VALUE}); bridge.flush()", then=lambda: usual_page.cells["a1"] == VALUE)
 
 
 def test_an_output_is_sent_only_to_a_page_that_lacks_it(usual_page: Page) -> None:
     code = "await bridge.hello(2); bridge.set_output(here(), {'text/plain': 'x' * 5000}, display_id='d-1')"
-    usual_page.run(code, after=0.4)
+    usual_page.run(code, after=0.4, then=lambda: "set_output" in usual_page.ops())
     (asked,) = [request for request in usual_page.requests if request["op"] == "set_output"]
     assert "bundle" not in asked
     assert (asked["cell_id"], asked["display_id"]) == ("a1", "d-1")
     usual_page.lacks = True
-    usual_page.run(code, after=0.4)
+    usual_page.run(code, after=0.4, then=lambda: usual_page.ops().count("set_output") == 3)
     again = [request for request in usual_page.requests if request["op"] == "set_output"][1:]
     assert [request.get("bundle") for request in again] == [None, {"text/plain": "x" * 5000}]
 
@@ -292,8 +314,12 @@ def test_a_page_that_is_opened_much_later_gets_what_all_others_missed(usual_page
     usual_page.run(AWAITED.format(code), after=0.5)
     usual_page.deaf, usual_page.name, usual_page.lacks = False, "page-2", True
     usual_page._known.clear()
-    usual_page.run("bridge.write('b2', {'version': 1}); bridge.flush()", cell="b2", after=2.0)
-    assert usual_page.cells == {"a1": VALUE, "b2": {"version": 1}}
+    there = {"a1": VALUE, "b2": {"version": 1}}
+    usual_page.run(
+        "bridge.write('b2', {'version': 1}); bridge.flush()",
+        cell="b2",
+        then=lambda: usual_page.cells == there and any("bundle" in each for each in usual_page.requests),
+    )
     asked = [request for request in usual_page.requests if request["op"] == "set_output"]
     assert [request.get("bundle") for request in asked[-2:]] == [None, {"text/plain": "x"}]
     # A page that comes after that is offered nothing any more.
@@ -303,12 +329,14 @@ def test_a_page_that_is_opened_much_later_gets_what_all_others_missed(usual_page
 
 
 def test_a_refused_write_says_why(usual_page: Page) -> None:
-    code = AWAITED.format("await bridge.hello(2); bridge.write('gone', {'version': 1}); await asyncio.sleep(0.3)")
+    refused = "while bridge.reason('gone') is None:\n        await asyncio.sleep(0.01)\n"
+    code = AWAITED.format(f"await bridge.hello(2); bridge.write('gone', {{'version': 1}})\n    {refused}")
     assert usual_page.run(code + "print(bridge.reason('gone'), bridge.reason('a1'))") == "no such cell None\n"
 
 
 def test_who_names_no_cell_is_asked_nothing(usual_page: Page) -> None:
-    code = "began = time.monotonic(); print(await bridge.hello(5), here().id, time.monotonic() - began < 0.5)"
+    code = "began = time.monotonic(); print(await bridge.hello(5), here().id, time.monotonic() - began < "
+    code += f"{stretched(0.5)})"
     assert usual_page.run(code, cell=None) == "unknown None True\n"
     usual_page.run(f"bridge.write('a1', {VALUE})", cell=None, after=0.3)
     assert usual_page.openings == 0
@@ -322,8 +350,7 @@ async def answer():
     bridge.flush()
     return 42
 print(run_in_private_loop(answer))"""
-    assert page.run(code, after=1.5) == "42\n"
-    assert page.cells["a1"] == VALUE
+    assert page.run(code, then=lambda: page.cells["a1"] == VALUE) == "42\n"
 
 
 def test_both_ends_are_of_one_version() -> None:

@@ -37,7 +37,7 @@ def test_it_runs_from_top_to_bottom(endpoint: ScriptedOpenRouter, monkeypatch: p
     monkeypatch.delenv("ORCHAT_MODEL", raising=False)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     notebook = nbformat.read(NOTEBOOK, 4)
-    NotebookClient(notebook, timeout=60, kernel_name="python3").execute()
+    NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
     shown = json.dumps([cell.outputs for cell in notebook.cells if cell.cell_type == "code"])
     assert "A river is water on its way." in shown
     assert "Person(name='Anna', age=31, hobbies=['chess', 'climbing'])" in shown

@@ -28,7 +28,7 @@ Runner = Callable[[Path, dict[str, str]], tuple[str, nbformat.NotebookNode]]
 
 def nbclient(path: Path, environment: dict[str, str]) -> tuple[str, nbformat.NotebookNode]:
     notebook = nbformat.read(path, 4)
-    client = NotebookClient(notebook, timeout=60, kernel_name="python3")
+    client = NotebookClient(notebook, timeout=300, kernel_name="python3")
     try:
         client.execute(env=environment)
     except CellExecutionError as failure:
@@ -49,7 +49,7 @@ def papermill(path: Path, environment: dict[str, str]) -> tuple[str, nbformat.No
 
 def _command(environment: dict[str, str], module: str, *options: str | Path) -> str:
     command = [sys.executable, "-m", module, *options]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
     return done.stdout + done.stderr if done.returncode else ""
 
 

@@ -161,7 +161,7 @@ def test_a_wrong_file_is_one_line_and_nothing_is_asked(endpoint: ScriptedOpenRou
 def environment(endpoint: ScriptedOpenRouter, tmp_path: Path) -> tuple[Path, dict[str, str]]:
     """An environment of Python with a configuration file of its own, and the variables for a process in it."""
     folder = tmp_path / "environment"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", "--symlinks", folder], check=True, timeout=60)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", "--symlinks", folder], check=True, timeout=300)
     python = folder / "bin" / "python"
     written(folder / "etc" / "ipython", "model = 'hub/model'", "max_tokens = 60")
     written(tmp_path / "ipython" / "profile_default", "model = 'my/model'")
@@ -180,12 +180,12 @@ def test_the_command_line_reads_the_users_file_and_the_environments(
 ) -> None:
     python, variables = environment
     command = [python, "-m", "orchat.cli", "ask", "Hi"]
-    done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=300, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert (endpoint.request.json["model"], endpoint.request.json["max_tokens"]) == ("my/model", 60)
     written(tmp_path / "ipython" / "profile_default", "footer = 'short'")
     asked = len(endpoint.requests)
-    done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith(f"orchat: {tmp_path}/ipython/profile_default/{FILE}: footer='short' makes no sense.")
     assert done.stderr.count("\n") == 1
@@ -196,7 +196,7 @@ def test_ipython_reads_the_users_file_and_the_environments(environment: tuple[Pa
     python, variables = environment
     code = "get_ipython().run_line_magic('load_ext', 'orchat'); get_ipython().run_line_magic('openrouter', 'params')"
     command = [python, "-m", "IPython", "--colors=NoColor", "-c", code]
-    done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=300, check=False)
     rows = {words[0]: words[1:] for line in done.stdout.splitlines() if len(words := line.split()) == 3}
     assert rows["model"] == ["my/model", FILE]
     assert rows["max_tokens"] == ["60", FILE]

@@ -14,6 +14,7 @@ import pytest
 from tests.jupyter.conftest import KEY
 from tests.jupyter.kernel import ROOT, SOON
 from tests.openrouter_server import ScriptedOpenRouter, error, text
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -32,7 +33,7 @@ class Terminal:
         }
         options = ["--simple-prompt", "--no-banner", "--colors=NoColor", "--no-confirm-exit"]
         self.child = pexpect.spawn(
-            sys.executable, ["-m", "IPython", *options], env=environment, encoding="utf-8", timeout=20, echo=False
+            sys.executable, ["-m", "IPython", *options], env=environment, encoding="utf-8", timeout=PATIENCE, echo=False
         )
         self.prompt()
 

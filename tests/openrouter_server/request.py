@@ -62,6 +62,8 @@ class Request:
         Whether that connection had served a request before.
     client_closed
         Set when the client went away before the answer was complete; ``client_closed_at`` tells when (monotonic).
+    pieces_sent
+        How many pieces of the answer's body were sent so far.
     answered
         Set when the answer has ended, in whatever way.
     """
@@ -78,6 +80,7 @@ class Request:
     arrived_at: float = field(default_factory=time.monotonic)
     client_closed: threading.Event = field(default_factory=threading.Event)
     client_closed_at: float | None = None
+    pieces_sent: int = 0
     answered: threading.Event = field(default_factory=threading.Event)
 
     @property

@@ -16,6 +16,7 @@ from tests.openrouter_server.answers import Answer, error, text
 from tests.openrouter_server.connection import ClientLeftError, Connection
 from tests.openrouter_server.facts import key_answer, models_answer
 from tests.openrouter_server.request import BadRequestError, Request, RequestReader
+from tests.patience import PATIENCE
 
 BASE_PATH: Final = "/api/v1"
 CHAT: Final = ("POST", "/chat/completions")
@@ -112,7 +113,7 @@ class ScriptedOpenRouter:
         """The latest request."""
         return self.requests[-1]
 
-    def wait_for_requests(self, count: int = 1, timeout: float = 5.0) -> list[Request]:
+    def wait_for_requests(self, count: int = 1, timeout: float = PATIENCE) -> list[Request]:
         """Wait until so many requests have arrived, and return them all."""
         with self._changed:
             if not self._changed.wait_for(lambda: len(self.requests) >= count, timeout):
@@ -164,7 +165,7 @@ class ScriptedOpenRouter:
         self._stopping = True
         with socket.socket() as waker:  # accept() wakes up for a connection, on every system
             waker.connect(("127.0.0.1", self._port))
-        self._accepting.join(2)
+        self._accepting.join(PATIENCE)
         self._listener.close()
         self._listener = None
         with self._changed:
@@ -172,7 +173,7 @@ class ScriptedOpenRouter:
         for sock in workers:
             with suppress(OSError):  # it may be closed already
                 sock.shutdown(socket.SHUT_RDWR)
-        end = time.monotonic() + 2
+        end = time.monotonic() + PATIENCE
         for thread in workers.values():
             thread.join(max(0.0, end - time.monotonic()))
             if thread.is_alive():

@@ -6,7 +6,6 @@ import copy
 import json
 import pickle
 import threading
-import time
 from dataclasses import fields
 from typing import Any
 
@@ -16,6 +15,7 @@ from hypothesis import strategies as st
 
 from orchat.errors import ConfigurationError, SerializationError, ToolInvocationError
 from orchat.tools import Tool, tool
+from tests.patience import PATIENCE
 from tests.tools import samples
 from tests.tools.samples import PATH
 
@@ -182,8 +182,10 @@ def test_invoke_async() -> None:
 def test_a_sync_function_leaves_the_loop_free_and_keeps_the_context() -> None:
     name: contextvars.ContextVar[str] = contextvars.ContextVar("name")
 
+    ticked = threading.Event()
+
     def slow() -> tuple[str, int]:
-        time.sleep(0.1)
+        ticked.wait(PATIENCE)
         return name.get(), threading.get_ident()
 
     async def cell() -> None:
@@ -193,6 +195,8 @@ def test_a_sync_function_leaves_the_loop_free_and_keeps_the_context() -> None:
         while not task.done():
             await asyncio.sleep(0.01)
             ticks += 1
+            if ticks == 3:
+                ticked.set()
         assert task.result() == ("mine", task.result()[1])
         assert task.result()[1] != threading.get_ident()
         assert ticks >= 3

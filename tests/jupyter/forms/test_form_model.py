@@ -165,9 +165,9 @@ def test_a_form_is_bounded_whatever_its_schema_says() -> None:
 def test_schemas_that_branch_without_end_are_described_at_once() -> None:
     bush = {"anyOf": [{"$ref": "#/$defs/bush"}] * 8 + [{"type": "integer"}]}
     tool = tool_of({"type": "object", "$defs": {"bush": bush}, "properties": {"x": {"$ref": "#/$defs/bush"}}})
-    started = time.monotonic()
+    started = time.process_time()
     assert len(json.dumps(build_form(tool, {"x": 7}))) < 200_000
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_what_a_page_puts_together_is_written_as_the_form_writes_it() -> None:
