@@ -106,8 +106,15 @@ class Model:
             return None
         if not self.is_free and not any(self.prices.get(name) for name in ("prompt", "completion", "request")):
             return None  # routers and odd units show 0 as well
+        pricing = self.raw.get("pricing")
+        # Images and sounds that come out are tokens of their own price, often many times that of text.
+        dearer = [self.prices.get(f"{kind}_output") for kind in ("image", "audio") if kind in self.output_modalities]
+        if (highest := max((price for price in dearer if price is not None), default=None)) is not None:
+            text_price = self.prices.get("completion")
+            if text_price is not None and highest > text_price and isinstance(pricing, dict):
+                pricing = {**pricing, "completion": str(highest)}
         return cost(
-            self.raw.get("pricing"),
+            pricing,
             prompt_tokens,
             completion_tokens,
             cached_tokens=cached_tokens,

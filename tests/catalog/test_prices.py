@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchat.openrouter.models import read_model
 from orchat.openrouter.prices import cost, parse_price, prices_at, read_prices
 
 MONDAY = datetime(2026, 8, 17, 12, tzinfo=UTC)
@@ -192,3 +193,14 @@ def test_whatever_stands_there_a_cost_is_a_finite_sum_or_unknown(
     prompt, completion, cached, images = tokens
     found = cost(pricing, prompt, completion, cached_tokens=cached, images=images, at=at)
     assert found is None or (isinstance(found, Decimal) and found.is_finite() and found >= 0)
+
+
+def test_what_a_model_draws_or_speaks_is_estimated_by_its_own_price() -> None:
+    pricing = {"prompt": "0.000001", "completion": "0.00001", "image_output": "0.00012"}
+    entry = {"id": "v/draws", "pricing": pricing, "architecture": {"output_modalities": ["text", "image"]}}
+    model = read_model(entry)
+    assert model is not None
+    assert model.price(0, 1000) == Decimal("0.12")
+    words_only = read_model({**entry, "architecture": {"output_modalities": ["text"]}})
+    assert words_only is not None
+    assert words_only.price(0, 1000) == Decimal("0.01")

@@ -19,6 +19,8 @@ from orchat.openrouter.wire.stream import ChunkReader
 from orchat.streaming import StreamingChunk
 from tests.openrouter_server import (
     annotation,
+    call,
+    completion,
     done,
     event,
     events_of,
@@ -177,3 +179,66 @@ def test_chunks_that_went_through_json_fold_to_the_same_message(events: list[Any
         again.add(StreamingChunk.from_dict(json.loads(json.dumps(chunk.to_dict()))))
     assert again.message() == message
     assert ChatMessage.from_dict(json.loads(json.dumps(message.to_dict()))) == message
+
+
+NONEMPTY = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
+
+
+@st.composite
+def streamed_and_whole(draw: st.DrawFn) -> tuple[list[Any], dict[str, Any]]:
+    """A reply as fragments that a correct client may receive, with sloppiness on the way, and as one JSON text."""
+    said, thought = draw(NONEMPTY), draw(NONEMPTY)
+    arguments = [json.dumps(value) for value in draw(st.lists(ARGUMENTS, max_size=3))]
+    signature = draw(st.sampled_from([None, "c2lnbmVk"]))
+    detail: dict[str, Any] = {"type": "reasoning.text", "text": thought, "format": "anthropic-claude-v1", "index": 0}
+    events: list[Any] = [reasoning("", signature="")] if draw(st.booleans()) else []
+    events += map(reasoning, cut(draw, thought))
+    if signature is not None:
+        detail["signature"] = signature
+        events += map(reasoning_signature, filter(None, cut(draw, signature)))
+    pictures = draw(st.lists(st.sampled_from(["https://a.example/a.png", "https://a.example/b.png"]), unique=True))
+    images = [{"type": "image_url", "image_url": {"url": url}, "index": n} for n, url in enumerate(pictures)]
+    for item in images:
+        events += [event("", images=[item])] * draw(st.integers(1, 2))
+    events += map(event, cut(draw, said))
+    native = draw(st.sampled_from([True, False]))
+    for n, text in enumerate(arguments):
+        changes_ids = draw(st.booleans())
+        first = event(None, tool_calls=[fragment("tide", "", id=f"c{n}", index=n)])
+        pieces = [piece for piece in cut(draw, text) if piece]
+        others = [{"id": f"x{n}-{at}"} if changes_ids else {} for at in range(len(pieces))]
+        rest = [
+            event(None, tool_calls=[fragment(arguments=piece, index=n, **other)])
+            for piece, other in zip(pieces, others, strict=True)
+        ]
+        if draw(st.booleans()):  # a finish reason on each, as one upstream gives
+            for item in rest:
+                item["choices"][0]["finish_reason"] = "tool_calls"
+        events += [first, *rest]
+        if draw(st.booleans()):
+            events.append(event(None, tool_calls=[fragment("", "", id="", index=n + 1)]))
+    reason = "tool_calls" if arguments else "stop"
+    events.append(finish(reason, reason if native else None))
+    events += [usage(finish_reason=reason, fields=None)] * draw(st.integers(1, 2))
+    events += draw(st.lists(st.sampled_from(["[DONE]", "[done]", "null", "", "<html>"]), max_size=2))
+    whole = completion(
+        said,
+        finish_reason=reason,
+        reasoning=thought,
+        reasoning_details=[detail],
+        images=images,
+        tool_calls=[call("tide", text, id=f"c{n}") for n, text in enumerate(arguments)],
+    )
+    return events, whole
+
+
+@given(streamed_and_whole())
+@settings(max_examples=150, deadline=None)
+def test_a_reply_is_the_same_streamed_or_whole(reply: tuple[list[Any], dict[str, Any]]) -> None:
+    events, payload = reply
+    reading = read(events)
+    reading.reader.end()
+    [whole] = read_replies(payload)
+    assert reading.message.parts == whole.parts
+    for name in ("finish_reason", "usage", "model", "provider", "id"):
+        assert reading.message.meta[name] == whole.meta[name]
