@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 import nbformat
@@ -24,7 +25,8 @@ from orchat.jupyter.kernel.output.markdown_sanitizer import safe_markdown
 from orchat.messages import ReasoningContent, ToolCall, ToolCallResult
 from orchat.streaming import StreamingChunk, ToolCallDelta
 from tests.browser.driver import DRIVER
-from tests.openrouter_server import PNG, ScriptedOpenRouter, text
+from tests.jupyter.kernel import Kernel
+from tests.openrouter_server import PNG, ScriptedOpenRouter, event, finish, pause, stream, text, tool_call
 
 DOCUMENTS = [
     "# Title\n\nA paragraph\nof two lines.\n\n- one\n\n- two\n\n  more of two\n\n      code in two\n\nThe end.",
@@ -255,6 +257,49 @@ def test_where_nobody_looks_there_is_no_widget(endpoint: ScriptedOpenRouter, mon
     assert WIDGET_MIME_TYPE not in output.data
     assert output.data["text/markdown"].startswith("The *Humber*.")
     assert "widgets" not in notebook.metadata
+
+
+@pytest.mark.slow
+def test_a_page_that_answers_late_gets_the_form_to_see(endpoint: ScriptedOpenRouter) -> None:
+    asks = tool_call("tide", '{"port": "Hull"}', id="call_1")
+    endpoint.answers(stream(event("I ask."), pause(1.7), asks, finish("tool_calls")), text("Fine."))
+    tide = 'def tide(port: str) -> str:\n    "Tell."\n    return "high"\n'
+    key = {"OPENROUTER_BASE_URL": endpoint.base_url, "OPENROUTER_API_KEY": "sk-or-v1-0123456789abcdef"}
+    with Kernel(key) as kernel:
+        kernel.run(DRIVER + tide)
+        client = kernel._client
+        request = kernel._ask("reply = await show(tools=[tide])", {"cellId": "late"})
+        comm, shown, items = "", [], []
+
+        def send(content: dict[str, Any]) -> None:
+            data = {"comm_id": comm, "data": {"method": "custom", "content": content}}
+            client.shell_channel.send(client.session.msg("comm_msg", data))
+
+        def until(condition: Callable[[], bool]) -> None:
+            nonlocal comm
+            while not condition():
+                message = client.get_iopub_msg(timeout=10)
+                content = message["content"]
+                if message["msg_type"] in ("display_data", "update_display_data"):
+                    shown.append(WIDGET_MIME_TYPE in content["data"])
+                elif message["msg_type"] == "comm_open" and "_esm" in content["data"]["state"]:
+                    comm = content["comm_id"]
+                elif message["msg_type"] == "comm_msg" and content["data"].get("content", {}).get("t") == "full":
+                    items[:] = content["data"]["content"]["state"]["items"]
+
+        until(lambda: shown[-1:] == [False])  # the page has been silent for too long
+        assert shown[0] is True
+        send({"t": "ready", "render": "markdown"})
+        until(lambda: shown[-1])
+        while len(items) < 2 or "revision" not in items[1]["form"]:
+            items.clear()
+            send({"t": "ready", "render": "markdown"})
+            until(lambda: bool(items))
+        send({"t": "decide", "i": 1, "decision": "approve", "revision": items[1]["form"]["revision"]})
+        until(lambda: len(shown) > 2 and not shown[-1])
+        while client.get_shell_msg(timeout=10)["parent_header"]["msg_id"] != request:
+            pass
+        assert kernel.value("reply.text") == "'Fine.'"
 
 
 def test_loading_stays_light() -> None:

@@ -46,6 +46,15 @@ def test_calls_go_on_until_their_own_results_come_and_the_next_response_begins()
     assert growing.markdown().count("Done.") == 3
 
 
+def test_a_call_without_a_name_says_so() -> None:
+    nameless = ChatMessage.from_tool("There is no tool.", ToolCall("", {"port": "Hull"}, "a"), error=True)
+    cut = ChatMessage.from_assistant(None, {"cut_calls": [{"tool_name": "", "arguments": "{"}]})
+    assert TurnTranscript([nameless, cut]).markdown().splitlines()[::2] == [
+        '> *a call that names no tool* (port="Hull") → There is no tool.',
+        "> *a call that names no tool* ({ … was still being written",
+    ]
+
+
 def test_what_grows_ends_as_what_is_kept() -> None:
     growing = TurnTranscript()
     assert (bool(growing), growing.markdown(), growing.plain()) == (False, "", "")

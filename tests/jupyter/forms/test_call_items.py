@@ -253,3 +253,15 @@ def test_always_is_for_the_tool_that_is_shown() -> None:
         one.cancel()
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("extra", [None, {"malformed_arguments": '{"po'}])
+def test_a_call_that_cannot_run_as_it_is_is_asked_about_although_its_tool_is_granted(extra: Any) -> None:
+    shown = Shown()
+    shown.grants.allow(tide)
+    made = [ToolCall("tide", {"port": 7} if extra is None else {}, "a", extra), ToolCall("tide", HULL, "b")]
+    places = shown.whole(*made)
+    assert [shown.approvals.decision_by_grant(call, tide, at) for call, at in zip(made, places, strict=True)] == [
+        None,
+        Approve(),
+    ]

@@ -66,6 +66,7 @@ class LiveView(LiveDisplay):
         self._channel: WidgetChannel | None = None
         self._approvals = PendingApprovals(self._view_model, self._flush)
         self._plain_updates_from = 0.0
+        self._shows_widget = False  # whether the widget is in the output now
 
     @property
     def is_seen(self) -> bool:
@@ -90,6 +91,7 @@ class LiveView(LiveDisplay):
         if not self._channel.ready:
             super().add(chunk)
         elif is_visible:
+            self._ensure_widget()
             self._channel.schedule_flush()
 
     def expect(self, tool_to_ask: Callable[[str], Tool | None]) -> bool:
@@ -109,6 +111,7 @@ class LiveView(LiveDisplay):
             return decision
         if self._channel is None or not await self._channel.wait_until_ready():
             return None
+        self._ensure_widget()
         return await self._approvals.ask(call, tool, place)
 
     def end(
@@ -129,6 +132,11 @@ class LiveView(LiveDisplay):
             if channel is not None:
                 channel.close()
 
+    def _ensure_widget(self) -> None:
+        """Display the widget again if a plain update replaced it before its page answered: nobody would see a form."""
+        if self._channel is not None and not self._shows_widget:
+            super()._paint()
+
     def _paint(self) -> None:
         if self._is_published and self._channel is not None:
             if self._channel.ready:
@@ -140,9 +148,12 @@ class LiveView(LiveDisplay):
         super()._paint()
 
     def _publish(self, bundle: dict[str, Any]) -> None:
-        if self._channel is not None and (self._channel.has_page or time.monotonic() < self._plain_updates_from):
+        channel = self._channel
+        self._shows_widget = False
+        if channel is not None and (channel.has_page or time.monotonic() < self._plain_updates_from):
+            self._shows_widget = True
             # A page that shows widgets shows nothing else of a bundle: so only while a page may still answer.
-            bundle = {**bundle, **self._channel.bundle, "text/plain": bundle.get("text/markdown", "")}
+            bundle = {**bundle, **channel.bundle, "text/plain": bundle.get("text/markdown", "")}
         super()._publish(bundle)
 
     def _flush(self) -> None:

@@ -83,9 +83,10 @@ class PendingApprovals:
     def decision_by_grant(self, call: ToolCall, tool: Tool, place: CallPlace) -> Decision | None:
         """Return the approval of a call whose tool has a grant; None where a person must decide."""
         from orchat.chat.approval import Approve
+        from orchat.chat.tool_execution import call_error
 
-        if not self._is_granted(tool) or call.malformed_arguments is not None:
-            return None
+        if not self._is_granted(tool) or call_error(call, {tool.name: tool}) is not None:
+            return None  # a person may mend arguments that do not fit
         item = self._view_model.attach_call(place, call)
         self._view_model.set(item, status="running", granted=True, form=None)
         self._on_change()

@@ -145,9 +145,13 @@ class TurnTranscript:
         if isinstance(piece, _Reasoning):
             return reasoning_status(piece.text[-_MOST_LIVE_REASONING:] if piece.live else piece.text, live=piece.live)
         if isinstance(piece, _CutCall):
-            return f"> **{escape_markdown(single_line(piece.name))}**{escape_markdown(_cut_call_text(piece))}"
+            return f"> {_tool_name(single_line(piece.name))}{escape_markdown(_cut_call_text(piece))}"
         name, text = single_line(piece.result.origin.tool_name), result_text(piece.result, is_pending=piece.is_pending)
-        return f"> **{escape_markdown(name)}**{escape_markdown(text.removeprefix(name))}"
+        return f"> {_tool_name(name)}{escape_markdown(text.removeprefix(name))}"
+
+
+def _tool_name(name: str) -> str:
+    return f"**{escape_markdown(name)}**" if name else "*a call that names no tool* "
 
 
 _Piece = _Text | _Reasoning | _Result | _CutCall

@@ -1,0 +1,288 @@
+"""In two hundred random orders of an endpoint's calls: what stood on the screen at the click is what ran."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.browser.driver import DRIVER
+from tests.browser.lab import Lab
+from tests.browser.test_panel import opened as panel_opened
+from tests.browser.test_view import printed
+from tests.openrouter_server import Answer, ScriptedOpenRouter, event, finish, fragment, pause, stream, text
+from tests.openrouter_server.request import Request
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+TOOLS = """
+import orchat
+from orchat import ChatPanel, Tool
+from orchat.jupyter.kernel.live_view.tool_grants import KERNEL_GRANTS
+ran = []
+def made(name):
+    def run(port):
+        ran.append([name, port])
+        return f"{name} at {port}"
+    schema = {"type": "object", "properties": {"port": {"type": "string"}}, "required": ["port"]}
+    return Tool(name, "Do something.", schema, run, title="Look it up")
+tools = [made(name) for name in ("tide", "wipe", "sink")]
+"""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A call that an endpoint makes, and whether it could run."""
+
+    name: str
+    port: str
+    pieces: tuple[dict[str, Any], ...]
+    runs: bool = True
+
+
+class Orders:
+    """What an endpoint answers to "turn N": responses of calls, whose pieces come in a random order.
+
+    Parameters
+    ----------
+    seed
+        Makes it the same each time.
+    count
+        How many turns there are.
+    """
+
+    def __init__(self, seed: int, count: int) -> None:
+        self.chance = random.Random(seed)
+        self.turns = [
+            [self._response(f"{turn}.{number}") for number in range(self.chance.randint(1, 3))] for turn in range(count)
+        ]
+
+    @property
+    def wanted(self) -> Iterator[Wanted]:
+        """All calls."""
+        for responses in self.turns:
+            for made, _ in responses:
+                yield from made
+
+    def answer(self, request: Request) -> Answer:
+        messages = request.json["messages"]
+        asked = max(at for at, message in enumerate(messages) if message["role"] == "user")
+        said = sum(message["role"] == "assistant" for message in messages[asked:])
+        responses = self.turns[int(re.findall(r"turn (\d+)", str(messages[asked]["content"]))[0])]
+        return text("Done.") if said >= len(responses) else responses[said][1]
+
+    def _response(self, name: str) -> tuple[list[Wanted], Answer]:
+        chance = self.chance
+        ids = chance.choice(["one for all", "numbered", "none", "late", "changing"])
+        count = chance.choice([1, 1, 2, 3])
+        made = [self._call(f"{name}.{number}", number, ids) for number in range(count)]
+        left = [list(each.pieces) for each in made]
+        pieces = [event("Well.")] if chance.random() < 0.3 else []
+        while any(left):
+            several = [each.pop(0) for each in left if each and chance.random() < 0.5]
+            if several and chance.random() < 0.2:
+                pieces.append(event(None, tool_calls=several))
+            else:
+                pieces += [event(None, tool_calls=[each]) for each in several]
+            if chance.random() < 0.12:
+                pieces.append(pause(0.05))  # now what has come so far is drawn
+        return made, stream(*pieces, finish("tool_calls"))
+
+    def _call(self, port: str, index: int, ids: str) -> Wanted:
+        chance = self.chance
+        kind = chance.choice(["good"] * 8 + ["misfit", "malformed", "unknown", "nameless"])
+        name = {"unknown": "launch", "nameless": ""}.get(kind, chance.choice(["tide", "wipe", "sink"]))
+        whole = json.dumps({"port": [port]} if kind == "misfit" else {"port": port})
+        whole = whole[:-2] if kind == "malformed" else whole
+        cuts = sorted(chance.sample(range(1, len(whole)), chance.randint(0, 3)))
+        texts = [whole[start:end] for start, end in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
+        named = chance.choice([0, 0, 0, 1, len(texts) - 1]) % len(texts)
+        pieces = []
+        for at, piece in enumerate(texts):
+            given: dict[str, Any] = {}
+            if at == named and name:
+                given["name"] = name
+            if ids == "one for all" and at == 0:
+                given["id"] = "call_0"
+            elif (ids == "numbered" and at == 0) or (ids == "late" and at == len(texts) - 1):
+                given["id"] = f"call_{index}"
+            elif ids == "changing":
+                given["id"] = f"call_{index}_{at}"
+            pieces.append(fragment(arguments=piece, index=index, **given))
+        return Wanted(
+            name, port, tuple(pieces), kind in ("good", "malformed")
+        )  # what is cut off at its end may be mended
+
+
+_PERSON = """(seed) => {
+    window.pressed = [];
+    const seen = new WeakSet();
+    const chance = () => {  // mulberry32
+        let next = (seed += 0x6d2b79f5);
+        next = Math.imul(next ^ (next >>> 15), next | 1);
+        next ^= next + Math.imul(next ^ (next >>> 7), next | 61);
+        return ((next ^ (next >>> 14)) >>> 0) / 4294967296;
+    };
+    const press = (form, button, decision) => {
+        const call = form.closest('.orchat-call');
+        const port = form.querySelector('.orchat-form-fields input, .orchat-form-fields textarea');
+        window.pressed.push({
+            decision,
+            heading: call.querySelector('.orchat-call-name').textContent,
+            label: call.getAttribute('aria-label'),
+            form: form.getAttribute('aria-label'),
+            button: button.getAttribute('aria-label'),
+            title: form.querySelector('.orchat-form-title:not([hidden])')?.textContent,
+            notice: form.querySelector('.orchat-form-notice').textContent,
+            port: port.value,
+        });
+        button.click();
+    };
+    const decide = (form) => {
+        const approve = form.querySelector('.orchat-approve');
+        if (form.classList.contains('orchat-form-locked')) {
+            if (chance() < 0.3) approve.click();  // somebody is too quick: nothing must come of that
+            return;
+        }
+        seen.add(form);
+        const wrong = approve.disabled || form.querySelector('[aria-invalid="true"]');
+        const said = chance();
+        if (wrong || said < 0.2) {
+            form.querySelector('.orchat-reject').click();
+            press(form, form.querySelector('.orchat-send'), 'reject');
+        } else if (said < 0.3) {
+            press(form, form.querySelector('.orchat-always'), 'always');
+        } else if (said < 0.4) {
+            const port = form.querySelector('.orchat-form-fields input');
+            port.value += '!';
+            port.dispatchEvent(new Event('input', {bubbles: true}));
+            press(form, approve, 'edited');
+        } else press(form, approve, 'approve');
+    };
+    const look = () => {
+        for (const form of document.querySelectorAll('.orchat-form')) if (!seen.has(form)) decide(form);
+    };
+    new MutationObserver(look).observe(
+        document.body, {subtree: true, childList: true, attributeFilter: ["class", "disabled"]});
+}"""
+_BATCH = 5  # turns at a time
+_SOME = 20  # turns of a cell, or of a chat: JupyterLab shows fifty outputs of a cell
+_CELLS = f"""
+from orchat.jupyter.kernel.live_view import live_view, widget_channel
+widget_channel._FIRST_MESSAGE_LIMIT = live_view._FIRST_ANSWER_LIMIT = 30  # also on a busy machine
+
+async def turn(n):
+    chat = orchat.Chat("some/model", tools=tools, show=False)
+    shown = Showing(LiveView(get_ipython(), on_stop=chat.stop), "some/model")
+    return await AsyncChatStream(chat, f"turn {{n}}", {{}}, shown).drain()
+
+async def turns(begin, end):
+    async with wake_loop_periodically(), deliver_comms_while_awaiting():
+        for first in range(begin, end, {_BATCH}):
+            await asyncio.gather(*(turn(n) for n in range(first, first + {_BATCH})))
+            for name in list(KERNEL_GRANTS):
+                KERNEL_GRANTS.revoke(name)
+"""
+_PANEL = f"""
+panel = ChatPanel('some/model', tools=tools)
+numbers = iter(range(1_000))
+async def some():  # a chat of its own, for a long one makes each request long
+    if panel.messages:
+        panel.new_chat()
+    for _ in range({_SOME}):
+        await panel.send(f"turn {{next(numbers)}}")
+        for name in list(KERNEL_GRANTS):
+            KERNEL_GRANTS.revoke(name)
+panel
+"""
+_BOXES = """() => [...document.querySelectorAll('.orchat-panel .orchat-call')].map((call) => [
+    call.querySelector('.orchat-call-name').textContent,
+    call.dataset.status,
+    call.querySelector('.orchat-call-arguments').textContent,
+    call.querySelector('.orchat-call-result-text').textContent,
+])"""
+
+
+def check_pressed(page: Page, orders: Orders, ran: list[list[str]], batch: int) -> None:
+    """Compare what stood on the screen at each click with what ran."""
+    pressed = page.evaluate("() => window.pressed")
+    names = {each.port: each.name for each in orders.wanted if each.runs}
+    approved, granted = Counter(), set()
+    for each in pressed:
+        name, port = each["heading"], each["port"]
+        verb = {"reject": "Reject ", "always": "Always for this tool: ", "edited": "Approve edited "}
+        assert each["label"] == f"Tool call {name}"
+        assert each["form"].endswith(f": {name}")
+        assert each["button"] == verb.get(each["decision"], "Approve ") + name
+        assert (each["title"], each["notice"]) == ("Look it up", "")
+        if each["decision"] == "reject":
+            continue
+        assert names[port.removesuffix("!")] == name
+        approved[name, port] += 1
+        if each["decision"] == "always":
+            granted.add((name, int(port.split(".")[0]) // batch))
+    assert len(approved) > len(orders.turns)
+    assert max(approved.values()) == 1
+    found = Counter((name, port) for name, port in ran)
+    assert not approved - found  # what was approved ran
+    for name, port in found - approved:  # and else only what was said to run without asking
+        assert (name, int(port.split(".")[0]) // batch) in granted
+        assert names[port] == name
+    assert max(found.values()) == 1
+    assert Counter(each["decision"] for each in pressed).keys() == {"approve", "edited", "always", "reject"}
+
+
+def test_in_a_hundred_orders_what_is_shown_in_a_cell_is_what_runs(
+    page: Page, lab: Lab, endpoint: ScriptedOpenRouter
+) -> None:
+    orders = Orders(1, 100)
+    endpoint.always(orders.answer)
+    some = [f"await turns({first}, {first + _SOME})" for first in range(0, 100, _SOME)]
+    notebook = lab.open(page, "orders.ipynb", DRIVER + TOOLS + _CELLS, "import json; print(json.dumps(ran))", *some)
+    notebook.run(0)
+    notebook.wait(0)
+    page.evaluate(_PERSON, 1)
+    said: Counter[str] = Counter()
+    for cell in range(2, 2 + len(some)):
+        notebook.run(cell)
+        notebook.wait(cell, 200)
+        for output in notebook.outputs(cell):
+            said.update("".join(output["data"]["text/plain"]).splitlines())
+    ran = json.loads(printed(notebook, 1))
+    check_pressed(page, orders, ran, _BATCH)
+    for name, port in ran:  # each result stands with its call
+        edited = " (edited)" if port.endswith("!") else ""
+        assert said[f'{name}{edited}(port="{port}") → {name} at {port}'] == 1
+
+
+def test_in_a_hundred_orders_what_is_shown_in_a_panel_is_what_runs(
+    page: Page, lab: Lab, endpoint: ScriptedOpenRouter
+) -> None:
+    orders = Orders(2, 100)
+    endpoint.always(orders.answer)
+    cells = (TOOLS + _PANEL, "await some()", "import json; print(json.dumps(ran))")
+    notebook, _ = panel_opened(page, lab, "orders-panel.ipynb", *cells)
+    page.evaluate(_PERSON, 2)
+    boxes = []
+    for _ in range(0, 100, _SOME):
+        notebook.run(1)
+        notebook.wait(1, 200)
+        boxes += page.evaluate(_BOXES)
+    ran = json.loads(printed(notebook, 2))
+    check_pressed(page, orders, ran, 1)
+    shown = Counter(made for _, _, made, _ in boxes)
+    for name, status, made, came in boxes:  # one call is one box, with its own result
+        if status == "done":
+            port = came.rpartition(" at ")[2]
+            assert [name, port] in ran
+            assert came.endswith(f"{name} at {port}")
+            assert made == f'{name}(port="{port.removesuffix("!")}")'
+    for name, port in ran:
+        assert shown[f'{name}(port="{port.removesuffix("!")}")'] == 1
