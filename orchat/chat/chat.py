@@ -7,6 +7,7 @@ loops. Higher layers provide the default generator and the sinks (`orchat.chat.d
 from __future__ import annotations
 
 import copy
+import json
 import threading
 import uuid
 from collections.abc import Mapping
@@ -260,7 +261,7 @@ class Chat(Conversation):
     ) -> Chat:
         """Restore a chat from `to_dict`'s form. The data sets messages, the model and sampling parameters, no more.
 
-        Everything else comes from the arguments, as in the constructor.
+        A model and parameters that ``generator`` sets win over the data's; all else comes from the arguments.
 
         Raises
         ------
@@ -269,13 +270,31 @@ class Chat(Conversation):
         """
         saved = state.from_dict(data)
         chat = cls(generator, None, tools, approve, None, saved.name, max_rounds, price=price)
-        chat._model = chat._model or saved.model
         chat._messages = list(saved.messages)
-        chat.generation_kwargs = saved.parameters
+        chat.restore_settings(saved)
         chat.cost = saved.cost
         chat.budget = Budget.of(max_cost, saved.cost)
         chat._unknown = saved.unknown
         return chat
+
+    def restore_settings(self, saved: state.ChatState) -> str:
+        """Take over the saved model and parameters that the code leaves open, and describe them.
+
+        Parameters
+        ----------
+        saved
+            A saved chat; its author may be a stranger.
+        """
+        restored: dict[str, Any] = {}
+        if saved.model and self.model is None:
+            self._model = saved.model
+            restored["model"] = saved.model
+        ours = self._generator.generation_kwargs if self._generator is not None else {}
+        parameters = {k: v for k, v in saved.parameters.items() if k not in ours and k not in self.generation_kwargs}
+        self.generation_kwargs = {**parameters, **self.generation_kwargs}
+        restored |= parameters
+        words = {name: value if isinstance(value, str) else json.dumps(value) for name, value in restored.items()}
+        return ", ".join(f"{name} {value}" for name, value in words.items())
 
     # -- for the streams ----------------------------------------------------------------------------------------
 

@@ -92,6 +92,16 @@ def test_a_budget_goes_on_where_it_was(make: Make, way: Way) -> None:
 
 def test_a_model_that_code_names_wins() -> None:
     assert Chat.from_dict(v1(), generator="vendor/mine").model == "vendor/mine"
+    generator = OpenRouterChatGenerator(api_key=Secret.from_token("x"), model="vendor/mine")
+    assert Chat.from_dict(v1(), generator=generator).model == "vendor/mine"
+    assert Chat.from_dict({**v1(), "model": "vendor/saved"}).model == "vendor/saved"
+
+
+def test_parameters_that_code_sets_win() -> None:
+    data = {**v1(), "parameters": {"max_tokens": 1, "temperature": 0.5, "reasoning": {"effort": "high"}}}
+    ours = {"max_tokens": 500, "reasoning": {"effort": "low"}}
+    generator = OpenRouterChatGenerator(api_key=Secret.from_token("x"), model="vendor/mine", generation_kwargs=ours)
+    assert Chat.from_dict(data, generator=generator).generation_kwargs == {"temperature": 0.5}
 
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=20)

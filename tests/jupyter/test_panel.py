@@ -613,6 +613,32 @@ def test_hostile_state_sets_nothing_and_runs_nothing(endpoint: ScriptedOpenRoute
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
+def test_restored_settings_are_shown_before_the_first_question_and_the_codes_win(endpoint: ScriptedOpenRouter) -> None:
+    saved = {"model": "evil/model", "parameters": {"max_tokens": 1, "temperature": 0.1}, "messages": []}
+    metadata = {"format": "orchat", "version": 1, "panels": {"1": {"chat": "chat", "chats": {"chat": saved}}}}
+    endpoint.answers(text("Fine."))
+    with Kernel({"OPENROUTER_BASE_URL": endpoint.base_url, "OPENROUTER_API_KEY": KEY}) as kernel:
+        page = Page(kernel, "settings", metadata)
+        page.run(PANEL + 'panel = ChatPanel("some/model", generation_kwargs={"temperature": 0.7})\npanel')
+        assert page.fields["note"] == "Restored with the conversation: max_tokens 1."
+        page.ask("Hi")
+        sent = endpoint.request.json
+        assert (sent["model"], sent["temperature"], sent["max_tokens"]) == ("some/model", 0.7, 1)
+
+
+@pytest.mark.slow
+def test_a_secret_that_is_typed_is_named_and_stays_behind(endpoint: ScriptedOpenRouter) -> None:
+    token = "gh" + "p_" + "aB3dE5fG7hI9" * 3
+    endpoint.answers(text("Hm."))
+    with Kernel({"OPENROUTER_BASE_URL": endpoint.base_url, "OPENROUTER_API_KEY": KEY}) as kernel:
+        page = Page(kernel, "typed", {})
+        page.run(PANEL + 'panel = ChatPanel("some/model")\npanel')
+        page.ask(f"Is {token} valid?")
+        assert endpoint.request.json["messages"][-1]["content"] == "Is [redacted] valid?"
+        assert "looks like a GitHub token" in page.fields["note"]
+
+
 TIDES = (
     PANEL
     + """import orchat

@@ -220,7 +220,10 @@ class CellTurnRunner:
         extras: dict[str, Any] = {}
         if self._request_body:
             content = {"model", "messages", "tools", "stream", "n", "response_format"}
-            extras["parameters"] = {name: value for name, value in self._request_body.items() if name not in content}
+            from orchat.chat.state_redaction import redacted_data
+
+            parameters = {name: value for name, value in self._request_body.items() if name not in content}
+            extras["parameters"] = redacted_data(parameters)
             extras["request"] = request_fingerprint(self._request_body)
         if conversation is None:
             self._storage.discard()

@@ -36,8 +36,8 @@ class PanelActions(Protocol):
     def start_task(self, work: Coroutine[Any, Any, Any]) -> object:
         """Run a coroutine as a task."""
 
-    def ask(self, question: ChatMessage) -> Coroutine[Any, Any, Reply]:
-        """Run a turn with a user's message."""
+    def send(self, text: str) -> None:
+        """Run a turn with the text of the draft."""
 
     def regenerate(self, model: str | None) -> Coroutine[Any, Any, Reply]:
         """Send the last user's message again."""
@@ -107,8 +107,7 @@ def _handle_change(panel: PanelActions, content: dict[str, Any]) -> None:
     try:
         match content.get("t"):
             case "send" if isinstance(text, str):
-                if (question := panel.composer.take(_clean_text(text))) is not None:
-                    panel.start_task(panel.ask(question))
+                panel.send(_clean_text(text))
                 return
             case "again":
                 panel.start_task(

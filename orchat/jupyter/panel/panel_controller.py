@@ -22,10 +22,11 @@ from orchat.jupyter.kernel.live_view.pending_approvals import PendingApprovals
 from orchat.jupyter.kernel.live_view.tool_grants import KERNEL_GRANTS
 from orchat.jupyter.kernel.live_view.widget_channel import WIDGET_MIME_TYPE, WidgetChannel
 from orchat.jupyter.kernel.output.text_escaping import single_line
+from orchat.jupyter.kernel.prompt.typed_secrets import hide_typed_secrets
 from orchat.jupyter.panel import message_handlers
 from orchat.jupyter.panel.mime_bundle import PanelOutput, transcript_bundle
 from orchat.jupyter.panel.panel_conversations import PanelConversations
-from orchat.jupyter.panel.panel_serialization import from_entry, omission_note, to_entry
+from orchat.jupyter.panel.panel_serialization import PanelSnapshot, from_entry, omission_note, to_entry
 from orchat.jupyter.panel.panel_storage import PanelStorage
 from orchat.jupyter.panel.panel_view_model import PanelViewModel, TurnView
 from orchat.jupyter.panel.question_composer import QuestionComposer
@@ -79,6 +80,7 @@ class PanelController:
         self._decision_task: asyncio.Task[Any] | None = None
         self._turn_in_progress: TurnInProgress | None = None
         self._next_output_refresh = 0.0
+        self._note = ""  # about the restored settings, or the last message
         self._unanswered_question: ChatMessage | None = None  # the last one shown, whose turn left no message
         if restore and not split_turns(chat.messages):
             self._restore()
@@ -380,8 +382,8 @@ class PanelController:
             text = single_line(f"{error.message} {error.hint or ''}", 400)
             self.view_model.set(readonly={"text": text, "discard": self._storage.can_overwrite})
             return
-        self.conversations.restore(snapshot)
-        self.view_model.set(note=omission_note(snapshot.left_out))
+        self._note = single_line(self.conversations.restore(snapshot), 300)
+        self._show_note(snapshot)
 
     def _encode_entry(self) -> dict[str, Any] | None:
         """Return the panel's data for storage; None where it is empty."""
@@ -389,8 +391,19 @@ class PanelController:
         if snapshot.is_empty:
             return None
         entry = to_entry(snapshot, secrets=secrets)
-        self.view_model.set(note=omission_note(snapshot.left_out))
+        self._show_note(snapshot)
         return entry
+
+    def _show_note(self, snapshot: PanelSnapshot) -> None:
+        self.view_model.set(note=" ".join(filter(None, [self._note, omission_note(snapshot.left_out)])))
+
+    def send(self, text: str) -> None:
+        """Send what a person typed, without its secrets; a note names them."""
+        text, note = hide_typed_secrets(text, "a cell with %%openrouter --allow-secrets sends it")
+        if (question := self.composer.take(text)) is not None:
+            self._note = f"Note: {note}." if note else ""
+            self.view_model.set(note=self._note)
+            self.start_task(self.ask(question))
 
     def _messages_so_far(self, chat: Chat) -> list[ChatMessage]:
         turn_in_progress = self._turn_in_progress

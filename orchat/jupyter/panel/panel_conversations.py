@@ -123,17 +123,22 @@ class PanelConversations:
 
     # -- storage ------------------------------------------------------------------------------------------------
 
-    def restore(self, snapshot: PanelSnapshot) -> None:
-        """Restore chats from a snapshot: it sets messages, models and parameters; all else stays as the code set it."""
+    def restore(self, snapshot: PanelSnapshot) -> str:
+        """Restore chats from a snapshot, and describe the settings that the current one got from it.
+
+        It sets messages, and what the code leaves open of the model and the parameters.
+        """
         initial_chat, self._chats = self.current_chat, {}
+        described = ""
         for name, saved in snapshot.chats.items():
             chat = initial_chat if name == snapshot.current_name else self._template.fork(name)
             chat.messages = saved.messages
-            if saved.model:
-                chat.model = saved.model
-            chat.generation_kwargs = {**chat.generation_kwargs, **saved.parameters}
+            settings = chat.restore_settings(saved)
+            if name == snapshot.current_name:
+                described = settings
             self._chats[name] = chat
         self.current_name, self._restored = snapshot.current_name, True
+        return f"Restored with the conversation: {described}." if described else ""
 
     def snapshot(self, messages_so_far: Callable[[Chat], list[ChatMessage]]) -> tuple[PanelSnapshot, list[str]]:
         """Return a snapshot for storage, and the secrets that must not be in it.
