@@ -13,7 +13,9 @@ from tests.benchmarks import cell_traffic, completion, interrupt, startup, strea
 
 def lines_of(module: str, *options: str) -> list[str]:
     command = [sys.executable, "-m", f"tests.benchmarks.{module}", *options]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=300)
+    assert done.returncode in (0, 1), done.stderr  # 1: a gate is missed, which is no failure of a test
+    assert "Traceback" not in done.stderr, done.stderr
     return done.stdout.splitlines()
 
 

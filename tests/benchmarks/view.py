@@ -219,7 +219,7 @@ def warm(page: Page, notebook: Notebook, lab: Lab) -> None:
     )
     original = notebook.path.read_text()
     notebook.run(1)
-    notebook.wait(1, 60)
+    notebook.wait(1)
     source = next(cell for cell in json.loads(original)["cells"][1:])["source"]
     page.evaluate(
         "(source) => window.jupyterapp.shell.currentWidget.content.widgets[1].model.sharedModel.setSource(source)",

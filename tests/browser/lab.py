@@ -244,7 +244,7 @@ class Notebook:
     def watch(self, cell: int, words: str) -> None:
         """Note from now on how long what is to be read below a running cell is, in each frame that changes it.
 
-        Counted is what holds these words.
+        Counted is what holds these words, and not yet the line below a whole answer.
         """
         self.page.evaluate(
             f"""([cell, words]) => {{
@@ -254,7 +254,8 @@ class Notebook:
                 const note = () => {{
                     frame = 0;
                     const text = outputArea.node.innerText;
-                    if (model.executionState === 'running' && text.includes(words)) window.lengths.push(text.length);
+                    const grows = model.executionState === 'running' && !text.includes('in / ');
+                    if (grows && text.includes(words)) window.lengths.push(text.length);
                 }};
                 new MutationObserver(() => {{ frame ||= requestAnimationFrame(note); }})
                     .observe(outputArea.node, {{childList: true, characterData: true, subtree: true}});

@@ -158,7 +158,7 @@ def test_what_was_written_of_a_call_stays_when_it_is_cut(
 
 def test_a_call_that_is_not_asked_about_is_text(page: Page, lab: Lab, endpoint: ScriptedOpenRouter) -> None:
     writing = Writing(endpoint, json.dumps(GIVEN), text("It sails."))
-    grant = "from orchat.jupyter.kernel.live_view.tool_grants import KERNEL_GRANTS\nGRANTS.allow(launch)"
+    grant = "from orchat.jupyter.kernel.live_view.tool_grants import KERNEL_GRANTS\nKERNEL_GRANTS.allow(launch)"
     notebook = opened(page, lab, "granted.ipynb", LAUNCH + grant, SHOW, "print(len(ran))")
     notebook.run(1, 2)
     expect(page.locator(".orchat-call-arguments")).to_contain_text("sea.step(3)")

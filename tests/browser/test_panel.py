@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,18 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.lab import Lab, Notebook
-from tests.openrouter_server import PNG, ScriptedOpenRouter, call, calls, error, text
+from tests.openrouter_server import (
+    PNG,
+    ScriptedOpenRouter,
+    call,
+    calls,
+    endless,
+    error,
+    event,
+    hold,
+    stream,
+    text,
+)
 from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.slow
@@ -42,7 +55,7 @@ def ask(panel: Locator, words: str) -> None:
 
 
 def test_it_streams_and_stops_while_later_cells_run(page: Page, front_end: Lab, endpoint: ScriptedOpenRouter) -> None:
-    endpoint.answers(text(ANSWER).paced(0.05), text("Second."))
+    endpoint.answers(endless(ANSWER).paced(0.05), text("Second."))
     cells = (PANEL + 'panel = ChatPanel("some/model")\npanel', "print(6 * 7)", "print(len(panel.messages))")
     notebook, panel = opened(page, front_end, "panel-streams.ipynb", *cells)
     ask(panel, "Where does it go?")
@@ -130,7 +143,9 @@ _SENT = """(words) => {
 def test_a_page_reloaded_mid_stream_has_it_again_and_a_dead_kernel_leaves_the_transcript(
     page: Page, front_end: Lab, endpoint: ScriptedOpenRouter
 ) -> None:
-    endpoint.answers(text(ANSWER).paced(0.15))
+    gate = threading.Event()
+    words = [event(word) for word in re.findall(r"\S+\s*", ANSWER)]
+    endpoint.answers(stream(words[:4], hold(gate), words[4:]).paced(0.05).ending("stall"))
     notebook, panel = opened(page, front_end, "panel-reload.ipynb", PANEL + 'ChatPanel("some/model")')
     ask(panel, "Where does it go?")
     expect(panel.locator(".orchat-items")).to_contain_text("The river runs")
@@ -143,6 +158,7 @@ def test_a_page_reloaded_mid_stream_has_it_again_and_a_dead_kernel_leaves_the_tr
     expect(panel).to_be_visible()
     expect(panel.locator(".orchat-text-input")).to_have_value("half a quest")
     before = len(panel.locator(".orchat-items").inner_text())
+    gate.set()
     expect(panel.locator(".orchat-items")).to_contain_text("sea")
     page.wait_for_function(
         "(n) => document.querySelector('.orchat-panel .orchat-items').innerText.length > n", arg=before

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.lab import Lab, Notebook
 from tests.jupyter.kernel import SOON
-from tests.openrouter_server import ScriptedOpenRouter, call, calls, text
+from tests.openrouter_server import ScriptedOpenRouter, call, calls, endless, text
 from tests.patience import PATIENCE, stretched
 
 pytestmark = pytest.mark.slow
@@ -47,7 +47,7 @@ def test_the_text_is_seen_to_grow(page: Page, front_end: Lab, endpoint: Scripted
 @pytest.mark.parametrize("first_token", [True, False], ids=["in the middle", "before the first token"])
 def test_the_interrupt_button(page: Page, front_end: Lab, endpoint: ScriptedOpenRouter, first_token: bool) -> None:
     gate = threading.Event()
-    endpoint.answers(text(ANSWER).paced(0.05) if first_token else text(ANSWER).held(gate))
+    endpoint.answers(endless(ANSWER).paced(0.05) if first_token else text(ANSWER).held(gate))
     notebook = front_end.open(
         page,
         f"interrupt-{first_token}.ipynb",

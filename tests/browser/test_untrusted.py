@@ -139,7 +139,7 @@ def test_an_answer_that_attacks(page: Page, lab: Lab, endpoint: ScriptedOpenRout
     endpoint.answers(text("\n\n".join(attack.format(o=watch.origin) for attack in _ATTACKS)).paced(0.01))
     notebook = lab.open(page, "attack.ipynb", "%load_ext orchat", "%%openrouter\nHi")
     notebook.run(0, 1)
-    notebook.wait(1, 60)
+    notebook.wait(1)
     page.wait_for_timeout(500)
     assert watch.asked == []
     assert page.evaluate("() => window.pwned") is None

@@ -28,6 +28,7 @@ from tests.openrouter_server import (
     ScriptedOpenRouter,
     call,
     calls,
+    endless,
     event,
     finish,
     hold,
@@ -118,7 +119,7 @@ def test_an_answer_grows_in_a_view_and_ends_static(page: Page, front_end: Lab, e
 
 @pytest.mark.parametrize("ipykernel", KERNELS)
 def test_the_stop_button(page: Page, lab: Lab, endpoint: ScriptedOpenRouter, ipykernel: str) -> None:
-    endpoint.answers(text(ANSWER).paced(0.1))
+    endpoint.answers(endless(ANSWER).paced(0.1))
     cells = ("reply = await show()", "print(reply.ending, repr(reply.text))")
     notebook = opened(page, lab, f"stop-{ipykernel}.ipynb", *cells, ipykernel=ipykernel)
     notebook.run(1, 2)

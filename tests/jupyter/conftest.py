@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
 
 import pytest
 
@@ -38,30 +37,59 @@ def _unscripted(request: pytest.FixtureRequest) -> Iterator[None]:
         chat.standing = None
 
 
-Start = Callable[[str], Kernel]
+class Kernels:
+    """Kernels with the extension loaded, one of each version, which all tests of a session share."""
+
+    def __init__(self, endpoint: ScriptedOpenRouter) -> None:
+        self._environment = {"OPENROUTER_BASE_URL": endpoint.base_url, "OPENROUTER_API_KEY": KEY}
+        self._running: dict[str, Kernel] = {}
+        self._users: dict[str, str] = {}
+
+    def lend(self, ipykernel: str, module: str) -> Kernel:
+        """Return the kernel of a version, which remembers no conversation, and to a new module no variable either."""
+        if ipykernel not in self._running:
+            kernel = self._running[ipykernel] = Kernel(self._environment, ipykernel).__enter__()
+            (loaded,) = kernel.run("%load_ext orchat")
+            assert (loaded.status, loaded.printed) == ("ok", "")
+            assert kernel.value("__import__('ipykernel').__version__") == repr(ipykernel)
+        kernel = self._running[ipykernel]
+        if self._users.get(ipykernel) != module:
+            kernel.run("%reset -f")
+            self._users[ipykernel] = module
+        (cell,) = kernel.run("%reload_ext orchat\n%openrouter reset --all")
+        assert cell.status == "ok"
+        return kernel
+
+    def end(self, *versions: str) -> None:
+        """End the kernels of these versions; the next test gets new ones."""
+        for ipykernel in versions:
+            if kernel := self._running.pop(ipykernel, None):
+                kernel.__exit__()
+
+    def close(self) -> None:
+        """End all."""
+        self.end(*self._running)
 
 
 @pytest.fixture(scope="session")
-def _started(endpoint: ScriptedOpenRouter) -> Iterator[Start]:
-    """Start a kernel of a version, with the extension loaded; the same one each time, until the session ends."""
-    kernels: dict[str, Kernel] = {}
-    with ExitStack() as running:
+def _kernels(_endpoint: ScriptedOpenRouter) -> Iterator[Kernels]:
+    kernels = Kernels(_endpoint)
+    yield kernels
+    kernels.close()
 
-        def start(ipykernel: str) -> Kernel:
-            if ipykernel not in kernels:
-                environment = {"OPENROUTER_BASE_URL": endpoint.base_url, "OPENROUTER_API_KEY": KEY}
-                kernel = running.enter_context(Kernel(environment, ipykernel))
-                (loaded,) = kernel.run("%load_ext orchat")
-                assert (loaded.status, loaded.printed) == ("ok", "")
-                assert kernel.value("__import__('ipykernel').__version__") == repr(ipykernel)
-                kernels[ipykernel] = kernel
-            return kernels[ipykernel]
 
-        yield start
+def _lent(request: pytest.FixtureRequest, kernels: Kernels, ipykernel: str) -> Iterator[Kernel]:
+    failures = request.session.testsfailed
+    try:
+        yield kernels.lend(ipykernel, request.module.__name__)
+    finally:
+        if request.session.testsfailed > failures:  # whatever it does now is not for the next test
+            kernels.end(ipykernel)
 
 
 @pytest.fixture(scope="session", params=[INSTALLED, *OTHERS])
-def _any_kernel(_started: Start, request: pytest.FixtureRequest) -> Kernel:
+def _any_kernel(request: pytest.FixtureRequest) -> str:
+    """The version of a kernel."""
     if request.param != INSTALLED:
         try:
             ipykernel_folder(request.param)
@@ -70,22 +98,16 @@ def _any_kernel(_started: Start, request: pytest.FixtureRequest) -> Kernel:
             if os.environ.get("CI"):
                 pytest.fail(reason)
             pytest.skip(reason)
-    return _started(request.param)
-
-
-def _without_memory(kernel: Kernel) -> Kernel:
-    (cell,) = kernel.run("%reload_ext orchat\n%openrouter reset --all")
-    assert cell.status == "ok"
-    return kernel
+    return str(request.param)
 
 
 @pytest.fixture
-def any_kernel(_any_kernel: Kernel) -> Kernel:
+def any_kernel(request: pytest.FixtureRequest, _kernels: Kernels, _any_kernel: str) -> Iterator[Kernel]:
     """A kernel of each version, with the extension loaded, which remembers no conversation."""
-    return _without_memory(_any_kernel)
+    yield from _lent(request, _kernels, _any_kernel)
 
 
 @pytest.fixture
-def kernel(_started: Start) -> Kernel:
+def kernel(request: pytest.FixtureRequest, _kernels: Kernels) -> Iterator[Kernel]:
     """A kernel of the installed version, with the extension loaded, which remembers no conversation."""
-    return _without_memory(_started(INSTALLED))
+    yield from _lent(request, _kernels, INSTALLED)

@@ -19,6 +19,8 @@ from typing import Any, Self
 import platformdirs
 from jupyter_client.manager import KernelManager
 
+from tests.patience import PATIENCE
+
 ROOT = Path(__file__).resolve().parents[2]
 INSTALLED = version("ipykernel")
 # Each of these delivers interrupts and messages in its own way.
@@ -89,7 +91,7 @@ class Kernel:
         self._manager.start_kernel(env=self._environment)
         self._client = self._manager.client()
         self._client.start_channels()
-        self._client.wait_for_ready(60)
+        self._client.wait_for_ready(PATIENCE)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -100,7 +102,7 @@ class Kernel:
         self,
         *cells: str,
         interrupt_when: Callable[[Ended], object] | None = None,
-        timeout: float = 60,
+        timeout: float = 5 * PATIENCE,
         cell_ids: Sequence[str] | None = None,
     ) -> list[Ended]:
         """Queue cells at once, as Run All does, and wait for all; with ``cell_ids`` as JupyterLab sends them.

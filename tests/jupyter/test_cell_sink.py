@@ -12,7 +12,7 @@ from tests.jupyter.test_magic_options import MIME, ask
 from tests.jupyter.test_terminal import Terminal
 from tests.jupyter.test_terminal import terminal as terminal  # noqa: PLC0414 - a fixture
 from tests.jupyter.test_tool_calls import DEFINED, HULL
-from tests.openrouter_server import ScriptedOpenRouter, calls, error, text
+from tests.openrouter_server import ScriptedOpenRouter, calls, endless, error, text
 from tests.openrouter_server.server import CHAT
 
 pytestmark = pytest.mark.slow
@@ -86,7 +86,7 @@ def test_what_is_iterated_shows_only_what_the_user_shows(chatting: Kernel, endpo
 def test_an_interrupt_is_one_line_and_keeps_what_arrived(
     chatting: Kernel, endpoint: ScriptedOpenRouter, way: str
 ) -> None:
-    endpoint.answers(text(WORDS * 5).paced(0.05), text("Well."))
+    endpoint.answers(endless(WORDS * 5).paced(0.05), text("Well."))
     ended, queued = chatting.run(way, "1", interrupt_when=shows("one two"))
     assert (ended.status, queued.status) == ("error", "aborted")
     assert ended.content["traceback"] == ["openrouter: interrupted; what arrived is kept"]
@@ -110,7 +110,7 @@ def test_an_interrupt_before_the_first_token(chatting: Kernel, endpoint: Scripte
 
 
 def test_who_catches_an_interrupt_gets_a_keyboard_interrupt(chatting: Kernel, endpoint: ScriptedOpenRouter) -> None:
-    endpoint.answers(text(WORDS * 5).paced(0.05))
+    endpoint.answers(endless(WORDS * 5).paced(0.05))
     (ended,) = chatting.run(
         "try:\n    chat('Hi')\nexcept KeyboardInterrupt as error:\n    caught = type(error).__name__",
         interrupt_when=shows("one two"),
@@ -161,7 +161,7 @@ def test_without_the_extension_a_chat_of_the_front_door_is_shown_too(endpoint: S
 
 
 def test_a_chat_at_a_terminal_is_written_once(terminal: Terminal, endpoint: ScriptedOpenRouter) -> None:
-    endpoint.answers(text("It scatters."), text(WORDS * 5).paced(0.05))
+    endpoint.answers(text("It scatters."), endless(WORDS * 5).paced(0.05))
     terminal.run("from orchat import Chat; chat = Chat()")
     shown = terminal.run("chat('Why?')")
     assert shown.count("It scatters.") == 1

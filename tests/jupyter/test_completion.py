@@ -17,7 +17,7 @@ from traitlets.config import Config
 
 from orchat.jupyter.magic.completion import Completions
 from orchat.jupyter.magic.subcommands import COMMANDS
-from orchat.openrouter.catalog import _path_of
+from orchat.openrouter.catalog import _cache_path
 from tests.jupyter.kernel import ROOT, Kernel
 from tests.openrouter_server import ScriptedOpenRouter, text
 from tests.patience import PATIENCE, stretched
@@ -62,7 +62,7 @@ def complete(kernel: Kernel, code: str, after: str = "") -> list[str]:
 @pytest.fixture
 def ready(any_kernel: Kernel, endpoint: ScriptedOpenRouter) -> Kernel:
     any_kernel.run(SETUP)
-    path = _path_of(endpoint.base_url)
+    path = _cache_path(endpoint.base_url)
     path.parent.mkdir(parents=True, exist_ok=True)
     listed = {"format": "orchat-models", "version": 1, "fetched_at": datetime.now(UTC).isoformat()}
     path.write_text(json.dumps({**listed, "data": [{"id": name, "name": name} for name in MODELS]}))

@@ -7,7 +7,7 @@ import pytest
 from orchat import __version__
 from tests.jupyter.kernel import SOON, Kernel, shows
 from tests.jupyter.test_magic_options import ask, content
-from tests.openrouter_server import ScriptedOpenRouter, text
+from tests.openrouter_server import ScriptedOpenRouter, endless, text
 
 pytestmark = pytest.mark.slow
 
@@ -50,7 +50,7 @@ def test_a_reply_shows_itself_in_later_cells(kernel: Kernel, endpoint: ScriptedO
 
 
 def test_an_interrupt_ends_it(any_kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
-    endpoint.answers(text("on and on " * 100).paced(0.05))
+    endpoint.answers(endless("on and on " * 100).paced(0.05))
     cell, queued = any_kernel.run("%openrouter -- Go on.", "1", interrupt_when=shows("on and on"))
     assert (cell.status, queued.status) == ("error", "aborted")
     assert cell.content["traceback"] == ["openrouter: interrupted; what arrived is kept"]

@@ -9,7 +9,18 @@ from typing import Any
 import pytest
 
 from tests.jupyter.kernel import SOON, Kernel, shows
-from tests.openrouter_server import ScriptedOpenRouter, done, error, event, finish, reasoning, stream, text, usage
+from tests.openrouter_server import (
+    ScriptedOpenRouter,
+    done,
+    endless,
+    error,
+    event,
+    finish,
+    reasoning,
+    stream,
+    text,
+    usage,
+)
 from tests.patience import stretched
 
 pytestmark = pytest.mark.slow
@@ -44,7 +55,7 @@ def test_the_answer_grows_and_ends_static(any_kernel: Kernel, endpoint: Scripted
 def test_an_interrupt_ends_the_cell_as_one_line_and_stops_the_queue(
     any_kernel: Kernel, endpoint: ScriptedOpenRouter
 ) -> None:
-    endpoint.answers(text(LONG).paced(0.05))
+    endpoint.answers(endless(LONG).paced(0.05))
     any_kernel.run("ran = False")
     cell, queued = any_kernel.run("%%openrouter -o reply\nGo on.", "ran = True", interrupt_when=shows("The river"))
     assert (cell.status, queued.status) == ("error", "aborted")
@@ -83,7 +94,7 @@ def test_an_interrupt_while_something_slow_starts(kernel: Kernel) -> None:
 
 @pytest.mark.parametrize("around", ["%%time\n", "%%capture captured\n"])
 def test_where_the_cell_cannot_be_awaited(any_kernel: Kernel, endpoint: ScriptedOpenRouter, around: str) -> None:
-    endpoint.answers(text("Hello there."), text(LONG).paced(0.05))
+    endpoint.answers(text("Hello there."), endless(LONG).paced(0.05))
     (cell,) = any_kernel.run(f"{around}%%openrouter -o reply\nHi")
     assert cell.status == "ok"
     assert any_kernel.value("reply.text") == "'Hello there.'"

@@ -314,7 +314,7 @@ def test_an_interrupt_stops_code_that_never_awaits(
     reached = tmp_path / "reached"
     asked = len(endpoint.requests)
     endpoint.answers(
-        wants(code=f"import pathlib\npathlib.Path({str(reached)!r}).touch()\nreached = True\nwhile True: pass")
+        wants(code=f"import pathlib\nreached = True\npathlib.Path({str(reached)!r}).touch()\nwhile True: pass")
     )
     any_kernel.run("reached = queued = False")
     cell, queued = go_on(any_kernel, way, interrupt_when=lambda _: reached.exists())

@@ -15,7 +15,7 @@ against the official request models.
 ``python -m tests.openrouter_server`` serves a browser or a benchmark.
 """
 
-from tests.openrouter_server.answers import Answer, calls, error, raw, reply_json, stream, text, wire
+from tests.openrouter_server.answers import Answer, calls, endless, error, raw, reply_json, stream, text, wire
 from tests.openrouter_server.events import (
     ERROR_SHAPES,
     GENERATION_ID,
@@ -74,6 +74,7 @@ __all__ = [
     "data",
     "debug",
     "done",
+    "endless",
     "error",
     "error_event",
     "error_object",

@@ -10,6 +10,7 @@ Answers are immutable; each modifier returns a changed copy, so that a test read
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -18,7 +19,7 @@ from itertools import groupby, pairwise
 from threading import Event
 from typing import Any, Literal
 
-from tests.openrouter_server.events import ABSENT, GENERATION_ID, USER_ID, error_object, usage_object
+from tests.openrouter_server.events import ABSENT, GENERATION_ID, USER_ID, error_object, event, usage_object
 from tests.openrouter_server.replies import completion, events_of
 from tests.openrouter_server.sse import Hold, Item, Pause, flattened, sse_item
 
@@ -272,6 +273,11 @@ def stream(*items: Item | Iterable[Item], status: int = 200, headers: Mapping[st
     flat = flattened(items)
     generation = next((item["id"] for item in flat if isinstance(item, dict) and "id" in item), GENERATION_ID)
     return Answer(tuple(flat), status=status).headers({"X-Generation-Id": generation, **(headers or {})})
+
+
+def endless(content: str) -> Answer:
+    """A stream whose words come and whose end does not: it stays open until the client leaves."""
+    return stream(event(word) for word in re.findall(r"\S+\s*", content)).ending("stall")
 
 
 def reply_json(value: Any, *, status: int = 200, headers: Mapping[str, str | None] | None = None) -> Answer:
