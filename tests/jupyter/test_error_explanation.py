@@ -27,7 +27,7 @@ def fails(kernel: Kernel, *cells: str) -> tuple[str, str]:
     assert last.status == "error"
     (looked,) = kernel.run(LOOK)
     assert looked.status == "ok", looked.content
-    line, prompt = ast.literal_eval(kernel.value("(failure.locals_line, failure.prompt())"))
+    line, prompt = ast.literal_eval(kernel.value("(failure.summary, failure.prompt())"))
     return re.sub(r"In\[\d+\]", "In[N]", line), re.sub(r"In\[\d+\]", "In[N]", prompt)
 
 
@@ -105,7 +105,7 @@ def test_nothing_secret_goes_along(kernel: Kernel) -> None:
     assert "sk-or" not in prompt
     assert "db_password = '[redacted]'; login = {\"password\": '[redacted]'}" in prompt
     assert "my_password = [redacted]" in prompt
-    line = kernel.value("failure.locals_line")
+    line = kernel.value("failure.summary")
     assert "my_password (its value stays here)" in line
     assert "hunter" not in kernel.value("failure")
 
