@@ -50,6 +50,24 @@ class InterruptWatch:
             signal.signal(signal.SIGINT, _before)
 
 
+def raise_keyboard_interrupt(number: int, frame: FrameType | None) -> None:
+    """Handle SIGINT as Python does, for code that sets a handler of its own while an `InterruptWatch` watches.
+
+    Examples
+    --------
+    >>> with InterruptWatch() as watch:
+    ...     try:
+    ...         raise_keyboard_interrupt(signal.SIGINT, None)
+    ...     except KeyboardInterrupt:
+    ...         pass
+    >>> watch.interrupted
+    True
+    """
+    for watch in _watching:
+        watch.interrupted = True
+    signal.default_int_handler(number, frame)
+
+
 def _note(number: int, frame: FrameType | None) -> None:
     for watch in _watching:
         watch.interrupted = True

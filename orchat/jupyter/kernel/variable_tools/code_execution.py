@@ -17,6 +17,7 @@ from collections.abc import Callable
 from types import CodeType, TracebackType
 from typing import TYPE_CHECKING, Any
 
+from orchat.chat.interrupt_watch import raise_keyboard_interrupt
 from orchat.errors import ToolInvocationError
 from orchat.jupyter.kernel.coroutine_runner import run_in_waiting_thread, runs_on_private_loop
 from orchat.jupyter.kernel.variable_tools.output_capture import OutputCapture
@@ -112,7 +113,7 @@ def _interruptible(run: Callable[[], Any]) -> Any:
     before = signal.getsignal(signal.SIGINT)
     if before is None or before is signal.SIG_IGN:
         return run()
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGINT, raise_keyboard_interrupt)
     try:
         return run()
     finally:
