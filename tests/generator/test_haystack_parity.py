@@ -45,13 +45,12 @@ CONVERSATIONS: dict[str, list[Message]] = {
     "file": [Message.from_user(content_parts=["Read.", FileContent(PDF, "application/pdf", "a.pdf")])],
     "file without a name": [Message.from_user(content_parts=["Read.", FileContent(PDF, "application/pdf")])],
     "assistant": [Message.from_user("Hi"), Message.from_assistant("Hello.", name="bot"), Message.from_user("Bye")],
-    "empty assistant": [Message.from_user("Hi"), Message.from_assistant(), Message.from_user("Well?")],
-    "assistant with empty text": [Message.from_user("Hi"), Message.from_assistant(""), Message.from_user("Well?")],
+    # Blank answers and results are sent otherwise, for providers refuse them: tests/chat/test_sending_back.py.
     "tool turn": [
         Message.from_user("Tide?"),
         Message.from_assistant(tool_calls=[ASKED, ToolCall("tide", {}, "call_2")]),
         Message.from_tool("14:10", ASKED),
-        Message.from_tool("", ToolCall("tide", {}, "call_2"), error=True),
+        Message.from_tool("No tide.", ToolCall("tide", {}, "call_2"), error=True),
     ],
     "tool turn with text": [
         Message.from_user("Tide?"),
