@@ -214,7 +214,7 @@ def test_time_grows_with_the_text_and_no_faster(piece: str) -> None:
         return time.process_time() - started
 
     short, long = min(taken(4_000), taken(4_000)), min(taken(32_000), taken(32_000))
-    assert long < max(16 * short, 0.3)
+    assert long < max(16 * short, 1.0)
 
 
 @pytest.mark.parametrize("service", SERVICES, ids=lambda each: each.what)
