@@ -8,7 +8,7 @@ from difflib import SequenceMatcher
 
 _MIN_SIMILARITY = 0.6
 # Rules that may follow any name; unlike these, `:free`, `:extended` and `:thinking` are models of their own.
-_ROUTING_SUFFIXES = re.compile(r"(?::(?:nitro|floor|exacto|online|batch))+$")
+_ROUTING_SUFFIXES = (":nitro", ":floor", ":exacto", ":online", ":batch")
 _PRESET = "@preset/"
 _DATE = re.compile(r"-(?:latest|\d{4}-\d{2}-\d{2}|\d{8}|\d{6}|\d{4})$")
 
@@ -60,7 +60,10 @@ def similar_names(name: str, names: Iterable[str], count: int) -> list[str]:
     >>> similar_names("gpt4o-mini", ["openai/gpt-4o", "openai/gpt-4o-mini"], 1)
     ['openai/gpt-4o-mini']
     """
-    wanted = _normalize(_ROUTING_SUFFIXES.sub("", name.partition(_PRESET)[0]))
+    base = name.partition(_PRESET)[0]
+    while base.endswith(_ROUTING_SUFFIXES):
+        base = base.rpartition(":")[0]
+    wanted = _normalize(base)
     matcher = SequenceMatcher(autojunk=False)
     matcher.set_seq2(wanted)  # the one it prepares itself for
     scores = {}

@@ -41,7 +41,7 @@ _CODE = re.compile(
     r"!?[A-Za-z_]\w*(?:\??\.[A-Za-z_]\w*)+|[\w.-]*\.(?:py|json|js|ts|txt|pem|key|crt|ya?ml|toml|env|com|org|net|io)"
     r"|[/~][\w./-]*|https?:.*|0x[0-9A-Fa-f]+"
 )
-_EXPRESSION = re.compile(r"[\w)\]][=?&|]+[A-Za-z_(]|^\W*[\d.,:/ -]+$|\(\?|\[\w-")
+_EXPRESSION = re.compile(r"[\w)\]][=?&|]+[A-Za-z_(]|^\W*+(?:\d[\d.,:/ -]*+)?$(?<=[\d.,:/ -])|\(\?|\[\w-")
 _PUBLIC = ("phc_", "pk_")
 # The next part of a connection string, or its end.
 _BEHIND_IT = re.compile(r"[ \t]+[a-z_]{2,20}=\S|;[A-Za-z_ ]{2,30}=|;?[ \t]*\\?[\"']?(?:\s|\Z)")

@@ -36,14 +36,14 @@ NameSource = Callable[[], Iterable[str]]
 
 _MAX_COMPLETIONS = 300
 _CELL_MAGIC = re.compile(rf"[ \t]*%%{MAGIC}(?=[ \t]|$)")
-_LINE_MAGIC = re.compile(rf"\s*(?:[\w.,\[\]'\" ]+=\s*)?%{MAGIC}[ \t]+")
+_LINE_MAGIC = re.compile(rf"\s*+(?:[\w.,\[\]'\" ]++=\s*+)?%{MAGIC}[ \t]+")
 _OPEN_PLACEHOLDER = re.compile(r"\{([^{}\n]*)$")
 _OPEN_PATH = re.compile(
     r"(?P<path>[^\W\d]\w*(?:\.[^\W\d]\w*|\[(?:\d+|\"[^\"\]]*\"|'[^'\]]*')\])*)(?P<last>\.\w*|\[[^\]]*)"
 )
 _PLACEHOLDER_REST = re.compile(r"^[\w.\[\]\"']*\}")  # of a field that the cursor stands in
 _CLOSING_BRACKET = re.compile(r"[\"']?\]")
-_PATH_STEP = re.compile(r"\.(\w+)|\[(\d+)\]|\[[\"']([^\]]*)[\"']\]")
+_PATH_STEP = re.compile(r"\.(\w+)|\[(\d+)\]|\[\"([^\"\]]*)\"\]|\['([^'\]]*)'\]")
 _FORBIDDEN_IN_KEYS = frozenset("\\[]{}\n")  # no key that holds one of these can stand in a field
 _KERNEL_TOOLS = ("run_python", "inspect_variable")
 _PRIORITY = 1_000
@@ -264,7 +264,7 @@ class Completions:
             if step[1] is not None:
                 value = get_attribute_static(value, step[1])
             else:
-                value = get_item_static(value, int(step[2]) if step[2] is not None else step[3])
+                value = get_item_static(value, int(step[2]) if step[2] is not None else step[step.lastindex or 0])
             if value is NOTHING:
                 return NOTHING
         return value

@@ -35,7 +35,7 @@ _MAX_LOCATIONS = 4
 _MAX_VARIABLES = 12
 _MAX_VALUE_TOKENS = 120
 _MAX_MESSAGE_TOKENS = 300
-_ASSIGNED_STRING = re.compile(r"""(\w+)(["']?\s*[=:]\s*[rbfuRBFU]{0,2})(["'])(?:(?!\3)[^\\\n]|\\.)*\3""")
+_ASSIGNED_STRING = re.compile(r"""\b(\w++)(["']?\s*+[=:]\s*+[rbfuRBFU]{0,2})(["'])(?:(?!\3)[^\\\n]|\\.)*+\3""")
 
 _INSTRUCTIONS = """\
 A cell of a Python notebook failed. Say in a few sentences why. Then give the corrected code of the one cell that must \

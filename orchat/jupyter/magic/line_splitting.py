@@ -84,12 +84,16 @@ def _has_open_json(word: str) -> bool:
 
 def _scan_words(line: str) -> Iterator[tuple[str, int, int]]:
     """Yield each word with its start and end index."""
-    at = 0
+    at, may_hold_json = 0, True
     while at < len(line):
         if line[at].isspace():
             at += 1
             continue
-        start, end = at, _json_end(line, at)
+        start = at
+        try:
+            end = _json_end(line, at) if may_hold_json else None
+        except RecursionError:  # nested so deep that no word of this line is tried again
+            end, may_hold_json = None, False
         if end is not None:
             yield line[start:end], start, end
             at = end
@@ -108,6 +112,6 @@ def _json_end(line: str, start: int) -> int | None:
         return None
     try:
         _, end = json.JSONDecoder().raw_decode(line, prefix.end())
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
     return end if end == len(line) or line[end].isspace() else None

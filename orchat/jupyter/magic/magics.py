@@ -38,8 +38,9 @@ if TYPE_CHECKING:
 
     from orchat.chat.reply import Reply
 
-_CELL_MAGIC = re.compile(rf"%%{MAGIC}(?:[ \t]+(.*?))?\s*")
-_LINE_QUESTION = re.compile(rf"(\s*(?:[\w.\[\]'\"]+\s*=\s*)?)%{MAGIC}[ \t]+((?:.*\s)?--\s.*\?)\s*")
+_CELL_MAGIC = re.compile(rf"%%{MAGIC}(?:[ \t]++(.*))?")
+_LINE_QUESTION = re.compile(rf"(\s*+(?:[\w.\[\]'\"]++\s*+=\s*+)?)%{MAGIC}[ \t]++(.*\?)")
+_PROMPT_SEPARATOR = re.compile(r"(?<!\S)--\s")
 
 
 @magics_class
@@ -157,14 +158,16 @@ def keep_prompt_verbatim(lines: list[str]) -> list[str]:
     """
     lines = list(dropwhile(str.isspace, lines))
     first = lines[0] if lines else ""
-    if found := _CELL_MAGIC.fullmatch(first):
+    if found := _CELL_MAGIC.fullmatch(first.rstrip()):
         return [f"get_ipython().run_cell_magic({MAGIC!r}, {found[1] or ''!r}, {''.join(lines[1:])!r})\n"]
     if first.lstrip().startswith("%%"):  # the body of another magic is its own
         return lines
     return [
-        f"{found[1]}get_ipython().run_line_magic({MAGIC!r}, {found[2]!r})\n" if found else line
+        f"{found[1]}get_ipython().run_line_magic({MAGIC!r}, {found[2]!r})\n"
+        if found and _PROMPT_SEPARATOR.search(found[2])
+        else line
         for line in lines
-        for found in [_LINE_QUESTION.fullmatch(line)]
+        for found in [_LINE_QUESTION.fullmatch(line.rstrip())]
     ]
 
 

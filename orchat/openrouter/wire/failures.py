@@ -222,9 +222,9 @@ def _raw(raw: Any) -> str:
 
 def _plain(text: str) -> str:
     """Convert an HTML page or a plain text to one line."""
-    if title := re.search(r"<title[^>]*>([^<]*)", text, re.IGNORECASE):
+    if title := re.search(r"<title[^<>]*>([^<]*)", text, re.IGNORECASE):
         return title[1].strip()
-    text = re.sub(r"<[^>]*>", " ", text) if "<" in text else text
+    text = re.sub(r"<[^<>]*>", " ", text) if "<" in text else text
     return _shorten(" ".join(text.split())) or "an empty reply"
 
 

@@ -7,7 +7,7 @@
 
 import { element } from "../shared/elements.js";
 
-const TOKENS = /"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\],:]|[^\s"{}[\],:]+/g;
+const TOKENS = /"[^"\\]*(?:\\[^][^"\\]*)*"?|[{}[\],:]|[^\s"{}[\],:]+/g;
 const MAX_ONE_LINE = 60; // characters
 const CONTEXT = 40; // characters shown before a difference in a long line
 const MAX_LINE_LENGTH = 160;

@@ -17,7 +17,7 @@ async function loadModules({ model, el }) {
       for (const [name, text] of m.modules) {
         /** @type {(found: string, name: string) => string} */
         const withUrl = (_, needed) => `"${urls[needed]}"`;
-        const source = text.replace(/"\.\/([\w./]+\.js)"/g, withUrl);
+        const source = text.replace(/"\.\/([\w./]{1,80}\.js)"/g, withUrl);
         urls[name] = url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
       }
       page.css = m.css;

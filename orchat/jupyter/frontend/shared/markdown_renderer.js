@@ -15,7 +15,7 @@ const ALLOWED_TAGS = new Set(
   ("P H1 H2 H3 H4 H5 H6 UL OL LI BLOCKQUOTE HR BR EM STRONG S DEL CODE PRE A SPAN DIV TABLE THEAD TBODY TR TH TD INPUT")
     .split(" "),
 );
-const TEXT_ALIGN = /text-align:\s*(left|right|center)/;
+const TEXT_ALIGN = /text-align: ?(left|right|center)/;
 const MAX_RICH_CODE = 2_000;
 
 /**
@@ -195,7 +195,7 @@ export function loadImage(button) {
  * @param {string} md
  */
 function isLongCode(md) {
-  return md.length > MAX_RICH_CODE && /^`{3,}[^\n]*\n/.test(md);
+  return md.length > MAX_RICH_CODE && md.startsWith("```") && md.includes("\n");
 }
 
 /**

@@ -91,8 +91,9 @@ class _Splitter:
 
     def _may_split(self, lines: list[str]) -> bool:
         """Return whether a split is possible, by a cheap test: most of the time it is not."""
-        run = lines[0][:3] if lines else ""
-        if run in {"```", "~~~"}:  # a fence that is still open
+        first = lines[0] if lines else ""
+        run = first[:3]
+        if run == "~~~" or (run == "```" and "`" not in first.lstrip("`")):  # a fence that is still open
             return any(line.lstrip().startswith(run) for line in lines[1:])
         blank = False
         for line in lines:

@@ -35,6 +35,7 @@ _ADDRESS = re.compile(r'[^\x00-\x20<>"`\\\x7f-\xa0\u2028\u2029]+')
 _MOST_SOURCES = 12
 _MOST_ARGUMENTS = 20_000  # characters of arguments that still arrive
 _MOST_RESULT = 4_000
+_LONG_BLOCK = 10_000  # characters
 
 
 class TurnViewModel:
@@ -64,6 +65,7 @@ class TurnViewModel:
         self._html = False
         self._text_item: int | None = None  # the item of the open text, its unfinished text, and its shown tail
         self._open_text = ""
+        self._split_from = 0  # its length from which on finished blocks are split off
         self._tail = ""
         self._continues_list = False  # whether the tail continues the list above it
         self._dirty = False
@@ -229,7 +231,7 @@ class TurnViewModel:
         self._dirty = False
         finished: list[dict[str, Any]] = []
         rest = self._open_text
-        if self._answer_format in ("markdown", "code"):
+        if self._answer_format in ("markdown", "code") and len(self._open_text) >= self._split_from:
             blocks, last = split_blocks(self._open_text)
             for block in blocks:
                 finished.append(self._block(block.text, self._continues_list or block.continues))
@@ -237,6 +239,8 @@ class TurnViewModel:
             if blocks:
                 self._continues_list = last.continues
             self._open_text = rest = last.text
+            # A long open block is not parsed for each batch: that would take longer with each of them.
+            self._split_from = len(rest) * 9 // 8 if len(rest) > _LONG_BLOCK else 0
         tail = self._block(rest, self._continues_list)
         keep, added = text_change(self._tail, tail["md"])
         self._tail = tail["md"]
@@ -266,6 +270,7 @@ class TurnViewModel:
         if self._text_item is not None:
             self._flush_text()
             self._text_item, self._open_text, self._tail, self._continues_list = None, "", "", False
+            self._split_from = 0
         if self._reasoning_item is not None:
             self.set(self._reasoning_item, live=False)
             self._reasoning_item = None

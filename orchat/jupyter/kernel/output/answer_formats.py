@@ -13,7 +13,7 @@ FORMATS = ("markdown", "text", "code", "json")
 CODE_WANTED = "Answer with the Python code of one notebook cell, in one fenced code block."
 """The instruction to the model for the ``code`` format."""
 
-_FENCE_LINE = re.compile(r" {0,3}(?P<run>`{3,}|~{3,})[ \t]*(?P<language>[\w+#.-]*)[^\n`]*")
+_FENCE_LINE = re.compile(r" {0,3}(?P<run>`{3,}+|~{3,}+)[ \t]*+(?P<language>[\w+#.-]*+)[^\n`]*+")
 _PYTHON = frozenset({"", "python", "python3", "py", "ipython", "ipython3"})
 
 

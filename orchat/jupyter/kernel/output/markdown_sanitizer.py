@@ -24,6 +24,7 @@ Jupyter's MathJax removes scripts, styles and external images from them.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from orchat.jupyter.kernel.output.code_fences import parse_fence_opener, read_fence_content, write_fence
 from orchat.jupyter.kernel.output.nesting_limit import limit_nesting
@@ -64,7 +65,7 @@ _ENVIRONMENT = re.compile(
     r"(?:[^$`\"\n\\]|\\(?!begin\{)|\n(?![ \t]*\n))*?\\end\{\1\}"
 )
 # How models write formulas as often as not, which no Jupyter front end shows.
-_TEX_INLINE_MATH = re.compile(r"\\\(\s*((?:[^$`\"\n\\]|\\[^()$`\"\n])+?)\s*\\\)")
+_TEX_INLINE_MATH = re.compile(r"\\\(\s*+((?:[^$`\"\n\\]|\\[^()$`\"\n])++)\s*+\\\)")
 _TEX_BLOCK_MATH = re.compile(r"\\\[(\s(?:[^$`\"\n\\]|\\[^\[\]$`\"\n]|\n(?![ \t]*\n))+?)\\\]")
 _UNESCAPED_BRACE = re.compile(r"(?<!\\)[{}]")
 
@@ -131,6 +132,9 @@ _ENTITIES = {"<": "&lt;", "&": "&amp;", "`": "&#96;"}
 _BRACKETS = {"(": "&#40;", ")": "&#41;", "[": "&#91;", "]": "&#93;"}
 
 
+_Match = Callable[[str, int], re.Match[str] | None]
+
+
 class _Prose:
     """Sanitize the text between code fences."""
 
@@ -175,18 +179,18 @@ class _Prose:
             case "ticks":
                 return self._code_span(token, start)
             case "dollars":
-                formula = self._formula(_BLOCK_MATH if len(token) == 2 else _INLINE_MATH, start)
+                formula = self._formula(_BLOCK_MATH.match if len(token) == 2 else _INLINE_MATH.match, start)
                 return formula or self._literal_dollars(len(token))
             case "environment":
-                return self._formula(_ENVIRONMENT, start) or "&#92;" + token.lstrip("\\")
+                return self._formula(_ENVIRONMENT.match, start) or "&#92;" + token.lstrip("\\")
             case "bracket":
                 return token[:2] + _BRACKETS[token[2]]
             case "escape" if token[1] in _BRACKETS and self._text[start - 1 : start] == "\\":
                 return _BRACKETS[token[1]]  # JupyterLab takes the two backslashes before it for the start of a formula
             case "escape" if token[1] == "(":
-                return self._formula(_TEX_INLINE_MATH, start, "$") or token
+                return self._formula(_TEX_INLINE_MATH.match, start, "$") or token
             case "escape" if token[1] == "[":
-                return self._formula(_TEX_BLOCK_MATH, start, "$$") or token
+                return self._formula(_TEX_BLOCK_MATH.match, start, "$$") or token
             case "escape":
                 return self._literal_dollars(1) if token[1] == "$" else _ENTITIES.get(token[1], token)
             case "angle":
@@ -239,12 +243,13 @@ class _Prose:
         self._dollars.append(len(self._out))
         return r"\$" * count
 
-    def _formula(self, pattern: re.Pattern[str], start: int, delimiter: str = "") -> str | None:
+    def _formula(self, match: _Match, start: int, delimiter: str = "") -> str | None:
         """Return a plain formula, with spaces that break up possible HTML; None where it is not plain."""
-        found = pattern.match(self._text, start)
+        found = match(self._text, start)
         if found is None or self._text[start - 1 : start] == "\\" or not _is_balanced(found[0]):
             return None
-        formula = delimiter + found[1] + delimiter if delimiter else found[0]
+        inside = found[1].rstrip() if delimiter == "$" else found[1]
+        formula = delimiter + inside + delimiter if delimiter else found[0]
         if formula.endswith("\\" + delimiter):
             return None
         self._at = found.end()

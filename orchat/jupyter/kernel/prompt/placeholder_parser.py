@@ -47,7 +47,7 @@ _OPENERS = {"}": "{", ")": "(", "]": "[", "math)": "math(", "math]": "math[", "e
 _OPENING = (
     r"[\"'\u201c\u201d\u2018\u2019\u201e\u00ab\u2039(\[*~\u00bf\u00a1\u20ac\u00a3\u00a5\u00b1\u2248\u2013\u2014-]*"
 )
-_LEAD = re.compile(rf"{_OPENING}(?:[^\W_]+[-\u2013\u2014:,]|<[a-z][\w.-]*>)?{_OPENING}")
+_LEAD = re.compile(rf"{_OPENING}+(?:[^\W_]++[-\u2013\u2014:,]|<[a-z][\w.-]*+>)?{_OPENING}+")
 _CODE_LEAD = re.compile(
     r"(?:=>|\b(?:const|let|var))\s*$|(?P<tex>\\[A-Za-z]+\*?(?:\s*(?:\{[^{}]*\}|\[[^\[\]]*\]))*\s*$)"
 )
@@ -65,7 +65,7 @@ _CODE_LINE = re.compile(
     r"|^\s*(?:import|export)\s.*(?:\bfrom\s*[\"']|\brequire\()"
     r"|^\s*(?:return|yield|raise|throw|del|assert|await|export|default)\s+\{[^{}]*\},?\s*$"
     rf"|</?(?:{_TAGS})\b[^<>]*>"
-    r"|^\s*(?:async\s+)?def\s+\w+\s*\(|\blambda\b[^:]*:|[=!]=|\s&&\s|^\s*\[\{.*\}\],?\s*$|[\"']\.format\("
+    r"|^\s*(?:async\s+)?def\s+\w+\s*\(|\blambda\b[^:]{0,200}:|[=!]=|\s&&\s|^\s*\[\{.*\}\],?\s*$|[\"']\.format\("
 )
 _BLOCK = re.compile(
     r"\s*(?:(?:async\s+)?(?:def\s+\w+\s*\(|for\s.*\sin\s|with\s.*\()|class\s+\w+\s*[(:]"
