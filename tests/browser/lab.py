@@ -228,12 +228,13 @@ class Notebook:
         self.pressed = time.monotonic() - time.time() + pressed
         return float(seconds)
 
-    def wait(self, cell: int) -> None:
-        """Wait until a cell has ended."""
+    def wait(self, cell: int, seconds: float | None = None) -> None:
+        """Wait until a cell has ended: that many seconds at most, else as long as the page waits for anything."""
         self.page.wait_for_function(
             f"(cell) => {_PANEL}.content.widgets[cell].model.executionState === 'idle'"
             f" && {_PANEL}.content.widgets[cell].model.executionCount !== null",
             arg=cell,
+            timeout=None if seconds is None else seconds * 1_000,
         )
 
     def change_theme(self, theme: str) -> None:
