@@ -75,12 +75,13 @@ def text_change(old: str, new: str) -> tuple[int, str]:
     >>> text_change("The \U0001f30a sea", "The \U0001f30a sand")
     (8, 'and')
     """
-    if new.startswith(old):
-        same = len(old)
-    else:
-        same, end = 0, min(len(old), len(new))
-        while same < end and old[same] == new[same]:
-            same += 1
+    same, end = 0, min(len(old), len(new))
+    while same < end:  # compare halves: letter by letter takes long for a long tail
+        middle = (same + end + 1) // 2
+        if old[same:middle] == new[same:middle]:
+            same = middle
+        else:
+            end = middle - 1
     return utf16_length(new[:same]), new[same:]
 
 
