@@ -152,7 +152,8 @@ _PERSON = """(seed) => {
             return;
         }
         seen.add(form);
-        const wrong = approve.disabled || form.querySelector('[aria-invalid="true"]');
+        const errors = form.querySelector('[aria-invalid="true"], .orchat-form-errors:not([hidden])');
+        const wrong = approve.disabled || errors;
         const said = chance();
         if (wrong || said < 0.2) {
             form.querySelector('.orchat-reject').click();
@@ -169,11 +170,13 @@ _PERSON = """(seed) => {
     const look = () => {
         for (const form of document.querySelectorAll('.orchat-form')) if (!seen.has(form)) decide(form);
     };
-    new MutationObserver(look).observe(
+    window.person?.disconnect();  // that of another test in the same page
+    window.person = new MutationObserver(look);
+    window.person.observe(
         document.body, {subtree: true, childList: true, attributeFilter: ["class", "disabled"]});
 }"""
 _BATCH = 5  # turns at a time
-_SOME = 20  # turns of a cell, or of a chat: JupyterLab shows fifty outputs of a cell
+_SOME = 10  # turns of a cell, or of a chat: JupyterLab shows fifty outputs of a cell
 _CELLS = f"""
 from orchat.jupyter.kernel.live_view import live_view, widget_channel
 widget_channel._FIRST_MESSAGE_LIMIT = live_view._FIRST_ANSWER_LIMIT = 30  # also on a busy machine
@@ -212,7 +215,7 @@ _BOXES = """() => [...document.querySelectorAll('.orchat-panel .orchat-call')].m
 
 def check_pressed(page: Page, orders: Orders, ran: list[list[str]], batch: int) -> None:
     """Compare what stood on the screen at each click with what ran."""
-    pressed = page.evaluate("() => window.pressed")
+    pressed = page.evaluate("() => (window.person.disconnect(), window.pressed)")
     names = {each.port: each.name for each in orders.wanted if each.runs}
     approved, granted = Counter(), set()
     for each in pressed:
@@ -220,7 +223,7 @@ def check_pressed(page: Page, orders: Orders, ran: list[list[str]], batch: int) 
         verb = {"reject": "Reject ", "always": "Always for this tool: ", "edited": "Approve edited "}
         assert each["label"] == f"Tool call {name}"
         assert each["form"].endswith(f": {name}")
-        assert each["button"] == verb.get(each["decision"], "Approve ") + name
+        assert each["button"] == verb.get(each["decision"], "Approve ") + name, each
         assert (each["title"], each["notice"]) == ("Look it up", "")
         if each["decision"] == "reject":
             continue
@@ -252,7 +255,7 @@ def test_in_a_hundred_orders_what_is_shown_in_a_cell_is_what_runs(
     said: Counter[str] = Counter()
     for cell in range(2, 2 + len(some)):
         notebook.run(cell)
-        notebook.wait(cell, 200)
+        notebook.wait(cell)
         for output in notebook.outputs(cell):
             said.update("".join(output["data"]["text/plain"]).splitlines())
     ran = json.loads(printed(notebook, 1))
@@ -273,7 +276,7 @@ def test_in_a_hundred_orders_what_is_shown_in_a_panel_is_what_runs(
     boxes = []
     for _ in range(0, 100, _SOME):
         notebook.run(1)
-        notebook.wait(1, 200)
+        notebook.wait(1)
         boxes += page.evaluate(_BOXES)
     ran = json.loads(printed(notebook, 2))
     check_pressed(page, orders, ran, 1)
