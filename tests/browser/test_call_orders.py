@@ -20,7 +20,7 @@ from tests.browser.test_view import printed
 from tests.openrouter_server import Answer, ScriptedOpenRouter, event, finish, fragment, pause, stream, text
 from tests.openrouter_server.request import Request
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.fresh_page]  # what presses the buttons stays in the page
 
 TOOLS = """
 import orchat
