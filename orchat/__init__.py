@@ -103,7 +103,7 @@ def _show_in_cells() -> None:
     """Register the cell sink, so that chats display their turns, if IPython runs."""
     ipython = sys.modules.get("IPython")
     if ipython is not None and (shell := ipython.get_ipython()) is not None:
-        from orchat.jupyter.kernel.cell_sink import show_chats
+        from orchat.jupyter.kernel.live_view.cell_sink import show_chats
 
         show_chats(shell)
 

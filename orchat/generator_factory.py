@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from orchat.chat import Chat, ask
-from orchat.chat.dependency_injection import set_generator_factory, set_price_lookup, set_shared_budget
+from orchat.chat.chat_dependencies import set_generator_factory, set_price_lookup, set_shared_budget
 from orchat.chat.money import Budget
 from orchat.configuration import (
     BASE_URL_VARIABLE,

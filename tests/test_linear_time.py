@@ -19,7 +19,7 @@ from orchat.jupyter.kernel.prompt.placeholder_parser import find_placeholders
 from orchat.jupyter.magic.line_splitting import split_prompt
 from orchat.jupyter.magic.magics import keep_prompt_verbatim
 from orchat.messages import ChatMessage
-from orchat.messages.json_text import find_json
+from orchat.messages.lenient_json import find_json
 from orchat.openrouter.model_names import similar_names
 from orchat.openrouter.wire.failures import error_from_response
 from orchat.secrets import redact

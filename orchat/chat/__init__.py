@@ -1,14 +1,14 @@
 """Conversations with a model: chats, their turns, tool calls, approval, cost and saved state.
 
 From low to high: `money`, `reply`, `approval`, `tool_execution` and `message_selection` are pure; `turn` is the state
-machine; `dependency_injection` holds what higher layers provide; `event_loop_runner` runs coroutines for synchronous
+machine; `chat_dependencies` holds what higher layers provide; `event_loop_runner` runs coroutines for synchronous
 callers; `turn_drivers` and `turn_streams` execute a turn; `state` and `markdown_export` serialize it; `conversation`,
 `chat` and `single_question` are the API.
 """
 
 from orchat.chat.approval import Answer, Approve, Decision, Policy, Reject
 from orchat.chat.chat import Chat
-from orchat.chat.dependency_injection import Sink
+from orchat.chat.chat_dependencies import Sink
 from orchat.chat.money import Budget, Cost, Price
 from orchat.chat.reply import Citation, Reply
 from orchat.chat.single_question import ask

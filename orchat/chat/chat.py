@@ -1,7 +1,7 @@
 """`Chat`: a conversation with a model, its tools and its budget.
 
 It holds the messages, starts turns, and gives them to a driver (`orchat.chat.turn_drivers`) for threads or for event
-loops. Higher layers provide the default generator and the sinks (`orchat.chat.dependency_injection`).
+loops. Higher layers provide the default generator and the sinks (`orchat.chat.chat_dependencies`).
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any, Unpack
 
 from orchat.chat import state
 from orchat.chat.approval import Decision, Decisions, Policy, check_policy, to_decisions
+from orchat.chat.chat_dependencies import Sink, make_default_generator, price_lookup, shared_budget, sink_for
 from orchat.chat.conversation import Conversation, Question
-from orchat.chat.dependency_injection import Sink, make_default_generator, price_lookup, shared_budget, sink_for
 from orchat.chat.money import Budget, Cost, Price
 from orchat.chat.reply import Reply
 from orchat.chat.turn import Turn

@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from orchat.chat.interrupt_watch import InterruptWatch
+from orchat.chat.interrupt_detection import InterruptDetector
 from orchat.errors import ToolInvocationError
 from orchat.messages import TextContent, ToolCall
 from orchat.messages.parts import ResultContent
@@ -81,7 +81,7 @@ def invoke_tool(tool: Tool, arguments: Mapping[str, Any], run: Runner) -> ToolOu
         except asyncio.CancelledError as error:
             return _failure(tool, error)
         return outcome
-    with InterruptWatch() as watch:
+    with InterruptDetector() as watch:
         try:
             return _outcome(tool, tool.invoke(**arguments))
         except BaseException as error:
@@ -92,7 +92,7 @@ def invoke_tool(tool: Tool, arguments: Mapping[str, Any], run: Runner) -> ToolOu
 
 async def invoke_tool_async(tool: Tool, arguments: Mapping[str, Any]) -> ToolOutcome:
     """Run a tool on the running event loop; a synchronous tool in a thread of its own."""
-    with InterruptWatch() as watch:
+    with InterruptDetector() as watch:
         try:
             return _outcome(tool, await tool.invoke_async(**arguments))
         except (asyncio.CancelledError, GeneratorExit):

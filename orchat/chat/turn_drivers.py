@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from orchat.chat.approval import Decision, Policy, Reject, needs_approval, request_decision, to_decision
-from orchat.chat.dependency_injection import Sink
+from orchat.chat.chat_dependencies import Sink
 from orchat.chat.event_loop_runner import EventLoopRunner
 from orchat.chat.message_selection import CallPlace, messages_to_send, truncate_partial
 from orchat.chat.money import Budget, Cost, Price, estimate_request

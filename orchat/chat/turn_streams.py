@@ -9,8 +9,8 @@ from decimal import Decimal
 from typing import Any, Protocol, TypedDict, cast
 
 from orchat.chat.approval import Decisions
+from orchat.chat.chat_dependencies import Sink
 from orchat.chat.conversation import Question
-from orchat.chat.dependency_injection import Sink
 from orchat.chat.money import Budget
 from orchat.chat.reply import Reply
 from orchat.chat.turn import Turn

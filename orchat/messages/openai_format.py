@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from orchat.errors import ConfigurationError
-from orchat.messages.json_text import BLANKS
+from orchat.messages.lenient_json import BLANKS
 from orchat.messages.media import AudioContent, FileContent, ImageContent, VideoContent
 from orchat.messages.parts import Part, ReasoningContent, TextContent, ToolCall, ToolCallResult, is_blank
 from orchat.messages.tool_arguments import read_arguments

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchat.errors import ConfigurationError
-from orchat.messages.json_text import BLANKS
+from orchat.messages.lenient_json import BLANKS
 from orchat.messages.media import AudioContent, FileContent, ImageContent, VideoContent
 
 # Where `extra` keeps, in dictionaries that others read as well, what is no part of their form.

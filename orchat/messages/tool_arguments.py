@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from orchat.messages.json_text import BLANKS, fenced
+from orchat.messages.lenient_json import BLANKS, fenced
 
 # Markers of chat templates that leak into arguments: </tool_call>, <|im_end|>, and some with full-width bars.
 _MARKER = re.compile(r"</?[\w:.-]{1,40}>|<[|\uff5c][^<>]{1,40}[|\uff5c]>")

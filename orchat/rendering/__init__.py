@@ -5,7 +5,7 @@ Libraries are never imported for it: a value of a library's type means that the 
 
 from orchat.rendering.rendered_value import Rendered
 from orchat.rendering.tables import Privacy
-from orchat.rendering.token_estimate import estimate_tokens, shorten_to_budget
+from orchat.rendering.token_budget import estimate_tokens, shorten_to_budget
 from orchat.rendering.value_renderer import render, render_text, render_value
 
 __all__ = ["Privacy", "Rendered", "estimate_tokens", "render", "render_text", "render_value", "shorten_to_budget"]

@@ -11,7 +11,7 @@ from typing import Any
 from orchat.messages import ImageContent
 from orchat.rendering.rendered_value import Rendered
 from orchat.rendering.safe_introspection import is_instance_by_name
-from orchat.rendering.token_estimate import PIXELS_PER_TOKEN, estimate_tokens, png_size
+from orchat.rendering.token_budget import PIXELS_PER_TOKEN, estimate_tokens, png_size
 
 _MAX_SIDE = 1024
 _MAX_BYTES = 3_000_000  # what every provider takes

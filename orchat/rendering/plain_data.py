@@ -25,7 +25,7 @@ from typing import Any
 
 from orchat.rendering.rendered_value import Rendered
 from orchat.rendering.safe_introspection import describe_error, is_instance_by_name, own_method, safe_repr, type_name
-from orchat.rendering.token_estimate import fits_budget
+from orchat.rendering.token_budget import fits_budget
 from orchat.secrets import HIDDEN, is_secret, redact
 
 _STRING_TYPES = (decimal.Decimal, fractions.Fraction, complex, pathlib.PurePath, uuid.UUID, datetime.timedelta)
@@ -34,7 +34,7 @@ _BYTES_TYPES = (bytes, bytearray, memoryview)
 _LIST_TYPES = (list, tuple, deque, range, array.array, Set, KeysView, ValuesView)
 _MAX_DEPTH = 12
 _MAX_JSON_TEXT = 262_144
-_MARGIN = 4096  # as in `token_estimate`: keys are detected beyond the cut
+_MARGIN = 4096  # as in `token_budget`: keys are detected beyond the cut
 
 
 class _TooLargeError(Exception):

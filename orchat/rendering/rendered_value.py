@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchat.messages import ImageContent, TextContent
-from orchat.rendering.token_estimate import Part, estimate_tokens, fits_budget, shorten_to_budget
+from orchat.rendering.token_budget import Part, estimate_tokens, fits_budget, shorten_to_budget
 from orchat.secrets import HIDDEN
 
 

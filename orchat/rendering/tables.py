@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol
 from orchat.rendering.plain_data import short_repr
 from orchat.rendering.rendered_value import Rendered
 from orchat.rendering.safe_introspection import is_instance_by_name
-from orchat.rendering.token_estimate import estimate_tokens, fits_budget
+from orchat.rendering.token_budget import estimate_tokens, fits_budget
 from orchat.secrets import HIDDEN, is_secret, redact
 
 Privacy = Literal["schema", "head", "sample"]

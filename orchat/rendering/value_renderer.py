@@ -15,7 +15,7 @@ from orchat.rendering.rendered_value import Rendered
 from orchat.rendering.safe_introspection import describe_error, is_instance_by_name, own_method, type_name
 from orchat.rendering.source_code import is_code, render_code, render_exception
 from orchat.rendering.tables import Privacy, render_array, render_table, table_of
-from orchat.rendering.token_estimate import Part
+from orchat.rendering.token_budget import Part
 
 _TEXT_BUDGET = 8_000
 _VALUE_BUDGET = 2_000

@@ -156,7 +156,7 @@ def test_a_newer_state_and_another_protocol_are_left_untouched(page: Page, front
     newer = {"format": "orchat", "version": 2, "future": True}
     refused = "while bridge.reason(here().id) is None:\n    await asyncio.sleep(0.01)"
     tell = f"bridge.flush()\n{refused}\nprint(bridge.reason(here().id), bridge.status)"
-    other = "from orchat.jupyter.kernel.cell_storage import frontend_messages as messages; messages.PROTOCOL = 2; "
+    other = "from orchat.jupyter.kernel.cell_storage import frontend_comm as messages; messages.PROTOCOL = 2; "
     other += "bridge.write(here().id, STATE); "
     notebook = front_end.open(
         page,

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from orchat.chat import Chat, ask
-from orchat.chat.dependency_injection import set_generator_factory
+from orchat.chat.chat_dependencies import set_generator_factory
 from orchat.errors import ConfigurationError, MissingKeyError, ProviderError, TurnInProgressError
 from orchat.messages import ChatMessage, ImageContent
 from orchat.openrouter.generator import OpenRouterChatGenerator

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from orchat.chat import Budget, Cost
-from orchat.chat.dependency_injection import price_lookup, set_price_lookup
+from orchat.chat.chat_dependencies import price_lookup, set_price_lookup
 from orchat.chat.money import estimate_request, parse_amount
 from orchat.errors import APIConnectionError, BudgetExceededError, ConfigurationError, ProviderError
 from orchat.messages import AudioContent, ChatMessage, ImageContent, TextContent, ToolCall

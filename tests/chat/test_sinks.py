@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from orchat.chat import Answer, Approve, Reject
-from orchat.chat.dependency_injection import set_sink_factory
+from orchat.chat.chat_dependencies import set_sink_factory
 from orchat.chat.message_selection import CallPlace
 from orchat.errors import OrchatError
 from orchat.messages import ToolCall, ToolCallResult

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from orchat.chat import Chat, Reply
-from orchat.chat.dependency_injection import set_sink_factory
+from orchat.chat.chat_dependencies import set_sink_factory
 from orchat.errors import APIConnectionError, OutputValidationError
 from orchat.tools import Tool, tool
 from tests.chat.conftest import Make

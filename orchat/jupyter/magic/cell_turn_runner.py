@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from orchat.configuration import resolve_model_alias, setting
 from orchat.errors import OrchatError
-from orchat.jupyter.kernel.cell_sink import CellSink, display_for
 from orchat.jupyter.kernel.cell_storage.executing_cell import current_cell
 from orchat.jupyter.kernel.coroutine_runner import CellError, runs_on_private_loop
+from orchat.jupyter.kernel.live_view.cell_sink import CellSink, display_for
 from orchat.jupyter.kernel.output.answer_formats import cell_code
 from orchat.jupyter.kernel.output.error_card import error_line
 from orchat.jupyter.kernel.output.live_display import LiveDisplay
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from orchat.chat.approval import Decisions
     from orchat.chat.money import Cost
     from orchat.chat.reply import Ending, Reply
-    from orchat.jupyter.kernel.cell_sink import Display
     from orchat.jupyter.kernel.conversations.notebook_conversations import CellTurn, NotebookConversation
+    from orchat.jupyter.kernel.live_view.cell_sink import Display
     from orchat.jupyter.magic.magic_session import MagicSession
     from orchat.messages import ChatMessage
     from orchat.streaming import StreamingChunk

@@ -17,7 +17,6 @@ from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, nee
 from traitlets import TraitError
 
 from orchat.configuration import set_key_lookup, setting
-from orchat.jupyter.kernel import cell_sink
 from orchat.jupyter.kernel.coroutine_runner import (
     AwaitedCellTransformer,
     CellError,
@@ -25,6 +24,7 @@ from orchat.jupyter.kernel.coroutine_runner import (
     run_in_private_loop,
     wake_loop_periodically,
 )
+from orchat.jupyter.kernel.live_view import cell_sink
 from orchat.jupyter.magic.completion import Completions
 from orchat.jupyter.magic.configurable_traits import FILE, ConfigurableTraits, reset_settings
 from orchat.jupyter.magic.line_splitting import split_prompt

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from orchat.chat import Chat
     from orchat.chat.approval import Decisions
-    from orchat.chat.dependency_injection import Sink
+    from orchat.chat.chat_dependencies import Sink
     from orchat.chat.reply import Reply
     from orchat.chat.turn_streams import AsyncChatStream
     from orchat.messages import ChatMessage

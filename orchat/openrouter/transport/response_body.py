@@ -19,7 +19,7 @@ import httpx
 from httpx_sse import EventSource, ServerSentEvent
 
 from orchat.errors import APIConnectionError, APIError, APITimeoutError, ProviderError
-from orchat.messages.json_text import BLANKS
+from orchat.messages.lenient_json import BLANKS
 from orchat.openrouter.dialect import host_of
 from orchat.openrouter.transport.connection_errors import connection_failure, timeout_error
 from orchat.openrouter.transport.prepared_request import PreparedRequest

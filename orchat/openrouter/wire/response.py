@@ -9,7 +9,7 @@ from typing import Any
 from orchat.errors import APIError, ProviderError
 from orchat.message_assembly import build_message, warn
 from orchat.messages import ChatMessage, ReasoningContent
-from orchat.messages.json_text import BLANKS
+from orchat.messages.lenient_json import BLANKS
 from orchat.messages.openai_format import REASONING_FIELDS
 from orchat.openrouter.wire.error_shapes import error_object
 from orchat.openrouter.wire.failures import error_from_object

@@ -10,7 +10,7 @@ from typing import Any
 
 from orchat.errors import OutputValidationError
 from orchat.messages import ChatMessage
-from orchat.messages.json_text import find_json
+from orchat.messages.lenient_json import find_json
 from orchat.tools.schema_validation import check_schema, validation_errors
 
 # The formats that the API knows; a dictionary of any other type is taken for a bare JSON Schema.

@@ -13,7 +13,7 @@ import { button, element, setText } from "../shared/elements.js";
 import { difference, indentJson } from "./argument_difference.js";
 import { drawField, objectText, redrawField } from "./form_fields.js";
 import { createPreview } from "./call_preview.js";
-import { STRINGS } from "./form_messages.js";
+import { STRINGS } from "./form_strings.js";
 import { drawText, newId } from "./form_controls.js";
 import { insertLineBreak, isPlainEnter } from "../shared/line_break.js";
 

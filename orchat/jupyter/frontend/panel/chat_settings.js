@@ -5,7 +5,7 @@
  */
 
 import { button, element } from "../shared/elements.js";
-import { STRINGS } from "./panel_messages.js";
+import { STRINGS } from "./panel_strings.js";
 
 const EFFORTS = ["", "none", "minimal", "low", "medium", "high", "xhigh"];
 

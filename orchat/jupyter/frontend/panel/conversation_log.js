@@ -8,7 +8,7 @@
  */
 
 import { button, element, setText } from "../shared/elements.js";
-import { STRINGS } from "./panel_messages.js";
+import { STRINGS } from "./panel_strings.js";
 import { createTurn } from "../view/turn.js";
 
 const FOLLOW_DISTANCE = 60; // pixels from the end, within which the log follows the answer

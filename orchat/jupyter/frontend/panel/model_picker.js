@@ -5,7 +5,7 @@
  */
 
 import { button, element, setText } from "../shared/elements.js";
-import { STRINGS } from "./panel_messages.js";
+import { STRINGS } from "./panel_strings.js";
 
 const SEARCH_DELAY = 150;
 let pickerCount = 0;

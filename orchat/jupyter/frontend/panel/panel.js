@@ -13,10 +13,10 @@ import { createQuestionComposer } from "./question_composer.js";
 import { insertLineBreak, isPlainEnter } from "../shared/line_break.js";
 import { createConversationLog } from "./conversation_log.js";
 import { createModelPicker } from "./model_picker.js";
-import { registerTranscripts } from "./saved_transcript.js";
+import { registerTranscripts } from "./transcript_saver.js";
 import { createChatSettings } from "./chat_settings.js";
 import { reduceEvents } from "./panel_reducer.js";
-import { STRINGS } from "./panel_messages.js";
+import { STRINGS } from "./panel_strings.js";
 import { addStyles } from "../shared/stylesheet.js";
 
 const ENTER_PREFERENCE = "orchat: Enter breaks the line";

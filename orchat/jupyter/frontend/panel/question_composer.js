@@ -7,7 +7,7 @@
 
 import { button, element, setText } from "../shared/elements.js";
 import { insertLineBreak, isPlainEnter } from "../shared/line_break.js";
-import { STRINGS } from "./panel_messages.js";
+import { STRINGS } from "./panel_strings.js";
 
 const DRAFT_DELAY = 300; // milliseconds between the last key and sending the draft
 const CHUNK_BYTES = 393_216; // bytes of a file in one message; a multiple of three, for base64

@@ -9,7 +9,7 @@
  * @typedef {(md: string, html: string, live: boolean) => Promise<DocumentFragment>} Render
  */
 
-import { STRINGS } from "../view/view_messages.js";
+import { STRINGS } from "../view/view_strings.js";
 
 const ALLOWED_TAGS = new Set(
   ("P H1 H2 H3 H4 H5 H6 UL OL LI BLOCKQUOTE HR BR EM STRONG S DEL CODE PRE A SPAN DIV TABLE THEAD TBODY TR TH TD INPUT")

@@ -6,7 +6,7 @@
  */
 
 import { element, setText } from "../shared/elements.js";
-import { STRINGS } from "./view_messages.js";
+import { STRINGS } from "./view_strings.js";
 
 const PREVIEW_LENGTH = 90; // characters of the newest reasoning that are shown while it is folded
 const IMAGE_TYPES = new Set(["image/png", "image/jpeg", "image/gif"]);

@@ -7,7 +7,7 @@
  */
 
 import { button, element } from "../shared/elements.js";
-import { STRINGS } from "./view_messages.js";
+import { STRINGS } from "./view_strings.js";
 
 const TIME_SLICE = 8; // milliseconds of rendering, after which the page may paint a frame
 const BACKOFF_FACTOR = 2; // the pause after a rendering, in multiples of its duration

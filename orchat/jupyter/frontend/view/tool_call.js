@@ -7,7 +7,7 @@
  */
 
 import { button, element, setText } from "../shared/elements.js";
-import { STRINGS } from "./view_messages.js";
+import { STRINGS } from "./view_strings.js";
 
 const CHECK_DELAY = 150; // milliseconds between the last edit in a form and its validation
 

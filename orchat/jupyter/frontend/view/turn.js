@@ -12,7 +12,7 @@ import { createToolCall } from "./tool_call.js";
 import { button, element, setText } from "../shared/elements.js";
 import { loadImage, createMarkdownRenderer, parseWebUrl } from "../shared/markdown_renderer.js";
 import { createImage, createReasoning } from "./reasoning_images.js";
-import { STRINGS } from "./view_messages.js";
+import { STRINGS } from "./view_strings.js";
 import { createStreamingText } from "./streaming_text.js";
 
 /**

@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 
 from orchat._version import __version__
 from orchat.jupyter.kernel.cell_storage.executing_cell import ExecutingCell, current_cell
-from orchat.jupyter.kernel.cell_storage.frontend_messages import PROTOCOL, FrontendMessenger
+from orchat.jupyter.kernel.cell_storage.frontend_comm import PROTOCOL, FrontendMessenger
 from orchat.jupyter.kernel.cell_storage.write_queue import ValueSource, WriteQueue
 from orchat.jupyter.kernel.coroutine_runner import in_kernel
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from types import CodeType, TracebackType
 from typing import TYPE_CHECKING, Any
 
-from orchat.chat.interrupt_watch import raise_keyboard_interrupt
+from orchat.chat.interrupt_detection import raise_keyboard_interrupt
 from orchat.errors import ToolInvocationError
 from orchat.jupyter.kernel.coroutine_runner import run_in_waiting_thread, runs_on_private_loop
 from orchat.jupyter.kernel.variable_tools.output_capture import OutputCapture

@@ -1,7 +1,7 @@
 """Show the turns of any `orchat.Chat` in the executing cell, and ask a person about its tool calls.
 
 The import of `Chat` from `orchat` in IPython sets this sink for all chats of the process
-(`orchat.chat.dependency_injection`). A reply that was shown live is not displayed again as the value of its cell.
+(`orchat.chat.chat_dependencies`). A reply that was shown live is not displayed again as the value of its cell.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from orchat.chat.approval import Verdict
-    from orchat.chat.dependency_injection import ShownChat
+    from orchat.chat.chat_dependencies import ShownChat
     from orchat.chat.message_selection import CallPlace
     from orchat.chat.reply import Reply
     from orchat.jupyter.kernel.output.live_display import LiveDisplay, TerminalDisplay
@@ -34,7 +34,7 @@ _REPLY = ("orchat.chat.reply", "Reply")  # shown as Markdown, but named here so 
 
 
 class CellSink:
-    """Show one turn in a display; an `orchat.chat.dependency_injection.Sink`.
+    """Show one turn in a display; an `orchat.chat.chat_dependencies.Sink`.
 
     Parameters
     ----------
@@ -171,7 +171,7 @@ def _reply_markdown(reply: Reply) -> str:
 
 def show_chats(shell: InteractiveShell) -> None:
     """Show the turns of all chats of this process in the shell's cells; a second call changes nothing."""
-    from orchat.chat.dependency_injection import set_sink_factory
+    from orchat.chat.chat_dependencies import set_sink_factory
 
     add_shown = register_sink(shell)
 
@@ -202,7 +202,7 @@ def register_sink(shell: InteractiveShell) -> Callable[[Reply], None]:
 
 def unregister_sink(shell: InteractiveShell) -> None:
     """Undo `show_chats` and `register_sink`."""
-    if (dependencies := sys.modules.get("orchat.chat.dependency_injection")) is not None:
+    if (dependencies := sys.modules.get("orchat.chat.chat_dependencies")) is not None:
         dependencies.set_sink_factory(None)
     for formatter in (_formatter(shell), _formatter(shell, "text/markdown")):
         formatter.pop(".".join(_REPLY), None)

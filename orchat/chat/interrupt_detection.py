@@ -9,18 +9,18 @@ from types import FrameType
 from typing import Any, Self
 
 # Those that watch at this moment, and the handler that was there before the first of them. Main thread only.
-_watching: list[InterruptWatch] = []
+_watching: list[InterruptDetector] = []
 _before: Any = None
 
 
-class InterruptWatch:
+class InterruptDetector:
     """Records whether an interrupt signal arrived while a tool ran; the previous handler is called as before.
 
     Outside of the main thread no signal arrives, so that there every `KeyboardInterrupt` is the tool's own.
 
     Examples
     --------
-    >>> with InterruptWatch() as watch:
+    >>> with InterruptDetector() as watch:
     ...     pass
     >>> watch.interrupted
     False
@@ -51,11 +51,11 @@ class InterruptWatch:
 
 
 def raise_keyboard_interrupt(number: int, frame: FrameType | None) -> None:
-    """Handle SIGINT as Python does, for code that sets a handler of its own while an `InterruptWatch` watches.
+    """Handle SIGINT as Python does, for code that sets a handler of its own while an `InterruptDetector` watches.
 
     Examples
     --------
-    >>> with InterruptWatch() as watch:
+    >>> with InterruptDetector() as watch:
     ...     try:
     ...         raise_keyboard_interrupt(signal.SIGINT, None)
     ...     except KeyboardInterrupt:

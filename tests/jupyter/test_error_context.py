@@ -8,16 +8,14 @@ import re
 import pytest
 
 from orchat.jupyter.kernel.prompt.interpolation import SentValue
-from orchat.jupyter.magic.error_explanation import ErrorContext, VariableContext
+from orchat.jupyter.magic.error_context import ErrorContext, VariableContext
 from orchat.jupyter.magic.traceback_frames import SourceLocation
 from orchat.rendering import estimate_tokens
 from tests.jupyter.kernel import Kernel
 
 pytestmark = pytest.mark.slow
 
-LOOK = (
-    "from orchat.jupyter.magic.error_explanation import last_error_context\nfailure = last_error_context(get_ipython())"
-)
+LOOK = "from orchat.jupyter.magic.error_context import last_error_context\nfailure = last_error_context(get_ipython())"
 
 
 def fails(kernel: Kernel, *cells: str) -> tuple[str, str]:
