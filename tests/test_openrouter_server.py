@@ -104,6 +104,13 @@ def test_a_connection_serves_many_requests(openrouter: ScriptedOpenRouter) -> No
     assert openrouter.request.connection == 2
 
 
+def test_a_connection_without_a_request_is_nobody_of_ours(openrouter: ScriptedOpenRouter) -> None:
+    with socket.create_connection(("127.0.0.1", int(openrouter.origin.rpartition(":")[2]))) as stray:
+        stray.sendall(b"\xff\x00\x00")
+        ask(openrouter)
+        assert openrouter.connections == 1
+
+
 def test_a_pooled_connection_closed_while_idle(openrouter: ScriptedOpenRouter) -> None:
     openrouter.answers(text("one").ending("drop"), text("two"))
     with client(openrouter) as http:

@@ -70,7 +70,8 @@ class ScriptedOpenRouter:
     requests
         What was asked so far.
     connections
-        How many connections clients opened.
+        How many connections brought a request. Others do not count: a client elsewhere on the machine may still call
+        the port's last owner.
     failures
         What went wrong, in words; `check` raises if there is any.
     """
@@ -190,14 +191,15 @@ class ScriptedOpenRouter:
     def _accept(self) -> None:
         listener = self._listener
         assert listener is not None
+        accepted = 0
         while True:
             sock, _address = listener.accept()
             if self._stopping:
                 sock.close()
                 return
-            self.connections += 1
-            name = f"openrouter-connection-{self.connections}"
-            thread = threading.Thread(target=self._serve, args=(sock, self.connections), name=name, daemon=True)
+            accepted += 1
+            name = f"openrouter-connection-{accepted}"
+            thread = threading.Thread(target=self._serve, args=(sock, accepted), name=name, daemon=True)
             with self._changed:
                 self._open[sock] = thread
             thread.start()
@@ -208,6 +210,7 @@ class ScriptedOpenRouter:
             reader = RequestReader(sock, number, BASE_PATH)
             while (request := self._read(reader, sock)) is not None:
                 with self._changed:
+                    self.connections += not request.reused
                     if self._keep_requests:
                         self.requests.append(request)
                     self._changed.notify_all()
