@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from orchat.errors import ConfigurationError
+from orchat.files import read_regular_file
 
 _log = logging.getLogger(__name__)
 
@@ -155,7 +156,7 @@ class ImageContent(_Media):
             As in the constructor; ``meta`` gets ``file_path``.
         """
         path = Path(path)
-        data = path.read_bytes()
+        data = read_regular_file(path)
         mime_type = mimetypes.guess_type(path.name)[0] or _guess_type(data)
         if size is not None:
             data = _shrink(data, size)
@@ -241,7 +242,7 @@ class FileContent(_Media):
     def from_file_path(cls, path: str | Path, *, filename: str | None = None) -> Self:
         """Read a file."""
         path = Path(path)
-        return cls(base64.b64encode(path.read_bytes()).decode(), filename=filename or path.name)
+        return cls(base64.b64encode(read_regular_file(path)).decode(), filename=filename or path.name)
 
 
 @dataclass(repr=False)
@@ -274,7 +275,7 @@ class AudioContent(_Media):
     def from_file_path(cls, path: str | Path) -> Self:
         """Read an audio file; its format is the file's extension."""
         path = Path(path)
-        return cls(base64.b64encode(path.read_bytes()).decode(), path.suffix.lstrip(".").lower() or "wav")
+        return cls(base64.b64encode(read_regular_file(path)).decode(), path.suffix.lstrip(".").lower() or "wav")
 
 
 @dataclass(repr=False)
@@ -313,7 +314,7 @@ class VideoContent(_Media):
         """Read a video file."""
         path = Path(path)
         mime_type = mimetypes.guess_type(path.name)[0] or "video/mp4"
-        return cls(base64.b64encode(path.read_bytes()).decode(), mime_type)
+        return cls(base64.b64encode(read_regular_file(path)).decode(), mime_type)
 
 
 def split_data_url(url: str) -> tuple[str | None, str]:

@@ -6,13 +6,10 @@ returned, marked as such (`Catalog.failure`, `Catalog.age_text`).
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import logging
-import os
 import re
-import tempfile
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from orchat.errors import APIError, BadRequestError, ProviderError
+from orchat.files import read_regular_file, replace_file
 from orchat.openrouter.json_query import JsonEndpoint, JsonQuery
 from orchat.openrouter.models import FRESH, Catalog, Model, read_models
 
@@ -150,31 +148,19 @@ def _store(api_base_url: str, data: Any) -> Catalog:
     if models:  # none at all may be true now, but is not worth a day's belief
         content = {"format": _FORMAT, "version": _VERSION, "fetched_at": catalog.fetched_at.isoformat(), "data": data}
         try:
-            _write_atomically(_cache_path(api_base_url), json.dumps(content, separators=(",", ":")))
+            path = _cache_path(api_base_url)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            replace_file(path, [json.dumps(content, separators=(",", ":")).encode("ascii")])
         except (OSError, RecursionError) as error:  # it only means to ask again next time
             _log.info("The list of models could not be kept: %s", error)
     return catalog
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    """Write a file atomically, safe against concurrent writers."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="ascii") as file:
-            file.write(text)
-        os.replace(name, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(name)
-        raise
 
 
 @lru_cache(maxsize=4)
 def _read_file(path: Path, *_identity: int) -> Catalog | None:
     """Read a cache file, once while it stays the same: completion needs it at every keystroke."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_regular_file(path))
         if (content["format"], content["version"]) != (_FORMAT, _VERSION):
             return None
         fetched_at = datetime.fromisoformat(content["fetched_at"])

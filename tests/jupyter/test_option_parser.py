@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,14 @@ from IPython.core.error import UsageError
 from pydantic import BaseModel
 
 from orchat.errors import ConfigurationError
+from orchat.files import shortened_path
 from orchat.jupyter.kernel.output.answer_formats import cell_code, render_as
 from orchat.jupyter.kernel.prompt.attachments import attachment, attachment_label
 from orchat.jupyter.magic.line_splitting import split_prompt, split_words
 from orchat.jupyter.magic.option_parser import generation_kwargs, help_text, parse_options
 from orchat.messages import AudioContent, FileContent, ImageContent, TextContent, VideoContent
+from tests.files.odd_paths import ODD, make_odd
+from tests.patience import stretched
 
 
 class Person(BaseModel):
@@ -139,6 +143,25 @@ def test_the_manual_has_ten_everyday_options_first() -> None:
         "--dry-run",
     ):
         assert f"  {option}" in more
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_a_path_that_leads_to_no_readable_file_is_named_within_a_second(tmp_path: Path, kind: str) -> None:
+    path = make_odd(kind, tmp_path)
+    started = time.monotonic()
+    with pytest.raises(ConfigurationError) as raised:
+        attachment(path)
+    assert time.monotonic() - started < stretched(1)
+    named = str(raised.value)
+    assert shortened_path(path) in named
+    assert named.isprintable()
+    assert "There is no file" in named if kind == "missing" else f"cannot be read: {ODD[kind]}" in named
+    assert len(named) < 450
+
+
+def test_a_home_folder_of_nobody_is_named() -> None:
+    with pytest.raises(ConfigurationError, match=r"~nobody-of-that-name/a begins with a user who has no home folder"):
+        attachment("~nobody-of-that-name/a")
 
 
 def test_files_go_along_by_their_type(tmp_path: Path) -> None:

@@ -191,7 +191,7 @@ def test_a_hostile_file_sets_nothing_but_what_was_said(
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("nowhere.ipynb", "cannot be read as a notebook (FileNotFoundError)."),
+        ("nowhere.ipynb", "cannot be read: No such file or directory."),
         ("empty.ipynb", "cannot be read as a notebook (JSONDecodeError)."),
     ],
 )

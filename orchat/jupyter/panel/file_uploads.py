@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from orchat.errors import ConfigurationError
 from orchat.jupyter.kernel.output.text_escaping import single_line
-from orchat.jupyter.kernel.prompt.attachments import MOST_BYTES, attachment
+from orchat.jupyter.kernel.prompt.attachments import MOST_BYTES, attachment_from_data
 from orchat.jupyter.panel.turn_grouping import file_summary
 
 _MAX_FILES = 20
@@ -111,15 +110,10 @@ class Uploads:
         self._files.clear()
 
     def _finish(self, upload: _Upload) -> None:
-        with tempfile.TemporaryDirectory(prefix="orchat-") as folder:
-            path = Path(folder) / upload.name
-            try:
-                path.write_bytes(upload.data)
-                upload.part = attachment(str(path))
-            except ConfigurationError as error:
-                upload.error = error.message.replace(str(path), upload.name)
-            except (OSError, ValueError) as error:
-                upload.error = f"{upload.name} cannot be read: {type(error).__name__}."
-        if (meta := getattr(upload.part, "meta", None)) and "file_path" in meta:
-            meta["file_path"] = upload.name  # the folder is gone
+        try:
+            upload.part = attachment_from_data(Path(upload.name), bytes(upload.data))
+        except ConfigurationError as error:
+            upload.error = error.message
+        except ValueError as error:
+            upload.error = f"{upload.name} cannot be read: {type(error).__name__}."
         upload.data = bytearray()

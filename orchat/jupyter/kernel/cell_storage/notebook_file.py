@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import tempfile
 import uuid
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from orchat.errors import StateError
+from orchat.files import read_regular_file, replace_file, shortened_path
 from orchat.jupyter.kernel.cell_storage.executing_cell import METADATA_KEY
 from orchat.jupyter.kernel.cell_storage.notebook_stripper import strip_notebook
 
@@ -90,9 +88,11 @@ def strip_files(paths: Iterable[str | Path], *, check: bool = False, outputs: bo
 
 def _read(path: Path) -> str:
     try:
-        return path.read_bytes().decode()
-    except (OSError, UnicodeDecodeError) as error:
-        raise StateError(f"{path} cannot be read ({type(error).__name__}).") from None
+        return read_regular_file(path).decode()
+    except OSError as error:
+        raise StateError(f"{shortened_path(path)} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise StateError(f"{shortened_path(path)} cannot be read: it is no UTF-8 text.") from None
 
 
 def _parse_notebook(path: Path, text: str, mark: str) -> dict[str, Any]:
@@ -106,19 +106,9 @@ def _parse_notebook(path: Path, text: str, mark: str) -> dict[str, Any]:
 
 
 def _replace(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    path = path.resolve()
-    temporary = None
     try:
-        with tempfile.NamedTemporaryFile("wb", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            temporary = file.name
-            file.write(text.encode(errors="backslashreplace"))  # half a surrogate pair: JSON's escape
-        os.chmod(temporary, path.stat().st_mode & 0o7777)
-        os.replace(temporary, path)
+        replace_file(path, [text.encode(errors="backslashreplace")])  # half a surrogate pair: JSON's escape
     except OSError as error:
-        if temporary is not None:
-            with suppress(OSError):
-                os.unlink(temporary)
         raise StateError(f"{path} cannot be written ({error.strerror}).") from None
 
 
@@ -130,10 +120,10 @@ def read_cells(path: str) -> list[Mapping[str, Any]]:
     StateError
         There is no such file, or it is no notebook.
     """
+    text = _read(Path(path))
     try:
-        with open(path, encoding="utf-8") as file:
-            cells = json.load(file)["cells"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        cells = json.loads(text.removeprefix(_BOM))["cells"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise StateError(f"{path} cannot be read as a notebook ({type(error).__name__}).") from None
     found = [cell for cell in cells if isinstance(cell, Mapping)] if isinstance(cells, list) else []
     return [

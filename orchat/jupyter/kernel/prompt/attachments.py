@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import base64
 import difflib
+import errno
 import mimetypes
+from itertools import islice
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from orchat.errors import ConfigurationError
+from orchat.files import read_regular_file, shortened_path
 from orchat.messages import AudioContent, FileContent, ImageContent, TextContent, VideoContent
 
 UserPart = TextContent | ImageContent | FileContent | AudioContent | VideoContent
 
 MOST_BYTES = 20_000_000
 MOST_CHARACTERS = 400_000  # about a hundred thousand tokens
+_MOST_COMPARED = 2000  # names of a folder
 
 
 def attachment(where: str) -> UserPart:
@@ -29,7 +34,7 @@ def attachment(where: str) -> UserPart:
     Raises
     ------
     ConfigurationError
-        The file is missing, too large, or of a type that no model can read.
+        There is no such file, it is no regular file, too large, or of a type that no model can read.
 
     Examples
     --------
@@ -38,15 +43,64 @@ def attachment(where: str) -> UserPart:
     """
     if where.startswith(("http://", "https://")):
         return _attachment_from_url(where)
-    path = Path(where).expanduser()
-    if not path.is_file():
-        raise ConfigurationError(f"There is no file {where}.", hint=_similar_path_hint(path))
-    if (size := path.stat().st_size) > MOST_BYTES:
-        raise ConfigurationError(f"{where} has {size:,} bytes.", hint=f"At most {MOST_BYTES:,} can be sent along.")
+    shown = shortened_path(where)
     try:
-        return _attachment_from_file(path)
+        path = Path(where).expanduser()
+        return attachment_from_data(path, read_regular_file(path, MOST_BYTES))
+    except FileNotFoundError as error:
+        if path.is_symlink():
+            raise ConfigurationError(f"{shown} cannot be read: {error.strerror}.") from None
+        raise ConfigurationError(f"There is no file {shown}.", hint=_similar_path_hint(path)) from None
     except OSError as error:
-        raise ConfigurationError(f"{where} cannot be read: {error.strerror or type(error).__name__}.") from None
+        hint = f"At most {MOST_BYTES:,} can be sent along." if error.errno == errno.EFBIG else None
+        raise ConfigurationError(f"{shown} cannot be read: {error.strerror or error}.", hint=hint) from None
+    except RuntimeError:  # of `expanduser`
+        raise ConfigurationError(f"{shown} begins with a user who has no home folder here.") from None
+
+
+def attachment_from_data(path: Path, data: bytes) -> UserPart:
+    """Return the content part of a file's bytes.
+
+    Parameters
+    ----------
+    path
+        The file, which need not exist: its name tells the type.
+    data
+        Its bytes.
+
+    Raises
+    ------
+    ConfigurationError
+        It is of a type that no model can read, or holds too much text.
+
+    Examples
+    --------
+    >>> attachment_from_data(Path("tides.csv"), b"port,high").text.splitlines()[0]
+    'The file tides.csv:'
+    """
+    mime_type, kind = _guess_kind(path.name)
+    if kind == "image" and mime_type != "image/svg+xml":
+        return ImageContent(base64.b64encode(data).decode(), mime_type, meta={"file_path": str(path)})
+    if kind == "audio":
+        return AudioContent(base64.b64encode(data).decode(), path.suffix.lstrip(".").lower() or "wav")
+    if kind == "video" and path.suffix != ".ts":  # which is TypeScript here
+        return VideoContent(base64.b64encode(data).decode(), mime_type)
+    if data.startswith(b"%PDF-"):
+        return FileContent(base64.b64encode(data).decode(), filename=path.name)
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        raise ConfigurationError(
+            f"{path.name} is neither text, image, PDF, sound nor video, so no model could read it."
+        )
+    if len(text) > MOST_CHARACTERS:
+        raise ConfigurationError(
+            f"{path.name} has {len(text):,} characters.",
+            hint=f"At most {MOST_CHARACTERS:,} can be sent along: send a part.",
+        )
+    return TextContent(f"The file {path.name}:\n\n{text}\n\n(The end of {path.name}.)\n\n")
 
 
 def attachment_label(where: str, part: UserPart) -> str:
@@ -79,37 +133,10 @@ def _attachment_from_url(url: str) -> UserPart:
     return FileContent.from_url(url)  # what has no ending is most often a PDF
 
 
-def _attachment_from_file(path: Path) -> UserPart:
-    mime_type, kind = _guess_kind(path.name)
-    if kind == "image" and mime_type != "image/svg+xml":
-        return ImageContent.from_file_path(path)
-    if kind == "audio":
-        return AudioContent.from_file_path(path)
-    if kind == "video" and path.suffix != ".ts":  # which is TypeScript here
-        return VideoContent.from_file_path(path)
-    data = path.read_bytes()
-    if data.startswith(b"%PDF-"):
-        return FileContent.from_file_path(path)
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = "\0"
-    if "\0" in text:
-        raise ConfigurationError(
-            f"{path.name} is neither text, image, PDF, sound nor video, so no model could read it."
-        )
-    if len(text) > MOST_CHARACTERS:
-        raise ConfigurationError(
-            f"{path.name} has {len(text):,} characters.",
-            hint=f"At most {MOST_CHARACTERS:,} can be sent along: send a part.",
-        )
-    return TextContent(f"The file {path.name}:\n\n{text}\n\n(The end of {path.name}.)\n\n")
-
-
 def _similar_path_hint(path: Path) -> str:
     try:
-        names = [entry.name for entry in path.parent.iterdir()]
+        names = [entry.name for entry in islice(path.parent.iterdir(), _MOST_COMPARED)]
     except OSError:
-        return f"There is no folder {path.parent} either."
+        return f"There is no folder {shortened_path(path.parent)} either."
     similar = difflib.get_close_matches(path.name, names, n=1)
     return f"Did you mean {path.parent / similar[0]}?" if similar else f"Paths begin at {Path.cwd()}."
