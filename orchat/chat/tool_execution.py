@@ -20,6 +20,7 @@ from orchat.rendering import render
 from orchat.secrets import redact
 from orchat.tools import Tool, ToolRejected
 
+_MOST_NOTES = 5
 _SINGLE = frozenset({"source", "handler", "raw_result"})
 
 Runner = Callable[[Coroutine[Any, Any, Any]], Any]
@@ -54,6 +55,31 @@ def call_error(call: ToolCall, tools: Mapping[str, Tool]) -> str | None:
     if (text := call.malformed_arguments) is not None:
         return f"The arguments are no JSON object: {text[:500]} Call the tool again, with one."
     return argument_error(tool, call.arguments)
+
+
+def mend_arguments(call: ToolCall, tool: Tool) -> str | None:
+    """Mend a call's arguments where their types are wrong in one way only; return what to tell people, or None.
+
+    The call is modified: it keeps what the model wrote as its `mended_arguments`.
+
+    Examples
+    --------
+    >>> from orchat.tools import tool
+    >>> @tool
+    ... def double(number: int) -> int: return 2 * number
+    >>> call = ToolCall("double", {"number": "21"})
+    >>> mend_arguments(call, double), call.arguments, call.mended_arguments
+    ('The arguments for `double` were mended: number: string to integer.', {'number': 21}, '{"number": "21"}')
+    """
+    coerced = tool.coerce_arguments(call.arguments)
+    if not coerced.notes:
+        return None
+    written = call.mended_arguments or call.json_arguments
+    call.extra = {**(call.extra or {}), "mended_arguments": written}
+    call.arguments, call.arguments_text = coerced.values, None
+    notes, more = coerced.notes[:_MOST_NOTES], len(coerced.notes) - _MOST_NOTES
+    tail = f" and {more} more" if more > 0 else ""
+    return f"The arguments for `{call.tool_name}` were mended: {', '.join(notes)}{tail}."
 
 
 def argument_error(tool: Tool, arguments: object) -> str | None:

@@ -9,7 +9,9 @@ drivers in `orchat.chat.turn_drivers` do what it says. What it promises:
 3. What did not arrive whole is kept and stamped: ``meta["ending"]`` is ``stopped``, ``interrupted`` or ``failed``.
 4. Only what a decision approved runs, with the arguments that were approved; the model is told of a person's change.
 5. What must be sent back unchanged (reasoning details, annotations) is not touched, unless another model is asked.
-6. Calls are told apart by their place in the turn (`CallPlace`), never by the ids that an endpoint gave them.
+6. Arguments of a wrong type are mended at once, by the rule of `orchat.tools.argument_coercion`: what is shown, decided
+   about, run and sent back are the mended ones.
+7. Calls are told apart by their place in the turn (`CallPlace`), never by the ids that an endpoint gave them.
 """
 
 from __future__ import annotations
@@ -31,7 +33,14 @@ from orchat.chat.message_selection import (
     waiting_calls,
 )
 from orchat.chat.reply import Ending, Reply
-from orchat.chat.tool_execution import ToolOutcome, argument_error, call_error, prepend_note, result_content
+from orchat.chat.tool_execution import (
+    ToolOutcome,
+    argument_error,
+    call_error,
+    mend_arguments,
+    prepend_note,
+    result_content,
+)
 from orchat.errors import ConfigurationError
 from orchat.message_assembly import warn, was_cut
 from orchat.messages import ChatMessage, ChatRole, ToolCall
@@ -181,6 +190,9 @@ class Turn:
         self._rounds += 1
         self.messages.append(message)
         calls = self.last_calls
+        for call in calls.values():
+            if (tool := self.tools.get(call.tool_name)) is not None and (note := mend_arguments(call, tool)):
+                warn(message, note)
         self._results = {}
         for place, call in calls.items():
             self._results[place] = len(self.messages)

@@ -90,7 +90,7 @@ class ToolCall:
 
     @property
     def mended_arguments(self) -> str | None:
-        """The model's text where that was not a JSON object, but could be repaired to one unambiguously."""
+        """The model's text where that was no JSON object, or not of the tool's types, but had one possible meaning."""
         text = (self.extra or {}).get("mended_arguments")
         return text if isinstance(text, str) else None
 

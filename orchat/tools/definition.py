@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 from orchat.errors import ConfigurationError, SerializationError, ToolInvocationError
 from orchat.secrets import redact
 from orchat.tools import output_mapping
+from orchat.tools.argument_coercion import CoercedArguments, coerce_arguments
 from orchat.tools.import_path import import_path_of, resolve_import_path
 from orchat.tools.schema_validation import check_schema, validation_errors
 
@@ -157,6 +158,19 @@ class Tool:
         if not isinstance(arguments, dict):
             return [f"the arguments must be a JSON object, not a {type(arguments).__name__}"]
         return validation_errors(self.parameters, arguments)
+
+    def coerce_arguments(self, arguments: dict[str, Any]) -> CoercedArguments:
+        """Mend a model's arguments whose types are wrong, where that can be done in one way only.
+
+        The rule is that of `orchat.tools.argument_coercion`; the given arguments are not modified.
+
+        Examples
+        --------
+        >>> schema = {"properties": {"count": {"type": "integer"}}}
+        >>> Tool("count", "Count.", schema, lambda count: count).coerce_arguments({"count": "5"}).values
+        {'count': 5}
+        """
+        return coerce_arguments(self.parameters, arguments)
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call the function as if it had not been decorated: positional arguments, its own exceptions, a coroutine."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from typing import Any
 
 import pytest
 
+from orchat.chat import Approve, Chat
 from orchat.errors import ConfigurationError
-from orchat.messages import ImageContent
+from orchat.messages import ImageContent, ToolCall
 from orchat.tools import Tool, Toolset, tool
 from tests.chat.conftest import Make
 from tests.chat.tools import Log, broken, cancels_itself, chart, picky, thread
@@ -44,6 +46,57 @@ def test_the_model_gets_what_its_call_returned(
     assert reply.messages[2].meta == {"decision": "approved"}
     assert [each.tool_name for each in reply.tool_calls] == ["tide"]
     assert openrouter.request.json["tools"][0]["function"]["name"] == "tide"
+
+
+@pytest.mark.parametrize(
+    ("written", "ran", "note"),
+    [
+        ({"port": "Hull", "hour": 3.0}, ("Hull", 3), "hour: number to integer"),
+        ({"port": "Hull", "hour": "3"}, ("Hull", 3), "hour: string to integer"),
+        ({"port": "Hull", "hour": None}, ("Hull", 0), "hour: null left out"),
+    ],
+)
+def test_arguments_of_a_wrong_type_with_one_reading_are_mended_and_the_reply_says_so(
+    make: Make, way: Way, openrouter: ScriptedOpenRouter, log: Log, written: Any, ran: Any, note: str
+) -> None:
+    asked: list[ToolCall] = []
+
+    def approve(call: ToolCall) -> bool:
+        asked.append(call)
+        return True
+
+    openrouter.answers(calls(call("tide", written)), text("At 14:10."), text("You are welcome."))
+    chat = make(tools=[log.tide()], approve=approve)
+    reply = way.ask(chat)
+    meant = {name: value for name, value in zip(("port", "hour"), ran, strict=True) if written[name] is not None}
+    assert repr(log.calls) == repr([ran])  # 3, not 3.0
+    assert repr([each.arguments for each in asked]) == repr([meant])  # what was decided about is what ran
+    (kept,) = reply.tool_calls
+    assert (kept.arguments, json.loads(kept.mended_arguments or "")) == (meant, written)
+    assert reply.warnings == [f"The arguments for `tide` were mended: {note}."]
+    sent = openrouter.request.json["messages"][1]["tool_calls"][0]["function"]["arguments"]
+    assert sent == json.dumps(meant)
+    assert results(openrouter) == ["Hull: 14:10"]  # and no word of a person who changed something
+    loaded = Chat.from_dict(json.loads(json.dumps(chat.to_dict())), chat.generator, tools=[log.tide()])
+    assert loaded.messages[1].tool_calls == [kept]
+
+
+def test_a_call_that_waits_shows_what_would_run(make: Make, way: Way, openrouter: ScriptedOpenRouter, log: Log) -> None:
+    openrouter.answers(calls(call("tide", {"port": "Hull", "hour": "3"})), text("At 14:10."))
+    chat = make(tools=[log.tide()])
+    (waiting,) = way.ask(chat, park=True).pending
+    assert waiting.arguments == {"port": "Hull", "hour": 3}
+    way.resume(chat, {waiting.id: Approve()})
+    assert log.calls == [("Hull", 3)]
+
+
+def test_the_model_is_told_of_what_could_mean_two_things(
+    make: Make, way: Way, openrouter: ScriptedOpenRouter, log: Log
+) -> None:
+    openrouter.answers(calls(call("tide", {"port": "Hull", "hour": "three"})), text("I see."))
+    reply = way.ask(make(tools=[log.tide()], approve="always"))
+    assert (log.calls, reply.warnings) == ([], [])
+    assert results(openrouter) == ['The arguments do not fit the tool `tide`: hour: "three" is not of type "integer"']
 
 
 def test_usage_and_cost_are_those_of_all_rounds(make: Make, way: Way, openrouter: ScriptedOpenRouter, log: Log) -> None:

@@ -97,6 +97,15 @@ def test_a_call_waits_and_is_approved(tools: Kernel, endpoint: ScriptedOpenRoute
     assert ran(tools) == "[('Hull', 1)]"
 
 
+def test_a_call_whose_arguments_were_mended_shows_what_will_run(tools: Kernel, endpoint: ScriptedOpenRouter) -> None:
+    endpoint.answers(calls(call("tide", {"port": "Hull", "days": "2"})), text("At 14:10."))
+    ended = in_cell(tools, "a", "%%openrouter -T tide\nWhen is the tide high?")
+    assert '> **tide**(port="Hull", days=2) → waits for your decision' in ended.bundles[-1]["text/markdown"]
+    assert "The arguments for `tide` were mended: days: string to integer." in ended.bundles[-1]["text/plain"]
+    in_cell(tools, "b", "%openrouter approve")
+    assert ran(tools) == "[('Hull', 2)]"
+
+
 def test_what_it_cost_is_counted_once(tools: Kernel, endpoint: ScriptedOpenRouter) -> None:
     spent = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15, "cost": 0.25}
     endpoint.answers(calls(HULL, usage=spent), text("At 14:10.", usage=spent))

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from orchat.tools.schema_reference import resolve_pointer
+
 _MOST_STEPS = 20
 # A value with these keywords cannot be shown as one field.
 _UNSUPPORTED_KEYWORDS = frozenset(
@@ -36,21 +38,9 @@ def resolve_refs(schema: object, root: object) -> dict[str, Any] | None:
         reference = found.pop("$ref", None)
         if reference is None:
             return found
-        target = _resolve_pointer(reference, root)
+        target = resolve_pointer(reference, root)
         found = {**target, **found} if target is not None else None
     return None
-
-
-def _resolve_pointer(reference: object, root: object) -> Mapping[str, Any] | None:
-    if not isinstance(reference, str) or not reference.startswith("#"):
-        return None
-    found: Any = root
-    for step in filter(None, reference[1:].split("/")):
-        name = step.replace("~1", "/").replace("~0", "~")
-        if not isinstance(found, Mapping) or name not in found:
-            return None
-        found = found[name]
-    return found if isinstance(found, Mapping) else None
 
 
 def unwrap_nullable(schema: Mapping[str, Any], root: object) -> tuple[dict[str, Any], bool]:
