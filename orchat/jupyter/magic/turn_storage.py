@@ -14,21 +14,19 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from orchat.configuration import setting
 from orchat.errors import OrchatError, StateError
-from orchat.jupyter.kernel.cell_storage.executing_cell import current_cell, notebook_path
+from orchat.jupyter.kernel.cell_storage.storage_target import MEMORY_ONLY, StorageTarget
 from orchat.jupyter.kernel.coroutine_runner import runs_on_private_loop
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from orchat.jupyter.kernel.cell_storage.metadata_bridge import MetadataBridge
     from orchat.jupyter.kernel.cell_storage.metadata_entry import MetadataEntry
 
 # a cell's id in a notebook file; ids of another form may contain paths
 _SAVED_CELL_ID = re.compile(r"[\w-]{1,64}", re.ASCII)
 _CHECKPOINT_INTERVAL = 1.0  # seconds of streaming between two checkpoints
-_MEMORY_ONLY = "This turn is kept in the memory of this kernel only"
+_MEMORY_ONLY = f"This turn is {MEMORY_ONLY}"
 _turns_of_run: WeakKeyDictionary[MetadataEntry, dict[str, list[Any]]] = WeakKeyDictionary()
 
 
@@ -49,10 +47,7 @@ class TurnStorage:
     """
 
     def __init__(self, shell: InteractiveShell) -> None:
-        self._state = str(setting("state"))
-        setting("state_limit")  # nonsense is told before anything is asked
-        self._shell = shell
-        self._cell = current_cell(shell)
+        self._target = StorageTarget(shell)
         self._page_can_write = False
         self._has_checkpoint = False
         self._checkpointed_at = 0.0
@@ -61,12 +56,16 @@ class TurnStorage:
     @property
     def saved_cell_id(self) -> str | None:
         """The running cell's id in the notebook file; None where that is not known."""
-        return self._cell.id if self._cell.id is not None and _SAVED_CELL_ID.fullmatch(self._cell.id) else None
+        return (
+            self._target.cell.id
+            if self._target.cell.id is not None and _SAVED_CELL_ID.fullmatch(self._target.cell.id)
+            else None
+        )
 
     async def check_page(self) -> None:
         """Check whether a page can write into the cell's metadata."""
-        if self._cell.id is not None:
-            page_has_cell = await self._bridge.holds(self._cell.id)
+        if self._target.cell.id is not None:
+            page_has_cell = await self._target.bridge.holds(self._target.cell.id)
             self._page_can_write = page_has_cell and not runs_on_private_loop()
 
     def store(self, encode: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any] | None:
@@ -77,7 +76,7 @@ class TurnStorage:
         encode
             Return the turn's record (`orchat.jupyter.kernel.conversations.turn_serialization.encode_turn`).
         """
-        if self._state == "none":
+        if self._target.state == "none":
             self.discard()
             return None
         try:
@@ -89,10 +88,10 @@ class TurnStorage:
         if media := record.get("left_out", {}).get("media", 0):
             what = "a picture or file" if media == 1 else f"{media} pictures and files"
             self.note = f"There was no room for {what} in what is kept of this turn (state_limit)."
-        if self._state == "cell" and self._page_can_write and not self._entry.is_newer:
+        if self._target.state == "cell" and self._page_can_write and not self._target.entry.is_newer:
             return self._store_in_metadata(record)
         self.discard()
-        return record if self._state == "cell" else self._store_in_file(record)
+        return record if self._target.state == "cell" else self._store_in_file(record)
 
     def checkpoint(self, encode: Callable[[], Mapping[str, Any]]) -> None:
         """Persist a running turn in the cell's metadata at most once a second, until `store` is called.
@@ -104,21 +103,20 @@ class TurnStorage:
         """
         now = time.monotonic()
         if (
-            self._state != "cell"
+            self._target.state != "cell"
             or not self._page_can_write
             or now - self._checkpointed_at < _CHECKPOINT_INTERVAL
-            or self._entry.is_newer
+            or self._target.entry.is_newer
         ):
             return
-        assert self._cell.id is not None
         self._has_checkpoint, self._checkpointed_at = True, now
-        self._entry.put("turns", lambda: self._with_checkpoint(encode))
-        self._bridge.write(self._cell.id, self._entry.value)
+        self._target.entry.put("turns", lambda: self._with_checkpoint(encode))
+        self._target.write_metadata(self._target.entry)
 
     def _with_checkpoint(self, encode: Callable[[], Mapping[str, Any]]) -> dict[str, list[Any]]:
         from orchat.jupyter.kernel.conversations.turn_serialization import split_record
 
-        turns = _turns_of_run.get(self._entry, {})
+        turns = _turns_of_run.get(self._target.entry, {})
         try:
             record = encode()
         except OrchatError:  # at the end it is told what cannot be kept
@@ -128,15 +126,15 @@ class TurnStorage:
 
     def discard(self) -> None:
         """Delete the turns of an earlier run, or of a checkpoint, from the cell's metadata."""
-        has_turns = "turns" in self._cell.metadata or self._has_checkpoint
-        if self._cell.id is not None and has_turns and not self._entry.is_newer:
-            self._entry.put("turns", dict)
+        has_turns = "turns" in self._target.cell.metadata or self._has_checkpoint
+        if self._target.cell.id is not None and has_turns and not self._target.entry.is_newer:
+            self._target.entry.put("turns", dict)
             self._write()
 
     def note_missing_extension(self) -> None:
         """Set the note, once, where the page's extension is missing and cannot write into cells."""
-        if self._state == "cell" and not self.note:
-            self.note = self._bridge.hint() or ""
+        if self._target.state == "cell" and not self.note:
+            self.note = self._target.bridge.hint() or ""
 
     def _store_in_metadata(self, record: Mapping[str, Any]) -> Mapping[str, Any]:
         from orchat.jupyter.kernel.conversations.turn_serialization import split_record
@@ -144,20 +142,18 @@ class TurnStorage:
         turns, index = self._next_index(record["thread"])
         saved_turn, pointer = split_record(record, index)
         turns[record["thread"]].append(saved_turn)
-        self._entry.put("turns", lambda: turns)
+        self._target.entry.put("turns", lambda: turns)
         self._write()
         return pointer
 
     def _write(self) -> None:
-        assert self._cell.id is not None
-        self._bridge.write(self._cell.id, self._entry.value)
-        self._bridge.flush()
+        self._target.write_metadata(self._target.entry)
+        self._target.bridge.flush()
 
     def _store_in_file(self, record: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        from orchat.jupyter.kernel.cell_storage.sidecar_file import SidecarFile
         from orchat.jupyter.kernel.conversations.turn_serialization import split_record
 
-        sidecar = SidecarFile(notebook_path(self._shell))
+        sidecar = self._target.sidecar()
         if self.saved_cell_id is None or sidecar.path is None:
             self.note = f"{_MEMORY_ONLY}: no notebook is known."
             return None
@@ -175,17 +171,5 @@ class TurnStorage:
 
     def _next_index(self, conversation: str) -> tuple[dict[str, list[Any]], int]:
         """Return the turns of this run of the cell, and the next index in a conversation."""
-        turns = _turns_of_run.setdefault(self._entry, {})
+        turns = _turns_of_run.setdefault(self._target.entry, {})
         return turns, len(turns.setdefault(conversation, []))
-
-    @property
-    def _entry(self) -> MetadataEntry:
-        from orchat.jupyter.kernel.cell_storage.metadata_entry import get_entry
-
-        return get_entry(self._cell)
-
-    @property
-    def _bridge(self) -> MetadataBridge:
-        from orchat.jupyter.kernel.cell_storage.metadata_bridge import get_bridge
-
-        return get_bridge(self._shell)

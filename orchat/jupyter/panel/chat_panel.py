@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from orchat.errors import ConfigurationError
 from orchat.generator_factory import Chat
+from orchat.jupyter.kernel.cell_storage.storage_target import StorageState
 from orchat.jupyter.kernel.coroutine_runner import CellError, deliver_comms_while_awaiting, wake_loop_periodically
 from orchat.jupyter.kernel.output.text_escaping import single_line
 from orchat.jupyter.panel.panel_controller import PanelController
-from orchat.jupyter.panel.panel_storage import PanelStorage, State
+from orchat.jupyter.panel.panel_storage import PanelStorage
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -71,7 +72,7 @@ class ChatPanel:
         name: str | None = None,
         restore: bool = True,
         height: str = "28rem",
-        state: State | None = None,
+        state: StorageState | None = None,
         max_cost: float | Decimal | Budget | None = None,
         generation_kwargs: dict[str, Any] | None = None,
     ) -> None:

@@ -9,19 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from orchat.configuration import setting
-from orchat.errors import ConfigurationError, StateError
-from orchat.jupyter.kernel.cell_storage.executing_cell import ExecutingCell, current_cell, notebook_path
-from orchat.jupyter.kernel.cell_storage.metadata_bridge import get_bridge
-from orchat.jupyter.kernel.cell_storage.metadata_entry import MetadataEntry, get_entry
-from orchat.jupyter.kernel.cell_storage.sidecar_file import SidecarFile
+from orchat.errors import StateError
+from orchat.jupyter.kernel.cell_storage.metadata_entry import MetadataEntry
+from orchat.jupyter.kernel.cell_storage.storage_target import MEMORY_ONLY, StorageState, StorageTarget
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
-
-State = Literal["cell", "file", "none"]
 
 
 @dataclass
@@ -54,12 +49,13 @@ class _CellPanels:
 _panels_by_cell: dict[str, _CellPanels] = {}
 
 
-def _panels_of_cell(cell: ExecutingCell) -> _CellPanels:
+def _panels_of_cell(target: StorageTarget) -> _CellPanels:
+    cell = target.cell
     previous_panels = _panels_by_cell.get(cell.id) if cell.id is not None else None
     if previous_panels is not None and previous_panels.entry.cell.run == cell.run:
         return previous_panels
     cell_panels = _CellPanels(
-        get_entry(cell), previous=dict(previous_panels.panels) if previous_panels is not None else {}
+        target.entry, previous=dict(previous_panels.panels) if previous_panels is not None else {}
     )
     if cell.id is not None:
         _panels_by_cell[cell.id] = cell_panels
@@ -90,16 +86,10 @@ class PanelStorage:
     (None, 'Kept in the memory of this kernel only.')
     """
 
-    def __init__(self, shell: InteractiveShell | None, state: State | None, name: str | None) -> None:
-        state = state if state is not None else setting("state")
-        if state not in ("cell", "file", "none"):
-            raise ConfigurationError(f"state={state!r} makes no sense.", hint='It is "cell", "file" or "none".')
-        setting("state_limit")  # nonsense is told now, and not when something is to be kept
-        self._shell = shell
-        self._state = state
-        self._cell = ExecutingCell() if shell is None else current_cell(shell)
-        self._cell_panels = _panels_of_cell(self._cell)
-        self._file = SidecarFile(None if shell is None else notebook_path(shell))
+    def __init__(self, shell: InteractiveShell | None, state: StorageState | None, name: str | None) -> None:
+        self._target = StorageTarget(shell, state)
+        self._cell_panels = _panels_of_cell(self._target)
+        self._file = self._target.sidecar()
         self.key = name or str(len(self._cell_panels.panels) + 1)
         self._is_protected = False
         self._panel: _StoredPanel | None = None
@@ -107,20 +97,20 @@ class PanelStorage:
     @property
     def cell_id(self) -> str | None:
         """The front end's id of the cell."""
-        return self._cell.id
+        return self._target.cell.id
 
     @property
     def status_text(self) -> str:
         """A sentence about where the conversation is saved."""
-        memory_only = "Kept in the memory of this kernel only"
-        if self._state == "none":
+        memory_only = MEMORY_ONLY.capitalize()
+        if self._target.state == "none":
             return f"{memory_only}, as you wished."
-        if self._state == "file":
+        if self._target.state == "file":
             path = self._file.path
             return f"Kept in {path.name}, beside the notebook." if path else f"{memory_only}: no notebook is known."
-        if self._shell is None or self._cell.id is None:
+        if not self._target.has_page_cell:
             return f"{memory_only}."
-        match get_bridge(self._shell).status:
+        match self._target.bridge.status:
             case "open":
                 return "Kept in the metadata of this cell, and so in the notebook when you save it."
             case "absent":
@@ -139,11 +129,11 @@ class PanelStorage:
         StateError
             A newer orchat has written it, or it cannot be read; it is protected until `allow_overwrite` is called.
         """
-        if self._state == "none":
+        if self._target.state == "none":
             return None
         if (previous_panel := self._cell_panels.previous.get(self.key)) is not None:
             return previous_panel.encode()
-        if self._state == "file":
+        if self._target.state == "file":
             try:
                 return self._file.part("panels").get(self._file_key)
             except StateError:
@@ -155,7 +145,7 @@ class PanelStorage:
                 "A newer orchat has written what this cell keeps: it stays untouched, and this panel is not kept.",
                 hint="Update orchat to go on with it.",
             )
-        panels = self._cell.metadata.get("panels", {})
+        panels = self._target.cell.metadata.get("panels", {})
         if not isinstance(panels, Mapping):
             self.protect()
             raise StateError("What this cell keeps cannot be read.")
@@ -164,7 +154,7 @@ class PanelStorage:
     @property
     def can_overwrite(self) -> bool:
         """Whether a person may allow writing over protected data."""
-        return not self._cell_panels.entry.is_newer or self._state == "file"
+        return not self._cell_panels.entry.is_newer or self._target.state == "file"
 
     def protect(self) -> None:
         """Protect the saved data from being written over."""
@@ -192,26 +182,26 @@ class PanelStorage:
 
     def store(self) -> None:
         """Save the panel's data; writes to a cell are throttled."""
-        if self._is_protected or self._state == "none" or self._shell is None or self._panel is None:
+        if self._is_protected or self._target.state == "none" or self._target.shell is None or self._panel is None:
             return
-        if self._state == "file":
+        if self._target.state == "file":
             try:
                 self._file.put("panels", self._file_key, self._panel.encode())
             except StateError:
                 self.protect()
         elif (
-            self._cell.id is not None
+            self._target.cell.id is not None
             and not self._cell_panels.entry.is_newer
-            and _panels_by_cell.get(self._cell.id) is self._cell_panels
+            and _panels_by_cell.get(self._target.cell.id) is self._cell_panels
         ):
             self._cell_panels.entry.put("panels", self._cell_panels.to_metadata)
-            get_bridge(self._shell).write(self._cell.id, self._cell_panels.entry.value)
+            self._target.write_metadata(self._cell_panels.entry)
 
     def flush(self) -> None:
         """Send throttled writes at once."""
-        if self._shell is not None and self._state == "cell" and not self._is_protected:
-            get_bridge(self._shell).flush()
+        if self._target.shell is not None and self._target.state == "cell" and not self._is_protected:
+            self._target.bridge.flush()
 
     @property
     def _file_key(self) -> str:
-        return self.key if not self.key.isdigit() else f"{self._cell.id}/{self.key}"
+        return self.key if not self.key.isdigit() else f"{self._target.cell.id}/{self.key}"

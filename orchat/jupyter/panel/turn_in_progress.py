@@ -94,14 +94,13 @@ class TurnInProgress:
 
     async def ask(self, call: ToolCall, tool: Tool, place: CallPlace) -> Verdict:
         """Ask for a decision by a form; without a page the turn parks."""
-        if (decision := self._approvals.decision_by_grant(call, tool, place)) is not None:
-            return decision
-        if self._channel is None or not await self._channel.wait_until_ready():
-            return None
-        self._asked_calls.add(place)
-        self._on_change(True)
+
+        def before_form() -> None:
+            self._asked_calls.add(place)
+            self._on_change(True)
+
         try:
-            return await self._approvals.ask(call, tool, place)
+            return await self._approvals.decide(call, tool, place, self._channel, before_form)
         finally:
             self._asked_calls.discard(place)
 

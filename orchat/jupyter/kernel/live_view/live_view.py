@@ -107,12 +107,7 @@ class LiveView(LiveDisplay):
 
     async def ask(self, call: ToolCall, tool: Tool, place: CallPlace) -> Verdict:
         """Ask for a decision about a call by a form; None without a ready view, and the turn parks."""
-        if (decision := self._approvals.decision_by_grant(call, tool, place)) is not None:
-            return decision
-        if self._channel is None or not await self._channel.wait_until_ready():
-            return None
-        self._ensure_widget()
-        return await self._approvals.ask(call, tool, place)
+        return await self._approvals.decide(call, tool, place, self._channel, self._ensure_widget)
 
     def end(
         self,

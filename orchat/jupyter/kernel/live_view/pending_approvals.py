@@ -19,9 +19,10 @@ from orchat.jupyter.kernel.live_view.tool_grants import KERNEL_GRANTS, ToolGrant
 from orchat.jupyter.kernel.output.text_escaping import single_line
 
 if TYPE_CHECKING:
-    from orchat.chat.approval import Decision
+    from orchat.chat.approval import Decision, Verdict
     from orchat.chat.message_selection import CallPlace
     from orchat.jupyter.kernel.live_view.turn_view_model import TurnViewModel
+    from orchat.jupyter.kernel.live_view.widget_channel import WidgetChannel
     from orchat.messages import ToolCall
     from orchat.tools import Tool
 
@@ -91,6 +92,32 @@ class PendingApprovals:
         self._view_model.set(item, status="running", granted=True, form=None)
         self._on_change()
         return Approve()
+
+    async def decide(
+        self,
+        call: ToolCall,
+        tool: Tool,
+        place: CallPlace,
+        channel: WidgetChannel | None,
+        before_form: Callable[[], None],
+    ) -> Verdict:
+        """Decide by a grant, else by a form in a page; None where no page is ready, and the turn parks.
+
+        Parameters
+        ----------
+        call, tool, place
+            The call, its tool, and its place in the turn.
+        channel
+            The channel to the page; None where there is no page.
+        before_form
+            Called when a page is ready, before the form is shown.
+        """
+        if (decision := self.decision_by_grant(call, tool, place)) is not None:
+            return decision
+        if channel is None or not await channel.wait_until_ready():
+            return None
+        before_form()
+        return await self.ask(call, tool, place)
 
     async def ask(self, call: ToolCall, tool: Tool, place: CallPlace) -> Decision:
         """Show a call as a form, and wait for the decision."""
