@@ -42,6 +42,7 @@ SAMPLING = frozenset(
 _KNOWN = frozenset(
     {"format", "version", "name", "model", "parameters", "messages", "pending", "cost", "left_out", "system"}
 )
+_COMMA = len(", ")
 _MEDIA = {"image": "an image", "file": "a file", "audio": "a sound", "video": "a video"}
 
 
@@ -205,18 +206,33 @@ def _size(data: Any) -> int:
 
 
 def _shorten(data: dict[str, Any], max_bytes: int) -> None:
+    """Leave out media from the oldest on, then the oldest turns, until the data fits; measure each message once."""
     left_out = data["left_out"]
     messages: list[dict[str, Any]] = data["messages"]
-    for message in messages:
-        left_out["media"] += _without_media(message["content"])
-        if _size(data) <= max_bytes:
-            return
+    rest = _size({**data, "messages": [], "left_out": {}}) - _size({})
+    sizes = [_size(message) + _COMMA for message in messages]
+    total = sum(sizes) - _COMMA
+
+    def fits(size: int) -> bool:
+        return rest + _size(left_out) + size <= max_bytes
+
+    for at, message in enumerate(messages):
+        if count := _without_media(message["content"]):
+            left_out["media"] += count
+            total -= sizes[at]
+            sizes[at] = _size(message) + _COMMA
+            total += sizes[at]
+            if fits(total):
+                return
     system = [message for message in messages[:1] if message["role"] == "system"]
     turns = [at for at, message in enumerate(messages) if message["role"] == "user"]
+    start = len(system)
     for number, at in enumerate(turns[1:], 1):
-        data["messages"] = [*system, *messages[at:]]
+        total -= sum(sizes[start:at])
+        start = at
         left_out["turns"] = number
-        if _size(data) <= max_bytes:
+        if fits(total):
+            data["messages"] = [*system, *messages[at:]]
             return
     raise StateError(f"The last turn alone takes more than {max_bytes} bytes.", hint="Raise max_bytes.")
 

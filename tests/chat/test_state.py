@@ -439,6 +439,35 @@ def test_media_go_first_then_the_oldest_turns() -> None:
     assert messages[1].images  # the chat itself is whole
 
 
+@pytest.mark.parametrize("with_system", [False, True])
+def test_no_more_is_left_out_than_must_be(with_system: bool) -> None:
+    picture = ImageContent(base64_image="iVBORw0KGgo" + "A" * 401, mime_type="image/png", validation=False)
+    messages = [ChatMessage.from_system("Be brief.")] * with_system
+    for number in range(12):
+        parts = ["é" * number * 9, *[picture] * (number % 3 == 0)]
+        messages += [ChatMessage.from_user(content_parts=parts), ChatMessage.from_assistant("x" * number * 7)]
+    saved = ChatState(messages, unknown={"later": ["of", "a", "newer", "version"]})
+
+    def size(data: dict[str, Any]) -> int:
+        return len(json.dumps(data, ensure_ascii=False).encode())
+
+    whole = size(to_dict(saved))
+    steps: list[tuple[int, int]] = []
+    for limit in range(whole, 0, -1):
+        try:
+            data = to_dict(saved, max_bytes=limit)
+        except StateError:
+            break
+        assert size(data) <= limit
+        left_out = (data["left_out"]["media"], data["left_out"]["turns"])
+        if not steps or steps[-1] != left_out:
+            assert size(data) == limit or left_out[0] + left_out[1] > 0
+            assert size(to_dict(saved, max_bytes=size(data))) == size(data)
+            steps.append(left_out)
+    # One thing after the other, and none is passed over.
+    assert steps == [*((media, 0) for media in range(5)), *((4, turns) for turns in range(1, 12))]
+
+
 def test_what_is_no_json_is_refused() -> None:
     with pytest.raises(StateError, match="no JSON"):
         to_dict(ChatState([ChatMessage.from_user("Hi", {"when": object()})]), max_bytes=100)
