@@ -9,10 +9,10 @@ without end.
 from __future__ import annotations
 
 import errno
+import io
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO
 
 MOST_BYTES = 1_000_000_000
 
@@ -58,10 +58,7 @@ def read_regular_file(path: str | os.PathLike[str], most_bytes: int = MOST_BYTES
         blocks: list[bytes] = []
         read = 0
         while read <= most_bytes and size <= most_bytes:
-            try:
-                block = file.read(_BLOCK)
-            except BlockingIOError:
-                block = None  # as a raw file does
+            block = file.read(_BLOCK)
             if block is None:
                 raise BlockingIOError(errno.EAGAIN, "it has nothing to read now, and might never have", str(path))
             if not block:
@@ -71,7 +68,7 @@ def read_regular_file(path: str | os.PathLike[str], most_bytes: int = MOST_BYTES
         raise OSError(errno.EFBIG, f"it has more than {most_bytes:,} bytes", str(path))
 
 
-def open_regular_file(path: str | os.PathLike[str]) -> BinaryIO:
+def open_regular_file(path: str | os.PathLike[str]) -> io.FileIO:
     """Open a regular file to read, without buffer and without waiting.
 
     Raises
@@ -90,7 +87,7 @@ def open_regular_file(path: str | os.PathLike[str]) -> BinaryIO:
         raise OSError(errno.EINVAL, "no file can have that name", ascii(os.fspath(path))) from None
     try:
         _check_kind(os.fstat(handle).st_mode, path)
-        return os.fdopen(handle, "rb", buffering=0)
+        return io.FileIO(handle)
     except BaseException:
         os.close(handle)
         raise

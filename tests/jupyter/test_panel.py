@@ -21,6 +21,7 @@ from orchat.chat import state
 from orchat.configuration import SETTINGS
 from orchat.errors import ConfigurationError, InsufficientCreditsError, StateError, TurnInProgressError
 from orchat.generator_factory import Chat
+from orchat.jupyter.kernel.cell_storage.sidecar_file import SidecarFile
 from orchat.jupyter.panel.chat_panel import ChatPanel
 from orchat.jupyter.panel.file_uploads import Uploads
 from orchat.jupyter.panel.panel_serialization import PanelSnapshot, from_entry, to_entry
@@ -473,7 +474,7 @@ def test_a_file_beside_the_notebook_or_nothing_at_all(endpoint: ScriptedOpenRout
     with Kernel({**environment, "JPY_SESSION_NAME": str(tmp_path / "tides.ipynb")}) as first:
         page = Page(first, "file")
         page.run(code.format("file"))
-        assert page.fields["where"].startswith("Kept in tides.orchat.json")
+        assert page.fields["where"].startswith("Kept in tides.orchat.jsonl")
         page.ask("First?")
         assert page.metadata is None
         nothing = Page(first, "none")
@@ -481,17 +482,16 @@ def test_a_file_beside_the_notebook_or_nothing_at_all(endpoint: ScriptedOpenRout
         nothing.ask("Second?")
         nothing.listen(2.5)
         assert nothing.metadata is None
-    kept_ = json.loads((tmp_path / "tides.orchat.json").read_text())
-    assert list(kept_["panels"]) == ["file/1"]
+    assert list(SidecarFile(str(tmp_path / "tides.ipynb")).part("panels")) == ["file/1"]
     with Kernel({**environment, "JPY_SESSION_NAME": str(tmp_path / "tides.ipynb")}) as second:
         page = Page(second, "file")
         page.run(code.format("file"))
         assert page.answers() == ["One."]
-        (tmp_path / "tides.orchat.json").write_text("{rubbish")
+        (tmp_path / "tides.orchat.jsonl").write_text("{rubbish")
         page = Page(second, "other")
         page.run(code.format("file"))
         assert page.fields["readonly"] is not None
-    assert (tmp_path / "tides.orchat.json").read_text() == "{rubbish"
+    assert (tmp_path / "tides.orchat.jsonl").read_text() == "{rubbish"
 
 
 @pytest.mark.slow

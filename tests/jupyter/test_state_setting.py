@@ -9,6 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from orchat.jupyter.kernel.cell_storage.sidecar_file import SidecarFile
 from tests.jupyter.conftest import KEY
 from tests.jupyter.kernel import Ended, Kernel
 from tests.jupyter.panel_page import PANEL, Page
@@ -73,8 +74,10 @@ def test_a_file_beside_the_notebook_keeps_what_the_outputs_leave_out(
         "thread": "notebook",
         "ids": ["call_1"],
     }
-    written = beside.with_suffix(".orchat.json").read_text()
-    assert set(json.loads(written)["turns"]) == {"a", "b"}
+    written = beside.with_suffix(".orchat.jsonl").read_text()
+    assert set(SidecarFile(str(beside)).part("turns")) == {"a", "b"}
+    # A loop in a cell adds its turns one by one.
+    assert [list(json.loads(line))[-1] for line in written.splitlines()] == ["version", "value", "value", "add"]
     assert KEY not in written
     assert "call_1" not in written
     save(beside, ("a", asked, first), ("b", loop, second))
@@ -91,13 +94,16 @@ def test_a_file_beside_the_notebook_keeps_what_the_outputs_leave_out(
     in_cell(kernel, "c", "%%openrouter\nThank you.")
     assert endpoint.request.json["messages"] == json.loads(json.dumps(before).replace(KEY, "[redacted]"))
     # A file that is damaged stays as it is, and nothing comes of it.
-    beside.with_suffix(".orchat.json").write_text("{rubbish")
+    beside.with_suffix(".orchat.jsonl").write_text("{rubbish")
     ask(kernel, "%openrouter reset --all")
-    assert "3 could not be read: the tides.orchat.json cannot be read." in ask(kernel, "%openrouter restore").printed
+    assert (
+        "3 could not be read: the tides.orchat.jsonl is damaged in line 1."
+        in ask(kernel, "%openrouter restore").printed
+    )
     ended = in_cell(kernel, "a", "%%openrouter\nAnd now?")
-    assert ended.printed == f"{TOLD}the tides.orchat.json cannot be read. It stays untouched.\n"
+    assert ended.printed == f"{TOLD}the tides.orchat.jsonl is damaged in line 1. It stays untouched.\n"
     assert "turn" not in ended.bundles[-1][MIME]
-    assert beside.with_suffix(".orchat.json").read_text() == "{rubbish"
+    assert beside.with_suffix(".orchat.jsonl").read_text() == "{rubbish"
 
 
 def test_where_no_notebook_is_known_it_is_told_once(kernel: Kernel) -> None:

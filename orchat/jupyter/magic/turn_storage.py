@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from orchat.errors import OrchatError, StateError
+from orchat.errors import OrchatError
 from orchat.jupyter.kernel.cell_storage.storage_target import MEMORY_ONLY, StorageTarget
 from orchat.jupyter.kernel.coroutine_runner import runs_on_private_loop
 
@@ -159,15 +159,14 @@ class TurnStorage:
             return None
         turns, index = self._next_index(record["thread"])
         entry, pointer = split_record(record, index, sidecar=True)
-        turns[record["thread"]].append(entry)
-        try:
-            saved_turn = sidecar.put("turns", self.saved_cell_id, turns)
-        except StateError as error:
-            self.note = f"{_MEMORY_ONLY}: {error.message}"
+        kept = turns[record["thread"]]
+        addition = {record["thread"]: [entry]} if any(turns.values()) else None
+        kept.append(entry)
+        if failure := sidecar.try_put("turns", self.saved_cell_id, turns, addition=addition):
+            kept.pop()
+            self.note = f"{_MEMORY_ONLY}: {failure}"
             return None
-        if not saved_turn:
-            self.note = f"{_MEMORY_ONLY}: {sidecar.path.name} cannot be written."
-        return pointer if saved_turn else None
+        return pointer
 
     def _next_index(self, conversation: str) -> tuple[dict[str, list[Any]], int]:
         """Return the turns of this run of the cell, and the next index in a conversation."""

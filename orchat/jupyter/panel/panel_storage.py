@@ -92,6 +92,7 @@ class PanelStorage:
         self._file = self._target.sidecar()
         self.key = name or str(len(self._cell_panels.panels) + 1)
         self._is_protected = False
+        self._failure = ""
         self._panel: _StoredPanel | None = None
 
     @property
@@ -107,7 +108,9 @@ class PanelStorage:
             return f"{memory_only}, as you wished."
         if self._target.state == "file":
             path = self._file.path
-            return f"Kept in {path.name}, beside the notebook." if path else f"{memory_only}: no notebook is known."
+            if path is None or self._failure:
+                return f"{memory_only}: {self._failure or 'no notebook is known.'}"
+            return f"Kept in {path.name}, beside the notebook."
         if not self._target.has_page_cell:
             return f"{memory_only}."
         match self._target.bridge.status:
@@ -185,10 +188,8 @@ class PanelStorage:
         if self._is_protected or self._target.state == "none" or self._target.shell is None or self._panel is None:
             return
         if self._target.state == "file":
-            try:
-                self._file.put("panels", self._file_key, self._panel.encode())
-            except StateError:
-                self.protect()
+            if self._file.path is not None:
+                self._failure = self._file.try_put("panels", self._file_key, self._panel.encode())
         elif (
             self._target.cell.id is not None
             and not self._cell_panels.entry.is_newer
