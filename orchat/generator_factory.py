@@ -31,6 +31,7 @@ from orchat.openrouter.dialect import (
 )
 from orchat.openrouter.generator import OpenRouterChatGenerator
 from orchat.openrouter.json_query import JsonEndpoint
+from orchat.openrouter.prices import RequestSize
 from orchat.secret import Secret
 
 __all__ = ["Chat", "ask", "catalog_endpoint", "connect", "context_length", "list_price", "session_budget"]
@@ -145,14 +146,14 @@ def _connect_local(model: str, parameters: dict[str, Any]) -> OpenRouterChatGene
     return OpenRouterChatGenerator(api_key=server.api_key, model=model, api_base_url=server.base_url, **parameters)
 
 
-def list_price(model: str, prompt_tokens: int, completion_tokens: int) -> Decimal | None:
+def list_price(model: str, size: RequestSize) -> Decimal | None:
     """Estimate the cost of a request in USD by the endpoint's catalog, cached on disk; None where unknown.
 
     The embedded model costs nothing.
 
     Examples
     --------
-    >>> list_price(LOCAL_MODEL, 1_000, 1_000)
+    >>> list_price(LOCAL_MODEL, RequestSize(1_000, 1_000))
     Decimal('0')
     """
     from orchat.openrouter.catalog import load_catalog
@@ -160,7 +161,7 @@ def list_price(model: str, prompt_tokens: int, completion_tokens: int) -> Decima
     if model.startswith(LOCAL_PREFIX):
         return Decimal(0)
     try:
-        return load_catalog(catalog_endpoint()).price(model, prompt_tokens, completion_tokens)
+        return load_catalog(catalog_endpoint()).price(model, size)
     except APIError:  # no list: a budget then refuses, unless it was told not to
         return None
 

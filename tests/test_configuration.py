@@ -110,7 +110,7 @@ def test_all_chats_of_a_process_spend_from_one_purse(openrouter: ScriptedOpenRou
     before = session_budget().spent.known
     generator = connect("v/m", api_key=KEY, api_base_url=openrouter.base_url)
     openrouter.answers(*(text("Hi", usage=usage_object(cost=0.25)) for _ in range(2)))
-    chats = [Chat(generator, price=lambda model, prompt, completion: Decimal("0.01")) for _ in range(2)]
+    chats = [Chat(generator, price=lambda model, size: Decimal("0.01")) for _ in range(2)]
     for chat in chats:
         chat("Hello")
     assert session_budget().spent.known - before == Decimal("0.5")

@@ -9,8 +9,9 @@ callers; `turn_drivers` and `turn_streams` execute a turn; `state` and `markdown
 from orchat.chat.approval import Answer, Approve, Decision, Policy, Reject
 from orchat.chat.chat import Chat
 from orchat.chat.chat_dependencies import Sink
-from orchat.chat.money import Budget, Cost, Price
+from orchat.chat.money import Budget, Cost
 from orchat.chat.reply import Citation, Reply
+from orchat.chat.request_estimate import Price
 from orchat.chat.single_question import ask
 from orchat.chat.turn_streams import AsyncChatStream, ChatStream
 

@@ -19,8 +19,9 @@ from orchat.chat import state
 from orchat.chat.approval import Decision, Decisions, Policy, check_policy, to_decisions
 from orchat.chat.chat_dependencies import Sink, make_default_generator, price_lookup, shared_budget, sink_for
 from orchat.chat.conversation import Conversation, Question
-from orchat.chat.money import Budget, Cost, Price
+from orchat.chat.money import Budget, Cost
 from orchat.chat.reply import Reply
+from orchat.chat.request_estimate import Price
 from orchat.chat.turn import Turn
 from orchat.chat.turn_drivers import AsyncTurnDriver, TurnContext, TurnDriver
 from orchat.chat.turn_streams import AsyncChatStream, ChatStream, TurnOptions
@@ -60,7 +61,7 @@ class Chat(Conversation):
     show
         Whether a notebook displays its turns as they run.
     price
-        Model, prompt tokens and completion tokens -> USD or None: the price function for the estimates of `max_cost`.
+        Model and `orchat.openrouter.prices.RequestSize` -> USD or None: what `max_cost` estimates with.
 
     Raises
     ------

@@ -11,8 +11,9 @@ from typing import Protocol
 
 from orchat.chat.approval import Verdict
 from orchat.chat.message_selection import CallPlace
-from orchat.chat.money import Budget, Price
+from orchat.chat.money import Budget
 from orchat.chat.reply import Reply
+from orchat.chat.request_estimate import Price
 from orchat.errors import ConfigurationError
 from orchat.messages import ChatMessage, ToolCall
 from orchat.openrouter.generator import OpenRouterChatGenerator

@@ -1,30 +1,19 @@
 """Costs in USD, and budgets that refuse a request which may exceed them.
 
 The cost of a reply is the endpoint's figure, never own arithmetic: list prices know nothing of caches, discounts and
-tools. Prices serve only to estimate the *next* request, which a `Budget` may then refuse. Pure, but for the lock that
-lets several chats share a budget.
+tools. Prices serve only to estimate the *next* request (`orchat.chat.request_estimate`), which a `Budget` may then
+refuse. Pure, but for the lock that lets several chats share a budget.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from math import ceil
-from typing import Any, TypeAlias
+from typing import Any
 
 from orchat.errors import BudgetExceededError, ConfigurationError
-from orchat.messages import ChatMessage, TextContent, ToolCall, ToolCallResult
-from orchat.tools import Tool
-
-Price: TypeAlias = Callable[[str, int, int], Decimal | None]
-"""Model, prompt tokens and completion tokens -> USD, or None where the price is not known."""
-
-# Where no cap is sent, an answer is taken to be this long: longer than nearly all.
-_COMPLETION_TOKENS = 4096
-# An image or a file costs about as much as a page or two.
-_MEDIA_TOKENS = 1500
 
 
 @dataclass(frozen=True)
@@ -222,58 +211,3 @@ Raise max_cost, lower max_tokens, or ask a cheaper model.
         with self._lock:
             self._reserved -= estimate or Decimal(0)
             self.spent += cost
-
-
-def estimate_request(
-    price: Price | None,
-    model: str,
-    messages: Iterable[ChatMessage],
-    tools: Sequence[Tool] = (),
-    generation_kwargs: Mapping[str, Any] | None = None,
-) -> Decimal | None:
-    """Estimate an upper bound of a request's cost in USD; None where the price is unknown.
-
-    Examples
-    --------
-    >>> per_token = lambda model, prompt, completion: Decimal(prompt + completion) / 1_000_000
-    >>> estimate_request(per_token, "vendor/m", [ChatMessage.from_user("Hi")], generation_kwargs={"max_tokens": 95})
-    Decimal('0.0001')
-    """
-    if price is None:
-        return None
-    kwargs = generation_kwargs or {}
-    caps = [kwargs.get(name) for name in ("max_tokens", "max_completion_tokens")]
-    completion = max((cap for cap in caps if isinstance(cap, int)), default=_COMPLETION_TOKENS)
-    prompt = sum(map(estimate_message_tokens, messages)) + sum(_tokens(str(tool.tool_spec)) for tool in tools)
-    return price(model, prompt, completion)
-
-
-def estimate_message_tokens(message: ChatMessage) -> int:
-    """Estimate an upper bound of a message's tokens.
-
-    Examples
-    --------
-    >>> estimate_message_tokens(ChatMessage.from_user("Is it high tide?"))
-    8
-    """
-    tokens = 4  # what frames it
-    for part in message.parts:
-        if isinstance(part, TextContent):
-            tokens += _tokens(part.text)
-        elif isinstance(part, ToolCall):
-            tokens += _tokens(f"{part.tool_name}{part.arguments}")
-        elif isinstance(part, ToolCallResult) and isinstance(part.result, str):
-            tokens += _tokens(part.result)
-        elif isinstance(part, ToolCallResult):
-            tokens += sum(_tokens(p.text) if isinstance(p, TextContent) else _MEDIA_TOKENS for p in part.result)
-        elif (reasoning := getattr(part, "reasoning_text", None)) is not None:
-            tokens += _tokens(reasoning)
-        else:
-            tokens += _MEDIA_TOKENS
-    return tokens
-
-
-def _tokens(text: str) -> int:
-    """Estimate an upper bound: four ASCII characters to a token, one of any other."""
-    plain = sum(map(str.isascii, text))
-    return ceil(plain / 4) + len(text) - plain

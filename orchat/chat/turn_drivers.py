@@ -17,8 +17,9 @@ from orchat.chat.approval import Decision, Policy, Reject, needs_approval, reque
 from orchat.chat.chat_dependencies import Sink
 from orchat.chat.event_loop_runner import EventLoopRunner
 from orchat.chat.message_selection import CallPlace, messages_to_send, truncate_partial
-from orchat.chat.money import Budget, Cost, Price, estimate_request
+from orchat.chat.money import Budget, Cost
 from orchat.chat.reply import Ending
+from orchat.chat.request_estimate import Price, estimate_request
 from orchat.chat.tool_execution import cancelled_outcome, invoke_tool, invoke_tool_async
 from orchat.chat.turn import AskApproval, CallModel, RunTool, Turn, TurnEnded
 from orchat.errors import APIError
@@ -71,7 +72,8 @@ class _TurnDriver:
         tools = list(context.tools.values())
         estimate = None
         if any(budget.limit is not None for budget in context.budgets):
-            estimate = estimate_request(context.price, context.model, messages, tools, context.generation_kwargs)
+            kwargs = {**context.generator.generation_kwargs, **context.generation_kwargs}
+            estimate = estimate_request(context.price, context.model, messages, tools, kwargs)
         with contextlib.ExitStack() as undo:
             for budget in context.budgets:
                 budget.reserve(estimate, context.model)

@@ -64,7 +64,7 @@ def load_catalog(endpoint: JsonEndpoint, *, refresh: bool = False) -> Catalog:
     if cached is not None and cached.is_fresh and not refresh:
         return cached
     try:
-        return _store(endpoint.api_base_url, endpoint.get(_models_query(cached)))
+        return _store(endpoint.api_base_url, endpoint.get_list(_models_query(cached)))
     except APIError as error:
         return _cached_or_raise(cached, error)
 
@@ -75,7 +75,7 @@ async def load_catalog_async(endpoint: JsonEndpoint, *, refresh: bool = False) -
     if cached is not None and cached.is_fresh and not refresh:
         return cached
     try:
-        return _store(endpoint.api_base_url, await endpoint.get_async(_models_query(cached)))
+        return _store(endpoint.api_base_url, await endpoint.get_list_async(_models_query(cached)))
     except APIError as error:
         return _cached_or_raise(cached, error)
 

@@ -6,9 +6,9 @@ The transport is responsible for retries, deadlines and keys. Connections are no
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from orchat.errors import APIError, MissingKeyError, NotFoundError, ProviderError
 from orchat.openrouter.client_options import default_timeout
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 # Such data comes soon or not at all: neither a model's timeout nor its number of retries suits it.
 TIMEOUT, RETRIES = 30.0, 2
+_MAX_PAGES = 20
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,28 @@ class JsonEndpoint:
     def __repr__(self) -> str:
         return f"JsonEndpoint(api_base_url={redact(self.api_base_url)!r})"
 
+    def get_list(self, query: JsonQuery) -> Any:
+        """Send a query for a list, and follow its ``links.next`` for at most 20 pages; return the whole list.
+
+        Only the query parameters of a link are taken: the next page is asked of the same address.
+
+        Raises
+        ------
+        APIError
+            As of `get`; a part of a list is never returned.
+        """
+        pages = _Pages(query)
+        while pages.query is not None:
+            pages.add(self._get_payload(pages.query))
+        return pages.data
+
+    async def get_list_async(self, query: JsonQuery) -> Any:
+        """Send a query for a list, on the running event loop; see `get_list`."""
+        pages = _Pages(query)
+        while pages.query is not None:
+            pages.add(await self._get_payload_async(pages.query))
+        return pages.data
+
     def get(self, query: JsonQuery) -> Any:
         """Send a query, and return the response's ``data``.
 
@@ -101,21 +124,27 @@ class JsonEndpoint:
         APIError
             The endpoint refused, failed, or could not be reached.
         """
+        return self._get_payload(query)["data"]
+
+    async def get_async(self, query: JsonQuery) -> Any:
+        """Send a query, and return the response's ``data``, on the running event loop."""
+        return (await self._get_payload_async(query))["data"]
+
+    def _get_payload(self, query: JsonQuery) -> dict[str, Any]:
         request, transport = self._prepare(query)
         try:
             with transport.open(request) as body:
-                return _read_data(body, "".join(body.iter_text()), request)
+                return _read_payload(body, "".join(body.iter_text()), request)
         except APIError as error:
             raise _as_query_error(error, query) from None
         finally:
             transport.close()
 
-    async def get_async(self, query: JsonQuery) -> Any:
-        """Send a query, and return the response's ``data``, on the running event loop."""
+    async def _get_payload_async(self, query: JsonQuery) -> dict[str, Any]:
         request, transport = self._prepare(query)
         try:
             async with transport.open_async(request) as body:
-                return _read_data(body, "".join([text async for text in body.aiter_text()]), request)
+                return _read_payload(body, "".join([text async for text in body.aiter_text()]), request)
         except APIError as error:
             raise _as_query_error(error, query) from None
         finally:
@@ -153,6 +182,43 @@ class JsonEndpoint:
         return key or None
 
 
+class _Pages:
+    """The pages of a list: its entries so far, and the query of the next page, None after the last one."""
+
+    def __init__(self, query: JsonQuery) -> None:
+        self.query: JsonQuery | None = query
+        self.data: Any = None
+        self._asked: list[Mapping[str, str]] = []
+
+    def add(self, payload: Mapping[str, Any]) -> None:
+        """Add a page."""
+        assert self.query is not None
+        self._asked.append(self.query.parameters)
+        page, links = payload["data"], payload.get("links")
+        if self.data is None:
+            self.data = page
+        elif isinstance(page, list):
+            self.data = [*self.data, *page]
+        else:
+            raise ProviderError("A page of the list is none.")
+        link = links.get("next") if isinstance(links, Mapping) and isinstance(page, list) and page else None
+        parameters = {**self.query.parameters, **_link_parameters(link)}
+        if parameters in self._asked or len(self._asked) >= _MAX_PAGES:
+            self.query = None
+        else:
+            self.query = replace(self.query, parameters=parameters)
+
+
+def _link_parameters(link: object) -> dict[str, str]:
+    """Return the query parameters of a link; none of what is no link."""
+    if not isinstance(link, str):
+        return {}
+    try:
+        return dict(parse_qsl(urlsplit(link).query, keep_blank_values=True))
+    except ValueError:
+        return {}
+
+
 def _as_query_error(error: APIError, query: JsonQuery) -> APIError:
     """Set the hint of a 404, and remove traceback and context: their frames may hold a key."""
     if isinstance(error, NotFoundError):
@@ -161,13 +227,13 @@ def _as_query_error(error: APIError, query: JsonQuery) -> APIError:
     return error.with_traceback(None)
 
 
-def _read_data(body: ResponseBody, text: str, request: PreparedRequest) -> Any:
+def _read_payload(body: ResponseBody, text: str, request: PreparedRequest) -> dict[str, Any]:
     # A key that the answer repeats must not get into a file that facts are kept in.
     for secret in request.secrets:
         text = text.replace(secret, "[redacted]")
     payload = body.json(text)
     if isinstance(payload, dict) and payload.get("data") is not None and not payload.get("error"):
-        return payload["data"]
+        return payload
     if (found := error_object(payload)) is not None:
         raise error_from_object(found, payload, *request.secrets)
     raise ProviderError("The reply holds no `data`.", hint="Is the base URL right?")

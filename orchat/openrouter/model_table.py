@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
-from decimal import Decimal
 
 from orchat.errors import ConfigurationError
 from orchat.openrouter.models import Catalog, Model
+from orchat.openrouter.prices import price_per_million
 
+_PRICES = ("prompt", "completion")
 _HEADINGS = ("model", "context", "$/M in", "$/M out", "modalities")
 
 
@@ -52,8 +53,7 @@ def _model_row(model: Model) -> tuple[str, ...]:
     return (
         _single_line(model.id),
         f"{model.context_length:,}" if model.context_length else "?",
-        _price_per_million(model.prices.get("prompt")),
-        _price_per_million(model.prices.get("completion")),
+        *("?" if (price := model.prices.get(name)) is None else price_per_million(price) for name in _PRICES),
         _single_line(f"{','.join(model.input_modalities) or '?'} -> {','.join(model.output_modalities) or '?'}"),
     )
 
@@ -61,14 +61,6 @@ def _model_row(model: Model) -> tuple[str, ...]:
 def _single_line(text: str) -> str:
     # Nothing that could steer a terminal, or turn its line around.
     return "".join(each for each in " ".join(text.split()) if unicodedata.category(each) not in ("Cc", "Cf"))
-
-
-def _price_per_million(price: Decimal | None) -> str:
-    """Format a price per token as USD per million tokens; `?` where it is unknown."""
-    if price is None:
-        return "?"
-    dollars = price * 1_000_000
-    return f"{dollars:,.2f}" if dollars >= 0.01 or not dollars else f"{float(dollars):.2g}"
 
 
 def _align_columns(rows: Sequence[tuple[str, ...]]) -> str:

@@ -15,13 +15,14 @@ from typing import Any
 
 from orchat.errors import APIError
 from orchat.openrouter.model_names import base_models, similar_names
-from orchat.openrouter.prices import cost, read_prices
+from orchat.openrouter.prices import RequestSize, cost, read_prices
 
 FRESH = timedelta(days=1)
 """The age up to which a list is used without another request."""
 
 # There prices are per second, character or piece, whatever they are called.
 _OTHER_UNITS = frozenset({"speech", "transcription", "video"})
+_CHAT_OUTPUTS = frozenset({"text", "image", "audio"})
 _MAX_ID_LENGTH = 200
 
 
@@ -72,55 +73,41 @@ class Model:
         """Whether it is a free model: by its suffix, not by a price of 0."""
         return "free" in self.id.split(":")[1:] or self.id == "openrouter/free"
 
-    def price(
-        self,
-        prompt_tokens: int,
-        completion_tokens: int,
-        *,
-        cached_tokens: int = 0,
-        images: int = 0,
-        at: datetime | None = None,
-    ) -> Decimal | None:
+    @property
+    def is_batch(self) -> bool:
+        """Whether it is the batch variant of a model, which answers within a day and not in a chat."""
+        return "batch" in self.id.split(":")[1:]
+
+    @property
+    def is_chat_model(self) -> bool:
+        """Whether it answers in a chat: it is no batch variant, and makes text, images or audio, as far as is known."""
+        return not self.is_batch and not (self.output_modalities and _CHAT_OUTPUTS.isdisjoint(self.output_modalities))
+
+    def price(self, size: RequestSize, *, at: datetime | None = None) -> Decimal | None:
         """Compute the cost of a request in USD by list prices; None where that is unknown.
 
-        The costs of variants such as ``:online``, plugins and server tools are not included.
+        It is an upper bound where a token may have several prices (`orchat.openrouter.prices.cost`). The costs of
+        variants such as ``:online``, plugins and server tools are included only as far as the model has a price for web
+        searches.
 
         Parameters
         ----------
-        prompt_tokens, completion_tokens
-            The tokens in and out; reasoning counts as out.
-        cached_tokens
-            The number of prompt tokens that are read from a cache.
-        images
-            The number of images in the prompt.
+        size
+            What is sent and what comes back.
         at
             The time, for prices that depend on the hour; by default now.
 
         Examples
         --------
         >>> model = read_model({"id": "vendor/m", "pricing": {"prompt": "0.000003", "completion": "0.000015"}})
-        >>> model.price(1000, 100)
+        >>> model.price(RequestSize(1000, 100))
         Decimal('0.004500')
         """
         if not _OTHER_UNITS.isdisjoint(self.output_modalities):
             return None
         if not self.is_free and not any(self.prices.get(name) for name in ("prompt", "completion", "request")):
             return None  # routers and odd units show 0 as well
-        pricing = self.raw.get("pricing")
-        # Images and sounds that come out are tokens of their own price, often many times that of text.
-        dearer = [self.prices.get(f"{kind}_output") for kind in ("image", "audio") if kind in self.output_modalities]
-        if (highest := max((price for price in dearer if price is not None), default=None)) is not None:
-            text_price = self.prices.get("completion")
-            if text_price is not None and highest > text_price and isinstance(pricing, dict):
-                pricing = {**pricing, "completion": str(highest)}
-        return cost(
-            pricing,
-            prompt_tokens,
-            completion_tokens,
-            cached_tokens=cached_tokens,
-            images=images,
-            at=at,
-        )
+        return cost(self.raw.get("pricing"), size, outputs=self.output_modalities, at=at)
 
 
 @dataclass(frozen=True, repr=False)
@@ -181,31 +168,22 @@ class Catalog:
                 return model
         return None
 
-    def price(
-        self,
-        id: str,  # noqa: A002
-        prompt_tokens: int,
-        completion_tokens: int,
-        *,
-        cached_tokens: int = 0,
-        images: int = 0,
-        at: datetime | None = None,
-    ) -> Decimal | None:
+    def price(self, id: str, size: RequestSize, *, at: datetime | None = None) -> Decimal | None:  # noqa: A002
         """Compute the cost of a request in USD by list prices (see `Model.price`); None where that is unknown."""
         model = self.get(id)
-        if model is None:
-            return None
-        return model.price(prompt_tokens, completion_tokens, cached_tokens=cached_tokens, images=images, at=at)
+        return None if model is None else model.price(size, at=at)
 
     def near(self, name: str, count: int = 3) -> list[str]:
         """Return the ids most similar to a name that may be mistyped, lack its vendor, or be colloquial.
+
+        Only chat models are among them.
 
         Examples
         --------
         >>> Catalog(read_models([{"id": "meta-llama/llama-3.3-70b-instruct"}]), datetime.now(UTC)).near("Llama 3.3 70b")
         ['meta-llama/llama-3.3-70b-instruct']
         """
-        return similar_names(name, (model.id for model in self.models), count)
+        return similar_names(name, (model.id for model in self.models if model.is_chat_model), count)
 
     def matching(self, query: str = "", *, free: bool = False) -> list[Model]:
         """Return the models whose id or name contains every word of a query, ignoring case.
@@ -213,15 +191,18 @@ class Catalog:
         Parameters
         ----------
         query
-            Words; an empty query matches all models.
+            Words; an empty query matches all models. Batch variants are found only by a word that asks for them.
         free
             Whether to return free models only.
         """
         words = query.lower().split()
+        batch = any("batch" in word for word in words)
         return [
             model
             for model in self.models
-            if (model.is_free or not free) and all(word in f"{model.id} {model.name}".lower() for word in words)
+            if (model.is_free or not free)
+            and (batch or not model.is_batch)
+            and all(word in f"{model.id} {model.name}".lower() for word in words)
         ]
 
     @cached_property

@@ -5,16 +5,53 @@ A catalog is untrusted and changes without notice: invalid prices are left out, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Context, Decimal, InvalidOperation, localcontext
-from typing import Any
+from typing import Any, Literal
 
 # A user's own decimal context is not for money: here nothing is rounded.
 _EXACT = Context(prec=100)
+_SHOWN = Context(prec=6)
 _CONDITIONS = frozenset({"min_prompt_tokens", "utc_start", "utc_end", "utc_days"})
 _NOT_PRICES = _CONDITIONS | {"overrides", "discount"}
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+@dataclass(frozen=True)
+class RequestSize:
+    """What of a request and its answer costs money, counted or estimated.
+
+    Parameters
+    ----------
+    prompt_tokens, completion_tokens
+        The tokens in and out; reasoning counts as out.
+    audio_tokens, image_tokens
+        Those of the prompt that are sounds and images.
+    images
+        The number of images in the prompt.
+    cached_tokens
+        The number of prompt tokens that are read from a cache.
+    cache_write
+        Whether all else of the prompt is written to a cache, and for how long it is kept there.
+    searches
+        The number of web searches.
+
+    Examples
+    --------
+    >>> RequestSize(1000, 100).audio_tokens
+    0
+    """
+
+    prompt_tokens: int
+    completion_tokens: int
+    audio_tokens: int = 0
+    image_tokens: int = 0
+    images: int = 0
+    cached_tokens: int = 0
+    cache_write: Literal["5m", "1h"] | None = None
+    searches: int = 0
 
 
 def parse_price(value: Any) -> Decimal | None:
@@ -92,45 +129,74 @@ def _override_applies(override: Mapping[str, Any], prompt_tokens: int, moment: d
     return opens <= clock < closes if opens <= closes else clock >= opens or clock < closes
 
 
-def cost(
-    pricing: Any,
-    prompt_tokens: int,
-    completion_tokens: int,
-    *,
-    cached_tokens: int = 0,
-    images: int = 0,
-    at: datetime | None = None,
-) -> Decimal | None:
+def cost(pricing: Any, size: RequestSize, *, outputs: Iterable[str] = (), at: datetime | None = None) -> Decimal | None:
     """Compute the cost of a request in USD; None where a needed price is unknown.
+
+    Where one token may have several prices, the highest counts: images, sounds and reasoning that come out are not told
+    apart from text, and a prompt that is written to a cache may cost more than one that is not.
 
     Parameters
     ----------
     pricing
         A model's ``pricing`` as received.
-    prompt_tokens, completion_tokens
-        The tokens in and out; reasoning counts as out.
-    cached_tokens
-        The number of prompt tokens that are read from a cache.
-    images
-        The number of images in the prompt.
+    size
+        What is sent and what comes back.
+    outputs
+        What comes back besides text: ``image``, ``audio``.
     at
         The time; by default now.
 
     Examples
     --------
-    >>> cost({"prompt": "0.000003", "completion": "0.000015"}, 1000, 100)
-    Decimal('0.004500')
+    >>> pricing = {"prompt": "0.000003", "completion": "0.000015", "audio": "0.00003", "audio_output": "0.00006"}
+    >>> cost(pricing, RequestSize(1000, 100)), cost(pricing, RequestSize(1000, 100), outputs=["audio"])
+    (Decimal('0.004500'), Decimal('0.009000'))
+    >>> cost(pricing, RequestSize(1000, 0, audio_tokens=900))
+    Decimal('0.027300')
     """
-    prices = prices_at(pricing, prompt_tokens, at)
-    needed = {"prompt", "completion"}
-    if prices.keys() & needed != needed:
+    prices = prices_at(pricing, size.prompt_tokens, at)
+    if not {"prompt", "completion"} <= prices.keys():
         return None
-    # These may be missing, which is nothing; but given and not understood is unknown.
-    extras = {"request": 1, "image": images}
-    if any(count and name in pricing and name not in prices for name, count in extras.items()):
-        return None
-    cached = min(cached_tokens, prompt_tokens)
+    audio = min(size.audio_tokens, size.prompt_tokens)
+    images = min(size.image_tokens, size.prompt_tokens - audio)
+    cached = min(size.cached_tokens, size.prompt_tokens - audio - images)
+    text = size.prompt_tokens - audio - images - cached
+    writes = {None: [], "5m": ["input_cache_write"], "1h": ["input_cache_write", "input_cache_write_1h"]}
+    written = writes[size.cache_write]
+    made = ["internal_reasoning", *(f"{kind}_output" for kind in ("image", "audio") if kind in outputs)]
+    parts: list[tuple[int, str | None, list[str]]] = [  # how many, the price, and others that may apply in its place
+        (text, "prompt", written),
+        (images, "prompt", [*written, "image_token"]),
+        (audio, "prompt", [*written, "audio"]),
+        (size.completion_tokens, "completion", made),
+        (1, None, ["request"]),
+        (size.images, None, ["image"]),
+        (size.searches, None, ["web_search"]),
+    ]
     with localcontext(_EXACT):
-        total = (prompt_tokens - cached) * prices["prompt"] + completion_tokens * prices["completion"]
-        total += cached * prices.get("input_cache_read", prices["prompt"])
-        return total + sum((count * prices[name] for name, count in extras.items() if name in prices), Decimal(0))
+        total = cached * prices.get("input_cache_read", prices["prompt"])
+        for count, usual, names in parts:
+            given = [name for name in names if name in prices or pricing.get(name) is not None]
+            # A price that is missing is nothing, or the usual one; but given and not understood is unknown.
+            if count and any(name not in prices for name in given):
+                return None
+            total += count * max((prices[name] for name in [usual, *given] if name in prices), default=Decimal(0))
+        return total
+
+
+def price_per_million(price: Decimal) -> str:
+    """Format a price per token as USD per million tokens, with as many digits as it needs, and two at least.
+
+    More than six digits that count are rounded.
+
+    Examples
+    --------
+    >>> [price_per_million(Decimal(price)) for price in ("0.000001", "0.0000000375", "0.00000008333333333333334")]
+    ['1.00', '0.0375', '0.0833333']
+    """
+    with localcontext(_SHOWN):
+        dollars = (price * 1_000_000).normalize()
+    with localcontext(_EXACT):
+        exponent = dollars.as_tuple().exponent
+        digits = max(2, -exponent if isinstance(exponent, int) else 0)
+        return f"{dollars:,.{digits}f}"

@@ -54,6 +54,60 @@ def test_all_kinds_are_asked_for_with_a_get(openrouter: ScriptedOpenRouter, endp
     assert request.headers["accept"] == "application/json"
 
 
+def page(entries: list[Any], following: Any) -> Any:
+    return reply_json({"data": entries, "total_count": len(MODELS), "links": {"next": following}})
+
+
+def test_a_list_that_comes_in_pages_is_read_to_its_end(
+    openrouter: ScriptedOpenRouter, endpoint: JsonEndpoint, ask: Ask
+) -> None:
+    models = openrouter.on("GET", "/models")
+    models.answers(
+        page(MODELS[:2], "/api/v1/models?offset=2&limit=2"),
+        page(MODELS[2:3], "https://elsewhere.invalid/v9/models?offset=3"),  # the key goes to one host only
+        page(MODELS[3:], None),
+    )
+    catalog = ask("load_catalog", endpoint)
+    assert ids(catalog) == IDS
+    assert [request.query for request in openrouter.requests] == [
+        {"output_modalities": "all"},
+        {"output_modalities": "all", "offset": "2", "limit": "2"},
+        {"output_modalities": "all", "offset": "3", "limit": "2"},
+    ]
+    assert ids(cached_catalog(endpoint.api_base_url)) == IDS
+
+
+@pytest.mark.parametrize("following", ["/models?output_modalities=all", "?", "http://[::1", 7, ["?offset=2"], {}])
+def test_a_link_that_leads_nowhere_ends_the_list(
+    openrouter: ScriptedOpenRouter, endpoint: JsonEndpoint, ask: Ask, following: Any
+) -> None:
+    openrouter.on("GET", "/models").answers(page(MODELS, following))
+    assert ids(ask("load_catalog", endpoint)) == IDS
+    assert len(openrouter.requests) == 1
+
+
+def test_pages_without_an_end_are_left(openrouter: ScriptedOpenRouter, endpoint: JsonEndpoint, ask: Ask) -> None:
+    pages = [page([MODELS[0] | {"id": f"v/{number}"}], f"?offset={number + 1}") for number in range(40)]
+    openrouter.on("GET", "/models").answers(*pages)
+    assert ids(ask("load_catalog", endpoint)) == [f"v/{number}" for number in range(20)]
+    openrouter.on("GET", "/models").queue.clear()
+
+
+def test_an_empty_page_is_the_last(openrouter: ScriptedOpenRouter, endpoint: JsonEndpoint, ask: Ask) -> None:
+    openrouter.on("GET", "/models").answers(page(MODELS, "?offset=9"), page([], "?offset=9000"))
+    assert ids(ask("load_catalog", endpoint)) == IDS
+
+
+@pytest.mark.parametrize("broken", [error(500), reply_json({"data": {"id": "v/m"}})])
+def test_a_part_of_a_list_is_not_kept(
+    openrouter: ScriptedOpenRouter, endpoint: JsonEndpoint, ask: Ask, broken: Any
+) -> None:
+    openrouter.on("GET", "/models").answers(page(MODELS[:2], "?offset=2"), broken)
+    with pytest.raises(ProviderError):
+        ask("load_catalog", endpoint)
+    assert cached_catalog(endpoint.api_base_url) is None
+
+
 def test_a_fresh_list_is_not_asked_for_again(openrouter: ScriptedOpenRouter, endpoint: JsonEndpoint, ask: Ask) -> None:
     first, second = ask("load_catalog", endpoint), ask("load_catalog", endpoint)
     assert first == second == cached_catalog(endpoint.api_base_url)

@@ -38,6 +38,11 @@ def test_every_model_has_a_line_and_columns_stand_under_each_other() -> None:
         ("0", "0.00"),
         ("0.000001", "1.00"),
         ("0.0000000012", "0.0012"),
+        ("0.0000000375", "0.0375"),
+        ("0.000000035", "0.035"),
+        ("0.00000125", "1.25"),
+        ("0.0000021875", "2.1875"),
+        ("0.00000008333333333333334", "0.0833333"),
         ("0.00000001", "0.01"),
         ("0.0012345", "1,234.50"),
         ("-1", "?"),
@@ -48,6 +53,12 @@ def test_every_model_has_a_line_and_columns_stand_under_each_other() -> None:
 def test_prices_are_for_a_million_tokens(price: Any, shown: str) -> None:
     table = list_models(catalog(model("v/m", "M", {"prompt": price, "completion": "0.000002"})))
     assert rows(table)[0][2:4] == [shown, "2.00"]
+
+
+def test_batch_variants_are_listed_only_for_those_who_ask() -> None:
+    listed = catalog(model("v/mini", "Mini", {}), model("v/mini:batch", "Mini", {}))
+    assert [row[0] for row in rows(list_models(listed, "mini"))] == ["v/mini"]
+    assert [row[0] for row in rows(list_models(listed, "mini:batch"))] == ["v/mini:batch"]
 
 
 def test_what_is_not_known_is_a_question_mark() -> None:

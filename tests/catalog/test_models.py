@@ -14,7 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchat.jupyter.panel.model_picker import model_rows
 from orchat.openrouter.models import Catalog, Model, read_model, read_models
+from orchat.openrouter.prices import RequestSize
 from tests.openrouter_server import MODELS, model
 
 NOW = datetime.now(UTC)
@@ -84,7 +86,7 @@ def test_odd_values_are_as_good_as_missing(odd: Any) -> None:
         catalog = Catalog((found,), NOW)
         assert catalog.matching("vendor") == [found]
         assert catalog.get("vendor/m") == found
-        price = catalog.price("vendor/m", 1, 1)
+        price = catalog.price("vendor/m", RequestSize(1, 1))
         assert price is None or price == Decimal("0.000003")
 
 
@@ -105,7 +107,7 @@ def test_any_list_makes_a_catalogue(data: list[Any]) -> None:
     catalog = Catalog(read_models(data), NOW)
     for found in catalog.models:
         assert catalog.get(found.id) is not None
-        assert catalog.price(found.id, 10, 10) is None or catalog.price(found.id, 10, 10) >= 0
+        assert catalog.price(found.id, RequestSize(10, 10)) is None or catalog.price(found.id, RequestSize(10, 10)) >= 0
         assert repr(found)
         hash(found)
     catalog.near("vendor/m")
@@ -176,22 +178,23 @@ def test_free_is_a_suffix_not_a_price() -> None:
     ],
 )
 def test_what_a_request_costs(sent: str, price: str | None) -> None:
-    assert CATALOG.price(sent, 1000, 100) == (None if price is None else Decimal(price))
+    assert CATALOG.price(sent, RequestSize(1000, 100)) == (None if price is None else Decimal(price))
 
 
 def test_a_price_of_nothing_without_the_suffix_is_unknown() -> None:
-    assert Catalog(read_models([model("a/b", "B", {"prompt": "0", "completion": "0"})]), NOW).price("a/b", 1, 1) is None
+    free = Catalog(read_models([model("a/b", "B", {"prompt": "0", "completion": "0"})]), NOW)
+    assert free.price("a/b", RequestSize(1, 1)) is None
     paid = Catalog(read_models([model("a/b", "B", {"prompt": "0", "completion": "0", "request": "0.01"})]), NOW)
-    assert paid.price("a/b", 1, 1) == Decimal("0.01")
+    assert paid.price("a/b", RequestSize(1, 1)) == Decimal("0.01")
 
 
 def test_prices_depend_on_length_hour_cache_and_images() -> None:
-    assert CATALOG.price("anthropic/claude-sonnet-4.5", 200_001, 0) == Decimal("1.200006")
-    assert CATALOG.price("anthropic/claude-sonnet-4.5", 1000, 0, cached_tokens=1000) == Decimal("0.0003")
+    assert CATALOG.price("anthropic/claude-sonnet-4.5", RequestSize(200_001, 0)) == Decimal("1.200006")
+    assert CATALOG.price("anthropic/claude-sonnet-4.5", RequestSize(1000, 0, cached_tokens=1000)) == Decimal("0.0003")
     night, noon = datetime(2026, 8, 17, 23, tzinfo=UTC), datetime(2026, 8, 17, 12, tzinfo=UTC)
-    assert CATALOG.price("deepseek/deepseek-chat", 1000, 0, at=noon) == Decimal("0.00056")
-    assert CATALOG.price("deepseek/deepseek-chat", 1000, 0, at=night) == Decimal("0.00028")
-    assert CATALOG.price("google/gemini-2.5-flash-image", 0, 0, images=2) == Decimal("0.002476")
+    assert CATALOG.price("deepseek/deepseek-chat", RequestSize(1000, 0), at=noon) == Decimal("0.00056")
+    assert CATALOG.price("deepseek/deepseek-chat", RequestSize(1000, 0), at=night) == Decimal("0.00028")
+    assert CATALOG.price("google/gemini-2.5-flash-image", RequestSize(0, 0, images=2)) == Decimal("0.002476")
 
 
 @pytest.mark.parametrize(
@@ -228,6 +231,45 @@ def test_words_are_looked_for_in_ids_and_names() -> None:
     assert ids("LLAMA free") == ids("llama", free=True) == ["meta-llama/llama-3.3-70b-instruct:free"]
     assert ids("Mini OpenAI: tts") == ["openai/gpt-4o-mini-tts"]
     assert ids("no-such") == []
+
+
+def test_batch_variants_are_apart_and_never_suggested() -> None:
+    prices = {"prompt": "0.000002", "completion": "0.000002"}
+    half = {"prompt": "0.000001", "completion": "0.000001"}
+    catalog = Catalog(read_models([model("v/mini", "Mini", prices), model("v/mini:batch", "Mini (batch)", half)]), NOW)
+    whole, batch = catalog.models
+    assert ([each.is_batch for each in catalog.models], whole.is_chat_model, batch.is_chat_model) == (
+        [False, True],
+        True,
+        False,
+    )
+    assert catalog.matching() == catalog.matching("mini") == [whole]
+    assert catalog.matching("mini batch") == catalog.matching(":batch") == [batch]
+    assert [row["id"] for row in model_rows(catalog, "batch")["list"] + model_rows(catalog, "")["list"]] == ["v/mini"]
+    assert catalog.near("mini") == catalog.near("mni:batch") == catalog.near("v/mini:batc") == ["v/mini"]
+    assert catalog.get("v/mini:batch") is batch  # by its name it is found, and has its own price
+    assert catalog.price("v/mini:batch", RequestSize(1_000_000, 0)) == 1
+
+
+@pytest.mark.parametrize(
+    ("outputs", "chats"),
+    [
+        ([], True),
+        (["text"], True),
+        (["text", "image"], True),
+        (["audio"], True),
+        (["embeddings"], False),
+        (["rerank"], False),
+        (["speech"], False),
+        (["video"], False),
+    ],
+)
+def test_what_makes_no_answer_is_no_chat_model(outputs: list[str], chats: bool) -> None:
+    catalog = Catalog(read_models([model("v/mini", "Mini", {}, outputs=outputs)]), NOW)
+    assert catalog.models[0].is_chat_model is chats
+    assert catalog.near("mini") == (["v/mini"] if chats else [])
+    assert len(catalog.matching("mini")) == 1
+    assert [row["id"] for row in model_rows(catalog, "")["list"]] == (["v/mini"] if chats else [])
 
 
 @pytest.mark.parametrize(

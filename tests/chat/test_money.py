@@ -10,9 +10,12 @@ import pytest
 
 from orchat.chat import Budget, Cost
 from orchat.chat.chat_dependencies import price_lookup, set_price_lookup
-from orchat.chat.money import estimate_request, parse_amount
+from orchat.chat.money import parse_amount
+from orchat.chat.request_estimate import estimate_request, estimate_size
 from orchat.errors import APIConnectionError, BudgetExceededError, ConfigurationError, ProviderError
 from orchat.messages import AudioContent, ChatMessage, ImageContent, TextContent, ToolCall
+from orchat.openrouter.generator import OpenRouterChatGenerator
+from orchat.openrouter.prices import RequestSize
 from tests.chat.conftest import Make
 from tests.chat.test_tools import HULL
 from tests.chat.tools import Log
@@ -31,9 +34,9 @@ from tests.openrouter_server import (
 )
 
 
-def per_token(model: str, prompt: int, completion: int) -> Decimal | None:
+def per_token(model: str, size: RequestSize) -> Decimal | None:
     """A dollar for a thousand tokens; nobody knows what the model `vendor/odd` costs."""
-    return None if model == "vendor/odd" else Decimal(prompt + completion) / 1000
+    return None if model == "vendor/odd" else Decimal(size.prompt_tokens + size.completion_tokens) / 1000
 
 
 @pytest.mark.parametrize(
@@ -204,9 +207,82 @@ def test_a_limit_is_an_amount(make: Make, limit: Any) -> None:
         make(max_cost=limit)
 
 
+SIZES: list[tuple[list[ChatMessage], dict[str, Any], RequestSize]] = [
+    ([ChatMessage.from_user("a" * 400)], {}, RequestSize(104, 4096, cache_write="5m")),
+    ([], {"max_tokens": 7, "max_completion_tokens": 9}, RequestSize(0, 9, cache_write="5m")),
+    (
+        [ChatMessage.from_user(content_parts=["a" * 4, ImageContent.from_url(PNG), ImageContent.from_url(PNG)])],
+        {},
+        RequestSize(3005, 4096, image_tokens=3000, images=2, cache_write="5m"),
+    ),
+    (
+        [ChatMessage.from_user(content_parts=[AudioContent("AAAA" * 4_000_000, "wav")])],
+        {},
+        RequestSize(24_004, 4096, audio_tokens=24_000, cache_write="5m"),
+    ),
+    (
+        [ChatMessage.from_user(content_parts=[AudioContent("AAAA" * 1_000_000, "mp3")])],
+        {},
+        RequestSize(48_004, 4096, audio_tokens=48_000, cache_write="5m"),
+    ),
+    (
+        [ChatMessage.from_user(content_parts=[TextContent("a", cache_control={"type": "ephemeral", "ttl": "1h"})])],
+        {},
+        RequestSize(5, 4096, cache_write="1h"),
+    ),
+    (
+        [ChatMessage.from_user(content_parts=[TextContent("a", cache_control={"type": "ephemeral"})])],
+        {},
+        RequestSize(5, 4096, cache_write="5m"),
+    ),
+    ([], {"cache_control": {"type": "ephemeral", "ttl": "1h"}}, RequestSize(0, 4096, cache_write="1h")),
+    ([], {"plugins": [{"id": "web"}, {"id": "file-parser"}]}, RequestSize(0, 4096, cache_write="5m", searches=1)),
+    ([], {"web_search_options": {}}, RequestSize(0, 4096, cache_write="5m", searches=1)),
+    ([], {"server_tools": [{"type": "openrouter:web_search"}]}, RequestSize(0, 4096, cache_write="5m", searches=5)),
+    (
+        [],
+        {"tools": [{"type": "openrouter:web_search", "parameters": {"max_uses": 2}}]},
+        RequestSize(0, 4096, cache_write="5m", searches=2),
+    ),
+]
+
+
+@pytest.mark.parametrize(("messages", "kwargs", "size"), SIZES)
+def test_the_estimate_tells_what_has_prices_of_its_own(
+    messages: list[ChatMessage], kwargs: dict[str, Any], size: RequestSize
+) -> None:
+    assert estimate_size(messages, (), kwargs) == size
+
+
+def test_the_dearest_model_that_may_answer_counts() -> None:
+    prices = {"v/cheap": Decimal(1), "v/dear": Decimal(9)}
+
+    def estimate(*models: str, first: str = "v/cheap") -> Decimal | None:
+        return estimate_request(lambda name, _: prices.get(name), first, [], (), {"models": list(models)})
+
+    assert (estimate("v/dear"), estimate("v/cheap"), estimate(first="v/dear")) == (9, 1, 9)
+    assert estimate("v/dear", "v/unknown") is None
+    searches = estimate_request(lambda _, size: Decimal(size.searches), "v/cheap:online", [])
+    assert searches == 1
+
+
+def test_what_the_generator_was_made_with_counts(
+    generator: OpenRouterChatGenerator, make: Make, way: Way, openrouter: ScriptedOpenRouter
+) -> None:
+    generator.generation_kwargs["max_tokens"] = 50
+    chat = make(max_cost=0.1, price=per_token)
+    assert way.ask(chat).text
+    with pytest.raises(BudgetExceededError, match=r"may cost \$100\.\d"):
+        way.ask(chat, generation_kwargs={"max_tokens": 100_000})
+    generator.generation_kwargs["max_tokens"] = 100_000
+    with pytest.raises(BudgetExceededError, match=r"may cost \$100\.\d"):
+        way.ask(chat)
+    assert len(openrouter.requests) == 1
+
+
 def test_the_estimate_counts_all_that_is_sent() -> None:
     def prompt(*messages: ChatMessage, tools: Any = ()) -> Decimal:
-        estimate = estimate_request(lambda _, tokens, __: Decimal(tokens), "vendor/m", messages, tools)
+        estimate = estimate_request(lambda _, size: Decimal(size.prompt_tokens), "vendor/m", messages, tools)
         assert estimate is not None
         return estimate
 

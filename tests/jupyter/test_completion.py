@@ -65,7 +65,9 @@ def ready(any_kernel: Kernel, endpoint: ScriptedOpenRouter) -> Kernel:
     path = _cache_path(endpoint.base_url)
     path.parent.mkdir(parents=True, exist_ok=True)
     listed = {"format": "orchat-models", "version": 1, "fetched_at": datetime.now(UTC).isoformat()}
-    path.write_text(json.dumps({**listed, "data": [{"id": name, "name": name} for name in MODELS]}))
+    path.write_text(
+        json.dumps({**listed, "data": [{"id": name, "name": name} for name in (*MODELS, "openai/gpt-5:batch")]})
+    )
     return any_kernel
 
 
@@ -74,6 +76,7 @@ def test_the_line(ready: Kernel, endpoint: ScriptedOpenRouter) -> None:
     assert complete(ready, "%%openrouter --te") == ["--temperature"]
     assert complete(ready, "%%openrouter gpt-5")[:2] == ["openai/gpt-5", "openai/gpt-5-mini"]
     assert "vendor/other-gpt-5" in complete(ready, "%%openrouter -m gpt-5")
+    assert not any(name.endswith(":batch") for name in complete(ready, "%%openrouter -m gpt-5"))
     assert complete(ready, "%%openrouter --reasoning m") == ["max", "medium", "minimal"]
     assert complete(ready, "%%openrouter --approve a") == ["ask", "always"]
     assert complete(ready, "%%openrouter -T ti") == ["tide"]

@@ -185,12 +185,13 @@ def _print_text(result: Reply | str) -> Reply | None:
 
 
 def _known_models() -> list[str]:
-    """Return the models of the cached catalog and the local one, without a request."""
+    """Return the chat models of the cached catalog and the local one, without a request."""
     from orchat.openrouter.catalog import cached_catalog
     from orchat.openrouter.dialect import LOCAL_MODEL
 
     catalog = cached_catalog(str(setting("base_url")))
-    return [*(model.id for model in catalog.models), LOCAL_MODEL] if catalog is not None else [LOCAL_MODEL]
+    models = () if catalog is None else catalog.models
+    return [*(model.id for model in models if model.is_chat_model), LOCAL_MODEL]
 
 
 def _subcommand_usages() -> dict[str, str]:

@@ -134,10 +134,12 @@ class PromptRequest:
         """
         import orchat.openrouter.transport  # noqa: F401 - a tenth of a second that a loop need not stand still for
         from orchat.generator_factory import Chat, connect, list_price, session_budget
+        from orchat.openrouter.prices import RequestSize
 
         generator = connect(self.model, generation_kwargs=self.generation_kwargs)
         if options.max_cost is not None or session_budget().limit is not None:
-            list_price(generator.model, 0, 0)  # it may fetch the list, which a running turn should not wait for
+            # It may fetch the list, which a running turn should not wait for.
+            list_price(generator.model, RequestSize(0, 0))
         chat = Chat(
             generator,
             tools=list(self.tools),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from orchat.errors import ConfigurationError
 from orchat.jupyter.kernel.output.text_escaping import single_line
+from orchat.openrouter.prices import price_per_million
 
 if TYPE_CHECKING:
     from orchat.openrouter.models import Catalog, Model
@@ -41,7 +41,7 @@ async def find_models(query: str) -> dict[str, Any]:
 
 
 def model_rows(catalog: Catalog, query: str) -> dict[str, Any]:
-    """Return the rows of the models that match a query, 40 at most, and their total.
+    """Return the rows of the chat models that match a query, 40 at most, and their total.
 
     Examples
     --------
@@ -50,9 +50,9 @@ def model_rows(catalog: Catalog, query: str) -> dict[str, Any]:
     >>> pricing = {"prompt": "0.00000015", "completion": "0.0000006"}
     >>> models = read_models([{"id": "a/mini", "name": "A: Mini", "context_length": 128000, "pricing": pricing}])
     >>> model_rows(Catalog(models, datetime.now(UTC)), "mini")["list"]
-    [{'id': 'a/mini', 'name': 'A: Mini', 'facts': '128k tokens · $0.15 in, $0.6 out per million'}]
+    [{'id': 'a/mini', 'name': 'A: Mini', 'facts': '128k tokens · $0.15 in, $0.60 out per million'}]
     """
-    found = catalog.matching(query)
+    found = [model for model in catalog.matching(query) if model.is_chat_model]
     note = "" if catalog.failure is None else f"The list is {catalog.age_text}: asking again failed."
     rows = [
         {"id": single_line(m.id, 120), "name": single_line(m.name, 80), "facts": model_summary(m)}
@@ -70,12 +70,8 @@ def model_summary(model: Model) -> str:
     if model.is_free:
         parts.append("free")
     elif prices[0] is not None and prices[1] is not None:
-        parts.append(f"{_price_per_million(prices[0])} in, {_price_per_million(prices[1])} out per million")
+        parts.append(f"${price_per_million(prices[0])} in, ${price_per_million(prices[1])} out per million")
     return " · ".join(parts)
-
-
-def _price_per_million(price: Decimal) -> str:
-    return f"${(price * 1_000_000).normalize():f}"
 
 
 def shown_parameters(kwargs: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from orchat.chat.message_selection import CallPlace, pending_calls, skip_pending_calls, waiting_calls
-from orchat.chat.money import Cost, estimate_message_tokens
+from orchat.chat.money import Cost
+from orchat.chat.request_estimate import estimate_message_tokens
 from orchat.errors import ConfigurationError
 from orchat.messages import ChatMessage, ChatRole, ToolCall
 
