@@ -92,6 +92,11 @@ class MessageAssembler:
         self._facts["warnings"] = [*self._facts.get("warnings", ()), text]
 
     @property
+    def has_chunks(self) -> bool:
+        """Whether a chunk was added."""
+        return bool(self._last)
+
+    @property
     def usage(self) -> Any:
         """The usage so far."""
         return self._facts.get("usage")

@@ -22,6 +22,7 @@ from orchat.openrouter.wire.stream import ChunkReader
 from tests.openrouter_server import call, completion, done, event, finish
 from tests.wire.reading import lines
 
+GATEWAY = "https://litellm.example/v1"
 LOCAL = dialect_of("http://127.0.0.1:8000/v1", "local/smollm2-135m-instruct")
 
 
@@ -156,11 +157,24 @@ def test_it_is_kept_from_rambling_unless_the_user_says_how_long(cap: dict[str, A
     assert LOCAL.prepare(body(**cap))[0] == body(**cap)
 
 
-@pytest.mark.parametrize("dialect", [LOCAL, dialect_of("https://api.openai.com/v1", "gpt")])
+@pytest.mark.parametrize("dialect", [LOCAL, *(dialect_of(url, "m") for url in ("https://api.openai.com/v1", GATEWAY))])
 def test_hosts_that_send_the_usage_of_a_stream_only_when_asked_are_asked(dialect: Dialect) -> None:
     assert dialect.prepare(body(stream=True))[0]["stream_options"] == {"include_usage": True}
     assert dialect.prepare(body(stream=True, stream_options=None))[0]["stream_options"] is None
-    assert "stream_options" not in dialect.prepare(body(stream=False))[0]
+    for option in ({}, {"stream_options": {"include_usage": True}}):
+        assert "stream_options" not in dialect.prepare(body(stream=False, **option))[0]
+
+
+def test_a_message_that_only_calls_tools_has_an_empty_content_but_for_openrouter() -> None:
+    messages = [{"role": "assistant", "tool_calls": [1]}, {"role": "assistant", "content": None, "tool_calls": [1]}]
+    kept = [{"role": "assistant", "content": "Hm", "tool_calls": [1]}, {"role": "user", "content": "Hi"}]
+    given = {"messages": [*messages, *kept]}
+    before = copy.deepcopy(given)
+    for url in (GATEWAY, "https://api.openai.com/v1"):
+        prepared, _ = dialect_of(url, "m").prepare(given)
+        assert [message["content"] for message in prepared["messages"]] == ["", "", "Hm", "Hi"]
+    assert dialect_of("https://openrouter.ai/api/v1", "m").prepare(given) == (before, None)
+    assert given == before
 
 
 def test_openrouter_sends_the_usage_unasked() -> None:

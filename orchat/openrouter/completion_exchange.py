@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from orchat.errors import APIConnectionError, APIError
 from orchat.messages import ChatMessage
 from orchat.openrouter.dialect import Dialect, Rewrite
+from orchat.openrouter.request_sequence import RequestSequence
 from orchat.openrouter.wire.response import read_replies
 from orchat.openrouter.wire.stream import ChunkReader
 from orchat.openrouter.wire.structured import OutputFormat
@@ -33,6 +34,7 @@ class RequestPlan:
     rewrite: Rewrite | None
     dialect: Dialect
     is_streamed: bool
+    requests_usage: bool
     component_info: ComponentInfo
 
     def make_reader(self) -> ChunkReader:
@@ -110,6 +112,7 @@ class _Stream:
         self._plan = plan
         self._transport = transport
         self._reader = plan.make_reader()
+        self._requests = RequestSequence(plan.request, requests_usage=plan.requests_usage)
         self._final: ChatMessage | None = None
 
     @property
@@ -138,7 +141,13 @@ class _Stream:
         self._reader.end(whole=body.is_whole)
 
     def _complete_error(self, error: APIError, body: ResponseBody | None) -> APIError | None:
-        """Add generation id and partial message to an error; None to ignore it, since the reply was complete."""
+        """Add generation id and partial message to an error; None to ignore it.
+
+        It is ignored where the reply was complete, and where another request follows.
+        """
+        if self._requests.follow(error, responded=body is not None, is_empty=self._reader.is_empty):
+            return None
+        error = self._requests.first_error(error)
         if isinstance(error, APIConnectionError):
             if self._reader.finished:
                 return None
@@ -167,19 +176,20 @@ class ChunkStream(_Stream):
         self._chunks = self._pump()
 
     def _pump(self) -> Iterator[StreamingChunk]:
-        body: ResponseBody | None = None
-        try:
-            with self._transport.open(self._plan.request) as body:
-                self._body = body
-                if self._aborted:
-                    body.abort()
-                for event in body.events():
-                    yield from self._read_event(body, event)
-                self._end(body)
-        except APIError as error:
-            event = None  # see RequestPlan.read
-            if (completed := self._complete_error(error, body)) is not None:
-                raise completed from None
+        for request in self._requests:
+            body: ResponseBody | None = None
+            try:
+                with self._transport.open(request) as body:
+                    self._body = body
+                    if self._aborted:
+                        body.abort()
+                    for event in body.events():
+                        yield from self._read_event(body, event)
+                    self._end(body)
+            except APIError as error:
+                event = None  # see RequestPlan.read
+                if (completed := self._complete_error(error, body)) is not None:
+                    raise completed from None
         self._finish()
 
     def __iter__(self) -> Iterator[StreamingChunk]:
@@ -195,6 +205,7 @@ class ChunkStream(_Stream):
     def abort(self) -> None:
         """Cut the connection, from any thread: the iterator raises, and `message` keeps the part that arrived."""
         self._aborted = True
+        self._requests.end()
         if self._body is not None:
             self._body.abort()
 
@@ -213,21 +224,22 @@ class AsyncChunkStream(_Stream):
         self._chunks = self._pump()
 
     async def _pump(self) -> AsyncIterator[StreamingChunk]:
-        body: ResponseBody | None = None
-        try:
-            async with self._transport.open_async(self._plan.request) as body:
-                events = body.aevents()
-                try:
-                    async for event in events:
-                        for chunk in self._read_event(body, event):
-                            yield chunk
-                finally:
-                    await cast(Any, events).aclose()
-                self._end(body)
-        except APIError as error:
-            event = None  # see RequestPlan.read
-            if (completed := self._complete_error(error, body)) is not None:
-                raise completed from None
+        for request in self._requests:
+            body: ResponseBody | None = None
+            try:
+                async with self._transport.open_async(request) as body:
+                    events = body.aevents()
+                    try:
+                        async for event in events:
+                            for chunk in self._read_event(body, event):
+                                yield chunk
+                    finally:
+                        await cast(Any, events).aclose()
+                    self._end(body)
+            except APIError as error:
+                event = None  # see RequestPlan.read
+                if (completed := self._complete_error(error, body)) is not None:
+                    raise completed from None
         self._finish()
 
     def __aiter__(self) -> AsyncIterator[StreamingChunk]:

@@ -1,4 +1,4 @@
-"""Dialects of the API: request headers, body and response changes for OpenRouter, OpenAI and the embedded model. Pure.
+"""Dialects of the API: headers, body and response changes for OpenRouter, other hosts and the embedded model. Pure.
 
 OpenRouter's automatic extras go to OpenRouter only; a user's additions to a message go to every host but those that are
 known to refuse them.
@@ -68,7 +68,7 @@ def dialect_of(base_url: str, model: str) -> Dialect:
         return Dialect(note=DEMO_NOTE, prepare=_prepare_embedded)
     if host == "api.openai.com" or host.endswith(".azure.com"):
         return Dialect(prepare=_prepare_openai)
-    return Dialect()
+    return Dialect(prepare=_prepare_other)
 
 
 def host_of(url: str) -> str:
@@ -89,15 +89,32 @@ def is_loopback(url: str) -> bool:
 
 def _prepare_openai(body: dict[str, Any]) -> tuple[dict[str, Any], Rewrite | None]:
     messages = [{k: v for k, v in message.items() if k not in _OPENROUTER_FIELDS} for message in body["messages"]]
-    body = {**body, "messages": messages}
+    return _prepare_other({**body, "messages": messages})
+
+
+def _prepare_other(body: dict[str, Any]) -> tuple[dict[str, Any], Rewrite | None]:
+    """Convert a request for a host that is neither OpenRouter nor known to differ from all others."""
+    body = {**body}
     _request_usage(body)
+    if "messages" in body:
+        body["messages"] = [_with_content(message) for message in body["messages"]]
     return body, None
 
 
 def _request_usage(body: dict[str, Any]) -> None:
-    """Request the usage of a stream, which OpenRouter always sends."""
+    """Request the usage of a stream, which OpenRouter always sends; a whole reply has it, and vLLM refuses the option.
+
+    Most servers send none unasked, and LiteLLM takes the upstream's out, with the cost in it.
+    """
     if body.get("stream"):
         body.setdefault("stream_options", {"include_usage": True})
+    else:
+        body.pop("stream_options", None)
+
+
+def _with_content(message: dict[str, Any]) -> dict[str, Any]:
+    """Add an empty content to a message that only calls tools: llama-cpp-python refuses it without, and with null."""
+    return {**message, "content": ""} if message.get("tool_calls") and message.get("content") is None else message
 
 
 def _prepare_embedded(body: dict[str, Any]) -> tuple[dict[str, Any], Rewrite | None]:

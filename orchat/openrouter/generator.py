@@ -411,7 +411,15 @@ class OpenRouterChatGenerator:
             key=key,
             max_retries=default_retries(self.max_retries),
         )
-        return RequestPlan(request, output, rewrite, dialect, bool(body.get("stream")), _COMPONENT)
+        return RequestPlan(
+            request,
+            output,
+            rewrite,
+            dialect,
+            is_streamed=bool(body.get("stream")),
+            requests_usage="stream_options" in body and "stream_options" not in kwargs,
+            component_info=_COMPONENT,
+        )
 
     def _key(self) -> str | None:
         from orchat.openrouter.transport import header_value

@@ -101,14 +101,21 @@ TOOLS: dict[str, Any] = {
 
 
 @pytest.fixture
-def both(openrouter: ScriptedOpenRouter) -> Iterator[Any]:
+def endpoint(openrouter: ScriptedOpenRouter) -> dict[str, Any]:
+    """OpenRouter's own address, with the scripted server as the proxy on the way: other hosts get other bodies."""
+    proxy = openrouter.base_url.partition("/api")[0]
+    return {"api_base_url": "http://openrouter.ai/api/v1", "http_client_kwargs": {"proxy": proxy}}
+
+
+@pytest.fixture
+def both(openrouter: ScriptedOpenRouter, endpoint: dict[str, Any]) -> Iterator[Any]:
     """Ask both generators the same in all four ways, and return the bodies of each way."""
     answer = '{"port": "Hull", "name": "Humber", "length": 62}'
     openrouter.always(text(answer))
     openrouter.validate = False  # what Haystack sends is what counts here; a refusal part is none of OpenRouter's
 
     def ask(messages: Any, init: dict[str, Any] | None = None, ways: int = 4, **run: Any) -> list[tuple[Any, Any]]:
-        init = {"model": "vendor/m", "api_base_url": openrouter.base_url, "max_retries": 0} | (init or {})
+        init = {"model": "vendor/m", "max_retries": 0} | endpoint | (init or {})
         theirs = HaystackGenerator(api_key=HaystackSecret.from_token(KEY), **init)
         ours = OpenRouterChatGenerator(api_key=Secret.from_token(KEY), **init)
 
@@ -145,10 +152,11 @@ def test_conversations_are_sent_as_haystack_sends_them(both, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CONVERSATIONS)
-def test_our_own_messages_are_sent_so_as_well(openrouter, generator, both, name: str) -> None:
+def test_our_own_messages_are_sent_so_as_well(openrouter, make, endpoint, both, name: str) -> None:
     (theirs, _), *_ = both(CONVERSATIONS[name], ways=1)
-    generator.model = "vendor/m"
-    generator.run([ChatMessage.from_dict(message.to_dict()) for message in CONVERSATIONS[name]])
+    make(model="vendor/m", **endpoint).run(
+        [ChatMessage.from_dict(message.to_dict()) for message in CONVERSATIONS[name]]
+    )
     assert openrouter.request.json == theirs
 
 

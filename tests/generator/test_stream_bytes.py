@@ -172,9 +172,3 @@ def test_a_page_in_place_of_a_stream_is_an_error_that_quotes_its_title(openroute
     with pytest.raises(ProviderError, match=r"not JSON \(text/html\): Log in\.") as caught:
         way(generator)
     assert openrouter.base_url in str(caught.value)
-
-
-def test_an_empty_stream_is_an_error(openrouter, generator, streaming: Way) -> None:
-    openrouter.answers(stream())
-    with pytest.raises(StreamError, match="ended before"):
-        streaming(generator)

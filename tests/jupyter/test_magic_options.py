@@ -134,6 +134,7 @@ def test_everything_goes_into_the_request(kernel: Kernel, endpoint: ScriptedOpen
         "model": "a/b",
         "n": 1,
         "stream": True,
+        "stream_options": {"include_usage": True},  # but to OpenRouter
         "top_p": 0.9,
         "stop": ["END"],
         "max_tokens": 50,

@@ -336,6 +336,11 @@ class ChunkReader:
         return message if len(message) or message.meta.get("model") else None
 
     @property
+    def is_empty(self) -> bool:
+        """Whether nothing came: neither a chunk nor an error."""
+        return self.failure is None and not self.fold.has_chunks
+
+    @property
     def finished(self) -> bool:
         """Whether the response is complete; its usage may still come.
 
@@ -371,6 +376,11 @@ class ChunkReader:
         if whole and partial is not None and says_something(partial):
             self.fold.warn(NO_REASON)
             return
+        if self.is_empty:
+            raise StreamError(
+                "The endpoint sent nothing at all: a stream without an event.",
+                hint="Its log may say why; without streaming it may say so itself.",
+            )
         missing = "no finish reason that is the last" if self._has_reason else "no finish reason"
         raise StreamError(
             f"The stream ended before the answer did: {missing}, {'though it said' if self.done else 'no'} [DONE].",
