@@ -273,13 +273,13 @@ class OpenRouterChatGenerator:
         """
         self._key()
         default_retries(self.max_retries)
-        self._get_transport().client()
+        self._get_transport().client(self.api_base_url or DEFAULT_BASE_URL)
 
     async def warm_up_async(self) -> None:
         """Resolve the key and make the HTTP client of the running event loop."""
         self._key()
         default_retries(self.max_retries)
-        await self._get_transport().async_client()
+        await self._get_transport().async_client(self.api_base_url or DEFAULT_BASE_URL)
 
     def close(self) -> None:
         """Close the connections of sync requests; a later request opens new ones."""

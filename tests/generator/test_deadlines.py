@@ -206,6 +206,6 @@ def test_a_timeout_may_be_as_long_as_one_likes(make, driver: Way, value: float) 
 def test_without_any_timeout_a_reasoning_model_may_think_for_five_minutes(make, driver: Way) -> None:
     generator = make(timeout=None)
     driver(generator)
-    client = generator._transport.client()
+    client = generator._transport.client(generator.api_base_url)
     assert client.timeout == httpx.Timeout(300, connect=30)
     assert generator._transport.idle_timeout == 300

@@ -1,8 +1,8 @@
 """The HTTP transport: clients, authorization, retries, deadlines and response bodies. The only package that uses httpx.
 
-From low to high: `prepared_request`, `connection_errors`, `response_body`, `http_client`. Promises, each with its test:
-a key goes to the configured host only and appears in no exception; a request is sent again only if it did not start;
-comments that keep a connection open do not keep a dead upstream alive; leaving a stream closes its connection.
+From low to high: `prepared_request`, `network_environment`, `connection_errors`, `response_body`, `http_client`.
+Promises, each with its test: a key goes to the configured host only and appears in no exception; a request is sent
+again only if it did not start; comments that keep a connection open do not keep a dead upstream alive; leaving a stream closes its connection.
 """
 
 from httpx_sse import ServerSentEvent

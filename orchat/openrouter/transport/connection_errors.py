@@ -6,6 +6,7 @@ import httpx
 
 from orchat.errors import APIConnectionError, APIError, APITimeoutError
 from orchat.openrouter.dialect import host_of
+from orchat.openrouter.transport.network_environment import certificate_hint
 from orchat.openrouter.transport.prepared_request import PreparedRequest
 from orchat.secrets import redact
 
@@ -22,7 +23,7 @@ def connection_failure(error: httpx.HTTPError, request: PreparedRequest, *, resp
         # A certificate is not trusted more the second time.
         retryable = "certificate" not in reason.lower()
         return APIConnectionError(
-            f"No connection to {host}: {reason}.", hint=_connect_hint(reason), retryable=retryable
+            f"No connection to {host}: {reason}.", hint=_connect_hint(reason, request), retryable=retryable
         )
     if response_started:
         return APIConnectionError(
@@ -48,10 +49,13 @@ def timeout_error(request: PreparedRequest, what: str, *, retryable: bool = Fals
     return APITimeoutError(f"{host_of(request.url)} {what}.", hint=hint, retryable=retryable)
 
 
-def _connect_hint(reason: str) -> str:
+def _connect_hint(reason: str, request: PreparedRequest) -> str:
     lower = reason.lower()
     if "certificate" in lower:
-        return "The host's certificate is not trusted here; is a proxy in between?"
+        return certificate_hint()
+    if request.proxy_variable is not None:
+        variable = request.proxy_variable
+        return f"{variable} names a proxy on the way: is it right? A host that needs none belongs into NO_PROXY."
     if "name" in lower or "getaddrinfo" in lower or "nodename" in lower:
         return "Is there a network, and is the base URL's host spelt right?"
     return "Is the base URL right, and does a server run there?"

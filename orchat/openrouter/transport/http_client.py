@@ -18,8 +18,10 @@ from tenacity import AsyncRetrying, RetryCallState, Retrying, retry_if_exception
 
 from orchat._version import __version__
 from orchat.errors import APIError
+from orchat.openrouter.dialect import is_loopback
 from orchat.openrouter.transport.connection_errors import connection_failure
-from orchat.openrouter.transport.prepared_request import BearerAuth, PreparedRequest
+from orchat.openrouter.transport.network_environment import NetworkRoute, check_proxy, make_ssl_context, network_route
+from orchat.openrouter.transport.prepared_request import BearerAuth, HiddenValue, PreparedRequest
 from orchat.openrouter.transport.response_body import ResponseBody
 
 # Without a timeout of the caller's: seconds to connect, and for a first token, a gap or a whole reply. A reasoning
@@ -58,27 +60,35 @@ class HttpClient:
         kwargs["headers"] = headers
         self._kwargs = kwargs
         self._lock = threading.Lock()
+        self._ssl_contexts: dict[tuple[bool, bool], ssl.SSLContext] = {}
         # Each with what closes it. Process ids are in the keys because a parent's connections are not a fork's to use.
-        self._clients: dict[int, tuple[httpx.Client, Callable[[], object]]] = {}
+        self._clients: dict[tuple[int, NetworkRoute], tuple[httpx.Client, Callable[[], object]]] = {}
         self._async_clients: dict[
-            tuple[int, asyncio.AbstractEventLoop], tuple[httpx.AsyncClient, AsyncGenerator[None, None]]
+            tuple[int, asyncio.AbstractEventLoop, NetworkRoute], tuple[httpx.AsyncClient, AsyncGenerator[None, None]]
         ] = {}
 
-    def client(self) -> httpx.Client:
-        """Return the httpx client that all threads share, made on first use."""
+    def client(self, url: str) -> httpx.Client:
+        """Return the httpx client for a URL's host that all threads share, made on first use."""
+        return self._client(self._route(url))
+
+    def _client(self, route: NetworkRoute) -> httpx.Client:
+        key = os.getpid(), route
         with self._lock:
-            if (entry := self._clients.get(os.getpid())) is None:
-                client = httpx.Client(**self._arguments())
-                entry = self._clients[os.getpid()] = client, weakref.finalize(self, client.close)
+            if (entry := self._clients.get(key)) is None:
+                client = httpx.Client(**self._arguments(route))
+                entry = self._clients[key] = client, weakref.finalize(self, client.close)
             return entry[0]
 
-    async def async_client(self) -> httpx.AsyncClient:
+    async def async_client(self, url: str) -> httpx.AsyncClient:
         """Return the running event loop's httpx client: connections cannot leave the loop that opened them."""
-        key = os.getpid(), asyncio.get_running_loop()
+        return await self._async_client(self._route(url))
+
+    async def _async_client(self, route: NetworkRoute) -> httpx.AsyncClient:
+        key = os.getpid(), asyncio.get_running_loop(), route
         with self._lock:
             if (entry := self._async_clients.get(key)) is not None:
                 return entry[0]
-            client = httpx.AsyncClient(**self._arguments())
+            client = httpx.AsyncClient(**self._arguments(route))
             for old in [old for old in self._async_clients if old[1].is_closed()]:
                 del self._async_clients[old]
             closer = _close_with_event_loop(client)
@@ -86,26 +96,43 @@ class HttpClient:
         await anext(closer)
         return client
 
-    def _arguments(self) -> dict[str, Any]:
-        # Reading the machine's certificates takes longer than the rest of making a client: once is enough.
-        if not isinstance(verify := self._kwargs.get("verify", True), ssl.SSLContext):
-            cert, trust_env = self._kwargs.pop("cert", None), self._kwargs.get("trust_env", True)
-            self._kwargs["verify"] = httpx.create_ssl_context(verify, cert, trust_env)
-        return self._kwargs
+    def _route(self, url: str) -> NetworkRoute:
+        """Return the way to a host; what the caller says of proxies takes the place of the environment."""
+        given = {name for name in ("proxy", "transport") if self._kwargs.get(name) is not None}
+        if "proxy" in given and isinstance(self._kwargs["proxy"], str):
+            check_proxy(HiddenValue(self._kwargs["proxy"]), "The `proxy` of http_client_kwargs")
+        if given or not self._kwargs.get("trust_env", True):
+            return NetworkRoute(uses_tls=True, is_loopback=is_loopback(url))
+        return network_route(url)
+
+    def _arguments(self, route: NetworkRoute) -> dict[str, Any]:
+        kwargs = {**self._kwargs, "trust_env": False}
+        if route.proxy is not None:
+            kwargs["proxy"] = route.proxy
+        verify, cert = kwargs.get("verify", True), kwargs.pop("cert", None)
+        if not isinstance(verify, ssl.SSLContext):
+            # Reading the machine's certificates takes longer than the rest of making a client: once is enough.
+            key = route.uses_tls, route.is_loopback
+            if key not in self._ssl_contexts:
+                trust_env = self._kwargs.get("trust_env", True)
+                self._ssl_contexts[key] = make_ssl_context(route, verify, cert, trust_env=trust_env)
+            kwargs["verify"] = self._ssl_contexts[key]
+        return kwargs
 
     def close(self) -> None:
-        """Close the threads' httpx client; the next request makes a new one."""
+        """Close the threads' httpx clients; the next request makes a new one."""
         with self._lock:
-            entry = self._clients.pop(os.getpid(), None)
-        if entry is not None:
-            entry[1]()
+            entries = [self._clients.pop(key) for key in list(self._clients) if key[0] == os.getpid()]
+        for _, close in entries:
+            close()
 
     async def aclose(self) -> None:
-        """Close the running event loop's httpx client."""
+        """Close the running event loop's httpx clients."""
+        mine = os.getpid(), asyncio.get_running_loop()
         with self._lock:
-            entry = self._async_clients.pop((os.getpid(), asyncio.get_running_loop()), None)
-        if entry is not None:
-            await entry[1].aclose()
+            entries = [self._async_clients.pop(key) for key in list(self._async_clients) if key[:2] == mine]
+        for _, closer in entries:
+            await closer.aclose()
 
     # -- sending: two thin drivers over the same rules ------------------------------------------------------------
 
@@ -122,7 +149,8 @@ class HttpClient:
 
     def _send(self, request: PreparedRequest) -> ResponseBody:
         failure, started = None, monotonic()
-        client = self.client()
+        route = self._route(request.url)
+        request.proxy_variable, client = route.variable, self._client(route)
         try:
             response = client.send(
                 _build_request(client, request, _connection_trace(request)), stream=True, auth=BearerAuth(request)
@@ -155,7 +183,8 @@ class HttpClient:
 
     async def _send_async(self, request: PreparedRequest) -> ResponseBody:
         failure, started = None, monotonic()
-        client = await self.async_client()
+        route = self._route(request.url)
+        request.proxy_variable, client = route.variable, await self._async_client(route)
         try:
             response = await client.send(
                 _build_request(client, request, _async_connection_trace(request)), stream=True, auth=BearerAuth(request)

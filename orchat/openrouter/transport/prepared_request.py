@@ -62,6 +62,8 @@ class PreparedRequest:
     retry_statuses: frozenset[int] = frozenset()
     # Whether its connection was opened for it; a custom transport does not tell, then nothing is taken for granted.
     opened_connection: bool = field(default=True, init=False)
+    # Where the proxy on its way is named, if the environment names one.
+    proxy_variable: str | None = field(default=None, init=False)
 
     @property
     def secrets(self) -> tuple[str, ...]:
