@@ -2,7 +2,8 @@
 
 From low to high: `prepared_request`, `network_environment`, `connection_errors`, `response_body`, `http_client`.
 Promises, each with its test: a key goes to the configured host only and appears in no exception; a request is sent
-again only if it did not start; comments that keep a connection open do not keep a dead upstream alive; leaving a stream closes its connection.
+again only if it did not start; comments that keep a connection open do not keep a dead upstream alive; leaving a stream
+closes its connection.
 """
 
 from httpx_sse import ServerSentEvent
