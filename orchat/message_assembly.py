@@ -110,8 +110,9 @@ class MessageAssembler:
         if told and meta.get("usage") is not None:
             self._facts["usage"] = _later_usage(told, meta["usage"])
         self._finish_reason = finish_reason or meta.get("finish_reason") or self._finish_reason
-        for key, value in (meta.get("extras") or {}).items():
-            self._extras.add(key, value)
+        if isinstance(extras := meta.get("extras"), dict):  # an endpoint may have a field of that name
+            for key, value in extras.items():
+                self._extras.add(key, value)
 
     def message(self) -> ChatMessage:
         """Return the message so far."""

@@ -24,12 +24,13 @@ from orchat.tools import Tool
 class Sink(Protocol):
     """Displays a turn while it runs, and may ask a person about tool calls.
 
-    Three methods are optional. ``awaited()`` is called first if the turn leaves the event loop free; otherwise the turn
+    Four methods are optional. ``awaited()`` is called first if the turn leaves the event loop free; otherwise the turn
     blocks its thread until it ends. ``expect(tool_to_ask)`` is called when the turn has begun, and tells which calls
     need approval: ``tool_to_ask(name)`` is the tool, or None; it returns whether a person may then be asked to mend a
     call whose arguments do not fit. ``called(calls, indexes)`` is called with the calls of each whole response: by
     `orchat.chat.message_selection.CallPlace`, with the index of each one's deltas
-    (`orchat.streaming.ToolCallDelta`), none where it came in one piece.
+    (`orchat.streaming.ToolCallDelta`), none where it came in one piece. ``retrying(text)`` is called before the wait
+    for each retry of a request that did not start; the text says why, and how long the wait is.
     """
 
     def start(self, question: ChatMessage | None) -> None:

@@ -89,6 +89,10 @@ class _TurnDriver:
         answers_call = self.turn.messages[-1].is_from(ChatRole.TOOL)
         return {**kwargs, "tool_choice": "auto"} if answers_call and choice not in (None, "auto", "none") else kwargs
 
+    def _report_retries(self, stream: ChunkStream | AsyncChunkStream) -> None:
+        if (tell := getattr(self.context.sink, "retrying", None)) is not None:
+            stream.tell_retries(tell)
+
     def _settle(self, cost: Cost) -> None:
         for budget in self.context.budgets:
             budget.settle(self._estimate, cost)
@@ -215,6 +219,7 @@ class TurnDriver(_TurnDriver):
             yield from self._take(self.context.generator.run(messages, None, kwargs, tools=tools)["replies"][0])
             return
         with self.context.generator.stream(messages, kwargs, tools=tools) as self._stream:
+            self._report_retries(self._stream)
             for chunk in self._stream:
                 yield chunk
                 self._check()
@@ -288,6 +293,7 @@ class AsyncTurnDriver(_TurnDriver):
                 yield chunk
             return
         async with self.context.generator.stream_async(messages, kwargs, tools=tools) as self._stream:
+            self._report_retries(self._stream)
             async for chunk in self._stream:
                 yield chunk
             told = self._take(self._stream.message)

@@ -38,8 +38,8 @@ def default_timeout(given: Any) -> float | None:
     return timeout
 
 
-def default_retries(given: Any) -> int:
-    """Return the validated number of retries: the one given, else ``OPENAI_MAX_RETRIES``, else 5.
+def chosen_retries(given: Any) -> int | None:
+    """Return the validated number of retries that was chosen: the one given, else ``OPENAI_MAX_RETRIES``, else None.
 
     Raises
     ------
@@ -48,12 +48,11 @@ def default_retries(given: Any) -> int:
 
     Examples
     --------
-    >>> default_retries(0)
+    >>> chosen_retries(0)
     0
     """
     retries = given if given is not None else _environment_number("OPENAI_MAX_RETRIES", int)
-    retries = DEFAULT_RETRIES if retries is None else retries
-    if not isinstance(retries, int) or retries < 0:
+    if retries is not None and (not isinstance(retries, int) or retries < 0):
         raise ConfigurationError(f"max_retries must be a whole number from 0 on, not {retries!r}.")
     return retries
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -39,7 +39,8 @@ class RequestPlan:
 
     def make_reader(self) -> ChunkReader:
         """Make the reader of a streamed response."""
-        return ChunkReader(self.component_info, self.rewrite, self.request.secrets)
+        request = self.request
+        return ChunkReader(self.component_info, self.rewrite, request.secrets, request.other_url)
 
     def read(self, body: ResponseBody, text: str) -> list[ChatMessage]:
         """Parse a whole response."""
@@ -52,7 +53,7 @@ class RequestPlan:
             payload = body.json(text)
             if self.rewrite is not None and isinstance(payload, dict):
                 payload = self.rewrite(payload)
-            return read_replies(payload, *self.request.secrets)
+            return read_replies(payload, *self.request.secrets, other_url=self.request.other_url)
         except APIError as error:
             text = payload = ""  # it may repeat a key, and a verbose traceback shows what frames hold
             error.generation_id = error.generation_id or body.generation_id
@@ -119,6 +120,10 @@ class _Stream:
     def message(self) -> ChatMessage:
         """The reply: whole after the last chunk, partial before."""
         return self._final or self._plan.stamp(self._reader.fold.message())
+
+    def tell_retries(self, tell: Callable[[str], None]) -> None:
+        """Call a function with a text before the wait for each retry, in place of the warning that is logged."""
+        self._requests.on_retry = tell
 
     @property
     def call_indexes(self) -> list[int]:

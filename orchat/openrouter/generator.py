@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, cast
 from orchat.errors import ConfigurationError, MissingKeyError, SerializationError
 from orchat.messages import ChatMessage
 from orchat.openrouter.client_options import (
+    DEFAULT_RETRIES,
+    chosen_retries,
     client_kwargs_to_dict,
-    default_retries,
     default_timeout,
     headers_to_dict,
     secrets_from_dict,
@@ -29,7 +30,7 @@ from orchat.openrouter.completion_exchange import (
     read_whole,
     read_whole_async,
 )
-from orchat.openrouter.dialect import DEFAULT_BASE_URL, DEFAULT_MODEL, canonical_json, dialect_of
+from orchat.openrouter.dialect import DEFAULT_BASE_URL, DEFAULT_MODEL, canonical_json, dialect_of, is_loopback
 from orchat.openrouter.wire.request import chat_body
 from orchat.openrouter.wire.structured import read_response_format, response_format_to_dict
 from orchat.secret import Secret
@@ -77,7 +78,8 @@ class OpenRouterChatGenerator:
     extra_headers
         Sent with every request; values are texts or Secrets.
     max_retries
-        How many times a request that did not start is sent again. Default: ``OPENAI_MAX_RETRIES``, else 5.
+        How many times a request that did not start is sent again. Default: ``OPENAI_MAX_RETRIES``, else 5; on the
+        loopback once where nothing listens or the server fails.
     http_client_kwargs
         Arguments of the httpx clients (``proxy``, ``verify``, ``limits`` ...).
 
@@ -272,13 +274,13 @@ class OpenRouterChatGenerator:
             No key is set (a ValueError).
         """
         self._key()
-        default_retries(self.max_retries)
+        chosen_retries(self.max_retries)
         self._get_transport().client(self.api_base_url or DEFAULT_BASE_URL)
 
     async def warm_up_async(self) -> None:
         """Resolve the key and make the HTTP client of the running event loop."""
         self._key()
-        default_retries(self.max_retries)
+        chosen_retries(self.max_retries)
         await self._get_transport().async_client(self.api_base_url or DEFAULT_BASE_URL)
 
     def close(self) -> None:
@@ -403,13 +405,15 @@ class OpenRouterChatGenerator:
                 server_tools=server_tools,
             )
         )
+        retries = chosen_retries(self.max_retries)
         accept = {"Accept": "text/event-stream, application/json" if body.get("stream") else "application/json"}
         request = PreparedRequest(
             url=f"{base_url}/chat/completions",
             content=canonical_json(body),
             headers=merge_headers(accept, dialect.headers, self.extra_headers, given_headers),
             key=key,
-            max_retries=default_retries(self.max_retries),
+            max_retries=DEFAULT_RETRIES if retries is None else retries,
+            gives_up_early=retries is None and is_loopback(base_url),
         )
         return RequestPlan(
             request,

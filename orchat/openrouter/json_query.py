@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from orchat.errors import APIError, MissingKeyError, NotFoundError, ProviderError
 from orchat.openrouter.client_options import default_timeout
-from orchat.openrouter.dialect import dialect_of
+from orchat.openrouter.dialect import dialect_of, is_loopback
 from orchat.openrouter.wire.error_shapes import error_object
 from orchat.openrouter.wire.failures import error_from_object
 from orchat.secret import Secret
@@ -162,6 +162,7 @@ class JsonEndpoint:
             headers=merge_headers({"Accept": "application/json"}, dialect_of(base_url, "").headers, self.extra_headers),
             key=self._key(query.needs_key),
             max_retries=RETRIES if retries is None else retries,
+            gives_up_early=retries is None and is_loopback(base_url),
             method="GET",
             retry_statuses=query.retry_statuses,
         )
@@ -235,5 +236,5 @@ def _read_payload(body: ResponseBody, text: str, request: PreparedRequest) -> di
     if isinstance(payload, dict) and payload.get("data") is not None and not payload.get("error"):
         return payload
     if (found := error_object(payload)) is not None:
-        raise error_from_object(found, payload, *request.secrets)
+        raise error_from_object(found, payload, *request.secrets, other_url=request.other_url)
     raise ProviderError("The reply holds no `data`.", hint="Is the base URL right?")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
+import socket
 import time
 from email.utils import formatdate
 
@@ -254,3 +257,74 @@ def test_a_server_that_asks_for_no_wait_is_not_asked_at_once(openrouter, make, w
 def test_a_base_url_that_holds_the_path_is_refused_with_what_to_give(make, way: Way, ending) -> None:
     with pytest.raises(ValueError, match=r"Give http://127.0.0.1:9/v1\."):
         way(make(api_base_url="http://127.0.0.1:9/v1" + ending))
+
+
+# -- a server on this machine, and what is told meanwhile ---------------------------------------------------------
+
+
+def retry_warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+
+
+def test_a_server_of_this_machine_that_fails_is_tried_twice(openrouter, make, driver: Way, caplog) -> None:
+    openrouter.always(raw(b"Internal Server Error", status=500, content_type="text/plain"))
+    count, failure = attempts(openrouter, driver, make(max_retries=None))
+    assert count == 2
+    assert "its log may say more" in str(failure)
+    [told] = retry_warnings(caplog)
+    assert re.fullmatch(r"HTTP 500: Internal Server Error\. Trying again in 0\.[45] s \(retry 1 of 1\)\.", told)
+
+
+def test_so_is_one_that_is_not_there(make, driver: Way, caplog) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    started = time.monotonic()
+    with pytest.raises(APIConnectionError, match="No connection to 127"):
+        driver(make(max_retries=None, api_base_url=f"http://127.0.0.1:{port}/v1"))
+    assert time.monotonic() - started < 4  # it was 14 s
+    [told] = retry_warnings(caplog)
+    assert told.startswith("No connection to 127.0.0.1: ")
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_one_that_is_busy_is_waited_for_as_any_other(openrouter, make, driver: Way, status: int) -> None:
+    openrouter.answers(error(status), error(status, headers=SOON), error(status, headers=SOON), text("Loaded."))
+    assert driver(make(max_retries=None)).text == "Loaded."
+
+
+def test_a_number_of_retries_that_was_chosen_is_kept(openrouter, make, driver: Way, monkeypatch) -> None:
+    openrouter.always(error(500))
+    monkeypatch.setenv("OPENAI_MAX_RETRIES", "2")
+    assert attempts(openrouter, driver, make(max_retries=None))[0] == 3
+
+
+def test_a_fault_of_the_request_is_told_at_once_whatever_status_it_has(openrouter, make, driver: Way) -> None:
+    openrouter.always(reply_json({"error": {"code": 500, "message": "image input is not supported"}}, status=500))
+    count, failure = attempts(openrouter, driver, make(max_retries=5))
+    assert (count, type(failure)) == (1, errors.BadRequestError)
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_each_retry_of_a_stream_is_told_before_its_wait(openrouter, generator, make, is_async: bool, caplog) -> None:
+    openrouter.answers(error(503, "busy", headers={"Retry-After": "0.3"}), error(429, headers=SOON), text("Hi."))
+    told: list[tuple[str, int]] = []
+
+    def tell(line: str) -> None:
+        told.append((line, len(openrouter.requests)))
+
+    async def ask() -> None:
+        stream = make(max_retries=2).stream_async("Hi")
+        stream.tell_retries(tell)
+        assert "".join([chunk.content async for chunk in stream]) == "Hi."
+
+    if is_async:
+        asyncio.run(ask())
+    else:
+        stream = make(max_retries=2).stream("Hi")
+        stream.tell_retries(tell)
+        assert "".join(chunk.content for chunk in stream) == "Hi."
+    assert told == [
+        ("HTTP 503: busy. Trying again in 0.3 s (retry 1 of 2).", 1),
+        ("HTTP 429: Provider returned error. Trying again in 0.1 s (retry 2 of 2).", 2),
+    ]
+    assert retry_warnings(caplog) == []

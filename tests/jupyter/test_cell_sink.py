@@ -62,6 +62,15 @@ def test_an_answer_is_shown_as_it_arrives_and_once(
     assert ended.bundles[-1][MIME]["requested"]
 
 
+@ways
+def test_a_retry_is_told_while_it_is_waited_for(chatting: Kernel, endpoint: ScriptedOpenRouter, way: str) -> None:
+    endpoint.answers(error(503, "busy", headers={"Retry-After": "0.1"}), text("Hello."))
+    ended = ask(chatting, way)
+    painted = [bundle["text/markdown"] for bundle in ended.bundles]
+    assert "*HTTP 503: busy. Trying again in 0.1 s (retry 1 of 5).*" in painted
+    assert "Trying again" not in painted[-1] + plain(ended) + ended.printed
+
+
 def test_a_reply_shows_itself_where_it_was_not_shown(chatting: Kernel, endpoint: ScriptedOpenRouter) -> None:
     endpoint.answers(text("**One**"), text("Two"), text("Three"))
     ended = ask(chatting, "one = chat('Hi'); two = chat('Hi')\none")
@@ -171,3 +180,10 @@ def test_a_chat_at_a_terminal_is_written_once(terminal: Terminal, endpoint: Scri
     shown = terminal.prompt()
     assert "openrouter: interrupted; what arrived is kept" in shown
     assert "Traceback" not in shown
+
+
+def test_a_retry_is_told_at_a_terminal(terminal: Terminal, endpoint: ScriptedOpenRouter) -> None:
+    endpoint.answers(error(503, "busy", headers={"Retry-After": "0.1"}), text("It scatters."))
+    shown = terminal.run("from orchat import Chat; Chat()('Why?')")
+    assert "[HTTP 503: busy. Trying again in 0.1 s (retry 1 of 5).]" in shown
+    assert shown.index("retry 1 of 5") < shown.index("It scatters.")

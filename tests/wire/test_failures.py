@@ -348,3 +348,127 @@ def test_a_redirect_says_where_to_without_the_keys_in_the_address() -> None:
     error = redirect_error(308, "a.example", f"https://b.example/?key={KEY}")
     assert (error.status_code, KEY in str(error), "b.example" in str(error)) == (308, False, True)
     assert not error.retryable
+
+
+# -- other hosts ----------------------------------------------------------------------------------------------------
+
+ELSEWHERE = "http://127.0.0.1:4000/v1/chat/completions"
+
+
+def elsewhere(status: int, body: Any, url: str = ELSEWHERE, headers: dict[str, str] | None = None) -> APIError:
+    """The error of a refusal by a host that is not OpenRouter."""
+    text = body if isinstance(body, str) else json.dumps(body)
+    return error_from_response(status, headers or {}, text, other_url=url)
+
+
+def said(message: str, type: str | None = None, code: Any = None) -> dict[str, Any]:  # noqa: A002
+    return {"error": {"message": message, "type": type, "param": None, "code": code}}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "hint"),
+    [
+        (401, said("bad key"), AuthenticationError, "Check the key for 127.0.0.1:4000"),
+        (400, said("No connected db.", "no_db_connection", "400"), BadRequestError, "Check the key for 127.0.0.1:4000"),
+        (402, said("no money"), InsufficientCreditsError, "Add credits at 127.0.0.1:4000"),
+        (404, {"detail": "Not Found"}, NotFoundError, "The base URL is http://127.0.0.1:4000/v1: is it right?"),
+        (404, said("The model `smol` does not exist."), NotFoundError, "`orchat models` lists what 127.0.0.1:4000 has"),
+        (
+            404,
+            {"detail": {"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "GatewayEndpoint not found (name='smol')"}},
+            NotFoundError,
+            "Check the model's name",
+        ),
+        (429, said("Slow down", code="429"), RateLimitError, "Wait a moment and try again."),
+        (500, "Internal Server Error", ProviderError, "The fault is at 127.0.0.1:4000: its log may say more"),
+        (400, said("prompt exceeds the context window"), BadRequestError, "Shorten the conversation"),
+        (403, said("no"), PermissionDeniedError, "does not allow"),
+        (418, said("a teapot"), APIError, "base URL"),
+    ],
+)
+def test_a_hint_speaks_of_the_host_that_was_asked(status: int, body: Any, kind: type[APIError], hint: str) -> None:
+    error = elsewhere(status, body)
+    assert type(error) is kind
+    assert hint in str(error.hint)
+    assert "openrouter" not in str(error).lower().replace("openrouter_api_key", "")
+
+
+def test_a_base_url_without_the_version_is_told_what_most_hosts_want() -> None:
+    error = elsewhere(404, {"detail": "Not Found"}, "https://me:secret@vllm.example/chat/completions")
+    assert error.hint == "The base URL is https://vllm.example: most hosts want https://vllm.example/v1."
+
+
+@pytest.mark.parametrize("found", [{"user_id": USER_ID}, {"error": {"metadata": {"error_type": "authentication"}}}])
+def test_openrouters_own_errors_keep_their_hints_behind_a_gateway(found: dict[str, Any]) -> None:
+    body = {"error": {"message": "User not found.", "code": 401} | found.pop("error", {}), **found}
+    assert "openrouter.ai/settings/keys" in str(elsewhere(401, body).hint)
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (said("image input is not supported - hint: you may need the mmproj", "server_error", 500), "image input"),
+        (said('can only concatenate str (not "list") to str', "internal_server_error"), "concatenate"),
+        (said("bad", "invalid_request_error"), "bad"),
+        ({"detail": "This model does not support tools"}, "does not support tools"),
+        (
+            said(
+                "1 validation error:\n  {'type': 'literal_error', 'loc': ('body', 'response_format', 'type'), 'msg': "
+                "\"Input should be 'text' or 'json_object'\", 'input': 'json_schema'}\n\n  File \"app.py\", line 376"
+            ),
+            "HTTP 500: `response_format.type`: Input should be 'text' or 'json_object'.",
+        ),
+    ],
+)
+def test_a_500_for_what_the_request_did_wrong_is_a_bad_request_and_final(body: Any, words: str) -> None:
+    error = elsewhere(500, body)
+    assert (type(error), error.status_code, error.retryable) == (BadRequestError, 500, False)
+    assert words in str(error)
+
+
+@pytest.mark.parametrize("message", ["Internal Server Error", "upstream sent an invalid response", "overloaded", ""])
+def test_any_other_500_may_be_tried_again(message: str) -> None:
+    error = elsewhere(500, said(message))
+    assert (type(error), error.retryable) == (ProviderError, True)
+
+
+def test_a_status_that_is_busy_stays_one_whatever_it_says() -> None:
+    assert elsewhere(503, said("fp8 is not supported by this worker, trying another")).retryable
+
+
+@pytest.mark.parametrize(
+    ("message", "kind", "text"),
+    [
+        ("429: Too many requests", RateLimitError, "HTTP 429: Too many requests."),
+        ("Error code: 429 - slow down", RateLimitError, "HTTP 429: slow down."),
+        ("404: no such endpoint", NotFoundError, "HTTP 404: no such endpoint."),
+        ("HTTP 503: busy", ProviderError, "HTTP 503: busy."),
+        ("4290 tokens are too many", ProviderError, "The endpoint reported an error: 4290 tokens are too many."),
+        ("200: fine", ProviderError, "The endpoint reported an error: 200: fine."),
+    ],
+)
+def test_a_status_in_the_words_of_a_streams_error_counts(message: str, kind: type[APIError], text: str) -> None:
+    error = error_from_object({"message": message, "type": "HTTPException"}, {}, other_url=ELSEWHERE)
+    assert (type(error), error.message) == (kind, text)
+    assert error.retryable == (kind is RateLimitError or "503" in message)
+
+
+@pytest.mark.parametrize(("words", "kind"), [("429: slow down", RateLimitError), ("404: no model", NotFoundError)])
+def test_so_does_one_in_the_words_of_a_500(words: str, kind: type[APIError]) -> None:
+    error = elsewhere(500, {"detail": words})
+    assert (type(error), error.status_code, error.retryable) == (kind, 500, kind is RateLimitError)
+
+
+@pytest.mark.parametrize("code", ["429", 429])
+def test_a_code_that_is_a_text_is_a_status_as_well(code: Any) -> None:
+    error = error_from_object({"message": "slow down", "code": code}, {})
+    assert (type(error), error.status_code) == (RateLimitError, 429)
+
+
+def test_fastapis_details_are_words() -> None:
+    detail = [
+        {"type": "int_parsing", "loc": ["body", "max_tokens"], "msg": "Input should be a valid integer", "input": "x"},
+        {"type": "missing", "loc": ["body", "messages", 0, "role"], "msg": "Field required", "input": {}},
+    ]
+    words = "HTTP 422: `max_tokens`: Input should be a valid integer; `messages.0.role`: Field required."
+    assert elsewhere(422, {"detail": detail}).message == words

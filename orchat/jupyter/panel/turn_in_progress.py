@@ -87,6 +87,11 @@ class TurnInProgress:
         if is_visible or persist:
             self._on_change(persist)
 
+    def retrying(self, text: str) -> None:
+        """Show that the request will be sent again, and why."""
+        self._view_model.retrying(text)
+        self._on_change(False)
+
     def called(self, calls: Mapping[CallPlace, ToolCall], indexes: Sequence[int]) -> None:
         """Show the calls of a complete response."""
         self._view_model.called(calls, indexes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import random
 import ssl
@@ -14,7 +15,7 @@ from time import monotonic
 from typing import Any
 
 import httpx
-from tenacity import AsyncRetrying, RetryCallState, Retrying, retry_if_exception, stop_after_attempt
+from tenacity import AsyncRetrying, RetryCallState, Retrying, retry_if_exception
 
 from orchat._version import __version__
 from orchat.errors import APIError
@@ -23,6 +24,8 @@ from orchat.openrouter.transport.connection_errors import connection_failure
 from orchat.openrouter.transport.network_environment import NetworkRoute, check_proxy, make_ssl_context, network_route
 from orchat.openrouter.transport.prepared_request import BearerAuth, HiddenValue, PreparedRequest
 from orchat.openrouter.transport.response_body import ResponseBody
+
+_log = logging.getLogger(__name__)
 
 # Without a timeout of the caller's: seconds to connect, and for a first token, a gap or a whole reply. A reasoning
 # model may think that long.
@@ -256,11 +259,36 @@ def _same_host_redirect(response: httpx.Response) -> httpx.Request | None:
 
 def _retry_rules(request: PreparedRequest) -> dict[str, Any]:
     return {
-        "stop": stop_after_attempt(request.max_retries + 1),
+        "stop": lambda state: state.attempt_number > _max_retries(request, state),
         "wait": _retry_delay,
         "retry": retry_if_exception(lambda error: _may_retry(error, request)),
+        "before_sleep": lambda state: _tell_retry(request, state),
         "reraise": True,
     }
+
+
+def _max_retries(request: PreparedRequest, state: RetryCallState) -> int:
+    """Return how often a request is retried: once where a server on this machine is not there, or fails.
+
+    One that is busy, or loads its model (503), says so and is waited for as any other.
+    """
+    error = state.outcome.exception() if state.outcome is not None else None
+    is_busy = isinstance(error, APIError) and (error.retry_after or error.status_code in {408, 409, 429, 503})
+    return request.max_retries if is_busy or not request.gives_up_early else min(1, request.max_retries)
+
+
+def _tell_retry(request: PreparedRequest, state: RetryCallState) -> None:
+    """Report a failure that is not yet final, since what follows is a silence."""
+    assert state.outcome is not None
+    assert state.next_action is not None
+    error = state.outcome.exception()
+    reason = error.message if isinstance(error, APIError) else type(error).__name__
+    count = f"retry {state.attempt_number} of {_max_retries(request, state)}"
+    text = f"{reason} Trying again in {state.next_action.sleep:.1f} s ({count})."
+    if request.on_retry is not None:
+        request.on_retry(text)
+    else:
+        _log.warning("%s", text)
 
 
 def _may_retry(error: BaseException, request: PreparedRequest) -> bool:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import httpx
 
 from orchat.errors import ConfigurationError
-from orchat.openrouter.dialect import host_of
+from orchat.openrouter.dialect import host_of, is_openrouter
 from orchat.secret import Secret
 from orchat.secrets import is_secret_header, redact
 
@@ -51,6 +51,10 @@ class PreparedRequest:
         POST or GET.
     retry_statuses
         Further statuses that are retried: 404 for a resource that is not there yet.
+    gives_up_early
+        Whether a server that is not there, or that fails, is tried twice only: one on this machine.
+    on_retry
+        Called with a text before the wait for each retry; without it the text is logged as a warning.
     """
 
     url: str
@@ -60,10 +64,17 @@ class PreparedRequest:
     max_retries: int
     method: str = "POST"
     retry_statuses: frozenset[int] = frozenset()
+    gives_up_early: bool = False
+    on_retry: Callable[[str], None] | None = None
     # Whether its connection was opened for it; a custom transport does not tell, then nothing is taken for granted.
     opened_connection: bool = field(default=True, init=False)
     # Where the proxy on its way is named, if the environment names one.
     proxy_variable: str | None = field(default=None, init=False)
+
+    @property
+    def other_url(self) -> str | None:
+        """The URL, where its host is not OpenRouter's."""
+        return None if is_openrouter(self.url) else self.url
 
     @property
     def secrets(self) -> tuple[str, ...]:

@@ -352,7 +352,11 @@ class ResponseBody:
         target = self.headers.get("location")
         if self._response.is_redirect and target:
             return redirect_error(self.status, host_of(self._request.url), str(self._response.url.join(target)))
-        return error_from_response(self.status, self.headers, text.strip(), *self._request.secrets)
+        return self._refusal(text.strip())
+
+    def _refusal(self, text: str) -> APIError:
+        request = self._request
+        return error_from_response(self.status, self.headers, text, *request.secrets, other_url=request.other_url)
 
     def json(self, text: str) -> Any:
         """Parse a whole body as JSON.
@@ -368,7 +372,7 @@ class ResponseBody:
 
     def _not_json(self, text: str) -> ProviderError:
         """Make the error of a successful response whose body is not JSON."""
-        error = error_from_response(self.status, self.headers, text, *self._request.secrets)
+        error = self._refusal(text)
         kind = self.headers.get("content-type", "no content type")
         return ProviderError(
             f"The reply is not JSON ({redact(kind)}): {error.message.partition(': ')[2]}",

@@ -7,6 +7,7 @@ in their own ways, often with the status 200. What is found here is an object as
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -24,6 +25,8 @@ _TYPES = ("error_type", "errorType", "__type", "type")
 _SUCCESSES = frozenset({"", "0", "200", "201", "20000", "ok", "success", "succeeded", "completed", "none", "null"})
 _FAILURES = frozenset({"error", "exception", "failed", "failure"})
 _LONGEST_TEXT = 600
+_FAULT = re.compile(r"""'loc': \(([^()]{1,300})\), 'msg': (?:'([^']*)'|"([^"]*)")""")
+_STEP = re.compile(r"[^\s',]+")
 _DEEPEST = 4  # how far into objects words are looked for
 
 
@@ -83,6 +86,18 @@ def status_of(found: Mapping[str, Any]) -> int | None:
         if isinstance(code, int) and not isinstance(code, bool) and 400 <= code < 600:
             return code
     return None
+
+
+def validation_text(message: str) -> str:
+    r"""Rewrite a message that is FastAPI's list of faults as Python writes it; any other is returned as it is.
+
+    Examples
+    --------
+    >>> validation_text("1 validation error:\n  {'loc': ('body', 'model'), 'msg': 'Field required'}")
+    '`model`: Field required'
+    """
+    faults = list(_FAULT.finditer(message)) if "'loc'" in message else []
+    return "; ".join(f"`{_place(_STEP.findall(fault[1]))}`: {fault[2] or fault[3]}" for fault in faults[:5]) or message
 
 
 def _of_error(found: Any, body: Mapping[str, Any]) -> dict[str, Any]:

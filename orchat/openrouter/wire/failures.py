@@ -6,7 +6,7 @@ import email.utils
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from orchat.errors import (
@@ -21,7 +21,8 @@ from orchat.errors import (
     ProviderError,
     RateLimitError,
 )
-from orchat.openrouter.wire.error_shapes import error_object, status_of
+from orchat.openrouter.wire.error_hints import Failure
+from orchat.openrouter.wire.error_shapes import error_object, status_of, validation_text
 from orchat.secrets import redact, redact_json
 
 _BY_STATUS: dict[int, type[APIError]] = {
@@ -55,12 +56,21 @@ _BY_WORD: dict[str, type[APIError]] = {
     }.items()
     for word in words.split()
 }
-_TOO_LONG = frozenset({"context_length_exceeded", "context_window_exceeded", "exceed_context_size"})
+# Some servers answer 500 to what is the request's fault: FastAPI ones whose code fails on it, llama.cpp for an image.
+_REQUEST_IS_WRONG = re.compile(
+    r"validation error|not supported|unsupported|does(?: not|n't) support|input should be|field required"
+    r"|unexpected keyword argument|can only concatenate",
+    re.IGNORECASE,
+)
+# A gateway may tell the upstream's status in words only: "429: slow down", "Error code: 429 - slow down".
+_STATUS_IN_WORDS = re.compile(r"(?:error code: |http )?([45][0-9][0-9])(?:: | - )", re.IGNORECASE)
 _RETRYABLE_STATUSES = frozenset({408, 409, 429, *range(500, 600)})
 _LONGEST = 600
 
 
-def error_from_response(status: int, headers: Mapping[str, str], text: str, *secrets: str) -> APIError:
+def error_from_response(
+    status: int, headers: Mapping[str, str], text: str, *secrets: str, other_url: str | None = None
+) -> APIError:
     """Make the exception for a response whose status is no success.
 
     Parameters
@@ -73,6 +83,8 @@ def error_from_response(status: int, headers: Mapping[str, str], text: str, *sec
         The body: JSON, HTML, plain text or nothing.
     *secrets
         Values to hide wherever the upstream repeats them.
+    other_url
+        The request's URL, where its host is not OpenRouter's.
 
     Examples
     --------
@@ -88,10 +100,10 @@ def error_from_response(status: int, headers: Mapping[str, str], text: str, *sec
     found = error_object(body)
     if found is None:
         found = {"message": _plain(text), **({"metadata": {"raw": text[:_LONGEST]}} if text.strip() else {})}
-    return _error(found, status, headers, secrets, body if isinstance(body, dict) else {})
+    return _error(found, status, headers, secrets, body if isinstance(body, dict) else {}, other_url)
 
 
-def error_from_object(found: Any, event: Mapping[str, Any], *secrets: str) -> APIError:
+def error_from_object(found: Any, event: Mapping[str, Any], *secrets: str, other_url: str | None = None) -> APIError:
     """Make the exception for an error object inside a 200 response or a stream event.
 
     Parameters
@@ -102,6 +114,8 @@ def error_from_object(found: Any, event: Mapping[str, Any], *secrets: str) -> AP
         The reply or event around it: it may name generation and provider.
     *secrets
         Values to hide.
+    other_url
+        The request's URL, where its host is not OpenRouter's.
 
     Examples
     --------
@@ -109,7 +123,10 @@ def error_from_object(found: Any, event: Mapping[str, Any], *secrets: str) -> AP
     'gen-1'
     """
     found = found if isinstance(found, dict) else {"message": str(found)}
-    return _error(found, status_of(found), {}, secrets, event)
+    status = status_of(found)
+    if status is None and (told := _STATUS_IN_WORDS.match(str(found.get("message") or ""))):
+        status, found = int(told[1]), {**found, "message": found["message"][told.end() :]}
+    return _error(found, status, {}, secrets, event, other_url)
 
 
 def _error(
@@ -118,6 +135,7 @@ def _error(
     headers: Mapping[str, str],
     secrets: tuple[str, ...],
     around: Mapping[str, Any],
+    other_url: str | None,
 ) -> APIError:
     # Everything is redacted once, here, before any text is made of it.
     try:
@@ -131,9 +149,12 @@ def _error(
     error_type = error_type if isinstance(error_type, str) else None
     provider = metadata.get("provider_name") or redact_json(around.get("provider"), *secrets)
     delay = _delay(headers, metadata, found)
-    kind = _class_of(status, (code, error_type), metadata, found)
+    words = [_plain_word(word) for word in (code, error_type)]
+    kind = _class_of(status, words, metadata, found)
     message = _text(found, metadata, status, provider)
-    hint = _hint(kind, status, (code, error_type), metadata, message, delay)
+    if other_url is not None:  # only OpenRouter names a user, whatever gateway passes that on
+        other_url = None if "user_id" in around else redact(other_url, *secrets)
+    failure = Failure(kind, message, frozenset(words), status, metadata, delay, other_url)
     generation = redact_json(headers.get("x-generation-id") or around.get("id"), *secrets)
     return kind(
         message,
@@ -144,29 +165,33 @@ def _error(
         provider_name=provider if isinstance(provider, str) else None,
         generation_id=generation if isinstance(generation, str) else None,
         retry_after=delay,
-        hint=hint,
+        hint=failure.hint,
         body=found,
-        retryable=_retryable(kind, status, metadata, message, delay),
+        retryable=_retryable(failure),
     )
 
 
 def _class_of(
-    status: int | None, words: tuple[Any, ...], metadata: Mapping[str, Any], found: Mapping[str, Any]
+    status: int | None, words: Sequence[str], metadata: Mapping[str, Any], found: Mapping[str, Any]
 ) -> type[APIError]:
+    message = str(found.get("message") or "")
+    if status in {500, 501} and (told := _STATUS_IN_WORDS.match(message)):
+        status = int(told[1])
     kind = _BY_STATUS.get(status or 0)
-    if kind is None and status is None:
-        kind = next((_BY_WORD[word] for word in map(_plain_word, words) if word in _BY_WORD), None)
+    if kind is None and status in {None, 500, 501}:
+        kind = next((_BY_WORD[word] for word in words if word in _BY_WORD), None)
+    if kind is None and status in {500, 501} and _REQUEST_IS_WRONG.search(message):
+        kind = BadRequestError
     if kind is None:
         # Without a number of its own an error inside a 200 is the upstream's.
         return ProviderError if status is None or status >= 500 or status == 408 else APIError
     if kind is PermissionDeniedError:
         if "reasons" in metadata or "flagged_input" in metadata or "patterns" in metadata:
             return ModerationError
-        text = str(found.get("message", "")).lower()
         if (
             metadata.get("limit_usd") is not None
             or "limit" in str(metadata.get("limit_source", ""))
-            or ("budget" in str(metadata.get("limit_source", "")) or "limit exceeded" in text)
+            or ("budget" in str(metadata.get("limit_source", "")) or "limit exceeded" in message.lower())
         ):
             return LimitExceededError
     return kind
@@ -189,7 +214,7 @@ def _plain_word(word: Any) -> str:
 
 def _text(found: Mapping[str, Any], metadata: Mapping[str, Any], status: int | None, provider: Any) -> str:
     """Compose the message: OpenRouter's text, then that of the upstream."""
-    message = str(found.get("message") or "").strip() or "no reason given"
+    message = validation_text(str(found.get("message") or "").strip()) or "no reason given"
     parts = [message.rstrip(".")]
     raw = _raw(metadata.get("raw"))
     if raw and raw not in message:
@@ -272,68 +297,13 @@ def _delay(headers: Mapping[str, str], metadata: Mapping[str, Any], found: Mappi
     return None if reset is None else max(0.0, reset / 1000 - time.time())
 
 
-def _is_daily(metadata: Mapping[str, Any], message: str) -> bool:
-    return "daily" in str(metadata.get("limit_source", "")) or "per-day" in message
-
-
-def _retryable(
-    kind: type[APIError], status: int | None, metadata: Mapping[str, Any], message: str, delay: float | None
-) -> bool:
-    if kind is InsufficientCreditsError:
-        return "in_flight" in str(metadata.get("limit_source", "")) and delay is not None
-    return status in _RETRYABLE_STATUSES and not (kind is RateLimitError and _is_daily(metadata, message))
-
-
-def _hint(
-    kind: type[APIError],
-    status: int | None,
-    words: tuple[Any, ...],
-    metadata: Mapping[str, Any],
-    message: str,
-    delay: float | None,
-) -> str:
-    """Choose the error's hint: the next step for the user."""
-    source = str(metadata.get("limit_source", ""))
-    lower = message.lower()
-    if isinstance(remedy := metadata.get("remedy_hint"), str):
-        return remedy
-    too_long = not _TOO_LONG.isdisjoint(map(_plain_word, words))
-    if too_long or any(term in lower for term in ("context length", "context size", "context window")):
-        return "Shorten the conversation or choose a model with a longer context."
-    if "not a valid model" in lower:
-        return "Check the model's name: vendor/model, as on openrouter.ai/models."
-    if kind is AuthenticationError:
-        return "Check the key: set OPENROUTER_API_KEY, or make a new one at openrouter.ai/settings/keys."
-    if kind is InsufficientCreditsError:
-        if "in_flight" in source:
-            return "Too many requests at once have reserved your credit: wait a moment and try again."
-        if "max_tokens" in lower or "afford" in lower or "weight" in lower or "key_limit" in source:
-            return "Lower max_tokens (without it the model's maximum is reserved), or add credits."
-        return "Add credits at openrouter.ai/settings/credits; a negative balance stops free models as well."
-    if kind is ModerationError:
-        return "Rephrase the prompt, or choose a model without this moderation."
-    if kind is LimitExceededError:
-        whose = next((each for each in ("workspace", "guardrail") if each in source), "key")
-        if resets := metadata.get("resets_at"):
-            return f"The limit resets at {resets}. Until then, raise the limit of the {whose}."
-        return f"Raise the limit of the {whose}, or use another key."
-    if kind is PermissionDeniedError:
-        return "This key, region or policy does not allow the request; see the message."
-    if kind is NotFoundError:
-        return (
-            "No endpoint of this model fits the request: loosen provider, tools or privacy settings, or check its name."
-        )
-    if kind is RateLimitError:
-        if _is_daily(metadata, message):
-            return "The free requests of this day are used up: they return at 00:00 UTC, or use a paid model."
-        if "shared_pool" in source:
-            return "This provider is full: another model or provider helps at once."
-        return "Wait" + (f" {delay:.0f} s" if delay else " a moment") + " and try again."
-    if kind is BadRequestError:
-        return "Change the request as the message says."
-    if kind is ProviderError:
-        return "The provider is in trouble: try again, or choose another model or provider."
-    return f"Status {status} is not one this API documents; is the base URL right?"
+def _retryable(failure: Failure) -> bool:
+    """Whether the same request may succeed a little later."""
+    if failure.kind is InsufficientCreditsError:
+        return "in_flight" in str(failure.metadata.get("limit_source", "")) and failure.delay is not None
+    if failure.kind is RateLimitError:
+        return failure.status is not None and not failure.is_daily_limit
+    return failure.status in _RETRYABLE_STATUSES and failure.kind in (ProviderError, APIError)
 
 
 def redirect_error(status: int, host: str, target: str) -> APIError:

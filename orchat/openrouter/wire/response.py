@@ -107,7 +107,7 @@ def _thought_of(detail: Any) -> str:
     return detail if isinstance(detail, str) else _thought_of(detail) if isinstance(detail, dict) else ""
 
 
-def read_replies(payload: Any, *secrets: str) -> list[ChatMessage]:
+def read_replies(payload: Any, *secrets: str, other_url: str | None = None) -> list[ChatMessage]:
     """Parse a whole response to messages, one for each choice.
 
     Raises
@@ -122,7 +122,7 @@ def read_replies(payload: Any, *secrets: str) -> list[ChatMessage]:
     ('Hi', 'stop')
     """
     if isinstance(payload, list) and (found := error_object(payload)) is not None:
-        raise error_from_object(found, {}, *secrets)
+        raise error_from_object(found, {}, *secrets, other_url=other_url)
     if not isinstance(payload, dict):
         raise ProviderError(
             f"The reply is no JSON object but {_shown(payload, *secrets)}.", hint="Is the base URL right?"
@@ -133,7 +133,7 @@ def read_replies(payload: Any, *secrets: str) -> list[ChatMessage]:
         raise ProviderError("The reply is nested too deep to be read.", hint="Is the base URL right?") from None
     choices = payload.get("choices")
     if (found := error_object(payload)) is not None and not choices:
-        raise error_from_object(found, payload, *secrets)
+        raise error_from_object(found, payload, *secrets, other_url=other_url)
     if not isinstance(choices, list) or not choices or not all(isinstance(choice, dict) for choice in choices):
         raise ProviderError(
             f"The reply holds no choices; it has the keys {_shown(list(payload), *secrets)}.",
@@ -148,7 +148,7 @@ def read_replies(payload: Any, *secrets: str) -> list[ChatMessage]:
             f"The reply is no chat completion: {_shown(payload, *secrets)}.", hint="Is the base URL right?"
         ) from None
     for choice, reply in zip(choices, replies, strict=True):
-        if (error := choice_error(choice, found, payload, *secrets)) is not None:
+        if (error := choice_error(choice, found, payload, *secrets, other_url=other_url)) is not None:
             error.partial = reply
             error.retryable = False  # it had begun
             raise error
@@ -247,12 +247,15 @@ def read_call(call: Mapping[str, Any]) -> tuple[str | None, str, Any]:
     )
 
 
-def choice_error(choice: Mapping[str, Any], found: Any, around: Mapping[str, Any], *secrets: str) -> APIError | None:
+def choice_error(
+    choice: Mapping[str, Any], found: Any, around: Mapping[str, Any], *secrets: str, other_url: str | None = None
+) -> APIError | None:
     """Return the error object of a failed choice: its own, the response's, or one without a reason."""
     found = choice.get("error") or found
     if found:
-        return error_from_object(found, around, *secrets)
+        return error_from_object(found, around, *secrets, other_url=other_url)
     if choice.get("finish_reason") == "error":
         native = choice.get("native_finish_reason")
-        return error_from_object({"message": f"the upstream failed ({native or 'no reason given'})"}, around, *secrets)
+        failed = {"message": f"the upstream failed ({native or 'no reason given'})"}
+        return error_from_object(failed, around, *secrets, other_url=other_url)
     return None

@@ -49,6 +49,8 @@ class ChunkReader:
         Changes an event before it is read, for an endpoint of another dialect.
     secrets
         Values to hide in errors.
+    other_url
+        The request's URL, where its host is not OpenRouter's: errors then have other hints.
 
     Examples
     --------
@@ -63,6 +65,7 @@ class ChunkReader:
         component_info: ComponentInfo | None = None,
         rewrite: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
         secrets: tuple[str, ...] = (),
+        other_url: str | None = None,
     ) -> None:
         from pydantic_core import from_json
 
@@ -81,6 +84,7 @@ class ChunkReader:
         self._info = component_info
         self._rewrite = rewrite
         self._secrets = secrets
+        self._other_url = other_url
         self._from_json = from_json
         self._block = -1
         self._kind = ""
@@ -179,7 +183,7 @@ class ChunkReader:
     def _long_way(self, choice: dict[str, Any], delta: dict[str, Any], meta: dict[str, Any]) -> list[StreamingChunk]:
         pieces = read_reply_parts(delta)
         reason, native = choice.get("finish_reason") or None, choice.get("native_finish_reason")
-        failed = self.failure or choice_error(choice, None, meta, *self._secrets)
+        failed = self.failure or choice_error(choice, None, meta, *self._secrets, other_url=self._other_url)
         of_delta = {"delta", "message", "index", "error"}
         meta |= {key: value for key, value in choice.items() if value is not None and key not in of_delta}
         meta["finish_reason"] = None if reason == "error" else reason
@@ -227,8 +231,8 @@ class ChunkReader:
     def _failing(self, found: dict[str, Any], event: dict[str, Any]) -> list[StreamingChunk]:
         """Record an event that is an error, and return the chunks of its other content."""
         choices = event.pop("choices", None)
+        self.failure = error_from_object(found, event, *self._secrets, other_url=self._other_url)
         event.pop("user_id", None)
-        self.failure = error_from_object(found, event, *self._secrets)
         meta = {key: value for key, value in event.items() if key not in MARKS}
         meta |= {"tool_calls": None, "received_at": self.received_at, "usage": event.get("usage")}
         choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}

@@ -69,6 +69,10 @@ class CellSink:
         """Show a chunk."""
         self._display.add(chunk)
 
+    def retrying(self, text: str) -> None:
+        """Show that the request will be sent again, and why."""
+        self._display.retrying(text)
+
     def called(self, calls: Mapping[CallPlace, ToolCall], indexes: Sequence[int]) -> None:
         """Show the calls of a whole response."""
         self._display.called(calls, indexes)

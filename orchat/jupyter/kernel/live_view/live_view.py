@@ -82,6 +82,12 @@ class LiveView(LiveDisplay):
             self._plain_updates_from = time.monotonic() + _FIRST_ANSWER_LIMIT
         super().start(label)
 
+    def retrying(self, text: str) -> None:
+        """Show that the request will be sent again, and why."""
+        self._view_model.retrying(text)
+        self._flush()
+        super().retrying(text)
+
     def add(self, chunk: StreamingChunk) -> None:
         """Add a chunk; it is shown a little later."""
         if self._channel is None:

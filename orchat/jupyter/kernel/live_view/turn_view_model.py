@@ -76,13 +76,23 @@ class TurnViewModel:
         self._form_lookup: Callable[[str], Tool | None] = lambda name: None
         self._links: dict[str, dict[str, str]] = {}
         self._started = time.monotonic()
+        self._label = self._shown_label = ""
 
     # -- a turn -------------------------------------------------------------------------------------------------
 
     def start(self, label: str) -> None:
         """Set the label: the model's name."""
         self._started = time.monotonic()
-        self._events.append({"e": "turn", "set": {"label": single_line(label)}})
+        self._label = single_line(label)
+        self._show_label(self._label)
+
+    def retrying(self, text: str) -> None:
+        """Show behind the label, until the next chunk, that the request will be sent again."""
+        self._show_label(f"{self._label}: {single_line(text)}")
+
+    def _show_label(self, label: str) -> None:
+        self._shown_label = label
+        self._events.append({"e": "turn", "set": {"label": label}})
 
     def set_actions(self, *, stop: bool, cell: bool) -> None:
         """Set the available actions: stop the turn, insert code as a new cell."""
@@ -91,6 +101,8 @@ class TurnViewModel:
     def add(self, chunk: StreamingChunk) -> bool:
         """Add a chunk; return whether it changes the view."""
         is_visible = True
+        if self._shown_label != self._label:
+            self._show_label(self._label)
         if chunk.content:
             self._add_text(chunk.content)
         elif chunk.reasoning is not None:

@@ -21,7 +21,7 @@ from orchat.jupyter.kernel.output.answer_footer import footer, sources, sources_
 from orchat.jupyter.kernel.output.error_card import error_card, error_text
 from orchat.jupyter.kernel.output.image_bundle import image_bundle
 from orchat.jupyter.kernel.output.markdown_sanitizer import escape_markdown
-from orchat.jupyter.kernel.output.status_lines import empty_text, waiting_status
+from orchat.jupyter.kernel.output.status_lines import empty_text, retry_status, waiting_status
 from orchat.jupyter.kernel.output.terminal_approval import ask_in_terminal
 from orchat.jupyter.kernel.output.text_escaping import escape_control_characters
 from orchat.jupyter.kernel.output.turn_transcript import TurnTranscript, result_text
@@ -82,6 +82,7 @@ class LiveDisplay:
         self._is_published = False
         self._transcript = TurnTranscript()
         self._label = ""
+        self._retry_line = ""
         self._last_paint = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
@@ -90,8 +91,14 @@ class LiveDisplay:
         self._label = label
         self._paint()
 
+    def retrying(self, text: str) -> None:
+        """Show below what has arrived that the request will be sent again, until the next chunk."""
+        self._retry_line = retry_status(text)
+        self._paint()
+
     def add(self, chunk: StreamingChunk) -> None:
         """Add a chunk; it is painted now or, soon after the last paint, a little later."""
+        self._retry_line = ""
         if not self._transcript.add(chunk) or (self._timer is not None and time.monotonic() < self._timer.when()):
             return
         wait = self._last_paint + refresh_interval(len(self._transcript)) - time.monotonic()
@@ -172,8 +179,8 @@ class LiveDisplay:
         self._last_paint = time.monotonic()
         if _is_captured(self._shell):  # %%capture keeps every paint: only the last one is worth keeping
             return
-        shown = self._transcript.markdown(self._answer_format) or waiting_status(self._label)
-        self._publish({"text/markdown": shown})
+        parts = filter(None, (self._transcript.markdown(self._answer_format), self._retry_line))
+        self._publish({"text/markdown": "\n\n".join(parts) or waiting_status(self._label)})
 
     def _publish(self, bundle: dict[str, Any]) -> None:
         # Live output is marked: a page that was loaded during the turn still shows it when the turn has ended.
@@ -198,6 +205,11 @@ class TerminalDisplay:
 
     def start(self, label: str) -> None:
         """Do nothing: a terminal shows no waiting line."""
+
+    def retrying(self, text: str) -> None:
+        """Write that the request will be sent again, on a line of its own."""
+        self._write(("\n" if self._has_text else "") + f"[{escape_control_characters(text)}]\n")
+        self._has_text = False
 
     def add(self, chunk: StreamingChunk) -> None:
         """Write a chunk: text, or a tool result on a line of its own."""

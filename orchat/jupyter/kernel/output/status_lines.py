@@ -24,6 +24,17 @@ def waiting_status(label: str) -> str:
     return f"*waiting for {escape_markdown(single_line(label))} …*"
 
 
+def retry_status(text: str) -> str:
+    """Return the line for the wait before a request is sent again.
+
+    Examples
+    --------
+    >>> retry_status("HTTP 503: busy. Trying again in 0.5 s (retry 1 of 5).")
+    '*HTTP 503: busy. Trying again in 0.5 s (retry 1 of 5).*'
+    """
+    return f"*{escape_markdown(single_line(text))}*"
+
+
 def reasoning_status(reasoning: str, *, live: bool = False) -> str:
     r"""Return reasoning shortened to one quoted line of Markdown; the whole is in the reply.
 
