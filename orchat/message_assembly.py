@@ -22,6 +22,13 @@ from orchat.streaming import StreamingChunk, ToolCallDelta
 _OF_ONE_CHUNK = frozenset(
     {"index", "tool_calls", "received_at", "logprobs", "extras", "finish_reason", "object", "user_id"}
 )
+# The finish reasons of a whole answer, and those that tell by themselves that it is cut.
+_USUAL_REASONS = frozenset(
+    (  # noqa: SIM905 - a list of so many short names reads best as words
+        "stop tool_calls function_call length content_filter error "
+        "end_turn stop_sequence tool_use eos eos_token complete completed"
+    ).split()
+)
 _CUT_REASONS = frozenset({"length", "max_tokens", "max_output_tokens", "max_completion_tokens", "model_length"})
 
 
@@ -191,6 +198,9 @@ def build_message(
     for call in tool_calls:
         if call.mended_arguments is not None:
             warn(message, f"The arguments for `{call.tool_name}` were no JSON object, and were mended.")
+    reason = meta.get("finish_reason")
+    if isinstance(reason, str) and reason.lower() not in _USUAL_REASONS:
+        warn(message, f"The endpoint ended the answer with `{reason[:80]}`: it may be cut.")
     return message
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from orchat.errors import ConfigurationError, MissingKeyError
-from orchat.generator_factory import connect
+from orchat.generator_factory import catalog_endpoint, connect, context_length
+from orchat.openrouter.catalog import load_catalog
 from orchat.openrouter.dialect import DEFAULT_BASE_URL, DEFAULT_MODEL
 from orchat.secret import Secret
-from tests.openrouter_server import ScriptedOpenRouter, text
+from tests.openrouter_server import ScriptedOpenRouter, reply_json, text
 
 KEY = "sk-or-v1-0123456789abcdef"
 LOCAL = "local/smollm2-135m-instruct"
@@ -109,3 +111,14 @@ def test_a_server_that_runs_already_serves_the_embedded_model(monkeypatch: pytes
             reply = generator.run("Hello")["replies"][0]
         assert (reply.text, reply.meta["note"]) == ("Hi", "demo model, often wrong")
         assert server.request.headers["authorization"] == f"Bearer {KEY}"
+
+
+def test_a_servers_own_name_for_its_context_length_is_what_the_history_is_cut_to(
+    openrouter: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("OPENROUTER_BASE_URL", openrouter.base_url)
+    openrouter.on("GET", "/models").answers(reply_json({"data": [{"id": "smol", "meta": {"n_ctx": 4096}}]}))
+    assert context_length("smol") is None
+    load_catalog(catalog_endpoint())
+    assert context_length("smol") == 4096

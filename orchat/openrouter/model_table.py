@@ -10,6 +10,7 @@ from orchat.openrouter.models import Catalog, Model
 from orchat.openrouter.prices import price_per_million
 
 _PRICES = ("prompt", "completion")
+_MOST_NEAR = 3
 _HEADINGS = ("model", "context", "$/M in", "$/M out", "modalities")
 
 
@@ -43,10 +44,26 @@ def list_models(catalog: Catalog, query: str = "", *, free: bool = False) -> str
     found = catalog.matching(query, free=free)
     if not found:
         what = f"{'free ' if free else ''}model{f' matches `{query}`' if query else ''}"
-        near = catalog.near(query) if query else []
-        hint = f"Near are {', '.join(f'`{name}`' for name in near)}." if near else None
+        priced = [model.id for model in catalog.matching(query)][:_MOST_NEAR] if free and query else []
+        near = [name for name in catalog.near(query, len(catalog.models)) if not free or _is_free(catalog, name)]
+        hint = (
+            f"Without --free there is {_quoted(priced)}."
+            if priced
+            else f"Near are {_quoted(near[:_MOST_NEAR])}."
+            if near
+            else None
+        )
         raise ConfigurationError(f"No {what}." if query else f"There is no {what}.", hint=hint)
     return _align_columns([_HEADINGS, *map(_model_row, found)])
+
+
+def _is_free(catalog: Catalog, name: str) -> bool:
+    model = catalog.get(name)
+    return model is not None and model.is_free
+
+
+def _quoted(names: Sequence[str]) -> str:
+    return ", ".join(f"`{_single_line(name)}`" for name in names)
 
 
 def _model_row(model: Model) -> tuple[str, ...]:

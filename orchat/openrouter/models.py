@@ -24,6 +24,15 @@ FRESH = timedelta(days=1)
 _OTHER_UNITS = frozenset({"speech", "transcription", "video"})
 _CHAT_OUTPUTS = frozenset({"text", "image", "audio"})
 _MAX_ID_LENGTH = 200
+# OpenRouter's, vLLM's, LiteLLM's, Groq's, Mistral's and llama.cpp's (in ``meta``).
+_CONTEXT_NAMES = (
+    "context_length",
+    "max_model_len",
+    "max_input_tokens",
+    "context_window",
+    "max_context_length",
+    "n_ctx",
+)
 
 
 @dataclass(frozen=True)
@@ -240,7 +249,7 @@ def read_model(entry: Any) -> Model | None:
     return Model(
         id=id,
         name=_text(entry.get("name")) or id,
-        context_length=_count(entry.get("context_length")) or _count(provider.get("context_length")),
+        context_length=_context_length(entry, provider, _object(entry.get("meta"))),
         max_completion_tokens=_count(provider.get("max_completion_tokens")),
         prices=read_prices(entry.get("pricing")),
         input_modalities=_texts(architecture.get("input_modalities")),
@@ -251,6 +260,11 @@ def read_model(entry: Any) -> Model | None:
         description=_text(entry.get("description")),
         raw=entry,
     )
+
+
+def _context_length(*places: Mapping[str, Any]) -> int | None:
+    """Return the first context length that is told, in any server's spelling."""
+    return next((count for name in _CONTEXT_NAMES for place in places if (count := _count(place.get(name)))), None)
 
 
 def _object(value: Any) -> dict[str, Any]:

@@ -90,6 +90,20 @@ def test_none_is_an_error_that_names_near_ones() -> None:
         list_models(catalog())
 
 
+def test_free_ones_are_near_only_where_free_ones_are_asked_for() -> None:
+    found = catalog(*({"id": name} for name in ("smol", "smol-2", "tide:free")))
+    with pytest.raises(
+        ConfigurationError, match=r"No free model matches `smol`. Without --free there is `smol`, `smol-2`.$"
+    ):
+        list_models(found, "smol", free=True)
+    with pytest.raises(ConfigurationError, match=r"No free model matches `tide-free`. Near are `tide:free`.$"):
+        list_models(found, "tide-free", free=True)
+    with pytest.raises(ConfigurationError, match=r"No free model matches `smole`.$"):
+        list_models(found, "smole", free=True)
+    with pytest.raises(ConfigurationError, match=r"No model matches `smole`. Near are `smol`, `smol-2`.$"):
+        list_models(found, "smole")
+
+
 def test_no_name_steers_a_terminal_or_breaks_its_line() -> None:
     hostile = model("evil/\x1b]0;t\x07\u202e\n\nmodel", "x", {"prompt": "0", "completion": "0"}, inputs=["te\x1bxt\r"])
     table = list_models(catalog(hostile, model("v/m", "M", {"prompt": "0", "completion": "0"})))

@@ -299,3 +299,22 @@ def test_a_large_catalogue_is_quick_enough_for_a_hint() -> None:
     started = time.process_time()
     assert many.near("v7/openai/gpt-5-mni")[0] == "v7/openai/gpt-5-mini"
     assert time.process_time() - started < 0.5
+
+
+@pytest.mark.parametrize(
+    ("entry", "length"),
+    [
+        ({"meta": {"n_ctx": 4096, "n_ctx_train": 8192}}, 4096),  # llama.cpp
+        ({"max_model_len": 2048}, 2048),  # vLLM
+        ({"max_input_tokens": 128_000, "mode": "chat"}, 128_000),  # LiteLLM
+        ({"context_window": 8192}, 8192),  # Groq
+        ({"max_context_length": 32_768}, 32_768),  # Mistral
+        ({"context_length": 1000, "max_model_len": 2000, "meta": {"n_ctx": 3000}}, 1000),
+        ({"context_length": 0, "top_provider": {"context_length": 500}, "meta": {"n_ctx": 3000}}, 500),
+        ({"meta": {"n_ctx_train": 8192}}, None),
+        ({"meta": [4096], "max_model_len": "2048", "max_input_tokens": True}, None),
+    ],
+)
+def test_the_context_length_of_other_servers_is_read(entry: dict[str, Any], length: int | None) -> None:
+    [found] = read_models([{"id": "smol"} | entry])
+    assert found.context_length == length

@@ -62,6 +62,8 @@ def read_reply_parts(message: Mapping[str, Any]) -> ReplyParts:
             pieces.came_as = name
             break
     details = message.get("reasoning_details")
+    if details is None and isinstance(nested := message.get("provider_specific_fields"), dict):
+        details = nested.get("reasoning_details")  # where LiteLLM puts them in whole replies
     details = [details] if isinstance(details, dict) and details else details
     if isinstance(details, list):
         pieces.details = details
