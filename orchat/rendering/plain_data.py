@@ -26,7 +26,7 @@ from typing import Any
 from orchat.rendering.rendered_value import Rendered
 from orchat.rendering.safe_introspection import describe_error, is_instance_by_name, own_method, safe_repr, type_name
 from orchat.rendering.token_budget import fits_budget
-from orchat.secrets import HIDDEN, is_secret, redact
+from orchat.secrets import HIDDEN, is_secret, redact, redact_lines
 
 _STRING_TYPES = (decimal.Decimal, fractions.Fraction, complex, pathlib.PurePath, uuid.UUID, datetime.timedelta)
 _DATE_TYPES = (datetime.date, datetime.time)
@@ -211,7 +211,10 @@ class _JsonConverter:
         )
 
     def _list(self, value: Iterable[Any]) -> list[Any]:
-        found = [self.read(_without_secret(item)) for item in islice(value, self._items)]
+        items = list(islice(value, self._items))
+        if isinstance(value, list | tuple) and items and all(type(item) is str for item in items):
+            items = redact_lines(items)  # what a command printed, say
+        found = [self.read(_without_secret(item)) for item in items]
         if isinstance(value, set | frozenset):  # an order that is the same in the next process
             found.sort(key=lambda item: json.dumps(item, ensure_ascii=False))
         size = len(value)  # type: ignore[arg-type]

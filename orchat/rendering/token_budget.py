@@ -25,6 +25,8 @@ _WIDE = re.compile(
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 # A key that a cut would halve is looked for this far beyond the cut: no key, nor a PEM block, is longer.
 _MARGIN = 4096
+# A text of at most so many characters is looked through whole: the names of a table's columns stand at its top.
+_WHOLE = 1_000_000
 
 
 def estimate_tokens(content: str | Part) -> int:
@@ -82,8 +84,10 @@ def shorten_to_budget(text: str, budget: int, *, redacted: bool = False) -> str:
     e came in. At last it went.
     """
     size = len(text)
+    if redacted and size <= _WHOLE:
+        text, redacted = redact(text), False
     window = 4 * budget + _MARGIN
-    if size <= 2 * window:
+    if len(text) <= 2 * window:
         head = tail = redact(text) if redacted else text
         if fits_budget(head, budget):
             return head

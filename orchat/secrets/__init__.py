@@ -4,7 +4,7 @@ The patterns of `orchat.secrets.detection` are compiled on first use: loading th
 """
 
 from orchat.secrets.names import is_secret, is_secret_header, is_secret_name
-from orchat.secrets.redaction import HIDDEN, redact, redact_json, redacted_keys
+from orchat.secrets.redaction import HIDDEN, redact, redact_json, redact_lines, redacted_keys
 
 __all__ = [
     "HIDDEN",
@@ -13,5 +13,6 @@ __all__ = [
     "is_secret_name",
     "redact",
     "redact_json",
+    "redact_lines",
     "redacted_keys",
 ]

@@ -1,4 +1,4 @@
-"""Detect secrets in a text: tokens of services, structured forms, and values with the name of a secret.
+"""Detect secrets in a text: tokens of services, structured forms, values with the name of a secret, also in tables.
 
 This is the one place that decides, for what is sent, saved, shown and logged. It is measured both ways
 (``tests/secrets``): what must be found, and what must not.
@@ -16,6 +16,7 @@ from orchat.secrets.assignments import Span, named_values
 from orchat.secrets.formats import COOKIES, FORMATS, PAIR, is_cookie
 from orchat.secrets.randomness import is_placeholder, is_random
 from orchat.secrets.services import SERVICES, Service
+from orchat.secrets.tables import table_values
 
 
 class Found(NamedTuple):
@@ -79,7 +80,13 @@ def find_secrets(text: str) -> list[Found]:
 def _find(text: str) -> tuple[Found, ...]:
     lowered = _lowered(text)
     spans = sorted(
-        (*_tokens(text), *_formatted(text, lowered), *named_values(text, lowered)), key=lambda span: (span[0], -span[1])
+        (
+            *_tokens(text),
+            *_formatted(text, lowered),
+            *named_values(text, lowered),
+            *table_values(text, lowered),
+        ),
+        key=lambda span: (span[0], -span[1]),
     )
     found: list[Found] = []
     for span in spans:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 HIDDEN = "[redacted]"
@@ -36,6 +36,32 @@ def redact(text: str, *secrets: str) -> str:
         pieces += [text[done : found.start], HIDDEN]
         done = found.end
     return "".join([*pieces, text[done:]]) if pieces else text
+
+
+def redact_lines(lines: Sequence[str]) -> list[str]:
+    """Redact a text that is given as its lines, with secrets that extend over several of them.
+
+    Examples
+    --------
+    >>> redact_lines(["machine db", "  login ada", "  password hunter2xyz", "That is all."])
+    ['machine db', '  login ada', '  password [redacted]', 'That is all.']
+    """
+    from orchat.secrets.detection import find_secrets
+
+    redacted, start = [], 0
+    spans = [(found.start, found.end) for found in find_secrets("\n".join(lines))]
+    for line in lines:
+        end, pieces, done = start + len(line), [], 0
+        while spans and spans[0][0] < end:
+            first, last = max(spans[0][0] - start, 0), min(spans[0][1] - start, len(line))
+            pieces += [line[done:first], HIDDEN] if first < last else []
+            done = max(done, last)
+            if spans[0][1] > end:
+                break
+            spans.pop(0)
+        redacted.append("".join([*pieces, line[done:]]))
+        start = end + 1
+    return redacted
 
 
 def redact_json(value: Any, *secrets: str) -> Any:

@@ -100,16 +100,60 @@ def test_a_secret_in_the_prompt_is_named_and_stays_behind(kernel: Kernel, endpoi
     assert cell.printed == ""
 
 
+def test_a_secret_in_an_attached_file_is_named_and_stays_behind(
+    kernel: Kernel, endpoint: ScriptedOpenRouter, tmp_path: Path
+) -> None:
+    (tmp_path / "prod.env").write_text("DB_HOST=db1\nDB_PASSWORD=hunter2xyz\n")
+    (tmp_path / "users.csv").write_text("user,password\nada,tr0ub4dor\n")
+    cell = ask(kernel, f"%%openrouter --new -a {tmp_path}/prod.env -a {tmp_path}/users.csv\nWhat is it?")
+    sent = json.dumps(content(endpoint))
+    assert "DB_HOST=db1" in sent
+    assert "hunter2xyz" not in sent
+    assert "tr0ub4dor" not in sent
+    assert cell.printed == (
+        f"openrouter: {tmp_path}/prod.env holds what looks like the value of DB_PASSWORD: it goes out as [redacted]; "
+        f"--allow-secrets sends it; {tmp_path}/users.csv holds what looks like the value of password: it goes out as "
+        "[redacted]; --allow-secrets sends it\n"
+    )
+    cell = ask(kernel, f"%%openrouter --new --allow-secrets -a {tmp_path}/prod.env\nWhat is it?")
+    assert "DB_PASSWORD=hunter2xyz" in json.dumps(content(endpoint))
+    assert cell.printed == ""
+    assert "hunter2xyz" not in json.dumps(cell.bundles)  # what is kept of the turn holds no secret
+
+
+NETRC = "machine db\n  login ada\n  password hunter2xyz\n"
+
+
+def test_what_a_command_printed_stays_behind(kernel: Kernel, endpoint: ScriptedOpenRouter, tmp_path: Path) -> None:
+    (tmp_path / "netrc").write_text(NETRC)
+    (tmp_path / "users.txt").write_text("user  password\nada   tr0ub4dor\n")
+    kernel.run(f"lines = !cat {tmp_path}/netrc {tmp_path}/users.txt")
+    ask(kernel, "%%openrouter --new\nWhat is {lines} and {lines.n}?")
+    sent = json.dumps(content(endpoint))
+    assert "hunter2xyz" not in sent
+    assert "tr0ub4dor" not in sent
+    assert sent.count("password [redacted]") == 2
+    (failed,) = kernel.run("int(lines)")
+    assert failed.status == "error"
+    ask(kernel, "%openrouter fix")
+    sent = json.dumps(content(endpoint))
+    assert "login ada" in sent
+    assert "hunter2xyz" not in sent
+    assert "tr0ub4dor" not in sent
+
+
 def test_an_answer_with_a_secret_is_shown_and_not_kept(kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
     token = "gh" + "p_" + "aB3dE5fG7hI9" * 3
-    endpoint.answers(text(f"Take {token}."))
-    cell = ask(kernel, "%%openrouter --new\nMake up a token.")
-    shown = cell.bundles[-1]
-    assert token in shown["text/plain"]
-    assert "This turn is kept in the memory of this kernel only: the answer holds what looks like a GitHub token." in (
-        cell.printed
-    )
-    assert not any(token in json.dumps(value) for mime, value in shown.items() if mime.startswith("application/"))
+    for _ in range(2):  # told each time: it is about this output
+        endpoint.answers(text(f"Take {token}."))
+        cell = ask(kernel, "%%openrouter --new\nMake up a token.")
+        shown = cell.bundles[-1]
+        assert token in shown["text/plain"]
+        assert (
+            "openrouter: This turn is kept in the memory of this kernel only: the answer holds what looks like a GitHub"
+            " token. Jupyter saves the output that you see all the same when it saves the notebook: clear it first.\n"
+        ) in cell.printed
+        assert not any(token in json.dumps(value) for mime, value in shown.items() if mime.startswith("application/"))
 
 
 def test_a_name_that_looks_meant_is_told_in_one_line(kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:

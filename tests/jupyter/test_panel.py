@@ -94,6 +94,26 @@ def test_keys_are_not_kept() -> None:
     assert "secret99" not in text_
 
 
+def test_the_transcript_that_is_saved_with_the_output_holds_no_secret() -> None:
+    token = "gh" + "p_" + "aB3dE5fG7hI9" * 3
+    messages = [
+        ChatMessage.from_user(f"Is {token} valid?"),
+        ChatMessage.from_assistant("Yes."),
+        ChatMessage.from_user("Which one?"),
+        ChatMessage.from_assistant(f"It is {token}."),
+        ChatMessage.from_user("Thanks."),
+        ChatMessage.from_assistant("It is secret99."),
+    ]
+    markdown, plain = transcript_text(messages, secrets=["secret99"])
+    assert plain == (
+        "You: Is [redacted] valid?\n\nYes.\n\nYou: Which one?\n\n(This answer is not saved: it holds what looks like a "
+        "GitHub token.)\n\nYou: Thanks.\n\n(This answer is not saved: it holds what looks like a key of this session.)"
+    )
+    assert "*(This answer is not saved: it holds what looks like a GitHub token.)*" in markdown
+    assert token not in markdown
+    assert "secret99" not in markdown
+
+
 def test_too_much_is_left_out_visibly_media_first_then_the_oldest_turns() -> None:
     image = ImageContent(base64.b64encode(b"\x89PNG\r\n" + bytes(300_000)).decode(), "image/png")
     messages = [

@@ -258,6 +258,17 @@ def test_the_privacy_that_is_set_holds(shell: InteractiveShell, monkeypatch: pyt
     assert "Ada" not in ran(shell, "people")
 
 
+def test_secrets_that_a_command_or_a_table_prints_are_hidden(shell: InteractiveShell, tmp_path: Path) -> None:
+    (tmp_path / "netrc").write_text("machine db\n  login ada\n  password hunter2xyz\n")
+    assert "password [redacted]" in ran(shell, f"print(get_ipython().getoutput('cat {tmp_path}/netrc').n)")
+    assert "password [redacted]" in ran(shell, f"get_ipython().getoutput('cat {tmp_path}/netrc')")
+    code = "import pandas as pd; frame = pd.DataFrame({'user': ['ada'] * 3000, 'password': ['hunter2xyz'] * 3000})\n"
+    for shown in ("print(frame.to_string())", "frame.to_string()", "print(frame.to_csv())", "print(frame.T)"):
+        told = ran(shell, code + shown)
+        assert "hunter2xyz" not in told
+        assert "[redacted]" in told
+
+
 def test_secrets_are_hidden(shell: InteractiveShell) -> None:
     shell.user_ns |= {"key": KEY, "settings": {"api_key": "hunter2"}}
     assert KEY not in seen(shell, "key")

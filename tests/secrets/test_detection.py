@@ -199,6 +199,11 @@ HOSTILE = [
         "<password>",
         "digest ",
         "otpauth://a?",
+        "user,password\n",
+        "| password |\n",
+        "  password\n0  a1b2c3\n",
+        "password   ",
+        "password\t",
     ),
 ]
 

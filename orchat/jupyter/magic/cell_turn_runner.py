@@ -198,8 +198,10 @@ class CellTurnRunner:
         return reply
 
     def _print_notes(self, step: str) -> None:
-        """Print notes for the user on stderr, each once per session."""
+        """Print notes for the user on stderr, each once per session, and a warning each time."""
         self._storage.note_missing_extension()
+        if self._storage.warning:
+            print(f"{MAGIC}: {self._storage.warning}", file=sys.stderr)  # noqa: T201 - that is telling
         for note in (self._storage.note, step):
             if note and note not in self._session.printed_notes:
                 self._session.printed_notes.add(note)

@@ -15,10 +15,11 @@ from IPython.core.error import UsageError
 
 from orchat.configuration import resolve_model_alias, setting
 from orchat.errors import ConfigurationError, OrchatError
+from orchat.files import shortened_path
 from orchat.jupyter.kernel.coroutine_runner import run_in_thread
 from orchat.jupyter.kernel.prompt.attachments import attachment, attachment_label
 from orchat.jupyter.kernel.prompt.interpolation import Prompt, UserPart, interpolate, verbatim_prompt
-from orchat.jupyter.kernel.prompt.typed_secrets import hide_typed_secrets
+from orchat.jupyter.kernel.prompt.typed_secrets import hide_secrets_of_file, hide_typed_secrets
 from orchat.jupyter.magic.option_parser import generation_kwargs, resolve_tools
 from orchat.rendering import Rendered, render_value
 
@@ -96,6 +97,9 @@ class PromptRequest:
         privacy, allowed = setting("privacy"), options.allow_secrets
         notes: list[str | None] = []
         if not allowed:
+            hidden = [hide_secrets_of_file(part, shortened_path(where), _WAY_OUT) for where, part in attached]
+            attached = tuple((where, part) for (where, _), (part, _) in zip(attached, hidden, strict=True))
+            notes += [note for _, note in hidden]
             text, note = hide_typed_secrets(text, _WAY_OUT)
             notes.append(note)
         if options.system is not None and not allowed:

@@ -52,6 +52,7 @@ class TurnStorage:
         self._has_checkpoint = False
         self._checkpointed_at = 0.0
         self.note = ""
+        self.warning = ""
 
     @property
     def saved_cell_id(self) -> str | None:
@@ -69,7 +70,9 @@ class TurnStorage:
             self._page_can_write = page_has_cell and not runs_on_private_loop()
 
     def store(self, encode: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any] | None:
-        """Persist a turn, and return the part of its record for the output; None for none. The note names omissions.
+        """Persist a turn, and return the part of its record for the output; None for none.
+
+        The note names omissions, once in a session; the warning, each time, what Jupyter saves although it is a secret.
 
         Parameters
         ----------
@@ -79,8 +82,14 @@ class TurnStorage:
         if self._target.state == "none":
             self.discard()
             return None
+        from orchat.jupyter.kernel.conversations.turn_serialization import SecretInAnswerError
+
         try:
             record = encode()
+        except SecretInAnswerError as error:
+            self.discard()
+            self.warning = f"{_MEMORY_ONLY}: {error}"
+            return None
         except OrchatError as error:  # what cannot be kept is still shown
             self.discard()
             self.note = f"{_MEMORY_ONLY}: {error.message}"

@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from orchat.chat.message_selection import waiting_calls
+from orchat.chat.state import secrets_of
 from orchat.configuration import resolve_model_alias
 from orchat.errors import APIError, ConfigurationError, OrchatError, StateError, TurnInProgressError
 from orchat.jupyter.kernel.cell_storage.metadata_bridge import get_bridge
@@ -284,9 +285,10 @@ class PanelController:
 
     def bundle(self) -> dict[str, Any]:
         """Return the panel's MIME bundle."""
+        chat = self.conversations.current_chat
+        secrets = secrets_of(chat._generator)  # as it is: asking for one would connect
         return transcript_bundle(
-            transcript_text(self._messages_so_far(self.conversations.current_chat), self.view_model.field("note")),
-            self._channel,
+            transcript_text(self._messages_so_far(chat), self.view_model.field("note"), secrets), self._channel
         )
 
     def refresh_output(self) -> None:

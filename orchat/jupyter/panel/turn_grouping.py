@@ -9,6 +9,7 @@ from typing import Any
 
 from orchat.chat.message_selection import CallPlace, answered_calls, pending_calls, waiting_calls
 from orchat.chat.reply import Ending, Reply
+from orchat.chat.state_redaction import secret_of_model
 from orchat.jupyter.kernel.live_view.turn_view_model import TurnViewModel
 from orchat.jupyter.kernel.output.answer_footer import footer
 from orchat.jupyter.kernel.output.markdown_sanitizer import escape_markdown, safe_markdown
@@ -22,6 +23,7 @@ from orchat.messages import (
     TextContent,
     ToolCall,
 )
+from orchat.secrets import redact
 from orchat.streaming import StreamingChunk, ToolCallDelta
 
 WAITING_LABEL = "a tool call waits for your decision"
@@ -142,8 +144,10 @@ def _replay_response(view_model: TurnViewModel, message: ChatMessage, response: 
         view_model.add(StreamingChunk("", {"extras": {"annotations": notes}}))
 
 
-def transcript_text(messages: Iterable[ChatMessage], note: str = "") -> tuple[str, str]:
+def transcript_text(messages: Iterable[ChatMessage], note: str = "", secrets: Sequence[str] = ()) -> tuple[str, str]:
     """Return a conversation as sanitized Markdown and as plain text, for outputs that are read without a kernel.
+
+    They are saved: a person's words go without their secrets; an answer that holds one is left out, and that is said.
 
     Examples
     --------
@@ -159,18 +163,22 @@ def transcript_text(messages: Iterable[ChatMessage], note: str = "") -> tuple[st
     omitted = 0
     for at in reversed(range(len(turns))):
         question = question_view(turns[at][0])
-        file_names = ", ".join(file["name"] for file in question["files"])
-        transcript = TurnTranscript(turns[at])
+        asked = redact(question["text"], *secrets)
+        file_names = ", ".join(redact(file["name"]) for file in question["files"])
+        secret = secret_of_model(turns[at], secrets)
+        transcript = TurnTranscript(turns[at][:1] if secret else turns[at])
         if turn_reply(turns[at]).ending in ("stopped", "interrupted", "failed"):
             ending_text = f"({turn_reply(turns[at]).ending})"
         else:
             ending_text = ""
-        words = [f"**You:** {safe_markdown(question['text'])}", file_names and f"*with {escape_markdown(file_names)}*"]
-        turn_markdown = "\n\n".join(filter(None, [*words, transcript.markdown(), ending_text and f"*{ending_text}*"]))
+        if secret:
+            ending_text = f"(This answer is not saved: it holds what looks like {secret}.)"
+        words = [f"**You:** {safe_markdown(asked)}", file_names and f"*with {escape_markdown(file_names)}*"]
+        turn_markdown = "\n\n".join(
+            filter(None, [*words, transcript.markdown(), ending_text and f"*{escape_markdown(ending_text)}*"])
+        )
         turn_plain = "\n\n".join(
-            filter(
-                None, [f"You: {question['text']}", file_names and f"with {file_names}", transcript.plain(), ending_text]
-            )
+            filter(None, [f"You: {asked}", file_names and f"with {file_names}", transcript.plain(), ending_text])
         )
         characters_left -= len(turn_markdown)
         if characters_left < 0 and markdown:

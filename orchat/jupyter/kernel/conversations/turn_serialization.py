@@ -32,6 +32,10 @@ from orchat.secrets import redact
 _META_FIELDS = ("pending", "ending", "requested_model", "model", "refusal")
 
 
+class SecretInAnswerError(StateError):
+    """A turn that is not saved because a secret stands in the model's own words, which are never altered."""
+
+
 class TurnRecord(NamedTuple):
     """A decoded record: a turn and its conversation.
 
@@ -82,7 +86,8 @@ def encode_turn(
     Raises
     ------
     StateError
-        The turn is larger than the setting allows, holds a value that is no JSON, or a secret in the model's own words.
+        The turn is larger than the setting allows, or holds a value that is no JSON; as a `SecretInAnswerError`, that
+        the model's own words hold a secret.
 
     Examples
     --------
@@ -93,7 +98,10 @@ def encode_turn(
 [{'at': [0, 6]}]}]}
     """
     if (what := secret_of_model(turn.messages, tuple(secrets))) is not None:
-        raise StateError(f"the answer holds what looks like {what}.")
+        raise SecretInAnswerError(
+            f"the answer holds what looks like {what}.",
+            hint="Jupyter saves the output that you see all the same when it saves the notebook: clear it first.",
+        )
     saved = state.to_dict(state.ChatState(turn.messages), secrets=secrets, max_bytes=_most_bytes(plain))
     record: dict[str, Any] = {"thread": conversation}
     if cell is not None:

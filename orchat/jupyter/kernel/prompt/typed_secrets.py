@@ -1,8 +1,30 @@
-"""Secrets among the words that a person typed: they are named, and stay behind unless that person lets them go."""
+"""Secrets in what a person sends: they are named, and stay behind unless that person lets them go."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TypeVar
+
+from orchat.messages import TextContent
 from orchat.secrets import HIDDEN, redact
+
+PartT = TypeVar("PartT")
+
+_MOST_NAMED = 5
+
+
+def secret_kinds(text: str) -> list[str]:
+    """Return what the secrets in a text look like, each kind once.
+
+    Examples
+    --------
+    >>> secret_kinds("Is AKIAIOSFODNN7EXAMPLE a key?")
+    ['an AWS access key']
+    """
+    from orchat.secrets.detection import find_secrets
+
+    return list(dict.fromkeys(found.what for found in find_secrets(text)))
 
 
 def hide_typed_secrets(text: str, way_out: str) -> tuple[str, str | None]:
@@ -20,10 +42,44 @@ def hide_typed_secrets(text: str, way_out: str) -> tuple[str, str | None]:
     >>> hide_typed_secrets("Is AKIAIOSFODNN7EXAMPLE a key?", "--allow-secrets sends it")
     ('Is [redacted] a key?', 'that looks like an AWS access key: it goes out as [redacted]; --allow-secrets sends it')
     """
-    from orchat.secrets.detection import find_secrets
-
-    kinds = list(dict.fromkeys(found.what for found in find_secrets(text)))
+    kinds = secret_kinds(text)
     if not kinds:
         return text, None
-    named = " and ".join(filter(None, [", ".join(kinds[:-1]), kinds[-1]]))
-    return redact(text), f"that looks like {named}: it goes out as {HIDDEN}; {way_out}"
+    return redact(text), f"that looks like {joined_kinds(kinds)}: it goes out as {HIDDEN}; {way_out}"
+
+
+def hide_secrets_of_file(part: PartT, name: str, way_out: str) -> tuple[PartT, str | None]:
+    """Return the part of a file without its secrets, and one line that names them; only texts are looked into.
+
+    Parameters
+    ----------
+    part
+        From `orchat.jupyter.kernel.prompt.attachments.attachment`.
+    name
+        The name of the file.
+    way_out
+        How to send it all the same, as the end of the line.
+
+    Examples
+    --------
+    >>> hide_secrets_of_file(TextContent("AKIAIOSFODNN7EXAMPLE"), ".env", "--allow-secrets sends it")[1]
+    '.env holds what looks like an AWS access key: it goes out as [redacted]; --allow-secrets sends it'
+    """
+    if not isinstance(part, TextContent) or not (kinds := secret_kinds(part.text)):
+        return part, None
+    line = f"{name} holds what looks like {joined_kinds(kinds)}: it goes out as {HIDDEN}; {way_out}"
+    return replace(part, text=redact(part.text)), line
+
+
+def joined_kinds(kinds: Iterable[str]) -> str:
+    """Return kinds of secrets as words of a sentence; of many only the first ones.
+
+    Examples
+    --------
+    >>> joined_kinds(["a private key", "a cookie"]), joined_kinds("abcdefgh")
+    ('a private key and a cookie', 'a, b, c, d and 4 more')
+    """
+    kinds = list(kinds)
+    if len(kinds) > _MOST_NAMED:
+        kinds = [*kinds[: _MOST_NAMED - 1], f"{len(kinds) - _MOST_NAMED + 1} more"]
+    return " and ".join(filter(None, [", ".join(kinds[:-1]), kinds[-1]]))

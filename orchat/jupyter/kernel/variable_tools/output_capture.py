@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-_END_LENGTH = 16_000  # characters kept of each end of the printed text
+_END_LENGTH = 250_000  # characters kept of each end of the printed text: all of a table, so that its names are known
 _MOST_DISPLAYS = 24
 
 
