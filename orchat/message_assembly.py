@@ -87,6 +87,16 @@ class MessageAssembler:
         for delta in chunk.tool_calls or ():
             self._calls.setdefault(delta.index, _OpenCall()).add(delta)
 
+    def add_text(self, text: str, meta: dict[str, Any]) -> None:
+        """Add a chunk that is nothing but text, the most frequent one, by its content and meta.
+
+        Its meta must hold neither usage, finish reason, ``extras`` nor ``logprobs``.
+        """
+        if len(meta) != self._size:
+            self._note(meta, None)
+        self._last = meta
+        self._texts.append(text)
+
     @property
     def call_indexes(self) -> list[int]:
         """The delta index of each of the message's tool calls; of a repeated call only the first counts."""

@@ -10,7 +10,7 @@ import pytest
 from orchat.errors import StreamError
 from orchat.openrouter.wire.response import read_replies
 from orchat.openrouter.wire.stream import ChunkReader
-from orchat.streaming import ComponentInfo
+from orchat.streaming import ComponentInfo, StreamingChunk
 from tests.openrouter_server import (
     GENERATION_ID,
     MODEL,
@@ -33,7 +33,7 @@ from tests.openrouter_server import (
     url_citation,
     usage,
 )
-from tests.wire.reading import failure, lines, read
+from tests.wire.reading import Reading, failure, lines, read
 
 
 def test_a_reply_is_its_text_and_all_that_the_endpoint_said() -> None:
@@ -45,6 +45,66 @@ def test_a_reply_is_its_text_and_all_that_the_endpoint_said() -> None:
     assert message.meta["usage"]["cost"] == 0.00004
     assert reader.done
     reader.end()
+
+
+NOTHING = {
+    "delta": [
+        {"reasoning": None},
+        {"reasoning": ""},
+        {"reasoning_details": []},
+        {"reasoning": None, "reasoning_details": [], "tool_calls": None, "refusal": None, "audio": None},
+        {"tool_calls": []},
+        {"function_call": None},
+    ],
+    "event": [{"error": None}, {"error": None, "message": "", "code": None}, {"user_id": "user_x"}, {"usage": None}],
+}
+
+
+@pytest.mark.parametrize(("of", "fields"), [(of, fields) for of, several in NOTHING.items() for fields in several])
+def test_fields_that_hold_nothing_change_nothing_of_a_text(of: str, fields: dict[str, Any]) -> None:
+    def streamed(more: dict[str, Any]) -> Reading:
+        texts = [event(text) for text in ("The", " Humber", " flows.")]
+        for each in texts:
+            (each if of == "event" else each["choices"][0]["delta"]).update(more)
+        return read(texts, finish(), usage(), done())
+
+    def facts(chunk: StreamingChunk) -> Any:
+        meta = {key: value for key, value in chunk.meta.items() if key not in fields or key == "usage"}
+        return chunk.content, chunk.index, chunk.start, chunk.finish_reason, chunk.tool_calls, chunk.reasoning, meta
+
+    plain, with_nothing = streamed({}), streamed(fields)
+    assert [facts(chunk) for chunk in with_nothing.chunks] == [facts(chunk) for chunk in plain.chunks]
+    assert with_nothing.message.to_openai_dict_format() == plain.message.to_openai_dict_format()
+    assert with_nothing.message.meta | plain.message.meta == with_nothing.message.meta
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"reasoning": "Hm."},
+        {"reasoning_details": [{"type": "reasoning.text", "text": "Hm.", "index": 0}]},
+        {"refusal": "No."},
+        {"images": image()["choices"][0]["delta"]["images"]},
+        {"tool_calls": tool_call("tide", "{}", id="call_1")["choices"][0]["delta"]["tool_calls"]},
+        {"annotations": [url_citation("https://example.org")]},
+    ],
+)
+def test_fields_that_hold_something_beside_a_text_are_kept(fields: dict[str, Any]) -> None:
+    both = event("The Humber.")
+    both["choices"][0]["delta"].update(fields)
+    message = read(both, finish()).message
+    alone = event(None)
+    alone["choices"][0]["delta"].update(fields)
+    assert message.text == "The Humber."
+    without = read(alone, finish()).message
+    assert (message.reasoning, message.tool_calls, message.images) == (
+        without.reasoning,
+        without.tool_calls,
+        without.images,
+    )
+    kept = [message.reasoning, message.tool_calls, message.images, *map(message.meta.get, ("annotations", "refusal"))]
+    assert any(kept)
+    assert [message.meta.get(name) for name in fields] == [without.meta.get(name) for name in fields]
 
 
 def test_meta_begins_with_haystacks_keys_in_their_order() -> None:

@@ -1,6 +1,6 @@
 """Parse the events of a streamed response to chunks (API section 4).
 
-This is the per-token path: an event that only carries text takes a short way through `ChunkReader.read`.
+This is the per-token path: an event that only carries text takes a short way through `ChunkReader`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from orchat.openrouter.wire.response import (
     read_reply_parts,
     says_something,
 )
+from orchat.openrouter.wire.surrogate_pairs import SurrogateJoiner
 from orchat.secrets import redact
 from orchat.streaming import ComponentInfo, FinishReason, StreamingChunk, ToolCallDelta
 
@@ -35,7 +36,20 @@ _FINISH_REASONS: dict[str, FinishReason] = {
 }
 # All that a choice says while text arrives; one that says more takes the long way.
 _PLAIN_CHOICE = frozenset({"index", "delta", "finish_reason", "native_finish_reason", "logprobs"})
+# What an event that only carries text has not: marks of errors, and what is kept of an answer besides its text.
+_UNUSUAL = MARKS | {"user_id", "extras", "logprobs"}
+_TEXT_FIELDS = frozenset({"role", "content"})
+_OFTEN_EMPTY = frozenset({"reasoning", "reasoning_content", "reasoning_details", "tool_calls"})
 _new_chunk = object.__new__
+
+
+def _says_more(delta: dict[str, Any]) -> bool:
+    """Whether a delta holds more than role and text: many send all other fields as well, empty."""
+    return any(
+        value or (value is not None and name not in _OFTEN_EMPTY)
+        for name, value in delta.items()
+        if name not in _TEXT_FIELDS
+    )
 
 
 class ChunkReader:
@@ -86,11 +100,12 @@ class ChunkReader:
         self._secrets = secrets
         self._other_url = other_url
         self._from_json = from_json
+        self._add_text = self.fold.add_text
         self._block = -1
         self._kind = ""
         self._calls = CallSorter()
         self._block_of_call: dict[int, int] = {}
-        self._surrogates = _SurrogateJoiner()
+        self._surrogates = SurrogateJoiner()
 
     def read(self, data: str, name: str = "message") -> list[StreamingChunk]:
         """Parse one event, given by its data and name, to chunks, and add each to the assembled message.
@@ -116,7 +131,17 @@ class ChunkReader:
                 else:
                     # Perhaps valid JSON that the fast decoder refuses: half of a character, escaped.
                     event = self._surrogates.join(json.loads(data))
-            chunks = self._chunks(event) if name != "error" else self._error_event(data, event)
+            if name == "error":
+                chunks = self._error_event(data, event)
+            elif not isinstance(event, dict):
+                chunks = self._no_object(event)
+            else:
+                if self._rewrite is not None:
+                    event = self._rewrite(event)
+                found = None if _UNUSUAL.isdisjoint(event) else self._unusual(event)
+                if found is None and (chunk := self._text(event)) is not None:
+                    return [chunk]
+                chunks = self._chunks(event) if found is None else found
             for chunk in chunks:
                 self.fold.add(chunk)
         except (TypeError, AttributeError, KeyError, ValueError, RecursionError):
@@ -135,15 +160,50 @@ class ChunkReader:
         self.done = self.done or bool(word)
         return True
 
-    def _chunks(self, event: Any) -> list[StreamingChunk]:
-        if not isinstance(event, dict):
-            return self._no_object(event)
-        if self._rewrite is not None:
-            event = self._rewrite(event)
-        if not MARKS.isdisjoint(event) and (found := error_object(event)) is not None:
+    def _unusual(self, event: dict[str, Any]) -> list[StreamingChunk] | None:
+        """Parse an event that is an error, or holds something that a text has not; None where it may be a text."""
+        marks = MARKS.intersection(event)
+        # Many endpoints send each event with `error: null`, which needs no long look.
+        suspect = any(event[name] is not None for name in marks) or not event.get("choices")
+        if marks and suspect and (found := error_object(event)) is not None:
             return self._failing(found, event)
-        choices = event.pop("choices", None)
         event.pop("user_id", None)  # comes with errors, and is nobody's business
+        return self._chunks(event) if "extras" in event or "logprobs" in event else None
+
+    def _text(self, event: dict[str, Any]) -> StreamingChunk | None:
+        """Return the chunk of an event that holds nothing but text, with or without the role, and add it.
+
+        Most events are such, and what a token costs is this: it does what `_chunks` does, without its calls.
+        """
+        if event.setdefault("usage", None) or not (choices := event.get("choices")):
+            return None
+        choice = choices[0]
+        if choice.get("finish_reason") is not None or choice.get("logprobs") is not None:
+            return None
+        if not (delta := choice.get("delta")) or not _PLAIN_CHOICE.issuperset(choice):
+            return None
+        content = delta.get("content")
+        if type(content) is not str or not content or (len(delta) != 1 + ("role" in delta) and _says_more(delta)):
+            return None
+        self.progressed = True
+        del event["choices"]
+        event["tool_calls"] = None
+        event["received_at"] = self.received_at
+        event["index"] = choice.get("index", 0)
+        event["finish_reason"] = None
+        chunk = _new_chunk(StreamingChunk)
+        chunk.content = content
+        chunk.meta = event
+        chunk.component_info = self._info
+        if self._kind != "text":
+            self._enter("text")
+            chunk.start = True
+        chunk.index = self._block
+        self._add_text(content, event)
+        return chunk
+
+    def _chunks(self, event: dict[str, Any]) -> list[StreamingChunk]:
+        choices = event.pop("choices", None)
         # The event itself becomes the chunk's meta: nothing that the endpoint said is dropped.
         event["tool_calls"] = None
         event["received_at"] = self.received_at
@@ -157,18 +217,6 @@ class ChunkReader:
         choice = choices[0]
         delta = choice.get("delta")
         event["index"] = choice.get("index", 0)
-        if choice.get("finish_reason") is None and choice.get("logprobs") is None and choice.keys() <= _PLAIN_CHOICE:
-            content = delta.get("content") if delta else None
-            # The short way: nothing but text, with or without the role.
-            if type(content) is str and content and not usage and len(delta) == 1 + ("role" in delta):
-                self.progressed = True
-                event["finish_reason"] = None
-                chunk = self._chunk(content, event)
-                if self._kind != "text":
-                    self._enter("text")
-                    chunk.start = True
-                chunk.index = self._block
-                return [chunk]
         return self._long_way(choice, delta if delta is not None else choice.get("message") or {}, event)
 
     def _no_object(self, event: Any) -> list[StreamingChunk]:
@@ -405,23 +453,3 @@ def _metas(meta: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield meta
     while True:
         yield {**bare, "usage": None}
-
-
-class _SurrogateJoiner:
-    """Joins surrogate pairs that an upstream split over two events."""
-
-    def __init__(self) -> None:
-        self._halves: dict[str, str] = {}
-
-    def join(self, value: Any, path: str = "") -> Any:
-        if isinstance(value, str):
-            text = self._halves.pop(path, "") + value
-            if text and "\ud800" <= text[-1] <= "\udbff":
-                self._halves[path] = text[-1]
-                text = text[:-1]
-            return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        if isinstance(value, dict):
-            return {self.join(key): self.join(item, f"{path}/{key}") for key, item in value.items()}
-        if isinstance(value, list):
-            return [self.join(item, f"{path}/{number}") for number, item in enumerate(value)]
-        return value
