@@ -16,6 +16,7 @@ from typing import Any, Literal, NamedTuple
 
 from orchat.errors import ConfigurationError
 from orchat.openrouter.dialect import DEFAULT_BASE_URL, DEFAULT_MODEL
+from orchat.openrouter.response_limits import ResponseLimits
 
 KEY_VARIABLE = "OPENROUTER_API_KEY"
 MODEL_VARIABLE = "ORCHAT_MODEL"
@@ -108,6 +109,13 @@ def _names(value: Any) -> dict[str, str]:
     return dict(value)
 
 
+def _limits(value: Any) -> dict[str, int]:
+    try:
+        return ResponseLimits.of(value).changed()
+    except (TypeError, ConfigurationError) as error:
+        raise ValueError(f'a dict such as {{"event_bytes": 33554432}}: {str(error).rstrip(".")}') from None
+
+
 SETTINGS: Mapping[str, Setting] = {
     "model": Setting(MODEL_VARIABLE, DEFAULT_MODEL, _text, "who answers where no model is named"),
     "base_url": Setting(BASE_URL_VARIABLE, DEFAULT_BASE_URL, _text, "where the API is"),
@@ -132,6 +140,7 @@ SETTINGS: Mapping[str, Setting] = {
         "where conversations are kept: in the notebook's cells, in a file beside it, or nowhere",
     ),
     "state_limit": Setting("ORCHAT_STATE_LIMIT", 256_000, _positive, "how many bytes of a conversation a cell keeps"),
+    "limits": Setting("", {}, _limits, 'how much of a response is read, such as {"event_bytes": 33554432}'),
 }
 """All settings, by name."""
 

@@ -19,6 +19,7 @@
     │   ├── APIConnectionError                 no connection, or it was cut
     │   │   └── APITimeoutError                it was too slow
     │   ├── StreamError                        a stream that ended early or made no sense
+    │   ├── ResponseLimitError                 a response larger than the limits allow
     │   └── OutputValidationError (ValueError) the answer does not fit the ``response_format``
     ├── ToolError
     │   ├── ToolInvocationError                a tool raised
@@ -220,6 +221,14 @@ class APITimeoutError(APIConnectionError):
 
 class StreamError(APIError):
     """The stream ended before its finish reason, or contained an invalid event."""
+
+
+class ResponseLimitError(APIError):
+    """The response is larger than a limit allows, or a turn's calls are more; what came before is ``partial``.
+
+    The limits are those of `orchat.openrouter.response_limits.ResponseLimits` and `orchat.Chat`; the hint names the one
+    to raise.
+    """
 
 
 class OutputValidationError(APIError, ValueError):

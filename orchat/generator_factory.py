@@ -32,6 +32,7 @@ from orchat.openrouter.dialect import (
 from orchat.openrouter.generator import OpenRouterChatGenerator
 from orchat.openrouter.json_query import JsonEndpoint
 from orchat.openrouter.prices import RequestSize
+from orchat.openrouter.response_limits import ResponseLimits
 from orchat.secret import Secret
 
 __all__ = ["Chat", "ask", "catalog_endpoint", "connect", "context_length", "list_price", "session_budget"]
@@ -74,6 +75,7 @@ def connect(
     'vendor/m'
     """
     model = resolve_model_alias(model)
+    parameters.setdefault("limits", setting("limits"))
     if model.startswith(LOCAL_PREFIX) and api_base_url is None:
         return _connect_local(model, parameters)
     api_base_url = api_base_url or str(setting("base_url"))
@@ -93,7 +95,8 @@ def catalog_endpoint() -> JsonEndpoint:
     True
     """
     api_base_url = str(setting("base_url"))
-    return JsonEndpoint(api_base_url, Secret.from_env_var(KEY_VARIABLE, strict=False))
+    key = Secret.from_env_var(KEY_VARIABLE, strict=False)
+    return JsonEndpoint(api_base_url, key, limits=ResponseLimits.of(setting("limits")))
 
 
 class _Session:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 from orchat.errors import ConfigurationError
 from orchat.messages import AudioContent, ChatMessage, ImageContent, ReasoningContent, ToolCall
 from orchat.messages.media import split_data_url
+from orchat.messages.memory_size import PiecesSize, json_memory
 from orchat.messages.tool_arguments import read_arguments
 from orchat.streaming import StreamingChunk, ToolCallDelta
 
@@ -58,6 +60,7 @@ class MessageAssembler:
         self._first_at: str | None = None
         self._last: dict[str, Any] = {}
         self._size = -1
+        self._text_sizes = PiecesSize(self._texts), PiecesSize(self._reasoning)
 
     def add(self, chunk: StreamingChunk) -> None:
         """Add the next chunk."""
@@ -103,6 +106,13 @@ class MessageAssembler:
         indexes = sorted(self._calls)
         calls = [self._calls[index] for index in indexes]
         return [indexes[at] for at, _ in _assembled((call.id, call.name, call.arguments) for call in calls)]
+
+    @property
+    def size(self) -> int:
+        """The size of the message so far in bytes, estimated: JSON text takes at most half the memory of its values."""
+        pieces = sum(sum(map(sys.getsizeof, call.pieces)) for call in self._calls.values())
+        values = (self._details, self._logprobs, self._extras.values, self._facts)
+        return sum(size.bytes() for size in self._text_sizes) + pieces + sum(map(json_memory, values)) // 2
 
     def warn(self, text: str) -> None:
         """Add a warning to the message."""
@@ -314,7 +324,9 @@ def _merge_details(stored: list[dict[str, Any]], fragments: Iterable[Any]) -> No
         for key, value in fragment.items():
             old = last.get(key)
             if key in {"text", "summary"} and isinstance(old, str) and isinstance(value, str):
-                last[key] = old + value
+                last[key] = None  # with one reference to it left, Python appends in place: linear, not quadratic
+                old += value
+                last[key] = old
             elif key == "signature" and isinstance(old, str) and isinstance(value, str):
                 last[key] = _join_signature(old, value)
             elif old in (None, "") and value != "":
@@ -354,15 +366,19 @@ class _Extras:
 
     def __init__(self) -> None:
         self.values: dict[str, Any] = {}
-        self._seen: dict[str, set[str]] = {}
+        self._seen: dict[str, set[Any]] = {}
 
     def add(self, key: str, value: Any) -> None:
         """Merge a delta's value."""
         old = self.values.get(key)
         if isinstance(value, list) and (old is None or isinstance(old, list)):
-            self.values[key] = [*(old or ()), *distinct(value, self._seen.setdefault(key, set()))]
+            # A list of our own: copying it for each delta would take a time that grows with the square.
+            kept = self.values.setdefault(key, []) if old is None else old
+            kept += distinct(value, self._seen.setdefault(key, set()))
         elif isinstance(old, str) and isinstance(value, str) and key == "refusal":
-            self.values[key] = old + value
+            self.values[key] = None  # as in _merge_details
+            old += value
+            self.values[key] = old
         elif isinstance(old, dict) and isinstance(value, dict):
             joined = {**old, **{k: v for k, v in value.items() if v is not None}}
             for part, join in (("data", _join_base64), ("transcript", str.__add__)):
@@ -373,7 +389,7 @@ class _Extras:
             self.values[key] = value
 
 
-def distinct(items: Iterable[Any], seen: set[str] | None = None) -> list[Any]:
+def distinct(items: Iterable[Any], seen: set[Any] | None = None) -> list[Any]:
     """Filter objects that were sent before: some upstreams repeat images and citations.
 
     Examples
@@ -385,14 +401,21 @@ def distinct(items: Iterable[Any], seen: set[str] | None = None) -> list[Any]:
     kept = []
     for item in items:
         if isinstance(item, dict):
-            # Which number an image has is no part of it.
-            same = {key: value for key, value in item.items() if not (key == "index" and "image_url" in item)}
-            mark = hashlib.sha256(json.dumps(same, sort_keys=True, default=str).encode(errors="replace")).hexdigest()
+            mark = _mark_of(item)
             if mark in seen:
                 continue
             seen.add(mark)
         kept.append(item)
     return kept
+
+
+def _mark_of(item: dict[str, Any]) -> Any:
+    """Return what is the same for the same object: of an image its address, without copying that, not its number."""
+    match item:
+        case {"image_url": {"url": str() as url, **more_of_url}, **more}:
+            more.pop("index", None)
+            return url, json.dumps([more_of_url, more], sort_keys=True, default=str)
+    return hashlib.sha256(json.dumps(item, sort_keys=True, default=str).encode(errors="replace")).hexdigest()
 
 
 def _later_usage(old: Any, new: Any) -> Any:

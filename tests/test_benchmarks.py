@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.benchmarks import cell_traffic, completion, interrupt, startup, stream
+from tests.benchmarks import ceilings, cell_traffic, completion, interrupt, startup, stream
 
 
 def lines_of(module: str, *options: str) -> list[str]:
@@ -42,6 +42,15 @@ def test_completion_presses_every_key() -> None:
     for name in completion.PRESSES:
         assert any(re.match(rf"{re.escape(name)} +\d+\.\d\d +\d+\.\d\d$", line) for line in lines), name
     assert lines[-1].startswith("at most 50 ms: gate ")
+
+
+@pytest.mark.parametrize("answer", ["whole, gzip bomb", "event, image below the limit", "list, 600 MB"])
+def test_ceilings_measures_a_hostile_answer_in_every_way(answer: str) -> None:
+    lines = lines_of("ceilings", "--only", answer)
+    rows = [line for line in lines if re.match(rf"{answer} +\w+ +\d+\.\d +\d+\.\d\d +\d+  \w+", line)]
+    assert len(rows) == len([name for name, _ in ceilings.cases() if name == answer]) == 2
+    assert not any("CRASH" in row for row in rows)
+    assert re.match(r"highest peak \d+\.\d MB over the start: gate of 64 MB \w+$", lines[-1])
 
 
 @pytest.mark.slow

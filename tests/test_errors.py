@@ -34,6 +34,7 @@ TREE = {
     "APIConnectionError": ("APIError",),
     "APITimeoutError": ("APIConnectionError",),
     "StreamError": ("APIError",),
+    "ResponseLimitError": ("APIError",),
     "OutputValidationError": ("APIError", "ValueError"),
     "ToolError": ("OrchatError",),
     "ToolInvocationError": ("ToolError",),

@@ -22,7 +22,7 @@ from orchat.chat.conversation import Conversation, Question
 from orchat.chat.money import Budget, Cost
 from orchat.chat.reply import Reply
 from orchat.chat.request_estimate import Price
-from orchat.chat.turn import Turn
+from orchat.chat.turn import MAX_TOOL_RUNS, Turn
 from orchat.chat.turn_drivers import AsyncTurnDriver, TurnContext, TurnDriver
 from orchat.chat.turn_streams import AsyncChatStream, ChatStream, TurnOptions
 from orchat.errors import ConfigurationError
@@ -54,6 +54,8 @@ class Chat(Conversation):
         A display name.
     max_rounds
         The largest number of responses in a turn, tool rounds included.
+    max_tool_runs
+        The largest number of tool calls in a turn; a response with more ends it with a `ResponseLimitError`.
     generation_kwargs
         Laid over the generator's: ``temperature``, ``max_tokens`` ...
     session
@@ -91,19 +93,22 @@ class Chat(Conversation):
         session: str | None = None,
         show: bool = True,
         price: Price | None = None,
+        max_tool_runs: int = MAX_TOOL_RUNS,
     ) -> None:
         super().__init__([ChatMessage.from_system(system)] if system else (), name)
         given = generator_or_model
         if given is not None and not isinstance(given, str) and not hasattr(given, "stream_async"):
             raise TypeError(f"A chat takes a generator or a model's name, not {type(given).__name__}.")
-        if max_rounds < 1:
-            raise ConfigurationError(f"max_rounds={max_rounds!r} makes no sense.", hint="It is at least 1.")
+        for limit, value in (("max_rounds", max_rounds), ("max_tool_runs", max_tool_runs)):
+            if value < 1:
+                raise ConfigurationError(f"{limit}={value!r} makes no sense.", hint="It is at least 1.")
         self._model = given if isinstance(given, str) else None
         self._generator = None if given is None or isinstance(given, str) else given
         self._connects = self._generator is None
         self.tools = as_tools(tools)
         self.approve = check_policy(approve)
         self.max_rounds = max_rounds
+        self.max_tool_runs = max_tool_runs
         self.generation_kwargs = dict(generation_kwargs or {})
         self.price = price
         self.budget = Budget.of(max_cost)
@@ -259,6 +264,7 @@ class Chat(Conversation):
         max_rounds: int = 25,
         *,
         price: Price | None = None,
+        max_tool_runs: int = MAX_TOOL_RUNS,
     ) -> Chat:
         """Restore a chat from `to_dict`'s form. The data sets messages, the model and sampling parameters, no more.
 
@@ -270,7 +276,9 @@ class Chat(Conversation):
             The data is of a newer version, or damaged; it stays as it is.
         """
         saved = state.from_dict(data)
-        chat = cls(generator, None, tools, approve, None, saved.name, max_rounds, price=price)
+        chat = cls(
+            generator, None, tools, approve, None, saved.name, max_rounds, price=price, max_tool_runs=max_tool_runs
+        )
         chat._messages = list(saved.messages)
         chat.restore_settings(saved)
         chat.cost = saved.cost
@@ -302,7 +310,8 @@ class Chat(Conversation):
     def _begin_turn(self, question: Question | Decisions) -> AbstractContextManager[Turn]:
         # Connected first: a missing key must not cost a decision.
         tools = flatten(self.generator.tools if self.tools is None else self.tools)
-        return self._turn_in_progress(question, {tool.name: tool for tool in tools}, self.max_rounds)
+        named = {tool.name: tool for tool in tools}
+        return self._turn_in_progress(question, named, self.max_rounds, self.max_tool_runs)
 
     def _turn_context(self, options: TurnOptions, sink: Sink | None) -> TurnContext:
         """Assemble the context of a turn: generator, tools, policy, budgets and sink."""

@@ -11,7 +11,7 @@ from typing import TypeAlias
 from orchat.chat.approval import Decisions
 from orchat.chat.markdown_export import as_markdown
 from orchat.chat.message_selection import pending_calls, skip_pending_calls
-from orchat.chat.turn import Turn
+from orchat.chat.turn import MAX_TOOL_RUNS, Turn
 from orchat.errors import ConfigurationError, TurnInProgressError
 from orchat.messages import ChatMessage, ChatRole, ToolCall
 from orchat.messages.message import UserPart
@@ -93,7 +93,11 @@ class Conversation:
 
     @contextmanager
     def _turn_in_progress(
-        self, question: Question | Decisions, tools: Mapping[str, Tool], max_rounds: int
+        self,
+        question: Question | Decisions,
+        tools: Mapping[str, Tool],
+        max_rounds: int,
+        max_tool_runs: int = MAX_TOOL_RUNS,
     ) -> Iterator[Turn]:
         """Lock the conversation for one turn, and add the turn's messages at its end.
 
@@ -103,11 +107,11 @@ class Conversation:
             before = self._messages
             if isinstance(question, dict):
                 at = self._last_question()
-                turn = Turn(before[at:], tools, max_rounds)
+                turn = Turn(before[at:], tools, max_rounds, max_tool_runs)
                 turn.resume(question)
                 kept = before[:at]
             else:
-                turn = Turn([_message(question)], tools, max_rounds)
+                turn = Turn([_message(question)], tools, max_rounds, max_tool_runs)
                 kept = skip_pending_calls(before)
             self._messages, self._turn = kept, turn
             try:

@@ -41,12 +41,15 @@ from orchat.chat.tool_execution import (
     prepend_note,
     result_content,
 )
-from orchat.errors import ConfigurationError
+from orchat.errors import ConfigurationError, ResponseLimitError
 from orchat.message_assembly import warn, was_cut
 from orchat.messages import ChatMessage, ChatRole, ToolCall
 from orchat.tools import Tool
 
 _log = logging.getLogger(__name__)
+
+MAX_TOOL_RUNS = 250
+"""How many tool calls a turn makes at most, unless its chat says otherwise."""
 
 _NOT_YET = "This call has not run."
 _WAITS = "This call has not run: it waits for a person's decision."
@@ -107,6 +110,8 @@ class Turn:
         By name.
     max_rounds
         How many responses it may take.
+    max_tool_runs
+        How many tool calls it may make.
 
     Examples
     --------
@@ -119,13 +124,19 @@ class Turn:
     """
 
     def __init__(
-        self, messages: Sequence[ChatMessage], tools: Mapping[str, Tool] | None = None, max_rounds: int = 25
+        self,
+        messages: Sequence[ChatMessage],
+        tools: Mapping[str, Tool] | None = None,
+        max_rounds: int = 25,
+        max_tool_runs: int = MAX_TOOL_RUNS,
     ) -> None:
         self.messages = list(messages)
         self.ending: Ending | None = None
         self.tools = dict(tools or {})
         self._max_rounds = max_rounds
         self._rounds = 0
+        self._max_tool_runs = max_tool_runs
+        self._number_of_calls = sum(len(message.tool_calls) for message in messages)
         self._failed_before: set[tuple[str, str | None, str]] = set()
         self._undecided: dict[CallPlace, ToolCall] = {}
         self._wrong: dict[CallPlace, str] = {}  # what is wrong with calls that a person may mend
@@ -186,6 +197,11 @@ class Turn:
             The response.
         mends
             Whether a person may be asked to mend a call of this tool whose arguments do not fit.
+
+        Raises
+        ------
+        ResponseLimitError
+            Its calls are more than the turn may make; none of them runs, and the turn has ended.
         """
         self._rounds += 1
         self.messages.append(message)
@@ -197,6 +213,9 @@ class Turn:
         for place, call in calls.items():
             self._results[place] = len(self.messages)
             self.messages.append(ChatMessage.from_tool(_NOT_YET, call, error=True))
+        self._number_of_calls += len(calls)
+        if self._number_of_calls > self._max_tool_runs:
+            raise self._end_over_limit(message, calls)
         errors = {place: call_error(call, self.tools) for place, call in calls.items()}
         if (stop := self._stop_reason(message, calls, errors, mends)) is not None:
             self.ending, why = stop
@@ -215,6 +234,15 @@ class Turn:
             if wrong is not None:
                 self._wrong[place] = wrong
         return told
+
+    def _end_over_limit(self, message: ChatMessage, calls: Mapping[CallPlace, ToolCall]) -> ResponseLimitError:
+        """End the turn before the calls of a response, and return the error that says why."""
+        why = f"The turn is over a limit: more than {self._max_tool_runs:,} tool calls in one turn."
+        for place, call in calls.items():
+            self._answer(place, call, ToolOutcome(f"This call did not run: {why}", error=True))
+        self.ending = message.meta["ending"] = "failed"
+        hint = f"If so many make sense, raise the limit: Chat(max_tool_runs={2 * self._max_tool_runs})."
+        return ResponseLimitError(why, partial=message, hint=hint)
 
     def _stop_reason(
         self,

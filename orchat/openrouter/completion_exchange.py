@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from orchat.errors import APIConnectionError, APIError
+from orchat.errors import APIConnectionError, APIError, ResponseLimitError
 from orchat.messages import ChatMessage
 from orchat.openrouter.dialect import Dialect, Rewrite
 from orchat.openrouter.request_sequence import RequestSequence
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from orchat.openrouter.transport import HttpClient, PreparedRequest, ResponseBody, ServerSentEvent
 
 _log = logging.getLogger(__name__)
+
+_EVENTS_BETWEEN_LOOKS = 1000
 
 
 @dataclass(repr=False)
@@ -40,7 +42,7 @@ class RequestPlan:
     def make_reader(self) -> ChunkReader:
         """Make the reader of a streamed response."""
         request = self.request
-        return ChunkReader(self.component_info, self.rewrite, request.secrets, request.other_url)
+        return ChunkReader(self.component_info, self.rewrite, request.secrets, request.other_url, request.limits)
 
     def read(self, body: ResponseBody, text: str) -> list[ChatMessage]:
         """Parse a whole response."""
@@ -53,7 +55,8 @@ class RequestPlan:
             payload = body.json(text)
             if self.rewrite is not None and isinstance(payload, dict):
                 payload = self.rewrite(payload)
-            return read_replies(payload, *self.request.secrets, other_url=self.request.other_url)
+            request = self.request
+            return read_replies(payload, *request.secrets, other_url=request.other_url, limits=request.limits)
         except APIError as error:
             text = payload = ""  # it may repeat a key, and a verbose traceback shows what frames hold
             error.generation_id = error.generation_id or body.generation_id
@@ -64,8 +67,14 @@ class RequestPlan:
 
         reader = self.make_reader()
         reader.received_at = body.received_at
-        for event in events_of(text):
-            reader.read(event.data, event.event)
+        try:
+            for number, event in enumerate(events_of(text)):
+                reader.read(event.data, event.event)
+                if number % _EVENTS_BETWEEN_LOOKS == 0:
+                    reader.check_size()
+        except ResponseLimitError as error:
+            error.partial = reader.partial()
+            raise
         reader.end()
         return reader.fold.message()
 
@@ -92,7 +101,7 @@ def read_whole(plan: RequestPlan, transport: HttpClient) -> list[ChatMessage]:
     """Send a request, and read its response whole."""
     try:
         with transport.open(plan.request) as body:
-            return plan.read(body, "".join(body.iter_text()))
+            return plan.read(body, body.text())
     except APIError as error:
         raise _without_frames(error) from None
 
@@ -101,7 +110,7 @@ async def read_whole_async(plan: RequestPlan, transport: HttpClient) -> list[Cha
     """Send a request, and read its response whole, on the running event loop."""
     try:
         async with transport.open_async(plan.request) as body:
-            return plan.read(body, "".join([text async for text in body.aiter_text()]))
+            return plan.read(body, await body.text_async())
     except APIError as error:
         raise _without_frames(error) from None
 
@@ -153,7 +162,7 @@ class _Stream:
         if self._requests.follow(error, responded=body is not None, is_empty=self._reader.is_empty):
             return None
         error = self._requests.first_error(error)
-        if isinstance(error, APIConnectionError):
+        if isinstance(error, APIConnectionError | ResponseLimitError):
             if self._reader.finished:
                 return None
             if self._reader.failure is not None:  # the error that came before says more
@@ -186,6 +195,7 @@ class ChunkStream(_Stream):
             try:
                 with self._transport.open(request) as body:
                     self._body = body
+                    body.call_on_growth(self._reader.check_size)
                     if self._aborted:
                         body.abort()
                     for event in body.events():
@@ -233,6 +243,7 @@ class AsyncChunkStream(_Stream):
             body: ResponseBody | None = None
             try:
                 async with self._transport.open_async(request) as body:
+                    body.call_on_growth(self._reader.check_size)
                     events = body.aevents()
                     try:
                         async for event in events:

@@ -31,6 +31,7 @@ from orchat.openrouter.completion_exchange import (
     read_whole_async,
 )
 from orchat.openrouter.dialect import DEFAULT_BASE_URL, DEFAULT_MODEL, canonical_json, dialect_of, is_loopback
+from orchat.openrouter.response_limits import ResponseLimits
 from orchat.openrouter.wire.request import chat_body
 from orchat.openrouter.wire.structured import read_response_format, response_format_to_dict
 from orchat.secret import Secret
@@ -82,6 +83,9 @@ class OpenRouterChatGenerator:
         loopback once where nothing listens or the server fails.
     http_client_kwargs
         Arguments of the httpx clients (``proxy``, ``verify``, ``limits`` ...).
+    limits
+        How much of a response is read and kept: `orchat.openrouter.response_limits.ResponseLimits`, or a dictionary of
+        those that differ from the defaults.
 
     Raises
     ------
@@ -110,6 +114,7 @@ class OpenRouterChatGenerator:
         extra_headers: dict[str, Any] | None = None,
         max_retries: int | None = None,
         http_client_kwargs: dict[str, Any] | None = None,
+        limits: ResponseLimits | Mapping[str, int] | None = None,
     ) -> None:
         if api_key is not None and not isinstance(api_key, Secret):
             raise TypeError("api_key must be a Secret: Secret.from_env_var('NAME') or Secret.from_token(...).")
@@ -125,6 +130,7 @@ class OpenRouterChatGenerator:
         self.extra_headers = extra_headers
         self.max_retries = max_retries
         self.http_client_kwargs = http_client_kwargs
+        self.limits = ResponseLimits.of(limits)
         self.tools_strict = False
         self._transport: HttpClient | None = None
         flatten(self.tools)
@@ -303,7 +309,9 @@ class OpenRouterChatGenerator:
     # -- as data ------------------------------------------------------------------------------------------------
 
     def to_dict(self) -> dict[str, Any]:
-        """Serialize the generator to a dictionary of its ten parameters, with the key's variable, not its value.
+        """Serialize the generator to a dictionary of its parameters, with the key's variable, not its value.
+
+        They are the ten that Haystack knows, and ``limits`` where some are not the defaults.
 
         Raises
         ------
@@ -326,6 +334,8 @@ class OpenRouterChatGenerator:
             "max_retries": self.max_retries,
             "http_client_kwargs": client_kwargs_to_dict(self.http_client_kwargs),
         }
+        if limits := self.limits.changed():
+            values["limits"] = limits
         return {"type": _TYPE, "init_parameters": values}
 
     @classmethod
@@ -414,6 +424,7 @@ class OpenRouterChatGenerator:
             key=key,
             max_retries=DEFAULT_RETRIES if retries is None else retries,
             gives_up_early=retries is None and is_loopback(base_url),
+            limits=self.limits,
         )
         return RequestPlan(
             request,

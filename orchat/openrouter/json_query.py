@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from orchat.errors import APIError, MissingKeyError, NotFoundError, ProviderError
+from orchat.messages.memory_size import json_memory
 from orchat.openrouter.client_options import default_timeout
 from orchat.openrouter.dialect import dialect_of, is_loopback
+from orchat.openrouter.response_limits import DEFAULT_LIMITS, ResponseLimits
 from orchat.openrouter.wire.error_shapes import error_object
 from orchat.openrouter.wire.failures import error_from_object
 from orchat.secret import Secret
@@ -75,6 +77,8 @@ class JsonEndpoint:
         The number of retries of a request that did not start.
     http_client_kwargs
         Arguments of the httpx clients (``proxy``, ``verify`` ...).
+    limits
+        How much of a response is read.
 
     Examples
     --------
@@ -88,6 +92,7 @@ class JsonEndpoint:
     extra_headers: Mapping[str, Any] | None = field(default=None, repr=False)
     max_retries: int | None = field(default=None, repr=False)
     http_client_kwargs: Mapping[str, Any] | None = field(default=None, repr=False)
+    limits: ResponseLimits = field(default=DEFAULT_LIMITS, repr=False)
 
     def __repr__(self) -> str:
         return f"JsonEndpoint(api_base_url={redact(self.api_base_url)!r})"
@@ -102,14 +107,14 @@ class JsonEndpoint:
         APIError
             As of `get`; a part of a list is never returned.
         """
-        pages = _Pages(query)
+        pages = _Pages(query, self.limits)
         while pages.query is not None:
             pages.add(self._get_payload(pages.query))
         return pages.data
 
     async def get_list_async(self, query: JsonQuery) -> Any:
         """Send a query for a list, on the running event loop; see `get_list`."""
-        pages = _Pages(query)
+        pages = _Pages(query, self.limits)
         while pages.query is not None:
             pages.add(await self._get_payload_async(pages.query))
         return pages.data
@@ -134,7 +139,7 @@ class JsonEndpoint:
         request, transport = self._prepare(query)
         try:
             with transport.open(request) as body:
-                return _read_payload(body, "".join(body.iter_text()), request)
+                return _read_payload(body, body.text(), request)
         except APIError as error:
             raise _as_query_error(error, query) from None
         finally:
@@ -144,7 +149,7 @@ class JsonEndpoint:
         request, transport = self._prepare(query)
         try:
             async with transport.open_async(request) as body:
-                return _read_payload(body, "".join([text async for text in body.aiter_text()]), request)
+                return _read_payload(body, await body.text_async(), request)
         except APIError as error:
             raise _as_query_error(error, query) from None
         finally:
@@ -165,6 +170,7 @@ class JsonEndpoint:
             gives_up_early=retries is None and is_loopback(base_url),
             method="GET",
             retry_statuses=query.retry_statuses,
+            limits=self.limits,
         )
         timeout = default_timeout(self.timeout) or TIMEOUT
         return request, HttpClient(min(timeout, query.timeout or timeout), self.http_client_kwargs)
@@ -186,9 +192,11 @@ class JsonEndpoint:
 class _Pages:
     """The pages of a list: its entries so far, and the query of the next page, None after the last one."""
 
-    def __init__(self, query: JsonQuery) -> None:
+    def __init__(self, query: JsonQuery, limits: ResponseLimits) -> None:
         self.query: JsonQuery | None = query
         self.data: Any = None
+        self._limits = limits
+        self._size = 0
         self._asked: list[Mapping[str, str]] = []
 
     def add(self, payload: Mapping[str, Any]) -> None:
@@ -196,6 +204,9 @@ class _Pages:
         assert self.query is not None
         self._asked.append(self.query.parameters)
         page, links = payload["data"], payload.get("links")
+        self._size += json_memory(page) // 2  # JSON text takes less than that
+        if self._asked[1:] and self._size > self._limits.list_bytes:
+            raise self._limits.exceeded("list_bytes")
         if self.data is None:
             self.data = page
         elif isinstance(page, list):

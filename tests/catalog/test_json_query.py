@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from orchat.errors import APIError, APITimeoutError, ConfigurationError, OrchatError, ProviderError
+from orchat.errors import APIError, APITimeoutError, ConfigurationError, OrchatError, ProviderError, ResponseLimitError
 from orchat.openrouter.catalog import load_catalog
 from orchat.openrouter.json_query import RETRIES, JsonEndpoint, JsonQuery
+from orchat.openrouter.response_limits import ResponseLimits
 from orchat.secret import Secret
 from tests.catalog.conftest import KEY, Ask, Make
 from tests.openrouter_server import KEY_STATUS, USER_ID, Request, ScriptedOpenRouter, error, raw, reply_json, wire
@@ -50,6 +51,13 @@ def test_the_timeout_may_come_from_the_environment(
     openrouter.on("GET", "/key").always(reply_json({"data": {}}).delayed(5))
     with pytest.raises(APIError, match=r"0\.2 s|in time"):
         ask("key_status", make(timeout=None))
+
+
+@pytest.mark.parametrize(("path", "what"), [("/key", "key_status"), ("/models", "load_catalog")])
+def test_a_reply_has_a_largest_size(openrouter: ScriptedOpenRouter, make: Make, ask: Ask, path: str, what: str) -> None:
+    openrouter.on("GET", path).answers(reply_json({"data": [{"id": "v/m", "x": "x" * 9000}]}))
+    with pytest.raises(ResponseLimitError, match=r"more than 5,000 bytes in one list\."):
+        ask(what, make(limits=ResponseLimits(list_bytes=5000)))
 
 
 def test_redirects_stay_on_their_host(openrouter: ScriptedOpenRouter, endpoint: JsonEndpoint, ask: Ask) -> None:

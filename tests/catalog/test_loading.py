@@ -22,9 +22,11 @@ from orchat.errors import (
     ConfigurationError,
     NotFoundError,
     ProviderError,
+    ResponseLimitError,
 )
 from orchat.openrouter.catalog import Catalog, cached_catalog, load_catalog, suggest_model
 from orchat.openrouter.json_query import JsonEndpoint
+from orchat.openrouter.response_limits import ResponseLimits
 from orchat.secret import Secret
 from tests.catalog.conftest import Ask, Make
 from tests.openrouter_server import MODELS, ScriptedOpenRouter, error, raw, reply_json, text, wire
@@ -90,6 +92,15 @@ def test_pages_without_an_end_are_left(openrouter: ScriptedOpenRouter, endpoint:
     pages = [page([MODELS[0] | {"id": f"v/{number}"}], f"?offset={number + 1}") for number in range(40)]
     openrouter.on("GET", "/models").answers(*pages)
     assert ids(ask("load_catalog", endpoint)) == [f"v/{number}" for number in range(20)]
+    openrouter.on("GET", "/models").queue.clear()
+
+
+def test_all_pages_together_have_a_largest_size(openrouter: ScriptedOpenRouter, make: Make, ask: Ask) -> None:
+    pages = [page([{"id": f"v/{number}", "x": "x" * 4000}], f"?offset={number + 1}") for number in range(9)]
+    openrouter.on("GET", "/models").answers(*pages)
+    with pytest.raises(ResponseLimitError, match="more than 10,000 bytes in one list"):
+        ask("load_catalog", make(limits=ResponseLimits(list_bytes=10_000)))
+    assert 2 <= len(openrouter.requests) < 9
     openrouter.on("GET", "/models").queue.clear()
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from orchat.chat import Approve, Chat
-from orchat.errors import ConfigurationError
+from orchat.chat.money import Cost
+from orchat.errors import ConfigurationError, ResponseLimitError
 from orchat.messages import ImageContent, ToolCall
 from orchat.tools import Tool, Toolset, tool
 from tests.chat.conftest import Make
@@ -316,3 +318,30 @@ def test_a_tool_cannot_ask_the_chat_that_runs_it(make: Make, way: Way, openroute
     openrouter.answers(calls(call("again")), text("No."))
     way.ask(chat)
     assert "TurnInProgressError: The chat is busy" in results(openrouter)[0]
+
+
+def test_a_turn_makes_so_many_calls_at_most(make: Make, way: Way, openrouter: ScriptedOpenRouter, log: Log) -> None:
+    chat = make(tools=[log.tide()], approve="always", max_tool_runs=3)
+    two = [call("tide", {"port": port}, id=port) for port in ("Hull", "Goole")]
+    openrouter.answers(calls(*two), calls(*two, content="Again."), text("At 14:10."))
+    with pytest.raises(ResponseLimitError, match=r"more than 3 tool calls in one turn\. .*max_tool_runs=6") as caught:
+        way.ask(chat)
+    assert len(log.calls) == 2
+    assert caught.value.partial is not None
+    assert caught.value.partial.text == "Again."
+    roles = "user assistant tool tool assistant tool tool"
+    assert " ".join(message.role.value for message in chat.messages) == roles
+    assert "did not run: The turn is over a limit" in str(chat.messages[-1].tool_call_result)
+    assert chat.messages[-3].meta["ending"] == "failed"
+    assert chat.cost == Cost(Decimal("0.00008"))  # of both responses
+
+
+def test_calls_count_from_the_question_on(make: Make, way: Way, openrouter: ScriptedOpenRouter, log: Log) -> None:
+    chat = make(tools=[log.tide()], approve="ask", max_tool_runs=1)
+    openrouter.answers(calls(HULL), calls(HULL))
+    parked = way.ask(chat)
+    with pytest.raises(ResponseLimitError):
+        way.resume(chat, {parked.pending[0].id: True})
+    assert len(log.calls) == 1
+    with pytest.raises(ConfigurationError, match="max_tool_runs=0 makes no sense"):
+        make(max_tool_runs=0)

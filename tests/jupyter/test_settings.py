@@ -71,6 +71,8 @@ def test_the_more_important_file_wins_setting_by_setting(tmp_path: Path) -> None
         ("state_limit = 0", "It is a whole number, 1 or more"),
         ("zdr = 'perhaps'", "expected a boolean"),
         ("aliases = {'a': 1}", "It is a dict of names"),
+        ("limits = {'image': 1}", "There is no limit 'image'. There are error_bytes, "),
+        ("limits = {'images': 0}", "images=0 is no limit"),
         ("model = ''", "It is a text"),
         ("model = undefined", "cannot be run: NameError"),
         ("model = (", "cannot be run: SyntaxError"),

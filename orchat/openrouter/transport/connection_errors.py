@@ -14,7 +14,8 @@ from orchat.secrets import redact
 def connection_failure(error: httpx.HTTPError, request: PreparedRequest, *, response_started: bool = False) -> APIError:
     """Convert an httpx error to an `APIConnectionError`, retryable only if the request did not start."""
     host = host_of(request.url) or request.url
-    reason = redact(str(error), *request.secrets).rstrip(".") or type(error).__name__
+    said = redact(str(error), *request.secrets)[: request.limits.header_characters]
+    reason = said.rstrip(".") or type(error).__name__
     if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):
         return timeout_error(request, "could not be reached in time", retryable=True)
     if isinstance(error, httpx.TimeoutException):
@@ -39,6 +40,12 @@ def connection_failure(error: httpx.HTTPError, request: PreparedRequest, *, resp
         hint="Try again.",
         retryable=not request.opened_connection,
     )
+
+
+def redirect_failure(error: Exception, request: PreparedRequest) -> APIError:
+    """Convert the error of a redirect whose target is no address."""
+    reason = redact(str(error), *request.secrets)[: request.limits.header_characters].rstrip(".")
+    return APIError(f"{host_of(request.url)} redirects to what is no address: {reason}.", hint="Is the base URL right?")
 
 
 def timeout_error(request: PreparedRequest, what: str, *, retryable: bool = False) -> APITimeoutError:

@@ -20,7 +20,8 @@ from tenacity import AsyncRetrying, RetryCallState, Retrying, retry_if_exception
 from orchat._version import __version__
 from orchat.errors import APIError
 from orchat.openrouter.dialect import is_loopback
-from orchat.openrouter.transport.connection_errors import connection_failure
+from orchat.openrouter.transport.connection_errors import connection_failure, redirect_failure
+from orchat.openrouter.transport.content_decoding import ACCEPTED_ENCODINGS
 from orchat.openrouter.transport.network_environment import NetworkRoute, check_proxy, make_ssl_context, network_route
 from orchat.openrouter.transport.prepared_request import BearerAuth, HiddenValue, PreparedRequest
 from orchat.openrouter.transport.response_body import ResponseBody
@@ -60,6 +61,7 @@ class HttpClient:
         kwargs["mounts"] = {**_LOOPBACK_MOUNTS, **(kwargs.get("mounts") or {})}
         headers = httpx.Headers({"User-Agent": f"orchat/{__version__}", "Content-Type": "application/json"})
         headers.update(kwargs.get("headers"))
+        headers["Accept-Encoding"] = ACCEPTED_ENCODINGS
         kwargs["headers"] = headers
         self._kwargs = kwargs
         self._lock = threading.Lock()
@@ -165,6 +167,8 @@ class HttpClient:
                 response = client.send(follow, stream=True, auth=BearerAuth(request))
         except httpx.HTTPError as error:
             failure = connection_failure(error, request)
+        except (httpx.InvalidURL, UnicodeError) as error:
+            failure = redirect_failure(error, request)
         if failure is not None:
             # Outside of `except`, so that httpx's frames, whose variables hold headers, are not in the traceback.
             raise failure
@@ -199,6 +203,8 @@ class HttpClient:
                 response = await client.send(follow, stream=True, auth=BearerAuth(request))
         except httpx.HTTPError as error:
             failure = connection_failure(error, request)
+        except (httpx.InvalidURL, UnicodeError) as error:
+            failure = redirect_failure(error, request)
         if failure is not None:
             raise failure
         body = ResponseBody(response, request, started, self.idle_timeout)

@@ -10,6 +10,7 @@ import httpx
 
 from orchat.errors import ConfigurationError
 from orchat.openrouter.dialect import host_of, is_openrouter
+from orchat.openrouter.response_limits import DEFAULT_LIMITS, ResponseLimits
 from orchat.secret import Secret
 from orchat.secrets import is_secret_header, redact
 
@@ -55,6 +56,8 @@ class PreparedRequest:
         Whether a server that is not there, or that fails, is tried twice only: one on this machine.
     on_retry
         Called with a text before the wait for each retry; without it the text is logged as a warning.
+    limits
+        The limits of its response.
     """
 
     url: str
@@ -66,6 +69,7 @@ class PreparedRequest:
     retry_statuses: frozenset[int] = frozenset()
     gives_up_early: bool = False
     on_retry: Callable[[str], None] | None = None
+    limits: ResponseLimits = DEFAULT_LIMITS
     # Whether its connection was opened for it; a custom transport does not tell, then nothing is taken for granted.
     opened_connection: bool = field(default=True, init=False)
     # Where the proxy on its way is named, if the environment names one.

@@ -8,20 +8,28 @@ import contextlib
 import json
 import socket
 import threading
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import chain
 from time import monotonic, time
-from types import SimpleNamespace
 from typing import Any, TypeVar, cast
 
 import httpx
-from httpx_sse import EventSource, ServerSentEvent
+from httpx_sse import ServerSentEvent
 
-from orchat.errors import APIConnectionError, APIError, APITimeoutError, ProviderError
+from orchat.errors import APIError, APITimeoutError, ProviderError, ResponseLimitError
 from orchat.messages.lenient_json import BLANKS
 from orchat.openrouter.dialect import host_of
+from orchat.openrouter.transport.body_size import BodySize
 from orchat.openrouter.transport.connection_errors import connection_failure, timeout_error
+from orchat.openrouter.transport.content_decoding import ContentDecoder
+from orchat.openrouter.transport.event_stream import (
+    EVENT_FIELDS,
+    EVENT_STREAM,
+    PrefixedTexts,
+    event_source,
+    looks_like_events,
+)
 from orchat.openrouter.transport.prepared_request import PreparedRequest
 from orchat.openrouter.wire.failures import error_from_response, redirect_error
 from orchat.secrets import redact
@@ -30,35 +38,8 @@ from orchat.secrets import redact
 USAGE_TIMEOUT, DRAIN_TIMEOUT = 10.0, 0.2
 # Comments are shorter: a block of this many bytes is progress even where no event ends in it.
 _MIN_PROGRESS_BYTES = 1024
-_EVENT_STREAM = "text/event-stream"
-
-
-# The fields of an event stream (a comment is one without a name).
-_FIELDS = (":", "data:", "event:", "id:", "retry:")
 
 ErrorT = TypeVar("ErrorT", bound=APIError)
-
-
-def looks_like_events(text: str) -> bool:
-    """Whether a text starts like an event stream, regardless of its content type.
-
-    Examples
-    --------
-    >>> looks_like_events(": OPENROUTER PROCESSING"), looks_like_events('{"choices": []}')
-    (True, False)
-    """
-    return text.lstrip(BLANKS).startswith(_FIELDS)
-
-
-def events_of(text: str) -> Iterator[ServerSentEvent]:
-    """Iterate over the events in the text of a whole stream."""
-    return _event_source([text]).iter_sse()
-
-
-def _event_source(texts: Any) -> EventSource:
-    # All that it needs of a response, in the spelling that it knows.
-    parts = {"iter_text": lambda: texts, "aiter_text": lambda: texts}
-    return EventSource(cast(Any, SimpleNamespace(headers={"content-type": _EVENT_STREAM}, **parts)))
 
 
 def _event(data: str) -> ServerSentEvent:
@@ -72,25 +53,17 @@ def _is_object(line: str) -> bool:
         return False
 
 
-class _PrefixedTexts:
-    """An async iterator of a first text and all others; an async generator would cost more for each."""
+class _TextStart:
+    """The start of a text that arrives in pieces."""
 
-    def __init__(self, head: str, texts: AsyncIterator[str]) -> None:
-        self._head: str | None = head
-        self._texts = texts
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self.text = ""
 
-    def __aiter__(self) -> AsyncIterator[str]:
-        return self
-
-    def __anext__(self) -> Awaitable[str]:
-        if self._head is None:
-            return self._texts.__anext__()
-        head, self._head = self._head, None
-        return _immediately(head)
-
-
-async def _immediately(text: str) -> str:
-    return text
+    def add(self, piece: str) -> bool:
+        """Add a piece; return whether no more is wanted."""
+        self.text += piece[: self._most - len(self.text)]
+        return len(self.text) >= self._most
 
 
 class ResponseBody:
@@ -106,6 +79,8 @@ class ResponseBody:
         self.is_whole = False
         self._response = response
         self._request = request
+        self._limits = request.limits
+        self._size = BodySize(request.limits, "list_bytes" if request.method == "GET" else "answer_bytes")
         self._stamped_at = 0.0
         self._renews_deadline = False
         self._idle_timeout = idle_timeout
@@ -126,51 +101,69 @@ class ResponseBody:
     def generation_id(self) -> str | None:
         """The reply's id from the headers, known before its first event."""
         generation_id = self.headers.get("x-generation-id")
-        return str(generation_id) if generation_id else None
+        return str(generation_id)[: self._limits.header_characters] if generation_id else None
+
+    def call_on_growth(self, look: Callable[[], None]) -> None:
+        """Call a function after each megabyte that arrives, which may raise an error."""
+        self._size.on_growth = look
 
     def events(self) -> Iterator[ServerSentEvent]:
         """Iterate over the events of a stream, regardless of its content type; one JSON text is a single event.
 
         Who reads them sets `progressed` for those that bring something: only that renews the deadline.
         """
-        self._renews_deadline = True
+        self._renews_deadline = self._size.is_stream = True
         texts, head, is_stream = self.iter_text(), "", None
         for text in texts:
             head += text
             if (is_stream := self._is_stream(head)) is not None:
                 break
-        if is_stream or (is_stream is None and self.content_type == _EVENT_STREAM):
-            yield from _event_source(chain([head], texts)).iter_sse()
+        if is_stream or (is_stream is None and self.content_type == EVENT_STREAM):
+            yield from event_source(chain([head], texts)).iter_sse()
         else:
-            self._renews_deadline = False
+            self._renews_deadline = self._size.is_stream = False
             yield from map(_event, self._documents(head + "".join(texts)))
 
     async def aevents(self) -> AsyncIterator[ServerSentEvent]:
         """Iterate over the data of the events, on the running event loop."""
-        self._renews_deadline = True
+        self._renews_deadline = self._size.is_stream = True
         texts, head, is_stream = self.aiter_text(), "", None
         async for text in texts:
             head += text
             if (is_stream := self._is_stream(head)) is not None:
                 break
-        if is_stream or (is_stream is None and self.content_type == _EVENT_STREAM):
-            events = _event_source(_PrefixedTexts(head, texts)).aiter_sse()
+        if is_stream or (is_stream is None and self.content_type == EVENT_STREAM):
+            events = event_source(PrefixedTexts(head, texts)).aiter_sse()
             try:
                 async for event in events:
                     yield event
             finally:
                 await events.aclose()
         else:
-            self._renews_deadline = False
+            self._renews_deadline = self._size.is_stream = False
             for data in self._documents(head + "".join([text async for text in texts])):
                 yield _event(data)
 
+    def text(self) -> str:
+        """Read the whole text."""
+        text = ""
+        for piece in self.iter_text():
+            text += piece  # in place: a list of pieces would take as much memory again
+        return text
+
+    async def text_async(self) -> str:
+        """Read the whole text, on the running event loop."""
+        text = ""
+        async for piece in self.aiter_text():
+            text += piece
+        return text
+
     def _is_stream(self, head: str) -> bool | None:
         """Detect an event stream by its first characters; None while they are too few."""
-        head, is_declared = head.lstrip(BLANKS), self.content_type == _EVENT_STREAM
+        head, is_declared = head.lstrip(BLANKS), self.content_type == EVENT_STREAM
         if not head:
             return None
-        if any(name.startswith(head) for name in _FIELDS):
+        if any(name.startswith(head) for name in EVENT_FIELDS):
             return None
         return head[0] not in "{[<" if is_declared else looks_like_events(head)
 
@@ -200,10 +193,9 @@ class ResponseBody:
         try:
             if (left := self._update_deadline(0)) is not None:
                 self._start_timer(left)
-            blocks = (
-                self._response.iter_bytes() if self._is_compressed else cast(Iterable[bytes], self._response.stream)
-            )
-            for block in blocks:
+            stream = cast(Iterable[bytes], self._response.stream)
+            decoder = self._content_decoder()
+            for block in stream if decoder is None else decoder.blocks(stream):
                 if self._timer is not None:
                     self._stop_timer()
                     if self._socket_shut_down:
@@ -213,6 +205,8 @@ class ResponseBody:
                     self._start_timer(left)
         except httpx.HTTPError as error:
             failure = self._connection_error(error)
+        except (ProviderError, ResponseLimitError) as error:
+            failure = self._with_generation_id(error)
         finally:
             self._stop_timer()
         # Outside of `except`, so that httpx's frames, whose variables hold headers, are not in the traceback.
@@ -228,7 +222,8 @@ class ResponseBody:
         try:
             left = self._update_deadline(0)
             stream = cast(AsyncIterable[bytes], self._response.stream)
-            blocks = aiter(self._response.aiter_bytes() if self._is_compressed else stream)
+            decoder = self._content_decoder()
+            blocks = aiter(stream if decoder is None else decoder.ablocks(stream))
             while True:
                 if left is None:
                     block = await anext(blocks)
@@ -243,14 +238,15 @@ class ResponseBody:
             failure = self._timeout()
         except httpx.HTTPError as error:
             failure = self._connection_error(error)
+        except (ProviderError, ResponseLimitError) as error:
+            failure = self._with_generation_id(error)
         if failure is not None:
             raise failure
         yield self._decoder.decode(b"", final=True) + "\n\n"
 
-    @property
-    def _is_compressed(self) -> bool:
-        # Where it is not, going past httpx's decompression saves a twentieth of all.
-        return "content-encoding" in self.headers
+    def _content_decoder(self) -> ContentDecoder | None:
+        encoding = self.headers.get("content-encoding")
+        return None if encoding is None else ContentDecoder(encoding, self._limits)
 
     def _decode(self, block: bytes) -> str:
         now = time()
@@ -261,7 +257,9 @@ class ResponseBody:
             self.received_at = datetime.fromtimestamp(now, UTC).isoformat()
         if self._open_line or len(block) >= _MIN_PROGRESS_BYTES or block[-1:] != b"\n":
             self._detect_padding(block)
-        return self._decoder.decode(block)
+        text = self._decoder.decode(block)
+        self._size.add(text, len(block))
+        return text
 
     def _detect_padding(self, block: bytes) -> None:
         """Detect a block of comments only: some are long, to fill proxies' buffers, and come in pieces."""
@@ -332,31 +330,36 @@ class ResponseBody:
     def read_error(self) -> APIError:
         """Read the error of a response whose status is no success."""
         self.shorten_timeout(USAGE_TIMEOUT)
-        texts = []
-        with contextlib.closing(self), contextlib.suppress(APIConnectionError):
+        read = _TextStart(self._limits.error_bytes)
+        with contextlib.closing(self), contextlib.suppress(APIError):
             for text in self.iter_text():
-                texts.append(text)  # noqa: PERF402 - a list() would lose what came before a failure
-        return self._error_from_text("".join(texts))
+                if read.add(text):
+                    break
+        return self._error_from_text(read.text)
 
     async def read_error_async(self) -> APIError:
         """Read the error of a response whose status is no success, on the running event loop."""
         self.shorten_timeout(USAGE_TIMEOUT)
-        texts = []
+        read = _TextStart(self._limits.error_bytes)
         async with contextlib.aclosing(self):
-            with contextlib.suppress(APIConnectionError):
+            with contextlib.suppress(APIError):
                 async for text in self.aiter_text():
-                    texts.append(text)  # noqa: PERF401
-        return self._error_from_text("".join(texts))
+                    if read.add(text):
+                        break
+        return self._error_from_text(read.text)
 
     def _error_from_text(self, text: str) -> APIError:
-        target = self.headers.get("location")
-        if self._response.is_redirect and target:
-            return redirect_error(self.status, host_of(self._request.url), str(self._response.url.join(target)))
+        if (follow := self._response.next_request) is not None:
+            return redirect_error(self.status, host_of(self._request.url), self._shown(str(follow.url)))
         return self._refusal(text.strip())
 
     def _refusal(self, text: str) -> APIError:
-        request = self._request
-        return error_from_response(self.status, self.headers, text, *request.secrets, other_url=request.other_url)
+        request, headers = self._request, {name: self._shown(value) for name, value in self.headers.items()}
+        return error_from_response(self.status, headers, text, *request.secrets, other_url=request.other_url)
+
+    def _shown(self, header: str) -> str:
+        """Return what may be shown of a header's value."""
+        return redact(header, *self._request.secrets)[: self._limits.header_characters]
 
     def json(self, text: str) -> Any:
         """Parse a whole body as JSON.
@@ -372,10 +375,10 @@ class ResponseBody:
 
     def _not_json(self, text: str) -> ProviderError:
         """Make the error of a successful response whose body is not JSON."""
-        error = self._refusal(text)
-        kind = self.headers.get("content-type", "no content type")
+        error = self._refusal(text[: self._limits.error_bytes])
+        kind = self._shown(self.headers.get("content-type", "no content type"))
         return ProviderError(
-            f"The reply is not JSON ({redact(kind)}): {error.message.partition(': ')[2]}",
+            f"The reply is not JSON ({kind}): {error.message.partition(': ')[2]}",
             status_code=self.status,
             generation_id=self.generation_id,
             hint=f"Is the base URL right? It led to {redact(self._request.url)}.",

@@ -66,6 +66,7 @@ _REQUEST_IS_WRONG = re.compile(
 _STATUS_IN_WORDS = re.compile(r"(?:error code: |http )?([45][0-9][0-9])(?:: | - )", re.IGNORECASE)
 _RETRYABLE_STATUSES = frozenset({408, 409, 429, *range(500, 600)})
 _LONGEST = 600
+_LONGEST_KEPT = 65_536
 
 
 def error_from_response(
@@ -139,7 +140,7 @@ def _error(
 ) -> APIError:
     # Everything is redacted once, here, before any text is made of it.
     try:
-        found = redact_json(found, *secrets)
+        found = redact_json(_cut_texts(found), *secrets)
     except RecursionError:
         found = {"code": found.get("code"), "message": redact(str(found.get("message", ""))[:_LONGEST], *secrets)}
     metadata = found.get("metadata")
@@ -169,6 +170,15 @@ def _error(
         body=found,
         retryable=_retryable(failure),
     )
+
+
+def _cut_texts(value: Any) -> Any:
+    """Cut the texts of an error object: an event may be many megabytes, and nobody reads them."""
+    if isinstance(value, str):
+        return value[:_LONGEST_KEPT]
+    if isinstance(value, dict):
+        return {_cut_texts(key): _cut_texts(item) for key, item in value.items()}
+    return list(map(_cut_texts, value)) if isinstance(value, list) else value
 
 
 def _class_of(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,8 @@ from orchat.message_assembly import build_message, warn
 from orchat.messages import ChatMessage, ReasoningContent
 from orchat.messages.lenient_json import BLANKS
 from orchat.messages.openai_format import REASONING_FIELDS
+from orchat.messages.parts import Part
+from orchat.openrouter.response_limits import DEFAULT_LIMITS, ResponseLimits
 from orchat.openrouter.wire.error_shapes import error_object
 from orchat.openrouter.wire.failures import error_from_object
 from orchat.secrets import redact, redact_json
@@ -109,13 +111,16 @@ def _thought_of(detail: Any) -> str:
     return detail if isinstance(detail, str) else _thought_of(detail) if isinstance(detail, dict) else ""
 
 
-def read_replies(payload: Any, *secrets: str, other_url: str | None = None) -> list[ChatMessage]:
+def read_replies(
+    payload: Any, *secrets: str, other_url: str | None = None, limits: ResponseLimits = DEFAULT_LIMITS
+) -> list[ChatMessage]:
     """Parse a whole response to messages, one for each choice.
 
     Raises
     ------
     APIError
-        The reply is an error, as a whole or in a choice; then what it did hold is the error's ``partial``.
+        The reply is an error, as a whole or in a choice; then what it did hold is the error's ``partial``. Or it is
+        over a limit.
 
     Examples
     --------
@@ -149,6 +154,9 @@ def read_replies(payload: Any, *secrets: str, other_url: str | None = None) -> l
         raise ProviderError(
             f"The reply is no chat completion: {_shown(payload, *secrets)}.", hint="Is the base URL right?"
         ) from None
+    for reply in replies:
+        _check_number(reply, reply.tool_calls, "tool_calls", limits)
+        _check_number(reply, reply.images, "images", limits)
     for choice, reply in zip(choices, replies, strict=True):
         if (error := choice_error(choice, found, payload, *secrets, other_url=other_url)) is not None:
             error.partial = reply
@@ -156,6 +164,16 @@ def read_replies(payload: Any, *secrets: str, other_url: str | None = None) -> l
             raise error
     _check_endings(replies)
     return replies
+
+
+def _check_number(reply: ChatMessage, parts: Sequence[Part], name: str, limits: ResponseLimits) -> None:
+    """Raise where a reply has more parts of a kind than allowed; its other parts are the error's ``partial``."""
+    if len(parts) > getattr(limits, name):
+        error = limits.exceeded(name)
+        kind = type(parts[0])
+        others = [part for part in reply.parts if not isinstance(part, kind)]
+        error.partial = ChatMessage(reply.role, others, reply.name, reply.meta)
+        raise error
 
 
 def _check_endings(replies: list[ChatMessage]) -> None:

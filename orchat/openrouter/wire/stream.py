@@ -12,6 +12,7 @@ from typing import Any
 from orchat.errors import APIError, StreamError
 from orchat.message_assembly import MessageAssembler
 from orchat.messages import ChatMessage
+from orchat.openrouter.response_limits import DEFAULT_LIMITS, ResponseLimits
 from orchat.openrouter.wire.call_fragments import CallSorter
 from orchat.openrouter.wire.error_shapes import MARKS, error_object, error_of_event
 from orchat.openrouter.wire.failures import error_from_object
@@ -65,6 +66,8 @@ class ChunkReader:
         Values to hide in errors.
     other_url
         The request's URL, where its host is not OpenRouter's: errors then have other hints.
+    limits
+        The limits of the response.
 
     Examples
     --------
@@ -80,6 +83,7 @@ class ChunkReader:
         rewrite: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
         secrets: tuple[str, ...] = (),
         other_url: str | None = None,
+        limits: ResponseLimits = DEFAULT_LIMITS,
     ) -> None:
         from pydantic_core import from_json
 
@@ -99,11 +103,13 @@ class ChunkReader:
         self._rewrite = rewrite
         self._secrets = secrets
         self._other_url = other_url
+        self._limits = limits
         self._from_json = from_json
         self._add_text = self.fold.add_text
         self._block = -1
         self._kind = ""
         self._calls = CallSorter()
+        self._images = 0
         self._block_of_call: dict[int, int] = {}
         self._surrogates = SurrogateJoiner()
 
@@ -115,7 +121,8 @@ class ChunkReader:
         Raises
         ------
         APIError
-            The event is an error, or no chat completion event at all; what came before it is ``partial``.
+            The event is an error, or no chat completion event at all, or it is over a limit; what came before it is
+            ``partial``.
         """
         self.progressed = False
         if self.failure is not None:
@@ -237,6 +244,10 @@ class ChunkReader:
         meta["finish_reason"] = None if reason == "error" else reason
         if pieces.extras:
             meta["extras"] = pieces.extras
+            if isinstance(images := pieces.extras.get("images"), list):
+                self._images += len(images)
+                if self._images > self._limits.images:
+                    raise self._limits.exceeded("images")
         chunks = list(self._carriers(pieces, meta)) or [self._chunk("", meta)]
         self.progressed = bool(
             reason or meta["usage"] or pieces.extras or len(chunks) > 1 or _carries(chunks[0]) or choice.get("logprobs")
@@ -350,6 +361,8 @@ class ChunkReader:
             if placed is None:
                 continue
             number, new_name, new_id = placed
+            if number >= self._limits.tool_calls:
+                raise self._limits.exceeded("tool_calls")
             meta_of_call = next(metas)
             meta_of_call["tool_calls"] = [call]
             chunk = self._chunk("", meta_of_call)
@@ -386,6 +399,17 @@ class ChunkReader:
         """Return the message so far; None where nothing has arrived."""
         message = self.fold.message()
         return message if len(message) or message.meta.get("model") else None
+
+    def check_size(self) -> None:
+        """Compare what has been kept of the stream to its limit.
+
+        Raises
+        ------
+        ResponseLimitError
+            It is more.
+        """
+        if self.fold.size > self._limits.answer_bytes:
+            raise self._limits.exceeded("answer_bytes")
 
     @property
     def is_empty(self) -> bool:
