@@ -317,6 +317,9 @@ class PanelController:
         """Send changes to the page, and save the conversation if asked to."""
         if persist:
             self._storage.store()
+            # Only what streams in is written with delays: a kernel may end at any moment, and an answer has been paid.
+            if self._turn_in_progress is None or not self._turn_in_progress.is_streaming:
+                self._storage.flush()
             self._update_fields()
             if self._turn_in_progress is not None and time.monotonic() > self._next_output_refresh:
                 self.refresh_output()

@@ -63,6 +63,7 @@ class TurnInProgress:
         self._asked_calls: set[CallPlace] = set()
         self._started = time.monotonic()
         self._checkpointed_at = 0.0
+        self._has_chunks = False
         self.reply: Reply | None = None
 
     # -- the sink -----------------------------------------------------------------------------------------------
@@ -79,6 +80,7 @@ class TurnInProgress:
 
     def add(self, chunk: StreamingChunk) -> None:
         """Show a chunk; save the conversation at most once a second."""
+        self._has_chunks = True
         is_visible = self._view_model.add(chunk)
         now = time.monotonic()
         persist = chunk.tool_call_result is not None or now - self._checkpointed_at > _CHECKPOINT_INTERVAL
@@ -118,6 +120,11 @@ class TurnInProgress:
             footer_text = footer(reply, time.monotonic() - self._started, style=str(setting("footer")))
             self._view_model.end(footer_text if reply.messages[1:] else "", reply.ending)
         self._on_change(True)
+
+    @property
+    def is_streaming(self) -> bool:
+        """Whether an answer is arriving, and no call waits for a decision."""
+        return self._has_chunks and not self._asked_calls
 
     # -- for storage --------------------------------------------------------------------------------------------
 

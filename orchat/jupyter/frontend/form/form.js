@@ -292,8 +292,12 @@ export function createForm(description, { strings: words, render, onChange, onDe
       redraw();
       if (isLocked) applyLock();
     },
-    /** @param {boolean} value Whether the form is read-only, as while the call streams in. */
-    setLocked(value) {
+    /**
+     * @param {boolean} value Whether the form is read-only, as while the call streams in.
+     * @param {string} [reason]
+     */
+    setLocked(value, reason = strings.locked) {
+      setText(lockedNote, reason);
       if (value === isLocked) return;
       isLocked = value;
       applyLock();

@@ -4,7 +4,9 @@
  *
  * @typedef {import("./panel_reducer.js").State} State
  * @typedef {import("./panel_reducer.js").Turn} Turn
- * @typedef {{node: HTMLElement, update(turn: Turn): void, draw(): void, dispose(): void}} Row
+ * @typedef {import("../shared/kernel_watch.js").KernelLoss} KernelLoss
+ * @typedef {{node: HTMLElement, update(turn: Turn): void, draw(): void, setLoss(loss: KernelLoss | null): void,
+ *   dispose(): void}} Row
  */
 
 import { button, element, setText } from "../shared/elements.js";
@@ -34,6 +36,8 @@ export function createConversationLog({ rendermime, send, forms, announce }) {
   const rows = new Map();
   let heldDistance = 0; // how far from the end the top was, while older turns are on their way
   let isFollowing = true;
+  /** @type {KernelLoss | null} */
+  let loss = null;
   box.addEventListener("scroll", () => {
     isFollowing = box.scrollHeight - box.scrollTop - box.clientHeight < FOLLOW_DISTANCE;
   });
@@ -74,6 +78,7 @@ export function createConversationLog({ rendermime, send, forms, announce }) {
       answer.node.setAttribute("aria-label", `${STRINGS.answer}: ${q.text.slice(0, 80)}`);
       node.append(answer.node);
       answer.update(turn.s);
+      answer.setLoss(loss);
     };
     if (first.s.phase === "ended") intersectionObserver.observe(node);
     else draw();
@@ -85,6 +90,7 @@ export function createConversationLog({ rendermime, send, forms, announce }) {
         turn = next;
         answer?.update(next.s);
       },
+      setLoss: (next) => answer?.setLoss(next),
       dispose() {
         intersectionObserver.unobserve(node);
         answer?.dispose();
@@ -127,6 +133,12 @@ export function createConversationLog({ rendermime, send, forms, announce }) {
     toEnd() {
       isFollowing = true;
       box.scrollTop = box.scrollHeight;
+    },
+    /** @param {KernelLoss | null} next */
+    setLoss(next) {
+      loss = next;
+      olderButton.disabled = loss !== null;
+      for (const row of rows.values()) row.setLoss(loss);
     },
     dispose() {
       resizeObserver.disconnect();

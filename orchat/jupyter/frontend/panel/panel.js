@@ -8,6 +8,7 @@ import { createLiveRegion } from "../shared/live_region.js";
 import { button, element, setText } from "../shared/elements.js";
 import { guardShortcuts } from "../shared/shortcut_guard.js";
 import { connectChannel } from "../shared/channel.js";
+import { createKernelNotice, watchKernel } from "../shared/kernel_watch.js";
 import { findRendermime } from "../shared/markdown_renderer.js";
 import { createQuestionComposer } from "./question_composer.js";
 import { insertLineBreak, isPlainEnter } from "../shared/line_break.js";
@@ -34,6 +35,8 @@ export async function render({ model, el, css }) {
   const { announce } = liveRegion;
   /** @type {State | null} */
   let state = null;
+  /** @type {import("../shared/kernel_watch.js").KernelLoss | null} */
+  let loss = null;
 
   const turns = createConversationLog({ rendermime, send, forms, announce });
   const composer = createQuestionComposer({
@@ -146,6 +149,7 @@ export async function render({ model, el, css }) {
   turnActions.setAttribute("role", "toolbar");
   turnActions.setAttribute("aria-label", STRINGS.conversation);
 
+  const kernelNotice = createKernelNotice();
   const errorCard = element("div", "orchat-error-card");
   errorCard.setAttribute("role", "alert");
   const readonlyCard = element("div", "orchat-error-card orchat-readonly-card");
@@ -154,7 +158,7 @@ export async function render({ model, el, css }) {
   const note = element("p", "orchat-note");
   const node = element(
     "section", "orchat-turn orchat-panel", bar, picker.node, settings.node, readonlyCard, turns.node, errorCard,
-    turnActions, composer.node, note, storageStatus, liveRegion.node,
+    turnActions, kernelNotice.node, composer.node, note, storageStatus, liveRegion.node,
   );
   node.setAttribute("aria-label", STRINGS.panel);
   node.dataset.lmSuppressShortcuts = "true"; // what is typed here is no command to the notebook
@@ -208,7 +212,7 @@ export async function render({ model, el, css }) {
     const { fields } = state;
     turns.update(state);
     const hasTurns = state.turns.length > 0;
-    const isBusy = fields.running || Boolean(fields.readonly);
+    const isBusy = fields.running || Boolean(fields.readonly) || loss !== null;
     turnActions.hidden = !hasTurns || isBusy;
     againButton.hidden = otherModelButton.hidden = Boolean(fields.error);
     if (fields === drawnFields) return;
@@ -225,16 +229,25 @@ export async function render({ model, el, css }) {
     chats.value = fields.chat;
     chats.hidden = fields.chats.length < 2;
     exportButton.hidden = !fields.cell;
-    for (const each of [chats, newChatButton, modelButton, settingsButton]) each.disabled = fields.running;
+    updateToolbar();
     setText(cost, fields.cost === "$0" ? "" : fields.cost);
     setText(storageStatus, fields.where);
     setText(note, fields.note);
     if (fields.error !== drawnFields?.error) drawError(fields.error);
     if (fields.readonly !== drawnFields?.readonly) drawReadonly(fields.readonly);
     composer.update(fields);
+    if (!drawnFields) composer.restoreDraft(takeDraft(node));
     picker.update(fields);
     settings.update(fields);
     drawnFields = fields;
+  }
+
+  function updateToolbar() {
+    for (const each of [chats, newChatButton, modelButton, settingsButton]) {
+      each.disabled = Boolean(state?.fields.running) || loss !== null;
+    }
+    for (const each of [copyButton, exportButton]) each.disabled = loss !== null;
+    for (const each of errorCard.querySelectorAll("button")) each.disabled = loss !== null;
   }
 
   /** @param {State["fields"]["error"]} error */
@@ -265,14 +278,58 @@ export async function render({ model, el, css }) {
 
   const format = rendermime ? "markdown" : "html";
   const channel = connectChannel(model, { render: format, reduce: reduceEvents, onState });
+  /** @type {Map<number, string> | null} */
+  let drafts = null;
+  let place = 0;
+  const kernel = watchKernel(model, (next) => {
+    loss = next;
+    if (loss?.isFinal) [drafts, place] = findDrafts(node); // now, for the output is cleared before it is disposed of
+    if (loss) closeSheet();
+    turns.setLoss(loss);
+    composer.setLoss(loss);
+    kernelNotice.update(loss);
+    updateToolbar();
+    frame ||= requestAnimationFrame(draw);
+    if (!loss) channel.refresh();
+  });
   return () => {
+    if (drafts) drafts.set(place, composer.draft);
     cancelAnimationFrame(frame);
+    kernel.dispose();
     channel.dispose();
     composer.dispose();
     picker.dispose();
     turns.dispose();
     liveRegion.dispose();
   };
+}
+
+/**
+ * What was typed in panels whose kernel is gone, by their cell and their place in it: the panel that the cell shows when
+ * it runs again takes it over.
+ *
+ * @type {WeakMap<Element, Map<number, string>>}
+ */
+const draftsOfCells = new WeakMap();
+
+/**
+ * @param {HTMLElement} node A panel.
+ * @returns {[Map<number, string> | null, number]} The drafts of its cell, and its place among the cell's panels.
+ */
+function findDrafts(node) {
+  const cell = node.closest(".jp-Cell");
+  if (!cell) return [null, 0];
+  const drafts = draftsOfCells.get(cell) ?? new Map();
+  draftsOfCells.set(cell, drafts);
+  return [drafts, [...cell.querySelectorAll(".orchat-panel")].indexOf(node)];
+}
+
+/** @param {HTMLElement} node @returns {string} */
+function takeDraft(node) {
+  const [drafts, place] = findDrafts(node);
+  const draft = drafts?.get(place) ?? "";
+  drafts?.delete(place);
+  return draft;
 }
 
 /** Read the person's choice for the Enter key from the browser; null where it stores nothing. */

@@ -45,8 +45,10 @@ export function createQuestionComposer({ send, announce, lastQuestion, onSend })
   let fileCount = Date.now() % 1_000_000_000;
   /** @type {Fields | null} */
   let fields = null;
+  /** @type {import("../shared/kernel_watch.js").KernelLoss | null} */
+  let loss = null;
 
-  const canSend = () => Boolean(fields) && !fields?.running && !fields?.readonly && !fields?.files.some(isUploading);
+  const canSend = () => Boolean(fields) && !loss && !fields?.running && !fields?.readonly && !fields?.files.some(isUploading);
   const sendDraft = () => {
     clearTimeout(timer);
     send({ t: "draft", text: text.value });
@@ -140,17 +142,40 @@ export function createQuestionComposer({ send, announce, lastQuestion, onSend })
       }
       const focused = document.activeElement;
       fields = next;
-      sendButton.hidden = next.running;
-      stopButton.hidden = !next.running;
-      sendButton.disabled = !canSend();
       text.readOnly = Boolean(next.readonly);
-      attach.disabled = Boolean(next.readonly);
+      updateButtons();
       if ((next.running && focused === sendButton) || (!next.running && focused === stopButton)) text.focus();
+    },
+    /** @param {import("../shared/kernel_watch.js").KernelLoss | null} next */
+    setLoss(next) {
+      loss = next;
+      if (loss) clearTimeout(timer);
+      updateButtons();
+    },
+    /** The text as it stands. */
+    get draft() {
+      return text.value;
+    },
+    /** @param {string} draft A text that was typed before, for an empty field. */
+    restoreDraft(draft) {
+      if (text.value || !draft) return;
+      text.value = draft;
+      fitHeight();
+      sendDraft();
     },
     dispose() {
       clearTimeout(timer);
     },
   };
+
+  function updateButtons() {
+    const isRunning = Boolean(fields?.running) && !loss;
+    sendButton.hidden = isRunning;
+    stopButton.hidden = !isRunning;
+    sendButton.disabled = !canSend();
+    attach.disabled = Boolean(fields?.readonly) || loss !== null;
+    sendButton.title = loss?.text ?? "";
+  }
 
   /** @param {import("./panel_reducer.js").File} file */
   function createFileChip(file) {

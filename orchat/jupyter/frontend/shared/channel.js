@@ -16,7 +16,7 @@ const MAX_RETRIES = 240;
  * @param {Model} model
  * @param {{render: "markdown"|"html", reduce(state: S, events: E[]): S, onState(state: S): void,
  *   onMessage?: (message: any) => void}} options
- * @returns {{dispose(): void}}
+ * @returns {{refresh(): void, dispose(): void}} ``refresh`` requests the whole state again.
  */
 export function connectChannel(model, { render, reduce, onState, onMessage }) {
   /** @type {S | undefined} */
@@ -59,6 +59,7 @@ export function connectChannel(model, { render, reduce, onState, onMessage }) {
   model.on("msg:custom", receive);
   requestUntilAnswered();
   return {
+    refresh: requestUntilAnswered,
     dispose() {
       clearInterval(timer);
       model.off("msg:custom", receive);

@@ -53,6 +53,8 @@ export function createToolCall(send, announce, forms, render) {
   /** @type {ReturnType<Forms["createForm"]> | null} */
   let form = null;
   let checkTimer = 0;
+  /** @type {import("../shared/kernel_watch.js").KernelLoss | null} */
+  let loss = null;
   let messageNumber = 0;
 
   /** @param {any} description */
@@ -72,6 +74,11 @@ export function createToolCall(send, announce, forms, render) {
       },
     });
     formSlot.replaceChildren(form.node);
+  }
+
+  /** Lock the form while no decision can be taken; what was typed stays and can be copied. */
+  function lockForm() {
+    form?.setLocked(loss !== null || item?.status !== "asking", loss ? STRINGS.noKernel : undefined);
   }
 
   function closeForm() {
@@ -114,7 +121,7 @@ export function createToolCall(send, announce, forms, render) {
           openForm(next.form);
         }
       }
-      form?.setLocked(next.status !== "asking");
+      lockForm();
       if (next.preview !== previous?.preview) form?.setPreview(next.preview ?? null);
       // Errors of an earlier validation would point at values that have been corrected.
       if (form && next.errors !== previous?.errors && (form !== previousForm || (next.reply ?? 0) >= messageNumber)) {
@@ -123,6 +130,12 @@ export function createToolCall(send, announce, forms, render) {
       }
       if (next.status === "asking" && previous?.status !== "asking") announce(`${toolName} ${STRINGS.asks}`);
       if (next.form?.notice && next.form.notice !== previous?.form?.notice) announce(next.form.notice);
+    },
+    /** @param {import("../shared/kernel_watch.js").KernelLoss | null} next */
+    setLoss(next) {
+      loss = next;
+      clearTimeout(checkTimer);
+      lockForm();
     },
     dispose: closeForm,
   };

@@ -4,7 +4,9 @@
  *
  * @typedef {import("./view_reducer.js").State} State
  * @typedef {import("./view_reducer.js").Item} Item
- * @typedef {{node: HTMLElement, update(item: any): void, end?(): void, plainText?(): string, dispose(): void}} ItemView
+ * @typedef {import("../shared/kernel_watch.js").KernelLoss} KernelLoss
+ * @typedef {{node: HTMLElement, update(item: any): void, end?(): void, plainText?(): string,
+ *   setLoss?(loss: KernelLoss | null): void, dispose(): void}} ItemView
  */
 
 import { createLiveRegion } from "../shared/live_region.js";
@@ -46,6 +48,8 @@ export function createTurn({ rendermime, send, forms, liveRegion }) {
   let state = null;
   let startedAt = 0;
   let frame = 0;
+  /** @type {KernelLoss | null} */
+  let loss = null;
 
   /**
    * @param {Item} item
@@ -71,6 +75,7 @@ export function createTurn({ rendermime, send, forms, liveRegion }) {
         if (last) last.part.node.replaceWith(part.node);
         else list.append(part.node);
         itemViews[i] = { part, item, announced: 0 };
+        part.setLoss?.(loss);
       }
       itemViews[i].item = item;
       itemViews[i].part.update(item);
@@ -83,9 +88,9 @@ export function createTurn({ rendermime, send, forms, liveRegion }) {
     drawSources();
     setText(footer, state.footer);
     const isEnded = state.phase === "ended";
-    bar.hidden = isEnded;
+    bar.hidden = isEnded || loss !== null;
     stop.hidden = !state.stop;
-    node.setAttribute("aria-busy", String(!isEnded));
+    node.setAttribute("aria-busy", String(!isEnded && !loss));
     if (isEnded) for (const { part } of itemViews) part.end?.();
     drawStatus();
   }
@@ -105,12 +110,12 @@ export function createTurn({ rendermime, send, forms, liveRegion }) {
   }
 
   function drawStatus() {
-    if (!state) return;
+    if (!state || loss) return;
     const seconds = Math.floor((performance.now() - startedAt) / 1000);
     const clock = seconds >= 1 ? ` ${seconds}${STRINGS.seconds}` : "";
     const isWaiting = state.phase === "waiting";
     setText(status, isWaiting ? `${STRINGS.waiting} ${state.label} …${clock}` : `${state.label}${clock}`);
-    node.classList.toggle("orchat-waiting", isWaiting);
+    node.classList.toggle("orchat-waiting", isWaiting && !loss);
   }
 
   /** Announce complete sentences. */
@@ -149,6 +154,14 @@ export function createTurn({ rendermime, send, forms, liveRegion }) {
     update(next) {
       if (!state || next.elapsed !== state.elapsed) startedAt = performance.now() - next.elapsed * 1000;
       state = next;
+      frame ||= requestAnimationFrame(draw);
+    },
+    /** @param {KernelLoss | null} next What happened to the kernel, if anything. */
+    setLoss(next) {
+      loss = next;
+      node.classList.toggle("orchat-lost", loss !== null);
+      for (const { part } of itemViews) part.setLoss?.(loss);
+      if (loss) node.classList.remove("orchat-waiting");
       frame ||= requestAnimationFrame(draw);
     },
     dispose() {

@@ -4,6 +4,7 @@
 
 import { guardShortcuts } from "../shared/shortcut_guard.js";
 import { connectChannel } from "../shared/channel.js";
+import { createKernelNotice, watchKernel } from "../shared/kernel_watch.js";
 import { findRendermime } from "../shared/markdown_renderer.js";
 import { reduceEvents } from "./view_reducer.js";
 import { addStyles } from "../shared/stylesheet.js";
@@ -19,11 +20,19 @@ export async function render({ model, el, css }) {
   /** @param {object} message */
   const send = (message) => model.send(message);
   const turn = createTurn({ rendermime, send, forms });
+  const notice = createKernelNotice();
+  turn.node.append(notice.node);
   el.append(turn.node);
   guardShortcuts(turn.node);
   const format = rendermime ? "markdown" : "html";
   const channel = connectChannel(model, { render: format, reduce: reduceEvents, onState: turn.update });
+  const kernel = watchKernel(model, (loss) => {
+    turn.setLoss(loss);
+    notice.update(loss);
+    if (!loss) channel.refresh();
+  });
   return () => {
+    kernel.dispose();
     channel.dispose();
     turn.dispose();
   };

@@ -21,6 +21,7 @@ export const STRINGS = {
   revoke: "Ask again next time",
   granted: "runs without asking, as you said",
   ended: "The answer is complete.",
+  noKernel: "Its kernel is gone: nothing can be decided here.",
   asks: "asks to run. Decide in the form.",
   status: {
     writing: "being written",

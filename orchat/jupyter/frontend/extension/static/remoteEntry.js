@@ -23,15 +23,17 @@
   /** @type {Record<string, () => Promise<object>>} */
   const modules = {
     "./extension": async () => {
-      const [{ createBridgePlugin }, { createPanelPlugin }, { INotebookTracker }, widgets] = await Promise.all([
+      const [{ createBridgePlugin }, { createPanelPlugin }, { createCellRunnerPlugin }, { INotebookTracker }, widgets] = await Promise.all([
         load("metadata_bridge.js"),
         load("saved_panel_renderer.js"),
+        load("cell_runner.js"),
         loadShared("@jupyterlab/notebook"),
         loadShared("@lumino/widgets"),
       ]);
       return [
         createBridgePlugin({ id: `${NAME}:bridge`, version: VERSION, INotebookTracker }),
         createPanelPlugin({ id: `${NAME}:panel`, INotebookTracker, widgets }),
+        createCellRunnerPlugin({ id: `${NAME}:run`, INotebookTracker }),
       ];
     },
     "./mime": async () => {
