@@ -132,6 +132,8 @@ def _ask(arguments: argparse.Namespace) -> int:
                 _print_piece("\n")
             if printed and (note := chunks.message.meta.get("note")):
                 print(f"[{_single_line(str(note))}]", file=sys.stderr)
+            for warning in chunks.message.meta.get("warnings", ()):
+                print(f"orchat: {_single_line(warning)}", file=sys.stderr)
     return 0
 
 

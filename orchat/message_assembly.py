@@ -25,6 +25,7 @@ _OF_ONE_CHUNK = frozenset(
     {"index", "tool_calls", "received_at", "logprobs", "extras", "finish_reason", "object", "user_id"}
 )
 # The finish reasons of a whole answer, and those that tell by themselves that it is cut.
+_MOST_REFUSAL = 2_000  # characters of a refusal that people are shown
 _USUAL_REASONS = frozenset(
     (  # noqa: SIM905 - a list of so many short names reads best as words
         "stop tool_calls function_call length content_filter error "
@@ -194,6 +195,8 @@ def build_message(
     {}
     """
     extras = {k: distinct(v) if isinstance(v, list) else v for k, v in extras.items() if v not in (None, [], {})}
+    if extras.get("refusal") == "":
+        del extras["refusal"]
     sent = extras.pop("images", None)
     images = [_image(item) for item in sent] if isinstance(sent, list) else [None]
     if sent is not None and None in images:
@@ -218,6 +221,8 @@ def build_message(
     for call in tool_calls:
         if call.mended_arguments is not None:
             warn(message, f"The arguments for `{call.tool_name}` were no JSON object, and were mended.")
+    if isinstance(refusal := extras.get("refusal"), str) and refusal.strip():
+        warn(message, f"The model refused: {refusal.strip()[:_MOST_REFUSAL]}")  # it is no text, and would not be seen
     reason = meta.get("finish_reason")
     if isinstance(reason, str) and reason.lower() not in _USUAL_REASONS:
         warn(message, f"The endpoint ended the answer with `{reason[:80]}`: it may be cut.")

@@ -73,6 +73,14 @@ def test_ask_streams_to_stdout(service: ScriptedOpenRouter, capsys: pytest.Captu
     assert (sent["model"], sent["temperature"], sent["stream"]) == ("vendor/model", 0.5, True)
 
 
+def test_what_is_no_text_of_an_answer_is_told_on_stderr(
+    service: ScriptedOpenRouter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.answers(stream(event(None, refusal="I cannot "), event(None, refusal="help."), finish(), done()))
+    assert cli.main(["ask", "Help me."]) == 0
+    assert capsys.readouterr() == ("", "orchat: The model refused: I cannot help.\n")
+
+
 def test_ask_shows_the_answer_while_it_comes(service: ScriptedOpenRouter) -> None:
     gate = threading.Event()
     service.answers(stream(event("Hull"), hold(gate), event(" and Humber"), finish("stop"), done()))

@@ -13,13 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchat.chat import Approve, Chat, Cost
+from orchat.chat import Approve, Chat, Cost, Reject
 from orchat.chat.message_selection import messages_to_send
 from orchat.chat.state import ChatState, from_dict, to_dict
 from orchat.errors import StateError
 from orchat.messages import ChatMessage, FileContent, ImageContent, ReasoningContent, TextContent, ToolCall
 from orchat.openrouter.generator import OpenRouterChatGenerator
 from orchat.secret import Secret
+from orchat.tools import tool
 from tests.chat.conftest import Make
 from tests.chat.test_tools import HULL, results
 from tests.chat.tools import Log
@@ -350,6 +351,27 @@ def test_a_models_words_are_saved_as_they_came() -> None:
         ChatMessage.from_assistant("Done."),
     ]
     assert from_dict(to_dict(ChatState(said))).messages == said
+
+
+def test_a_parked_call_that_was_saved_runs_with_what_the_model_asked_for(
+    make: Make, openrouter: ScriptedOpenRouter
+) -> None:
+    ran: list[str] = []
+
+    @tool
+    def drop(column: str) -> None:
+        """Drop a column."""
+        ran.append(column)
+
+    chat = make(tools=[drop])
+    for column in ("user_email", "hf_hub_download", "pk_constraint_x", "sk_learn_score", "xai-responses-v1"):
+        openrouter.answers(calls(call("drop", {"column": column}, id="c1")), text("Done."), text("As you like."))
+        chat("Drop it.", park=True)
+        loaded = Chat.from_dict(json.loads(json.dumps(chat.to_dict())), chat.generator, tools=chat.tools)
+        assert [each.arguments for each in loaded.pending] == [{"column": column}]
+        loaded.resume({"c1": Approve()})
+        assert ran[-1] == column
+        chat.resume({"c1": Reject()})
 
 
 @pytest.mark.parametrize("made", made_up(), ids=lambda made: made.name)

@@ -108,6 +108,14 @@ def test_nothing_secret_goes_along(kernel: Kernel) -> None:
     assert "hunter" not in kernel.value("failure")
 
 
+def test_names_that_begin_like_keys_go_along(kernel: Kernel) -> None:
+    cells = "user_email, hf_hub_download, pk_constraint_x = 'a@b.example', len, 7\nsk_learn = {'user_age': 31}"
+    _, prompt = fails(kernel, cells, "print(user_emial, sk_learn, hf_hub_download, pk_constraint_x)")
+    assert "NameError: name 'user_emial' is not defined" in prompt
+    assert "print(user_emial, sk_learn, hf_hub_download, pk_constraint_x)" in prompt
+    assert "[redacted]" not in prompt
+
+
 def test_the_key_of_the_environment_stays_here_whatever_it_looks_like(kernel: Kernel) -> None:
     cells = "import os\nkept = os.environ.get('OPENROUTER_API_KEY')\nos.environ['OPENROUTER_API_KEY'] = 'open sesame'"
     _, prompt = fails(kernel, cells, "said = 'open sesame'\nraise ValueError(said)")

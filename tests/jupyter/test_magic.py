@@ -194,6 +194,16 @@ def test_an_empty_answer_says_so(kernel: Kernel, endpoint: ScriptedOpenRouter) -
     assert cell.bundles[-1]["text/plain"].startswith("The answer is empty")
 
 
+def test_the_words_of_a_refusal_are_seen(kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
+    pieces = [event(None, refusal="I cannot "), event(None, refusal="help.")]
+    endpoint.answers(stream(pieces, finish(), usage(), done()))
+    (cell,) = kernel.run("%%openrouter -o reply\nHelp me.")
+    assert cell.status == "ok"
+    for kind in ("text/markdown", "text/plain"):
+        assert "The model refused: I cannot help." in cell.bundles[-1][kind]
+    assert kernel.value("(reply.text, reply.message.meta['refusal'])") == repr(("", "I cannot help."))
+
+
 def test_without_a_key_there_are_three_ways_on(tmp_path: Any) -> None:
     with Kernel({"HOME": str(tmp_path)}) as keyless:
         keyless.run("%load_ext orchat")
