@@ -88,7 +88,7 @@ class RequestPlan:
         """Stamp whole replies, warn of truncated ones, and validate them against the ``response_format``."""
         for reply in replies:
             self.stamp(reply)
-            if (reason := reply.meta.get("finish_reason")) in {"length", "content_filter"}:
+            if (reason := reply.meta.get("finish_reason")) in ("length", "content_filter"):  # of any type
                 _log.warning("The answer was cut: finish reason %r (usage: %s).", reason, reply.meta.get("usage"))
             for warning in reply.meta.get("warnings", ()):
                 _log.warning("%s", warning)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from orchat.chat.reply import Reply
 from orchat.errors import OrchatError
 from orchat.messages import ChatMessage
 from orchat.openrouter.generator import OpenRouterChatGenerator
@@ -19,9 +22,12 @@ from orchat.secret import Secret
 from tests.generator.conftest import TRUST
 from tests.generator.ways import KEY
 from tests.openrouter_server import (  # fmt: skip
+    PNG,
     Answer,
     ScriptedOpenRouter,
+    call,
     comment,
+    completion,
     done,
     event,
     finish,
@@ -31,6 +37,7 @@ from tests.openrouter_server import (  # fmt: skip
     reply_json,
     sse_bytes,
     stream,
+    url_citation,
     usage,
 )
 from tests.patience import stretched
@@ -83,11 +90,17 @@ def ask(request, server, generator, loop) -> Any:
             list(reply)
         return reply.message
 
-    def asked(answer: Answer) -> ChatMessage | OrchatError:
+    def message_of(whole: bool) -> ChatMessage:
+        if not whole:
+            return stream_sync() if request.param == "sync" else loop.run(stream_async())
+        replies = generator.run("Hi") if request.param == "sync" else loop.run(generator.run_async("Hi"))
+        return replies["replies"][0]
+
+    def asked(answer: Answer, *, whole: bool = False) -> ChatMessage | OrchatError:
         server.always(answer)
         started = time.monotonic()
         try:
-            message = stream_sync() if request.param == "sync" else loop.run(stream_async())
+            message = message_of(whole)
         except OrchatError as error:
             return judged(error)
         finally:
@@ -144,6 +157,211 @@ LINE = st.one_of(
     st.just(sse_bytes(event("Hi"))),
     st.just(sse_bytes(finish())),
 )
+
+
+# -- good answers with something odd in them: they get further than noise ------------------------------------------
+
+ODD = (
+    st.sampled_from(
+        [
+            None,
+            True,
+            False,
+            0,
+            -1,
+            1.5,
+            10**400,
+            float("nan"),
+            float("inf"),
+            "",
+            " ",
+            "x",
+            "stop",
+            "error",
+            "\ud800",
+            "9" * 5000,
+            [],
+            {},
+            [[]],
+            [None],
+            [{}],
+            [""],
+            {"": None},
+            {"a": {}},
+            {"text": {}},
+            {"url": []},
+            {"code": {}, "message": []},
+            ["a", 1],
+            "data:image/png;base64,!",
+            "http://[",
+            "2026-13-45",
+            "1e999",
+        ]
+    )
+    | JSON
+)
+GOOD = [
+    completion("The Humber."),
+    completion(
+        "Hm", reasoning="R", reasoning_details=[{"type": "reasoning.text", "text": "R", "signature": "s=", "index": 0}]
+    ),
+    completion(None, tool_calls=[call("tide", {"port": "Hull"})], finish_reason="tool_calls"),
+    completion(
+        "Look", images=[{"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}, "index": 0}]
+    ),
+    completion(
+        "See",
+        annotations=[url_citation("https://a.example")],
+        audio={"data": "AAAA", "transcript": "t", "format": "wav"},
+    ),
+    completion(
+        [{"type": "text", "text": "a"}, {"type": "thinking", "thinking": [{"text": "b"}]}], refusal="No", logprobs={}
+    ),
+    {
+        "error": {
+            "code": 429,
+            "message": "Slow",
+            "metadata": {"raw": "{}", "headers": {"Retry-After": "1"}, "reasons": ["a"]},
+        }
+    },
+    {"errors": [{"message": "m", "code": "c"}], "detail": [{"loc": ["body", 1], "msg": "m"}]},
+]
+
+
+def paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The places of a JSON value at which something may stand."""
+    if path:
+        yield path
+    for key, item in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield from paths(item, (*path, key))
+
+
+@st.composite
+def odd_json(draw: st.DrawFn, good: st.SearchStrategy[Any]) -> Any:
+    """A good value in which one to three things are odd."""
+    value = copy.deepcopy(draw(good))
+    for _ in range(draw(st.integers(1, 3))):
+        if not (places := list(paths(value))):
+            break
+        *way, last = draw(st.sampled_from(places))
+        inner = value
+        for step in way:
+            inner = inner[step]
+        inner[last] = copy.deepcopy(draw(ODD))
+    return value
+
+
+def as_events(body: Any) -> list[Any]:
+    """A whole reply as the events of a stream: its message as a delta, then its end."""
+    if not isinstance(body.get("choices"), list):
+        return [body]
+    [choice] = body["choices"]
+    return [{**body, "choices": [{**choice, "delta": choice["message"], "finish_reason": None}]}, finish(), usage()]
+
+
+ODD_HEADERS = st.dictionaries(
+    st.sampled_from(
+        [
+            "Content-Type",
+            "Location",
+            "Retry-After",
+            "retry-after-ms",
+            "X-Generation-Id",
+            "X-RateLimit-Reset",
+            "Set-Cookie",
+            "Content-Encoding",
+            "Date",
+        ]
+    ),
+    st.sampled_from(
+        [
+            "http:x",
+            "mailto:x",
+            "http://xn--/",
+            "http://[",
+            "//",
+            "///",
+            "?",
+            "#",
+            "http://127.0.0.1:99999999/",
+            "http://a b/",
+            "\xe9",
+            "http://\xe9\xff/",
+            "9" * 400,
+            "1e999",
+            "nan",
+            "-1",
+            "Thu, 99 Foo 9999 99:99:99 GMT",
+            "a=b; Max-Age=x",
+            "gzip",
+            "br",
+            "deflate, gzip",
+            "identity",
+            "text/event-stream",
+            "text/html; charset=utf-7",
+            "",
+            ";",
+            ",",
+        ]
+    )
+    | st.text(st.characters(min_codepoint=33, max_codepoint=255, exclude_categories=["C", "Z"]), max_size=12),
+    max_size=3,
+)
+STATUSES = st.sampled_from([200] * 6 + [201, 206, 300, 301, 302, 303, 307, 308, 400, 404, 429, 500, 599, 600, 999])
+
+
+def check_usable(message: ChatMessage | OrchatError) -> None:
+    """What is made of a reply later on can be made of this one."""
+    if isinstance(message, OrchatError):
+        return
+    reply = Reply(message)
+    assert isinstance(reply.text + reply.reasoning, str)
+    assert isinstance(reply.citations + reply.warnings + reply.images, list)
+    assert str(reply.spent), repr(reply)
+    json.dumps([reply.usage, message.to_openai_dict_format()])
+
+
+def odd_event_stream(events: Any) -> Answer:
+    body = "".join(f"data: {json.dumps(each)}\n\n" for each in [*events, "[DONE]"]).encode()
+    return raw(body, content_type="text/event-stream")
+
+
+@quick
+@given(body=odd_json(st.sampled_from(GOOD)), status=st.sampled_from([200] * 9 + [403]))
+def test_a_whole_answer_with_something_odd_in_it_ends_well(ask: Any, body: Any, status: int) -> None:
+    check_usable(ask(raw(json.dumps(body).encode(), status=status), whole=True))
+
+
+@quick
+@given(events=odd_json(st.sampled_from(GOOD).map(as_events)), whole=st.sampled_from([False, False, True]))
+def test_a_stream_with_something_odd_in_it_ends_well(ask: Any, events: Any, whole: bool) -> None:
+    check_usable(ask(odd_event_stream(events), whole=whole))
+
+
+@quick
+@given(good=st.sampled_from(GOOD), status=STATUSES, headers=ODD_HEADERS, streams=st.booleans(), whole=st.booleans())
+def test_odd_headers_and_statuses_end_well(
+    ask: Any, good: Any, status: int, headers: Any, streams: bool, whole: bool
+) -> None:
+    answer = odd_event_stream(as_events(good)) if streams else reply_json(good)
+    check_usable(ask(replace(answer, status=status).headers(headers), whole=whole))
+
+
+@pytest.mark.parametrize("location", ["http:x", "mailto:x", "http://xn--/", "http://[", "//", "http://a:99999999/"])
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_redirect_to_no_address_is_an_error(ask: Any, location: str, whole: bool) -> None:
+    error = ask(raw(b"", status=307).headers({"Location": location}), whole=whole)
+    assert isinstance(error, OrchatError)
+    assert "127.0.0.1" in error.message
+
+
+@pytest.mark.parametrize("reason", [{}, {"a": 1}, [], ["stop"], 7, True, 1e999])
+def test_a_finish_reason_of_any_type_ends_an_answer(ask: Any, reason: Any) -> None:
+    body = completion("Hull", finish_reason=reason, native_finish_reason=reason)
+    message = ask(raw(json.dumps(body).encode()), whole=True)
+    assert isinstance(message, ChatMessage)
+    assert message.text == "Hull"
+    check_usable(message)
 
 
 @quick

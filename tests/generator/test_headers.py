@@ -284,3 +284,11 @@ def test_what_an_upstream_repeats_of_a_key_is_hidden(openrouter, make, way: Way)
     assert KEY not in shown
     assert secret not in shown
     assert "send application/json" in shown  # what is no secret stays readable
+
+
+def test_a_cookie_of_a_response_is_not_kept_and_a_given_one_is_sent(openrouter, make, way: Way) -> None:
+    generator = make(http_client_kwargs={"cookies": {"harbour": "hull"}})
+    openrouter.always(text("Hi").headers({"Set-Cookie": "caf\xe9=\xff; Path=/"}))
+    for _ in range(2):  # the second would fail, and each one after it
+        assert way(generator).text == "Hi"
+        assert openrouter.request.headers["cookie"] == "harbour=hull"

@@ -11,8 +11,10 @@ import threading
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
 from time import monotonic
 from typing import Any
+from urllib.request import Request
 
 import httpx
 from tenacity import AsyncRetrying, RetryCallState, Retrying, retry_if_exception
@@ -63,6 +65,7 @@ class HttpClient:
         headers.update(kwargs.get("headers"))
         headers["Accept-Encoding"] = ACCEPTED_ENCODINGS
         kwargs["headers"] = headers
+        kwargs["cookies"] = _given_cookies(kwargs.get("cookies"))
         self._kwargs = kwargs
         self._lock = threading.Lock()
         self._ssl_contexts: dict[tuple[bool, bool], ssl.SSLContext] = {}
@@ -211,6 +214,21 @@ class HttpClient:
         if not response.is_success:
             raise await body.read_error_async()
         return body
+
+
+class _KeepsNoCookies(DefaultCookiePolicy):
+    """Keeps no cookie of a response: there is no session, and one with odd characters would end all later requests."""
+
+    def set_ok(self, cookie: Cookie, request: Request) -> bool:
+        return False
+
+
+def _given_cookies(cookies: Any) -> CookieJar:
+    """Return a jar that holds the user's cookies, and never another."""
+    jar = CookieJar(_KeepsNoCookies())
+    for cookie in httpx.Cookies(cookies).jar:
+        jar.set_cookie(cookie)
+    return jar
 
 
 async def _close_with_event_loop(client: httpx.AsyncClient) -> AsyncGenerator[None, None]:
