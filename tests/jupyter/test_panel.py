@@ -332,6 +332,18 @@ def test_what_people_do_with_the_last_turn(kernel: Kernel, endpoint: ScriptedOpe
 
 
 @pytest.mark.slow
+def test_a_retry_is_told_in_the_panel(kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
+    endpoint.answers(error(503, "busy", headers={"Retry-After": "0.4"}), text("One."))
+    page = Page(kernel, "retry")
+    page.run(PANEL + 'panel = ChatPanel("some/model")\npanel')
+    page.send({"t": "send", "text": "First?"})
+    page.until(lambda: bool(page.turns) and "Trying again in 0.4 s (retry 1 of 5)" in page.turns[0]["s"]["label"])
+    page.idle()
+    assert page.answers() == ["One."]
+    assert page.turns[0]["s"]["label"] == "some/model"
+
+
+@pytest.mark.slow
 def test_a_failed_second_try_leaves_the_first_answer(kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
     endpoint.answers(text("One."), error(402, "No credits."))
     page = Page(kernel, "second-try")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +23,11 @@ from orchat.errors import (
 
 _TOO_LONG = frozenset({"context_length_exceeded", "context_window_exceeded", "exceed_context_size"})
 _TOO_LONG_TERMS = ("context length", "context size", "context window")
+_UNKNOWN_MODEL = re.compile(
+    r"(?:not a valid|invalid|unknown|no such) (?:model|endpoint|deployment)"
+    r"|(?:model|endpoint|deployment)\b[^.;]{0,120}(?:does not exist|not found|is not available)",
+    re.IGNORECASE,
+)
 # What an upstream's error object never has, whatever host passes it on.
 _OPENROUTER_METADATA = frozenset({"error_type", "limit_source", "provider_name", "reasons", "remedy_hint"})
 
@@ -114,16 +120,13 @@ class Failure:
     def _hint_of_other_host(self, url: str) -> str | None:
         parts = urlsplit(url)
         host = parts.netloc.rpartition("@")[2]
-        lower = self.message.lower()
         # LiteLLM without a database answers 400 to a key that it does not know.
         if self.kind is AuthenticationError or "no_db_connection" in self.words:
             return f"Check the key for {host}: OPENROUTER_API_KEY is sent, unless you give it another one."
         if self.kind is InsufficientCreditsError:
             return f"Add credits at {host}, or lower max_tokens."
-        if (
-            "not a valid model" in lower
-            or "model_not_found" in self.words
-            or (self.kind is NotFoundError and any(word in lower for word in ("model", "endpoint", "deployment")))
+        if self.kind in (BadRequestError, NotFoundError) and (
+            "model_not_found" in self.words or _UNKNOWN_MODEL.search(self.message)
         ):
             return f"Check the model's name: `orchat models` lists what {host} has."
         if self.kind is NotFoundError:
