@@ -12,6 +12,7 @@ from orchat.messages import ChatMessage, ToolCall
 from orchat.openrouter.generator import OpenRouterChatGenerator
 from orchat.tools import Tool
 
+pytest.importorskip("litserve", reason="LitServe is not installed: pip install -e '.[servers]'")
 pytestmark = pytest.mark.server
 Ask = Callable[..., ChatMessage]
 
