@@ -145,6 +145,9 @@ class _Stream:
         chunks = reader.read(event.data, event.event)
         if reader.progressed:
             body.progressed = True
+        if not reader.may_have_ended:  # so with each piece of text
+            return chunks
+        reader.may_have_ended = False
         if reader.finished or reader.failure is not None:
             from orchat.openrouter.transport import DRAIN_TIMEOUT, USAGE_TIMEOUT
 

@@ -48,12 +48,16 @@ class BodySize:
         self._received += size
         if self._received > self._next_look:
             self._look()
-        if not self.is_stream:
+        if self.is_stream and text.endswith("\n\n"):
+            if self._characters:
+                self._characters = self._values = 0
+                self._is_ascii = True
+        elif not self.is_stream:
             self._holds_events = self._holds_events or (self._characters == 0 and looks_like_events(text))
             self._add(text, self._whole)
             if self._holds_events and _event_end(text) >= 0:
                 self._values = 0
-        elif text[-2:] != "\n\n":
+        else:
             searched = self._tail + text
             if (end := _event_end(searched)) >= 0:
                 self._characters = self._values = 0
@@ -61,9 +65,6 @@ class BodySize:
                 text = searched[end + 2 :]
             self._tail = text[-3:]
             self._add(text, "event_bytes")
-        elif self._characters:
-            self._characters = self._values = 0
-            self._is_ascii = True
 
     def _look(self) -> None:
         self._next_look = self._received + _GROWTH

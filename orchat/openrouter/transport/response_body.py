@@ -88,7 +88,6 @@ class ResponseBody:
         self._deadline = started + idle_timeout
         self._decoder = codecs.getincrementaldecoder("utf-8-sig")("replace")
         self._open_line = b""  # how the line begins that the last block left open
-        self._is_padding = False
         self._timer: threading.Timer | None = None
         self._socket_shut_down = False
 
@@ -191,7 +190,7 @@ class ResponseBody:
         """Iterate over the text as it arrives, ended by an empty line, so that a last event without one counts."""
         failure: APIError | None = None
         try:
-            if (left := self._update_deadline(0)) is not None:
+            if (left := self._update_deadline()) is not None:
                 self._start_timer(left)
             stream = cast(Iterable[bytes], self._response.stream)
             decoder = self._content_decoder()
@@ -201,7 +200,7 @@ class ResponseBody:
                     if self._socket_shut_down:
                         break
                 yield self._decode(block)
-                if (left := self._update_deadline(len(block))) is not None:
+                if (left := self._update_deadline(block)) is not None:
                     self._start_timer(left)
         except httpx.HTTPError as error:
             failure = self._connection_error(error)
@@ -220,7 +219,7 @@ class ResponseBody:
         """Iterate over the text as it arrives, on the running event loop; see `iter_text`."""
         failure: APIError | None = None
         try:
-            left = self._update_deadline(0)
+            left = self._update_deadline()
             stream = cast(AsyncIterable[bytes], self._response.stream)
             decoder = self._content_decoder()
             blocks = aiter(stream if decoder is None else decoder.ablocks(stream))
@@ -231,7 +230,7 @@ class ResponseBody:
                     async with asyncio.timeout(left):
                         block = await anext(blocks)
                 yield self._decode(block)
-                left = self._update_deadline(len(block))
+                left = self._update_deadline(block)
         except StopAsyncIteration:
             pass
         except TimeoutError:
@@ -250,36 +249,39 @@ class ResponseBody:
 
     def _decode(self, block: bytes) -> str:
         now = time()
-        if (
-            now - self._stamped_at >= 0.001
-        ):  # what comes at once shares a stamp: making one costs as much as reading JSON
+        if now - self._stamped_at >= 0.001:  # what comes at once shares a stamp: one costs as much as reading JSON
             self._stamped_at = now
             self.received_at = datetime.fromtimestamp(now, UTC).isoformat()
-        if self._open_line or len(block) >= _MIN_PROGRESS_BYTES or block[-1:] != b"\n":
-            self._detect_padding(block)
         text = self._decoder.decode(block)
         self._size.add(text, len(block))
         return text
 
-    def _detect_padding(self, block: bytes) -> None:
+    def _is_padding(self, block: bytes) -> bool:
         """Detect a block of comments only: some are long, to fill proxies' buffers, and come in pieces."""
         first, *others = block.split(b"\n")
         begins = self._open_line or first[:1]
-        self._is_padding = all(begin in (b"", b"\r", b":") for begin in (begins, *(line[:1] for line in others)))
-        self._open_line = others[-1][:1] if others else begins
+        return all(begin in (b"", b"\r", b":") for begin in (begins, *(line[:1] for line in others)))
 
-    def _update_deadline(self, size: int) -> float | None:
+    def _update_deadline(self, block: bytes = b"") -> float | None:
         """Renew the deadline if the last block made progress; else raise if it has passed.
 
         Returns the seconds that are left, or None where the timeout of the read itself suffices: that one is fixed
         when the request is sent, and each block restarts it, even a comment.
         """
         now = monotonic()
-        if self._renews_deadline and (self.progressed or (size >= _MIN_PROGRESS_BYTES and not self._is_padding)):
+        # Whether it is padding is asked last: finding out takes longer than anything else here.
+        if self._renews_deadline and (
+            self.progressed or (len(block) >= _MIN_PROGRESS_BYTES and not self._is_padding(block))
+        ):
             self._deadline = now + self._idle_timeout
             self.progressed = False
         elif now >= self._deadline:
             raise self._timeout()
+        if block.endswith(b"\n"):
+            self._open_line = b""
+        elif block:
+            begin = block.rfind(b"\n") + 1
+            self._open_line = block[begin : begin + 1] if begin else self._open_line or block[:1]
         left = self._deadline - now
         return left if self._read_timeout is None or left < self._read_timeout * 0.99 else None
 

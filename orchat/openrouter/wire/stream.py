@@ -91,6 +91,7 @@ class ChunkReader:
         self.received_at: str | None = None
         self.done = False
         self.progressed = False
+        self.may_have_ended = False
         self.failure: APIError | None = None
         self._refusal: list[StreamingChunk] = []
         self._finish_reason: str | None = None
@@ -165,6 +166,7 @@ class ChunkReader:
         if word and word.strip('"').upper() != "[DONE]":
             return False
         self.done = self.done or bool(word)
+        self.may_have_ended = True
         return True
 
     def _unusual(self, event: dict[str, Any]) -> list[StreamingChunk] | None:
@@ -253,9 +255,10 @@ class ChunkReader:
             reason or meta["usage"] or pieces.extras or len(chunks) > 1 or _carries(chunks[0]) or choice.get("logprobs")
         )
         if failed is not None:
-            self.failure = failed
+            self.failure, self.may_have_ended = failed, True
             return chunks
         self._native_reason = native or self._native_reason
+        self.may_have_ended = True
         if reason:
             self._finish_reason = reason
             self._native_is_due = "native_finish_reason" in choice and native is None
@@ -269,7 +272,7 @@ class ChunkReader:
 
     def _told_usage(self, chunk: StreamingChunk) -> None:
         """Record an event with usage: after a finish reason it is the last; some send it with every event."""
-        self.progressed = True
+        self.progressed = self.may_have_ended = True
         if self._finish_reason is not None:
             self._settled = self._settled or not self._counts_all_along
             self._tell_reason(chunk)
