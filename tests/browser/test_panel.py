@@ -265,6 +265,64 @@ def test_files_by_button_paste_and_drop(page: Page, lab: Lab, endpoint: Scripted
     assert parts[-1] == {"type": "text", "text": "What is it?"}
 
 
+def test_a_secret_is_named_below_the_draft_and_goes_out_as_it_is_by_a_button(
+    page: Page, lab: Lab, endpoint: ScriptedOpenRouter
+) -> None:
+    token = "gh" + "p_" + "aB3dE5fG7hI9" * 3
+    endpoint.answers(text("First."), text("Second."))
+    notebook, panel = opened(page, lab, "panel-secrets.ipynb", PANEL + 'ChatPanel("some/model")')
+    field, warning = panel.locator(".orchat-text-input"), panel.locator(".orchat-secret-warning")
+    buttons = panel.get_by_role("button", name="Send", exact=False)
+    expect(warning).to_be_hidden()
+    expect(buttons).to_have_text(["Send"])
+    asked = len(endpoint.requests)
+    # What is pasted and sent at once waits until the secret has been named.
+    ask(panel, f"Is {token} valid?")
+    expect(warning).to_have_text(
+        "Your message holds what looks like a GitHub token: it goes out as [redacted].Send as it is"
+    )
+    expect(panel.locator("[aria-live]").filter(has_text="GitHub token")).to_have_count(1)
+    expect(buttons).to_have_text(["Send redacted", "Send as it is"])
+    expect(field).to_be_focused()
+    expect(field).to_have_value(f"Is {token} valid?")
+    expect(field).to_have_attribute("aria-describedby", warning.locator("span").get_attribute("id") or "")
+    for theme in ("JupyterLab Dark", "JupyterLab Light"):
+        notebook.change_theme(theme)
+        page.wait_for_timeout(300)
+        violations(page)
+    assert len(endpoint.requests) == asked
+    field.press("Enter")
+    expect(panel.locator(".orchat-items")).to_contain_text("First.")
+    assert endpoint.request.json["messages"][-1]["content"] == "Is [redacted] valid?"
+    expect(panel.locator(".orchat-note")).to_have_text("What looked like a secret went out as [redacted].")
+    expect(warning).to_be_hidden()
+    # While it is typed, the warning comes by itself; the button is two steps behind the text.
+    field.fill(f"And {token}?")
+    expect(warning).to_be_visible()
+    field.fill("And this?")
+    expect(warning).to_be_hidden()
+    panel.locator(".orchat-file-input").set_input_files(
+        [{"name": "prod.env", "mimeType": "text/plain", "buffer": b"DB_PASSWORD=hunter2xyz\n"}]
+    )
+    expect(warning).to_contain_text("prod.env holds what looks like the value of DB_PASSWORD")
+    field.focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    expect(panel.get_by_role("button", name="Send as it is")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(panel.locator(".orchat-items").last).to_contain_text("Second.")
+    file, words = endpoint.request.json["messages"][-1]["content"]
+    assert "DB_PASSWORD=hunter2xyz" in file["text"]
+    assert words["text"] == "And this?"
+    expect(field).to_be_focused()
+    expect(warning).to_be_hidden()
+    notebook.save()
+    saved = notebook.path.read_text()
+    assert "prod.env" in saved
+    assert token not in saved
+    assert "hunter2xyz" not in saved
+
+
 def test_of_a_thousand_messages_those_are_drawn_that_are_looked_at(
     page: Page, lab: Lab, endpoint: ScriptedOpenRouter
 ) -> None:

@@ -660,15 +660,58 @@ def test_restored_settings_are_shown_before_the_first_question_and_the_codes_win
 
 
 @pytest.mark.slow
-def test_a_secret_that_is_typed_is_named_and_stays_behind(endpoint: ScriptedOpenRouter) -> None:
+def test_a_secret_is_named_before_it_is_sent_redacted_or_as_it_is(endpoint: ScriptedOpenRouter) -> None:
     token = "gh" + "p_" + "aB3dE5fG7hI9" * 3
-    endpoint.answers(text("Hm."))
+    typed = f"Is {token} valid?"
+    endpoint.answers(*[text("Hm.")] * 4)
     with Kernel({"OPENROUTER_BASE_URL": endpoint.base_url, "OPENROUTER_API_KEY": KEY}) as kernel:
         page = Page(kernel, "typed", {})
         page.run(PANEL + 'panel = ChatPanel("some/model")\npanel')
-        page.ask(f"Is {token} valid?")
-        assert endpoint.request.json["messages"][-1]["content"] == "Is [redacted] valid?"
-        assert "looks like a GitHub token" in page.fields["note"]
+
+        def sent(**message: Any) -> Any:
+            before = len(endpoint.requests)
+            page.send({"t": "send", "text": typed, **message})
+            page.until(lambda: len(endpoint.requests) > before and page.fields["running"] is False)
+            return endpoint.request.json["messages"][-1]["content"]
+
+        assert page.fields["warning"] is None
+        asked = len(endpoint.requests)
+        # What is sent before the warning is there waits for another try.
+        page.send({"t": "send", "text": typed})
+        page.until(lambda: page.fields["warning"] is not None)
+        number = page.fields["warning"]["n"]
+        named = "Your message holds what looks like a GitHub token: it goes out as [redacted]."
+        assert page.fields["warning"]["text"] == named
+        assert (page.fields["draft"]["text"], len(endpoint.requests), page.turns) == (typed, asked, [])
+        # A page that shows another warning does not know what it allows.
+        page.send({"t": "send", "text": typed, "warning": number + 1, "as_it_is": True})
+        page.listen(0.3)
+        assert len(endpoint.requests) == asked
+        assert sent(warning=number) == "Is [redacted] valid?"
+        assert page.fields["note"] == "What looked like a secret went out as [redacted]."
+        assert page.fields["warning"] is None
+        # A file's secrets are named as well, while it is attached.
+        data = base64.b64encode(b"DB_PASSWORD=hunter2xyz\n").decode()
+        page.send({"t": "attach", "n": 1, "name": "prod.env", "size": 23, "at": 0, "data": data})
+        page.send({"t": "draft", "text": typed})
+        page.until(lambda: "prod.env" in str(page.fields["warning"]) and "GitHub" in str(page.fields["warning"]))
+        both = f"{named} prod.env holds what looks like the value of DB_PASSWORD: it goes out as [redacted]."
+        assert page.fields["warning"]["text"] == both
+        file, words = sent(warning=page.fields["warning"]["n"], as_it_is=True)
+        assert "DB_PASSWORD=hunter2xyz" in file["text"]
+        assert words["text"] == typed
+        assert page.fields["note"] == ""
+        # What is kept holds no secret all the same.
+        page.until(lambda: page.metadata is not None and "prod.env" in json.dumps(page.metadata))
+        assert token not in json.dumps(page.metadata)
+        assert "hunter2xyz" not in json.dumps(page.metadata)
+        assert token not in json.dumps(page.fields["saved"])
+        # To be edited, it is a draft again, and warned of again.
+        page.send({"t": "edit"})
+        page.until(lambda: page.fields["draft"]["text"] == typed and page.fields["warning"] is not None)
+        file, words = sent(warning=page.fields["warning"]["n"])
+        assert "DB_PASSWORD=[redacted]" in file["text"]
+        assert words["text"] == "Is [redacted] valid?"
 
 
 TIDES = (

@@ -11,6 +11,7 @@ from typing import Any
 from orchat.errors import ConfigurationError
 from orchat.jupyter.kernel.output.text_escaping import single_line
 from orchat.jupyter.kernel.prompt.attachments import MOST_BYTES, attachment_from_data
+from orchat.jupyter.kernel.prompt.typed_secrets import secret_kinds_of_part
 from orchat.jupyter.panel.turn_grouping import file_summary
 
 _MAX_FILES = 20
@@ -23,6 +24,7 @@ class _Upload:
     data: bytearray = field(default_factory=bytearray)
     part: Any = None
     error: str = ""
+    secrets: list[str] = field(default_factory=list)
 
 
 class Uploads:
@@ -50,6 +52,11 @@ class Uploads:
         return [each.part for each in self._files.values() if each.part is not None]
 
     @property
+    def secrets(self) -> list[tuple[str, list[str]]]:
+        """The names of the files that hold secrets, with what these look like."""
+        return [(file_summary(each.part)["name"], each.secrets) for each in self._files.values() if each.secrets]
+
+    @property
     def is_incomplete(self) -> bool:
         """Whether a file is still being uploaded."""
         return any(each.part is None and not each.error for each in self._files.values())
@@ -71,7 +78,7 @@ class Uploads:
         """Add the parts of an earlier message."""
         for part in parts:
             key = min(self._files, default=0) - 1  # a page counts upwards
-            self._files[key] = _Upload(file_summary(part)["name"], 0, part=part)
+            self._files[key] = _Upload(file_summary(part)["name"], 0, part=part, secrets=secret_kinds_of_part(part))
 
     def take(self, content: dict[str, Any]) -> None:
         """Append a piece of a file."""
@@ -112,6 +119,7 @@ class Uploads:
     def _finish(self, upload: _Upload) -> None:
         try:
             upload.part = attachment_from_data(Path(upload.name), bytes(upload.data))
+            upload.secrets = secret_kinds_of_part(upload.part)
         except ConfigurationError as error:
             upload.error = error.message
         except ValueError as error:

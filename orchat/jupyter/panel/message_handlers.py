@@ -36,8 +36,8 @@ class PanelActions(Protocol):
     def start_task(self, work: Coroutine[Any, Any, Any]) -> object:
         """Run a coroutine as a task."""
 
-    def send(self, text: str) -> None:
-        """Run a turn with the text of the draft."""
+    def send(self, text: str, *, warning: object, allow_secrets: bool) -> None:
+        """Run a turn with the draft, or warn of its secrets first."""
 
     def regenerate(self, model: str | None) -> Coroutine[Any, Any, Reply]:
         """Send the last user's message again."""
@@ -107,7 +107,8 @@ def _handle_change(panel: PanelActions, content: dict[str, Any]) -> None:
     try:
         match content.get("t"):
             case "send" if isinstance(text, str):
-                panel.send(_clean_text(text))
+                allowed = content.get("as_it_is") is True
+                panel.send(_clean_text(text), warning=content.get("warning"), allow_secrets=allowed)
                 return
             case "again":
                 panel.start_task(

@@ -23,7 +23,6 @@ from orchat.jupyter.kernel.live_view.pending_approvals import PendingApprovals
 from orchat.jupyter.kernel.live_view.tool_grants import KERNEL_GRANTS
 from orchat.jupyter.kernel.live_view.widget_channel import WIDGET_MIME_TYPE, WidgetChannel
 from orchat.jupyter.kernel.output.text_escaping import single_line
-from orchat.jupyter.kernel.prompt.typed_secrets import hide_typed_secrets
 from orchat.jupyter.panel import message_handlers
 from orchat.jupyter.panel.mime_bundle import PanelOutput, transcript_bundle
 from orchat.jupyter.panel.panel_conversations import PanelConversations
@@ -34,7 +33,7 @@ from orchat.jupyter.panel.question_composer import QuestionComposer
 from orchat.jupyter.panel.turn_grouping import split_turns, transcript_text
 from orchat.jupyter.panel.turn_in_progress import TurnInProgress
 from orchat.messages import ChatMessage, ChatRole
-from orchat.secrets import redact
+from orchat.secrets import HIDDEN, redact
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -402,11 +401,24 @@ class PanelController:
     def _show_note(self, snapshot: PanelSnapshot) -> None:
         self.view_model.set(note=" ".join(filter(None, [self._note, omission_note(snapshot.left_out)])))
 
-    def send(self, text: str) -> None:
-        """Send what a person typed, without its secrets; a note names them."""
-        text, note = hide_typed_secrets(text, "a cell with %%openrouter --allow-secrets sends it")
-        if (question := self.composer.take(text)) is not None:
-            self._note = f"Note: {note}." if note else ""
+    def send(self, text: str, *, warning: object, allow_secrets: bool) -> None:
+        """Send what a person typed; a secret in it stays behind, unless it is allowed, and is named before.
+
+        Parameters
+        ----------
+        text
+            The text of the draft.
+        warning
+            The number of the warning that the page shows; None for none.
+        allow_secrets
+            Whether the person sends it as it is.
+        """
+        self.composer.set_draft(text)
+        if not self.composer.is_warned(warning):
+            return  # the page shows the warning now, and the next try is about that
+        warned = self.view_model.field("warning") is not None
+        if (question := self.composer.take(allow_secrets=allow_secrets)) is not None:
+            self._note = f"What looked like a secret went out as {HIDDEN}." if warned and not allow_secrets else ""
             self.view_model.set(note=self._note)
             self.start_task(self.ask(question))
 

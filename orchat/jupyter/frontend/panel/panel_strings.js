@@ -5,6 +5,8 @@ export const STRINGS = {
   question: "Your question",
   placeholder: "Ask something …",
   send: "Send",
+  sendRedacted: "Send redacted",
+  sendAsItIs: "Send as it is",
   stop: "Stop",
   attach: "Attach files",
   files: "Attached files",

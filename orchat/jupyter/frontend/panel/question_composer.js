@@ -1,6 +1,7 @@
 /**
  * The composer of a user's message: the text, attached files, Send and Stop. The draft is sent to the kernel, so that
- * it survives a reload of the page.
+ * it survives a reload of the page, and so that secrets in it are named before it is sent: the kernel takes a message
+ * only with the number of the warning that is shown.
  *
  * @typedef {import("./panel_reducer.js").Fields} Fields
  */
@@ -12,6 +13,8 @@ import { STRINGS } from "./panel_strings.js";
 const DRAFT_DELAY = 300; // milliseconds between the last key and sending the draft
 const CHUNK_BYTES = 393_216; // bytes of a file in one message; a multiple of three, for base64
 const MAX_BYTES = 20_000_000;
+
+let composerCount = 0;
 
 /**
  * @param {{send: (message: object) => void, announce: (words: string) => void, lastQuestion: () => string,
@@ -37,7 +40,15 @@ export function createQuestionComposer({ send, announce, lastQuestion, onSend })
   });
   const fileList = element("ul", "orchat-chips");
   fileList.setAttribute("aria-label", STRINGS.files);
-  const node = element("div", "orchat-composer", fileList, attach, text, sendButton, stopButton, fileInput);
+  const warningText = element("span", "orchat-warning-text");
+  warningText.id = `orchat-warning-${++composerCount}`;
+  const asItIsButton = button(STRINGS.sendAsItIs, "orchat-send-as-it-is", () => {
+    sendQuestion(true);
+    text.focus(); // the button goes away
+  });
+  const warning = element("div", "orchat-secret-warning", warningText, asItIsButton);
+  warning.hidden = true;
+  const node = element("div", "orchat-composer", fileList, attach, text, sendButton, stopButton, warning, fileInput);
 
   let enterBreaksLine = false;
   let draftNumber = -1; // of the draft that was taken over
@@ -54,11 +65,11 @@ export function createQuestionComposer({ send, announce, lastQuestion, onSend })
     send({ t: "draft", text: text.value });
   };
 
-  function sendQuestion() {
+  function sendQuestion(asItIs = false) {
     const hasContent = text.value.trim() || fields?.files.some(({ error, done }) => !error && done === 1);
     if (!canSend() || !hasContent) return;
     clearTimeout(timer);
-    send({ t: "send", text: text.value });
+    send({ t: "send", text: text.value, warning: fields?.warning?.n ?? null, as_it_is: asItIs });
     onSend();
   }
 
@@ -140,6 +151,15 @@ export function createQuestionComposer({ send, announce, lastQuestion, onSend })
         const failedFile = next.files.find(({ n, error }) => error && !fields?.files.some((f) => f.n === n && f.error));
         if (failedFile) announce(failedFile.error);
       }
+      if (next.warning?.n !== fields?.warning?.n) {
+        setText(warningText, next.warning?.text ?? "");
+        warning.hidden = !next.warning;
+        setText(sendButton, next.warning ? STRINGS.sendRedacted : STRINGS.send);
+        if (next.warning) {
+          text.setAttribute("aria-describedby", warningText.id);
+          announce(next.warning.text);
+        } else text.removeAttribute("aria-describedby");
+      }
       const focused = document.activeElement;
       fields = next;
       text.readOnly = Boolean(next.readonly);
@@ -172,7 +192,7 @@ export function createQuestionComposer({ send, announce, lastQuestion, onSend })
     const isRunning = Boolean(fields?.running) && !loss;
     sendButton.hidden = isRunning;
     stopButton.hidden = !isRunning;
-    sendButton.disabled = !canSend();
+    sendButton.disabled = asItIsButton.disabled = !canSend();
     attach.disabled = Boolean(fields?.readonly) || loss !== null;
     sendButton.title = loss?.text ?? "";
   }

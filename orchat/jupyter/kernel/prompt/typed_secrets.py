@@ -45,7 +45,7 @@ def hide_typed_secrets(text: str, way_out: str) -> tuple[str, str | None]:
     kinds = secret_kinds(text)
     if not kinds:
         return text, None
-    return redact(text), f"that looks like {joined_kinds(kinds)}: it goes out as {HIDDEN}; {way_out}"
+    return redact(text), f"that looks like {_joined(kinds)}: it goes out as {HIDDEN}; {way_out}"
 
 
 def hide_secrets_of_file(part: PartT, name: str, way_out: str) -> tuple[PartT, str | None]:
@@ -65,20 +65,33 @@ def hide_secrets_of_file(part: PartT, name: str, way_out: str) -> tuple[PartT, s
     >>> hide_secrets_of_file(TextContent("AKIAIOSFODNN7EXAMPLE"), ".env", "--allow-secrets sends it")[1]
     '.env holds what looks like an AWS access key: it goes out as [redacted]; --allow-secrets sends it'
     """
-    if not isinstance(part, TextContent) or not (kinds := secret_kinds(part.text)):
+    if not (kinds := secret_kinds_of_part(part)):
         return part, None
-    line = f"{name} holds what looks like {joined_kinds(kinds)}: it goes out as {HIDDEN}; {way_out}"
-    return replace(part, text=redact(part.text)), line
+    return without_secrets(part), f"{secret_line(name, kinds)}; {way_out}"
 
 
-def joined_kinds(kinds: Iterable[str]) -> str:
-    """Return kinds of secrets as words of a sentence; of many only the first ones.
+def secret_kinds_of_part(part: object) -> list[str]:
+    """Return what the secrets in a part look like; only texts are looked into."""
+    return secret_kinds(part.text) if isinstance(part, TextContent) else []
+
+
+def without_secrets(part: PartT) -> PartT:
+    """Return a part with its text redacted."""
+    return replace(part, text=redact(part.text)) if isinstance(part, TextContent) else part
+
+
+def secret_line(name: str, kinds: Iterable[str]) -> str:
+    """Return a line that names the secrets in something; of many kinds only the first ones.
 
     Examples
     --------
-    >>> joined_kinds(["a private key", "a cookie"]), joined_kinds("abcdefgh")
-    ('a private key and a cookie', 'a, b, c, d and 4 more')
+    >>> secret_line("Your message", ["a private key", "a cookie"])
+    'Your message holds what looks like a private key and a cookie: it goes out as [redacted]'
     """
+    return f"{name} holds what looks like {_joined(kinds)}: it goes out as {HIDDEN}"
+
+
+def _joined(kinds: Iterable[str]) -> str:
     kinds = list(kinds)
     if len(kinds) > _MOST_NAMED:
         kinds = [*kinds[: _MOST_NAMED - 1], f"{len(kinds) - _MOST_NAMED + 1} more"]
