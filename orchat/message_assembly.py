@@ -24,8 +24,8 @@ from orchat.streaming import StreamingChunk, ToolCallDelta
 _OF_ONE_CHUNK = frozenset(
     {"index", "tool_calls", "received_at", "logprobs", "extras", "finish_reason", "object", "user_id"}
 )
-# The finish reasons of a whole answer, and those that tell by themselves that it is cut.
 _MOST_REFUSAL = 2_000  # characters of a refusal that people are shown
+# The finish reasons of a whole answer, and those that tell by themselves that it is cut.
 _USUAL_REASONS = frozenset(
     (  # noqa: SIM905 - a list of so many short names reads best as words
         "stop tool_calls function_call length content_filter error "

@@ -6,35 +6,27 @@ This is the per-token path: an event that only carries text takes a short way th
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from orchat.errors import APIError, StreamError
 from orchat.message_assembly import MessageAssembler
 from orchat.messages import ChatMessage
 from orchat.openrouter.response_limits import DEFAULT_LIMITS, ResponseLimits
-from orchat.openrouter.wire.call_fragments import CallSorter
+from orchat.openrouter.wire.chunk_builder import ChunkBuilder
 from orchat.openrouter.wire.error_shapes import MARKS, error_object, error_of_event
 from orchat.openrouter.wire.failures import error_from_object
+from orchat.openrouter.wire.finish_state import FinishState
 from orchat.openrouter.wire.response import (
     NO_REASON,
-    ReplyParts,
     choice_error,
-    read_call,
     read_reply_parts,
     says_something,
 )
 from orchat.openrouter.wire.surrogate_pairs import SurrogateJoiner
 from orchat.secrets import redact
-from orchat.streaming import ComponentInfo, FinishReason, StreamingChunk, ToolCallDelta
+from orchat.streaming import ComponentInfo, StreamingChunk
 
-_FINISH_REASONS: dict[str, FinishReason] = {
-    "stop": "stop",
-    "length": "length",
-    "content_filter": "content_filter",
-    "tool_calls": "tool_calls",
-    "function_call": "tool_calls",
-}
 # All that a choice says while text arrives; one that says more takes the long way.
 _PLAIN_CHOICE = frozenset({"index", "delta", "finish_reason", "native_finish_reason", "logprobs"})
 # What an event that only carries text has not: marks of errors, and what is kept of an answer besides its text.
@@ -94,24 +86,14 @@ class ChunkReader:
         self.may_have_ended = False
         self.failure: APIError | None = None
         self._refusal: list[StreamingChunk] = []
-        self._finish_reason: str | None = None
-        self._native_reason: str | None = None
-        self._native_is_due = False
-        self._settled = False
-        self._told_reason = False
-        self._counts_all_along = False
-        self._info = component_info
+        self._finish = FinishState()
+        self._builder = ChunkBuilder(component_info, limits)
         self._rewrite = rewrite
         self._secrets = secrets
         self._other_url = other_url
         self._limits = limits
         self._from_json = from_json
         self._add_text = self.fold.add_text
-        self._block = -1
-        self._kind = ""
-        self._calls = CallSorter()
-        self._images = 0
-        self._block_of_call: dict[int, int] = {}
         self._surrogates = SurrogateJoiner()
 
     def read(self, data: str, name: str = "message") -> list[StreamingChunk]:
@@ -155,7 +137,7 @@ class ChunkReader:
         except (TypeError, AttributeError, KeyError, ValueError, RecursionError):
             # An event of any shape may come; whatever it breaks above is the event's fault. After the finish reason
             # the answer is whole, whatever follows.
-            if self._finish_reason is not None:
+            if self._finish.reason is not None:
                 return []
             raise self._malformed(data) from None
         return chunks
@@ -203,11 +185,12 @@ class ChunkReader:
         chunk = _new_chunk(StreamingChunk)
         chunk.content = content
         chunk.meta = event
-        chunk.component_info = self._info
-        if self._kind != "text":
-            self._enter("text")
+        builder = self._builder
+        chunk.component_info = builder.component_info
+        if builder.kind != "text":
+            builder.enter("text")
             chunk.start = True
-        chunk.index = self._block
+        chunk.index = builder.block
         self._add_text(content, event)
         return chunk
 
@@ -219,7 +202,7 @@ class ChunkReader:
         usage = event.setdefault("usage", None)
         if not choices:
             event["finish_reason"] = None
-            chunk = self._chunk("", event)
+            chunk = self._builder.make("", event)
             if usage:
                 self._told_usage(chunk)
             return [chunk]
@@ -231,7 +214,7 @@ class ChunkReader:
     def _no_object(self, event: Any) -> list[StreamingChunk]:
         if isinstance(event, str) and self._is_end(event):
             return []
-        if event is None or self._finish_reason is not None:
+        if event is None or self._finish.reason is not None:
             return []
         if (found := error_object(event)) is None:
             raise TypeError
@@ -239,7 +222,7 @@ class ChunkReader:
 
     def _long_way(self, choice: dict[str, Any], delta: dict[str, Any], meta: dict[str, Any]) -> list[StreamingChunk]:
         pieces = read_reply_parts(delta)
-        reason, native = choice.get("finish_reason") or None, choice.get("native_finish_reason")
+        reason = choice.get("finish_reason") or None
         failed = self.failure or choice_error(choice, None, meta, *self._secrets, other_url=self._other_url)
         of_delta = {"delta", "message", "index", "error"}
         meta |= {key: value for key, value in choice.items() if value is not None and key not in of_delta}
@@ -247,43 +230,26 @@ class ChunkReader:
         if pieces.extras:
             meta["extras"] = pieces.extras
             if isinstance(images := pieces.extras.get("images"), list):
-                self._images += len(images)
-                if self._images > self._limits.images:
-                    raise self._limits.exceeded("images")
-        chunks = list(self._carriers(pieces, meta)) or [self._chunk("", meta)]
+                self._builder.count_images(len(images))
+        chunks = list(self._builder.build(pieces, meta)) or [self._builder.make("", meta)]
         self.progressed = bool(
             reason or meta["usage"] or pieces.extras or len(chunks) > 1 or _carries(chunks[0]) or choice.get("logprobs")
         )
         if failed is not None:
             self.failure, self.may_have_ended = failed, True
             return chunks
-        self._native_reason = native or self._native_reason
         self.may_have_ended = True
-        if reason:
-            self._finish_reason = reason
-            self._native_is_due = "native_finish_reason" in choice and native is None
-            # A reason is the last where the endpoint gives its own as well, or none at all and nothing beside it.
-            self._settled = self._settled or not (self._native_is_due or pieces.calls) or bool(native)
+        self._finish.add_choice(choice, has_calls=bool(pieces.calls))
         if meta["usage"]:
             self._told_usage(chunks[-1])
-        elif reason and not self._native_is_due:
-            self._tell_reason(chunks[-1])
+        elif reason and not self._finish.native_is_due:
+            self._finish.mark(chunks[-1])
         return chunks
 
     def _told_usage(self, chunk: StreamingChunk) -> None:
-        """Record an event with usage: after a finish reason it is the last; some send it with every event."""
         self.progressed = self.may_have_ended = True
-        if self._finish_reason is not None:
-            self._settled = self._settled or not self._counts_all_along
-            self._tell_reason(chunk)
-        else:
-            self._counts_all_along = True
-
-    def _tell_reason(self, chunk: StreamingChunk) -> None:
-        """Mark the chunk that ends the reply, once: a usage event repeats the reason."""
-        if not self._told_reason and self._finish_reason is not None:
-            self._told_reason = True
-            chunk.finish_reason = _FINISH_REASONS.get(self._finish_reason)
+        self._finish.add_usage()
+        self._finish.mark(chunk)
 
     # -- errors -------------------------------------------------------------------------------------------------
 
@@ -316,7 +282,7 @@ class ChunkReader:
             event = None
         if isinstance(event, dict) and isinstance(event.get("usage"), dict) and event["usage"]:
             facts = {key: event[key] for key in ("id", "model", "provider", "created", "usage") if key in event}
-            for chunk in (*self._refusal, self._chunk("", facts)):
+            for chunk in (*self._refusal, self._builder.make("", facts)):
                 self.fold.add(chunk)
             raise self.failed()
         if self._is_end(data):
@@ -336,59 +302,6 @@ class ChunkReader:
         # What was answered in part had begun: sending it again may be paid for twice.
         error.retryable = error.retryable and error.partial is None
         return error
-
-    def _carriers(self, pieces: ReplyParts, meta: dict[str, Any]) -> Iterator[StreamingChunk]:
-        """Yield one chunk for each kind of content, and for each tool call, of the event."""
-        metas = _metas(meta)
-        if (reasoning := pieces.reasoning) is not None:
-            chunk = self._chunk("", next(metas))
-            chunk.reasoning = reasoning
-            chunk.start = self._kind != "reasoning"
-            if chunk.start:
-                self._enter("reasoning")
-            chunk.index = self._block
-            yield chunk
-        if pieces.text:
-            chunk = self._chunk(pieces.text, next(metas))
-            chunk.start = self._kind != "text"
-            if chunk.start:
-                self._enter("text")
-            chunk.index = self._block
-            yield chunk
-        for position, call in enumerate(pieces.calls):
-            call_id, name, arguments = read_call(call)
-            if arguments is not None and not isinstance(arguments, str):
-                arguments = json.dumps(arguments, ensure_ascii=False)
-            alone = len(pieces.calls) == 1
-            placed = self._calls.place(call.get("index"), call_id, name, arguments or "", None if alone else position)
-            if placed is None:
-                continue
-            number, new_name, new_id = placed
-            if number >= self._limits.tool_calls:
-                raise self._limits.exceeded("tool_calls")
-            meta_of_call = next(metas)
-            meta_of_call["tool_calls"] = [call]
-            chunk = self._chunk("", meta_of_call)
-            if number not in self._block_of_call:
-                self._enter("tool call")
-                self._block_of_call[number] = self._block
-                chunk.start = True
-            chunk.index = self._block_of_call[number]
-            chunk.tool_calls = [ToolCallDelta(number, new_name, arguments or None, new_id)]
-            yield chunk
-
-    def _enter(self, kind: str) -> None:
-        self._kind = kind
-        self._block += 1
-
-    def _chunk(self, content: str, meta: dict[str, Any]) -> StreamingChunk:
-        # By hand, past the constructor's checks, which cost as much as everything else here; the fields not set are
-        # the class's defaults.
-        chunk = _new_chunk(StreamingChunk)
-        chunk.content = content
-        chunk.meta = meta
-        chunk.component_info = self._info
-        return chunk
 
     def _malformed(self, data: str) -> StreamError:
         shown = redact(data[:1000], *self._secrets)[:80]
@@ -426,11 +339,7 @@ class ChunkReader:
         The first finish reason may not be the last: some upstreams give one with each tool call. Where a reason of the
         provider's own is due and null, only usage or ``[DONE]`` end the answer.
         """
-        return self.failure is None and (self._settled or (self.done and self._has_reason))
-
-    @property
-    def _has_reason(self) -> bool:
-        return self._finish_reason is not None or self._native_reason is not None
+        return self.failure is None and self._finish.is_last(done=self.done)
 
     def end(self, *, whole: bool = False) -> None:
         """Record the end of the stream; raise where the response is incomplete.
@@ -449,7 +358,7 @@ class ChunkReader:
         """
         if self.failure is not None:
             raise self.failed()
-        if self.finished or (self._has_reason and not self._native_is_due):
+        if self.finished or (self._finish.has_reason and not self._finish.native_is_due):
             return
         partial = self.partial()
         if whole and partial is not None and says_something(partial):
@@ -460,7 +369,7 @@ class ChunkReader:
                 "The endpoint sent nothing at all: a stream without an event.",
                 hint="Its log may say why; without streaming it may say so itself.",
             )
-        missing = "no finish reason that is the last" if self._has_reason else "no finish reason"
+        missing = "no finish reason that is the last" if self._finish.has_reason else "no finish reason"
         raise StreamError(
             f"The stream ended before the answer did: {missing}, {'though it said' if self.done else 'no'} [DONE].",
             partial=partial,
@@ -472,11 +381,3 @@ class ChunkReader:
 
 def _carries(chunk: StreamingChunk) -> bool:
     return bool(chunk.content or chunk.reasoning or chunk.tool_calls)
-
-
-def _metas(meta: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the event's meta for its first chunk, and reduced copies for the others, so that nothing counts twice."""
-    bare = {k: v for k, v in meta.items() if k not in {"extras", "logprobs"}}
-    yield meta
-    while True:
-        yield {**bare, "usage": None}
