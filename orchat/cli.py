@@ -66,6 +66,7 @@ def parser() -> argparse.ArgumentParser:
     ask.add_argument("-m", "--model", help="a name or an alias; default: ORCHAT_MODEL")
     ask.add_argument("-s", "--system", help="a system message")
     ask.add_argument("-t", "--temperature", type=float)
+    ask.add_argument("--allow-secrets", action="store_true", help="send keys and passwords of the question, too")
     ask.set_defaults(command=_ask)
 
     models = commands.add_parser("models", help="list models and their prices")
@@ -115,8 +116,10 @@ def _ask(arguments: argparse.Namespace) -> int:
     from orchat.messages import ChatMessage
 
     read_config_files()
-    prompt = _read_prompt(arguments.prompt)
-    messages = [ChatMessage.from_system(arguments.system)] if arguments.system else []
+    prompt, system = _read_prompt(arguments.prompt), arguments.system or ""
+    if not arguments.allow_secrets:
+        prompt, system = _without_typed_secrets(prompt), _without_typed_secrets(system)
+    messages = [ChatMessage.from_system(system)] if system else []
     messages.append(ChatMessage.from_user(prompt))
     settings = {} if arguments.temperature is None else {"temperature": arguments.temperature}
     generator = connect(arguments.model, generation_kwargs=settings)
@@ -146,6 +149,16 @@ def _read_prompt(given: str | None) -> str:
         text = sys.stdin.read()
     if not text.strip():
         raise ConfigurationError("The question is empty.")
+    return text
+
+
+def _without_typed_secrets(text: str) -> str:
+    """Return a text without its secrets, after they were named on stderr."""
+    from orchat.jupyter.kernel.prompt.typed_secrets import hide_typed_secrets
+
+    text, note = hide_typed_secrets(text, "--allow-secrets sends it")
+    if note:
+        print(f"orchat: {_single_line(note)}", file=sys.stderr)
     return text
 
 

@@ -73,6 +73,26 @@ def test_ask_streams_to_stdout(service: ScriptedOpenRouter, capsys: pytest.Captu
     assert (sent["model"], sent["temperature"], sent["stream"]) == ("vendor/model", 0.5, True)
 
 
+def test_a_secret_in_the_question_is_named_and_stays_behind(
+    service: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = "connecting to postgres://ada:hunter2xyz@db\nfailed"
+    service.answers(text("Hm."), text("Hm."))
+    monkeypatch.setattr(sys, "stdin", io.StringIO(log))
+    assert cli.main(["ask", "-", "-m", "vendor/model", "-s", "My password: q7Zx0pT2mB9v!"]) == 0
+    assert [message["content"] for message in service.request.json["messages"]] == [
+        "My password: [redacted]!",
+        "connecting to postgres://[redacted]@db\nfailed",
+    ]
+    assert capsys.readouterr().err == (
+        "orchat: that looks like the password of an address: it goes out as [redacted]; --allow-secrets sends it\n"
+        "orchat: that looks like the value of password: it goes out as [redacted]; --allow-secrets sends it\n"
+    )
+    assert cli.main(["ask", log, "-m", "vendor/model", "--allow-secrets"]) == 0
+    assert service.request.json["messages"][0]["content"] == log
+    assert capsys.readouterr().err == ""
+
+
 def test_what_is_no_text_of_an_answer_is_told_on_stderr(
     service: ScriptedOpenRouter, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from orchat.errors import ConfigurationError
+from orchat.files import open_regular_file
 from orchat.openrouter.dialect import LOCAL_MODEL as MODEL
 
 __all__ = ["MODEL", "MODEL_VARIABLE", "cached_weights", "check_gguf", "find_weights", "require_weights"]
@@ -47,7 +48,7 @@ def check_gguf(path: Path) -> Path:
     """
     hint = f"Correct the path in {MODEL_VARIABLE}, or unset it and run {DOWNLOAD}."
     try:
-        with path.open("rb") as file:
+        with open_regular_file(path) as file:
             magic = file.read(4)
     except FileNotFoundError:
         raise ConfigurationError(f"There is no model file at {path}.", hint=hint) from None

@@ -6,6 +6,7 @@ import copy
 import json
 import os
 import stat
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchat.errors import StateError
-from orchat.jupyter.kernel.cell_storage.notebook_file import strip_files
+from orchat.jupyter.kernel.cell_storage.notebook_file import read_cells, strip_files
 from orchat.jupyter.kernel.cell_storage.notebook_stripper import strip_notebook
+from tests.files.odd_paths import ODD, make_odd
+from tests.patience import stretched
 
 MIME = "application/vnd.orchat.v1+json"
 STATE = {"format": "orchat", "version": 1, "turns": {"notebook": {"messages": ["Wie hoch? ☂"]}}}
@@ -163,3 +166,17 @@ def test_what_is_no_notebook_is_said_to_be_none_and_left_alone(tmp_path: Path, c
     with pytest.raises(StateError, match=r"x\.ipynb"):
         strip_files([path])
     assert content is None or path.read_bytes() == content
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_a_path_that_leads_to_no_readable_file_is_told_within_a_second(tmp_path: Path, kind: str) -> None:
+    path = make_odd(kind, tmp_path)
+    if kind == "large":
+        os.truncate(path, 2_000_000_000)
+    for read in (lambda: strip_files([path]), lambda: read_cells(path)):
+        started = time.monotonic()
+        with pytest.raises(StateError) as raised:
+            read()
+        assert time.monotonic() - started < stretched(1)
+        assert ODD[kind] in str(raised.value)
+        assert len(str(raised.value)) < 300

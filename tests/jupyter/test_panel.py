@@ -519,7 +519,18 @@ def test_a_file_beside_the_notebook_or_nothing_at_all(endpoint: ScriptedOpenRout
         page = Page(second, "file")
         page.run(code.format("file"))
         assert page.answers() == ["One."]
-        (tmp_path / "tides.orchat.jsonl").write_text("{rubbish")
+        # What cannot be written now is told, and written when it can.
+        path = tmp_path / "tides.orchat.jsonl"
+        path.rename(tmp_path / "elsewhere")
+        path.mkdir()
+        page.send({"t": "system", "text": "Be brief."})
+        failed = "Kept in the memory of this kernel only: tides.orchat.jsonl cannot be read: it is a folder."
+        page.until(lambda: page.fields["where"].startswith(failed))
+        path.rmdir()
+        page.send({"t": "system", "text": "Be kind."})
+        page.until(lambda: page.fields["where"].startswith("Kept in tides.orchat.jsonl"))
+        assert "Be kind." in path.read_text()
+        path.write_text("{rubbish")
         page = Page(second, "other")
         page.run(code.format("file"))
         assert page.fields["readonly"] is not None

@@ -104,7 +104,7 @@ def test_only_a_gguf_file_is_a_model(tmp_path: Path) -> None:
     text.write_text("GPT")
     with pytest.raises(ConfigurationError, match="not a model in the GGUF format"):
         check_gguf(text)
-    with pytest.raises(ConfigurationError, match="cannot be read: Is a directory"):
+    with pytest.raises(ConfigurationError, match="cannot be read: it is a folder"):
         check_gguf(tmp_path)
 
 
