@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.benchmarks import ceilings, cell_traffic, completion, interrupt, startup, stream
+from tests.benchmarks import ceilings, cell_traffic, completion, interrupt, restore, startup, stream
 
 
 def lines_of(module: str, *options: str) -> list[str]:
@@ -51,6 +51,13 @@ def test_ceilings_measures_a_hostile_answer_in_every_way(answer: str) -> None:
     assert len(rows) == len([name for name, _ in ceilings.cases() if name == answer]) == 2
     assert not any("CRASH" in row for row in rows)
     assert re.match(r"highest peak \d+\.\d MB over the start: gate of 64 MB \w+$", lines[-1])
+
+
+def test_restore_measures_every_kind_of_notebook() -> None:
+    lines = lines_of("restore", "--turns", "40")
+    for name in restore.KINDS:
+        assert any(re.match(rf"{name} +\d+\.\d\d +\d+\.\d\d +\d+\.\d$", line) for line in lines), name
+    assert re.match(r"at most 2 s: (goal reached|GOAL MISSED)$", lines[-1])
 
 
 @pytest.mark.slow

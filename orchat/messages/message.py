@@ -304,7 +304,7 @@ class ChatMessage:
 
     def is_from(self, role: ChatRole | str) -> bool:
         """Whether the message has that role."""
-        return self._role == (ChatRole.from_str(role) if isinstance(role, str) else role)
+        return self._role is (role if isinstance(role, ChatRole) else ChatRole.from_str(role))
 
     # -- as data ------------------------------------------------------------------------------------------------
 

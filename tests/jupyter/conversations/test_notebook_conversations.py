@@ -195,19 +195,3 @@ def test_threads_come_in_the_order_they_began() -> None:
         assert threads[name].name == name
     assert [thread.name for thread in threads] == ["b", "a"]
     assert ("b" in threads, "c" in threads) == (True, False)
-
-
-def test_a_turn_goes_on_with_its_own_beginning_whatever_the_ids() -> None:
-    def asked(name: str, cell: str) -> CellTurn:
-        call = ToolCall(name, {}, "call_0")
-        waits = ChatMessage.from_tool("It waits.", call, meta={"pending": True})
-        turn = CellTurn(TurnLocation(cell, 1))
-        turn.messages = [ChatMessage.from_user("Go"), ChatMessage.from_assistant(tool_calls=[call]), waits]
-        return turn
-
-    thread = NotebookConversation("notebook")
-    for name, cell in (("tide", "a"), ("wipe", "b")):
-        thread.add_turn(turn := asked(name, cell), turn.messages)
-    for number, name in enumerate(("tide", "wipe")):
-        assert thread.find_parked_turn(asked(name, "c")) is thread.turns[number]
-    assert thread.find_parked_turn(asked("sink", "c")) is None

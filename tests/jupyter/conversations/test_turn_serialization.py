@@ -333,6 +333,35 @@ def test_a_turn_that_went_on_in_another_cell_is_one_turn() -> None:
     assert [sent(turn) for turn in threads["notebook"].turns] == [sent(done)]
 
 
+def test_a_turn_goes_on_with_its_own_beginning_whatever_the_ids() -> None:
+    def turn_of(name: str, cell: str, *end: ChatMessage) -> CellTurn:
+        call = ToolCall(name, {}, "call_0")
+        result = ChatMessage.from_tool(name, call, meta={} if end else {"pending": True})
+        messages = [ChatMessage.from_user("Go"), assistant(None, tool_calls=[call]), result, *end]
+        return CellTurn(TurnLocation(cell), messages)
+
+    threads = NotebookConversations()
+    begun = [turn_of("tide", "a"), turn_of("wipe", "b")]
+    ends = [turn_of(name, "c", assistant(f"{name}: done.")) for name in ("wipe", "tide", "sink")]
+    cells = [{**cell_of(turn, source="Go"), "id": turn.location.cell} for turn in begun]
+    restore_conversations(threads, [*cells, *(goes_on(turn, f"d{number}") for number, turn in enumerate(ends))])
+    turns = threads["notebook"].turns
+    assert [turn.messages[-1].text for turn in turns] == ["tide: done.", "wipe: done."]
+    assert [turn.location.cell for turn in turns] == ["a", "b"]
+
+
+def test_turns_of_one_cell_stand_together() -> None:
+    def cell(name: str, *words: str) -> dict[str, Any]:
+        turns = [turn_with(assistant(word)) for word in words]
+        outputs = [output for turn in turns for output in cell_of(turn)["outputs"]]
+        return {**cell_of(turns[0]), "id": name, "outputs": outputs}
+
+    threads = NotebookConversations()
+    damaged = restore_conversations(threads, [cell("a", "1", "2"), cell("b", "3"), cell("a", "4")])[1]
+    assert not damaged
+    assert [turn.messages[-1].text for turn in threads["notebook"].turns] == ["1", "2", "4", "3"]
+
+
 def test_restoring_replaces_the_threads_that_are_kept_and_no_others() -> None:
     threads = NotebookConversations()
     for name in ("notebook", "other"):

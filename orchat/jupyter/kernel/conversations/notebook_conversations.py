@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from orchat.chat.message_selection import CallPlace, pending_calls, skip_pending_calls, waiting_calls
+from orchat.chat.message_selection import CallPlace, skip_pending_calls, waiting_calls
 from orchat.chat.money import Cost
 from orchat.chat.request_estimate import estimate_message_tokens
 from orchat.errors import ConfigurationError
@@ -182,16 +182,6 @@ class NotebookConversation:
                 return turn, calls
         return None
 
-    def find_parked_turn(self, turn: CellTurn) -> CellTurn | None:
-        """Return the parked turn that a later turn continues: the same question and the same first calls."""
-        calls = _calls(turn)
-        for each in reversed(self.turns):
-            first_calls = _calls(each)
-            same = first_calls == calls[: len(first_calls)] and each.messages[0].text == turn.messages[0].text
-            if same and pending_calls(each.messages):
-                return each
-        return None
-
     def _index(self, turn: CellTurn) -> int:
         """Return the position of a turn: that of its cell's earlier turn, else the end."""
         for at, each in enumerate(self.turns):
@@ -202,7 +192,8 @@ class NotebookConversation:
         return same[-1] + 1 if same else len(self.turns)
 
 
-def _calls(turn: CellTurn) -> list[list[ToolCall]]:
+def calls_of(turn: CellTurn) -> list[list[ToolCall]]:
+    """Return the tool calls of each response of a turn."""
     return [message.tool_calls for message in turn.messages if message.is_from(ChatRole.ASSISTANT)]
 
 

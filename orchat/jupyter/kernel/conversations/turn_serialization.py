@@ -29,6 +29,7 @@ from orchat.jupyter.kernel.conversations.notebook_conversations import (
 from orchat.messages import ChatRole
 from orchat.secrets import redact
 
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 _META_FIELDS = ("pending", "ending", "requested_model", "model", "refusal")
 
 
@@ -219,7 +220,7 @@ def decode_turn(record: object, source: str, plain: str, location: TurnLocation)
     if not isinstance(record, Mapping) or not isinstance(record.get("messages"), list):
         raise StateError("The output keeps no turn.")
     try:
-        size = len(json.dumps(record, ensure_ascii=False))
+        size = len(_encode(record))
     except RecursionError:
         size = _most_bytes(plain) * 2
     if size >= _most_bytes(plain) * 2:
