@@ -31,16 +31,16 @@ settings.load_profile("orchat")
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Run the whole suite in two processes, file by file, and what somebody chose in this one."""
-    return 2 if config.args_source is pytest.Config.ArgsSource.TESTPATHS else 0
+    """Run the whole suite in three processes, file by file, and what somebody chose in this one."""
+    return 3 if config.args_source is pytest.Config.ArgsSource.TESTPATHS else 0
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Give a process file after file, in the order of the collection, and all tests with a browser to the first one.
 
-    They need a browser and servers that are started once then, and keep more than one core busy, while the other
-    process mostly waits: for kernels, and for answers that arrive word by word.
+    They need a browser and servers that are started once then, and keep about one core busy, while the other two mostly
+    wait: for kernels, and for answers that arrive word by word.
     """
     from xdist.scheduler import LoadFileScheduling
 

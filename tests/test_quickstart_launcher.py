@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +39,24 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     enter(tmp_path, monkeypatch)
 
 
+@contextmanager
+def _default_hangup() -> Iterator[None]:
+    """A process that is started in here ends with SIGHUP, even where the tests run under ``nohup`` and ignore it."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 class Demo:
     """A running ``orchat demo``: what it printed, and the processes below it."""
 
     def __init__(self, *arguments: str) -> None:
         command = [sys.executable, "-m", "orchat.cli", "demo", *arguments]
         # A session of its own, so that a signal to the group is what Ctrl-C is in a terminal.
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+        with _default_hangup():
+            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
         assert self.process.stdout is not None
         self.printed = ""
         for line in self.process.stdout:

@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Page
 
 from orchat.jupyter.kernel.output.markdown_sanitizer import safe_markdown
+from tests.browser.attacks import ATTACKS
 from tests.browser.lab import Lab, Notebook
 from tests.openrouter_server import ScriptedOpenRouter, text
 
@@ -71,7 +72,8 @@ _FOREIGN = """async (texts) => {
                 const colour = attribute.name === 'style' && element.closest('code');
                 if (!attributes.has(attribute.name) && !colour) why ||= attribute.name;
             }
-            const web = /^(https?|mailto|ftp):/.test(element.href || 'http:');
+            // What is no address leads nowhere.
+            const web = /^(https?|mailto|ftp):/.test(element.href || 'http:') || !URL.canParse(element.href);
             if (element.tagName === 'A' && !web) why ||= element.href;
             if (why) { found.push([place, why, renderer.node.innerHTML]); break; }
         }
@@ -80,45 +82,9 @@ _FOREIGN = """async (texts) => {
     return found;
 }"""
 
-_ATTACKS = [
-    "![a]({o}/i.png)",
-    "![a][r]\n\n[r]: {o}/i.png",
-    '<img src="{o}/i.png">',
-    '<IMG\nSRC="{o}/i.png">',
-    '<svg><image href="{o}/i.png"/></svg>',
-    "<style>body{{background:url({o}/i.png)}}</style>",
-    '<link rel="stylesheet" href="{o}/s.css">',
-    "<iframe src='{o}/f'></iframe>",
-    "<script>window.pwned = 1</script>",
-    "<img src=x: onerror='window.pwned = 1'>",
-    '```"onmouseover=window.pwned=1\nx\n```',
-    '[a](b "$" style="background:url({o}/i.png)" x="$")',
-    '[a](b "@&#64;0@@") $" style="background:url({o}/i.png)" x="$',
-    '```mermaid\nflowchart TD\nA@{{ img: "{o}/m.png", label: "x", w: 60, h: 60 }} --> B\n```',
-    '```mermaid\n%%{{init: {{"themeCSS": ".node{{background:url({o}/c.png)}}"}}}}%%\nflowchart TD\nA-->B\n```',
-    "$\\style{{background-image:url({o}/t.png)}}{{x}}$",
-    "$$\\includegraphics{{{o}/t.png}}$$",
-    "~~`<img src={o}/i.png>`",
-    "*x <3 `> y* <img src={o}/i.png>`",
-    "~~a `b~~ <img src={o}/i.png>`",
-    "*a ``b* ` <img src={o}/i.png>``",
-    "| `a | <img src={o}/i.png>` |\n|---|---|",
-    '[a](b "`")<img src={o}/i.png>`',
-    "https://a.b/`<img src={o}/i.png>`",
-    "https://a.b/\\<img src={o}/i.png>",
-    "$`$<img src={o}/i.png>`",
-    "`\\begin{{a}}` `\\end{{a}}`<img src={o}/i.png>`",
-    "```a\n\\begin{{x}}\n```\n\\end{{x}}\n```\n<img src={o}/i.png>\n```",
-    "```\n```~\n<img src={o}/i.png>\n```",
-    "- ```\n<img src={o}/i.png>\n```",
-    "&lt;img src={o}/i.png&gt;",
-    "<details open ontoggle='window.pwned = 1'>",
-    "[click](javascript:window.pwned=1) [click](java&#115;cript:window.pwned=1) <javascript:window.pwned=1>",
-]
-
 
 def test_attacks_load_nothing_and_run_nothing(notebook: Notebook, watch: Watch) -> None:
-    attacks = [attack.format(o=watch.origin) for attack in _ATTACKS]
+    attacks = [attack.format(o=watch.origin) for attack in ATTACKS]
     # The watch does see what it has to see.
     notebook.render([attacks[0]])
     notebook.page.wait_for_timeout(300)
@@ -136,7 +102,7 @@ def test_attacks_load_nothing_and_run_nothing(notebook: Notebook, watch: Watch) 
 
 
 def test_an_answer_that_attacks(page: Page, lab: Lab, endpoint: ScriptedOpenRouter, watch: Watch) -> None:
-    endpoint.answers(text("\n\n".join(attack.format(o=watch.origin) for attack in _ATTACKS)).paced(0.01))
+    endpoint.answers(text("\n\n".join(attack.format(o=watch.origin) for attack in ATTACKS)).paced(0.01))
     notebook = lab.open(page, "attack.ipynb", "%load_ext orchat", "%%openrouter\nHi")
     notebook.run(0, 1)
     notebook.wait(1)

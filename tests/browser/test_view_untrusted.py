@@ -7,52 +7,13 @@ import json
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.attacks import ATTACKS
 from tests.browser.driver import DRIVER
 from tests.browser.lab import Lab
-from tests.browser.test_untrusted import _ATTACKS, Watch, watch
+from tests.browser.test_untrusted import Watch, watch
 
 pytestmark = [pytest.mark.slow, pytest.mark.fresh_page]
 __all__ = ["watch"]
-
-_MORE = [
-    "<img src={o}/i.png onerror=window.pwned=1>",
-    "<img srcset='{o}/i.png 1x'>",
-    "<picture><source srcset={o}/i.png><img></picture>",
-    "<video src={o}/v poster={o}/p autoplay onloadstart=window.pwned=1></video>",
-    "<audio src={o}/a autoplay></audio>",
-    "<object data={o}/o></object><embed src={o}/e>",
-    "<iframe srcdoc='<script>parent.pwned=1</script>'></iframe>",
-    "<base href={o}/>",
-    "<meta http-equiv=refresh content='0;url={o}/m'>",
-    "<form action={o}/f><button autofocus onfocus=window.pwned=1>x</button></form>",
-    "<input autofocus onfocus=window.pwned=1>",
-    "<svg onload=window.pwned=1></svg>",
-    "<svg><script>window.pwned=1</script></svg>",
-    "<svg><use href='{o}/u.svg#x'/></svg>",
-    "<math><maction actiontype='statusline#{o}' xlink:href='javascript:window.pwned=1'>x</maction></math>",
-    "<a href=javascript:window.pwned=1>x</a>",
-    "<a href='data:text/html,<script>opener.pwned=1</script>'>x</a>",
-    "[x](data:text/html;base64,PHNjcmlwdD4)",
-    "[x](vbscript:x) [x](JaVaScRiPt:window.pwned=1) [x](\x01javascript:window.pwned=1)",
-    "<javascript:window.pwned=1>",
-    "[x]({o}/click 'title\" onclick=window.pwned=1')",
-    "![x](data:image/svg+xml,<svg onload=window.pwned=1>)",
-    "<template><img src={o}/i.png onerror=window.pwned=1></template>",
-    "<noscript><p title='</noscript><img src={o}/i.png onerror=window.pwned=1>'>",
-    "<style>@import '{o}/s.css';</style>",
-    "<div style='background:url({o}/i.png)'>x</div>",
-    "<custom-element onclick=window.pwned=1>x</custom-element>",
-    "<!--><img src={o}/i.png onerror=window.pwned=1>-->",
-    "$\\href{{javascript:window.pwned=1}}{{x}}$",
-    "$\\unicode{{x41}}\\class{{jp-x}}{{y}}\\cssId{{z}}{{w}}$",
-    "$$\\require{{html}}\\data{{x=1}}{{y}}$$",
-    "\u202e![x]({o}/i.png)",
-    "```html\n<img src={o}/i.png onerror=window.pwned=1>\n```",
-    "</script><script>window.pwned=1</script>",
-    "{{{{constructor.constructor('window.pwned=1')()}}}}",
-    "__proto__",
-    "<link rel=prefetch href={o}/l><link rel=preconnect href={o}>",
-]
 
 _CELL = """
 import json
@@ -81,7 +42,7 @@ async with wake_loop_periodically(), deliver_comms_while_awaiting():
             assert await view._channel.wait_until_ready()
         for chunk in chunks(attack, n):
             view.add(chunk)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.04)
     await asyncio.sleep(1)
     print("all shown")
     while not done:
@@ -115,8 +76,8 @@ _FOREIGN = """() => {
 
 
 def test_attacks_in_every_place_of_a_turn(page: Page, lab: Lab, watch: Watch) -> None:
-    attacks = [attack.format(o=watch.origin) for attack in [*_ATTACKS, *_MORE]]
-    assert len(attacks) >= 60
+    attacks = [attack.format(o=watch.origin) for attack in ATTACKS]
+    assert len(attacks) >= 150
     cell = f"ATTACKS = {json.dumps(attacks)!r}\ndone = False" + _CELL
     notebook = lab.open(page, "view-attacked.ipynb", DRIVER, cell)
     notebook.run(0, 1)

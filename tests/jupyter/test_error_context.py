@@ -127,12 +127,12 @@ def test_it_is_bounded(kernel: Kernel) -> None:
     _, prompt = fails(
         kernel,
         "".join(f"v{n} = list(range(100_000))\n" for n in range(30)),
-        "\n".join(["# " + "long " * 100] * 500 + [f"f({', '.join(f'v{n}' for n in range(30))}, 'y' * 10**7)"]),
+        "\n".join(["# " + "long " * 100] * 500 + [f"f({', '.join(f'v{n}' for n in range(30))}, 'y' * 10**6)"]),
     )
     assert estimate_tokens(prompt) < 6_000
     assert "--> 501 | f(v0" in prompt
     assert "NameError" in prompt
-    _, prompt = fails(kernel, "raise ValueError('x' * 10**7)")
+    _, prompt = fails(kernel, "raise ValueError('x' * 10**6)")
     assert estimate_tokens(prompt) < 1_000
     _, prompt = fails(kernel, "def f(): f()\nf()")
     assert prompt.count("in f, line") == 7
