@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from orchat.errors import ConfigurationError
 from orchat.openrouter.models import Catalog, Model
-from orchat.openrouter.prices import price_per_million
+from orchat.openrouter.prices import dearer_above, price_per_million
 
 _PRICES = ("prompt", "completion")
 _MOST_NEAR = 3
@@ -71,8 +71,17 @@ def _model_row(model: Model) -> tuple[str, ...]:
         _single_line(model.id),
         f"{model.context_length:,}" if model.context_length else "?",
         *("?" if (price := model.prices.get(name)) is None else price_per_million(price) for name in _PRICES),
-        _single_line(f"{','.join(model.input_modalities) or '?'} -> {','.join(model.output_modalities) or '?'}"),
+        _single_line(f"{_modalities(model)}{_dearer(model)}"),
     )
+
+
+def _modalities(model: Model) -> str:
+    return f"{','.join(model.input_modalities) or '?'} -> {','.join(model.output_modalities) or '?'}"
+
+
+def _dearer(model: Model) -> str:
+    above = dearer_above(model.raw.get("pricing"))
+    return "" if above is None else f" (dearer above {above:,} tokens)"
 
 
 def _single_line(text: str) -> str:

@@ -113,6 +113,26 @@ def prices_at(pricing: Any, prompt_tokens: int, at: datetime | None = None) -> d
     return prices
 
 
+def dearer_above(pricing: Any) -> int | None:
+    """Return the number of prompt tokens above which a token costs more than listed; None where it never does.
+
+    Examples
+    --------
+    >>> dearer_above({"prompt": "3", "overrides": [{"min_prompt_tokens": 200000, "prompt": "6"}]})
+    200000
+    """
+    prices = read_prices(pricing)
+    overrides = pricing.get("overrides") if isinstance(pricing, dict) else None
+    found = []
+    for override in overrides if isinstance(overrides, list) else ():
+        least = parse_price(override.get("min_prompt_tokens")) if isinstance(override, dict) else None
+        if least is None or least < 0:
+            continue
+        if any(price > prices.get(name, Decimal(0)) for name, price in read_prices(override).items()):
+            found.append(int(least))
+    return min(found, default=None)
+
+
 def _override_applies(override: Mapping[str, Any], prompt_tokens: int, moment: datetime) -> bool:
     least, days, start, end = (override.get(name) for name in ("min_prompt_tokens", "utc_days", "utc_start", "utc_end"))
     if least is not None and ((threshold := parse_price(least)) is None or prompt_tokens <= threshold):

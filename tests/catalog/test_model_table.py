@@ -55,6 +55,25 @@ def test_prices_are_for_a_million_tokens(price: Any, shown: str) -> None:
     assert rows(table)[0][2:4] == [shown, "2.00"]
 
 
+def test_prices_that_rise_with_the_prompt_are_marked() -> None:
+    base = {"prompt": "0.00000125", "completion": "0.00001"}
+    above = {"min_prompt_tokens": 200_000, "prompt": "0.0000025"}
+    by_night = {"utc_start": 100, "utc_end": 400, "prompt": "0.00001"}
+    cheaper = {"min_prompt_tokens": 32_000, "prompt": "0.000001"}
+    table = list_models(
+        catalog(
+            model("v/a", "A", base | {"overrides": [{**above, "min_prompt_tokens": 272_000}, above]}),
+            model("v/b", "B", base | {"overrides": [by_night, cheaper, {"min_prompt_tokens": "x", "prompt": "9"}, 7]}),
+            model("v/c", "C", base),
+        )
+    )
+    assert [line.split("text -> text")[1] for line in table.splitlines()[1:]] == [
+        " (dearer above 200,000 tokens)",
+        "",
+        "",
+    ]
+
+
 def test_batch_variants_are_listed_only_for_those_who_ask() -> None:
     listed = catalog(model("v/mini", "Mini", {}), model("v/mini:batch", "Mini", {}))
     assert [row[0] for row in rows(list_models(listed, "mini"))] == ["v/mini"]

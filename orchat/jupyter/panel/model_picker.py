@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchat.errors import ConfigurationError
 from orchat.jupyter.kernel.output.text_escaping import single_line
-from orchat.openrouter.prices import price_per_million
+from orchat.openrouter.prices import dearer_above, price_per_million
 
 if TYPE_CHECKING:
     from orchat.openrouter.models import Catalog, Model
@@ -71,6 +71,8 @@ def model_summary(model: Model) -> str:
         parts.append("free")
     elif prices[0] is not None and prices[1] is not None:
         parts.append(f"${price_per_million(prices[0])} in, ${price_per_million(prices[1])} out per million")
+        if (above := dearer_above(model.raw.get("pricing"))) is not None:
+            parts.append(f"dearer above {round(above / 1000)}k")
     return " · ".join(parts)
 
 
