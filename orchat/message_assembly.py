@@ -17,6 +17,7 @@ from orchat.errors import ConfigurationError
 from orchat.messages import AudioContent, ChatMessage, ImageContent, ReasoningContent, ToolCall
 from orchat.messages.media import split_data_url
 from orchat.messages.memory_size import PiecesSize, json_memory
+from orchat.messages.reasoning_details import merge_details
 from orchat.messages.tool_arguments import read_arguments
 from orchat.streaming import StreamingChunk, ToolCallDelta
 
@@ -87,7 +88,7 @@ class MessageAssembler:
             self._came_as = self._came_as or chunk.reasoning.came_as
             if (details := chunk.reasoning.extra.get("reasoning_details")) is not None:
                 self._has_details = True
-                _merge_details(self._details, details)
+                merge_details(self._details, details)
         for delta in chunk.tool_calls or ():
             self._calls.setdefault(delta.index, _OpenCall()).add(delta)
 
@@ -312,60 +313,6 @@ class _OpenCall:
             self.pieces.append(delta.arguments)
 
 
-def _merge_details(stored: list[dict[str, Any]], fragments: Iterable[Any]) -> None:
-    """Append reasoning details, joining fragments of one item by the rules of API section 4.3.
-
-    An empty text is no signature, id or format: the first event of many streams has such, and the real one comes later.
-    """
-    for fragment in fragments:
-        if not isinstance(fragment, dict):
-            stored.append({"type": "unknown", "value": fragment})
-            continue
-        last = stored[-1] if stored else None
-        if last is None or not _continues(last, fragment):
-            is_joined = fragment.get("type") in _JOINED_DETAILS
-            stored.append({k: v for k, v in fragment.items() if not (is_joined and k in _NAMES_OF_DETAIL and v == "")})
-            continue
-        for key, value in fragment.items():
-            old = last.get(key)
-            if key in {"text", "summary"} and isinstance(old, str) and isinstance(value, str):
-                last[key] = None  # with one reference to it left, Python appends in place: linear, not quadratic
-                old += value
-                last[key] = old
-            elif key == "signature" and isinstance(old, str) and isinstance(value, str):
-                last[key] = _join_signature(old, value)
-            elif old in (None, "") and value != "":
-                last[key] = value
-
-
-_JOINED_DETAILS = frozenset({"reasoning.text", "reasoning.summary"})
-_NAMES_OF_DETAIL = frozenset({"signature", "id", "format"})
-
-
-def _continues(last: Mapping[str, Any], fragment: Mapping[str, Any]) -> bool:
-    """Whether a fragment belongs to the item before it."""
-    if fragment.get("type") not in _JOINED_DETAILS:
-        return False
-    if (last.get("type"), last.get("index")) != (fragment.get("type"), fragment.get("index")):
-        return False
-    ids = last.get("id"), fragment.get("id")
-    if all(ids) and ids[0] != ids[1]:
-        return False
-    if not (signed := last.get("signature")):
-        return True
-    # Text after a signature begins another block, as does a second signature where the first one is complete.
-    more = fragment.get("signature")
-    ended = isinstance(signed, str) and signed.endswith("=") and more and more != signed
-    return not (fragment.get("text") or fragment.get("summary") or ended)
-
-
-def _join_signature(old: str, new: str) -> str:
-    """Join a signature that comes in pieces; some upstreams send all of it again, or more each time."""
-    if new.startswith(old):
-        return new
-    return old if old.startswith(new) or old.endswith(new) else old + new
-
-
 class _Extras:
     """Merges the other fields of deltas: extends lists, joins texts, and joins a sound's data and transcript."""
 
@@ -381,7 +328,7 @@ class _Extras:
             kept = self.values.setdefault(key, []) if old is None else old
             kept += distinct(value, self._seen.setdefault(key, set()))
         elif isinstance(old, str) and isinstance(value, str) and key == "refusal":
-            self.values[key] = None  # as in _merge_details
+            self.values[key] = None  # as in merge_details
             old += value
             self.values[key] = old
         elif isinstance(old, dict) and isinstance(value, dict):

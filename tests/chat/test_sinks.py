@@ -70,6 +70,29 @@ def test_a_sink_sees_the_turn_and_asks(
     assert log.calls == [("Hull", 0)]
 
 
+def test_what_is_shown_of_a_call_that_was_mended_is_what_runs(
+    make: Make, way: Way, openrouter: ScriptedOpenRouter, log: Log
+) -> None:
+    shown: list[dict[str, Any]] = []
+
+    class Showing(Watching):
+        def called(self, calls: Any, indexes: Any) -> None:
+            shown.extend(call.arguments for call in calls.values())
+
+        def ask(self, call: ToolCall, tool: Any, place: CallPlace) -> Any:
+            shown.append(call.arguments)
+            return True
+
+    set_sink_factory(lambda asked: Showing(None))
+    try:
+        openrouter.answers(calls(call("tide", {"port": "Hull", "hour": "3"})), text("At 14:10."))
+        way.ask(make(tools=[log.tide()]))
+    finally:
+        set_sink_factory(None)
+    assert shown == [{"port": "Hull", "hour": 3}] * 2
+    assert log.calls == [("Hull", 3)]
+
+
 @pytest.mark.parametrize("policy", [lambda call: None, lambda call: later(None), lambda call: later("ask")])
 def test_a_policy_may_leave_it_to_the_sink(
     make: Make, way: Way, openrouter: ScriptedOpenRouter, log: Log, policy: Any

@@ -1,0 +1,68 @@
+"""Join the fragments of a model's reasoning details, which go back verbatim and in order (API section 4.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+_JOINED_DETAILS = frozenset({"reasoning.text", "reasoning.summary"})
+_NAMES_OF_DETAIL = frozenset({"signature", "id", "format"})
+
+
+def merge_details(stored: list[dict[str, Any]], fragments: Iterable[Any]) -> None:
+    """Append reasoning details, joining fragments of one item by the rules of API section 4.3.
+
+    An empty text is no signature, id or format: the first event of many streams has such, and the real one comes later.
+
+    Examples
+    --------
+    >>> details = []
+    >>> merge_details(details, [{"type": "reasoning.text", "text": "Hm", "signature": ""}])
+    >>> merge_details(details, [{"type": "reasoning.text", "text": "."}])
+    >>> merge_details(details, [{"type": "reasoning.text", "signature": "c2ln"}])
+    >>> details
+    [{'type': 'reasoning.text', 'text': 'Hm.', 'signature': 'c2ln'}]
+    """
+    for fragment in fragments:
+        if not isinstance(fragment, dict):
+            stored.append({"type": "unknown", "value": fragment})
+            continue
+        last = stored[-1] if stored else None
+        if last is None or not _continues(last, fragment):
+            is_joined = fragment.get("type") in _JOINED_DETAILS
+            stored.append({k: v for k, v in fragment.items() if not (is_joined and k in _NAMES_OF_DETAIL and v == "")})
+            continue
+        for key, value in fragment.items():
+            old = last.get(key)
+            if key in {"text", "summary"} and isinstance(old, str) and isinstance(value, str):
+                last[key] = None  # with one reference to it left, Python appends in place: linear, not quadratic
+                old += value
+                last[key] = old
+            elif key == "signature" and isinstance(old, str) and isinstance(value, str):
+                last[key] = _join_signature(old, value)
+            elif old in (None, "") and value != "":
+                last[key] = value
+
+
+def _continues(last: Mapping[str, Any], fragment: Mapping[str, Any]) -> bool:
+    """Whether a fragment belongs to the item before it."""
+    if fragment.get("type") not in _JOINED_DETAILS:
+        return False
+    if (last.get("type"), last.get("index")) != (fragment.get("type"), fragment.get("index")):
+        return False
+    ids = last.get("id"), fragment.get("id")
+    if all(ids) and ids[0] != ids[1]:
+        return False
+    if not (signed := last.get("signature")):
+        return True
+    # Text after a signature begins another block, as does a second signature where the first one is complete.
+    more = fragment.get("signature")
+    ended = isinstance(signed, str) and signed.endswith("=") and more and more != signed
+    return not (fragment.get("text") or fragment.get("summary") or ended)
+
+
+def _join_signature(old: str, new: str) -> str:
+    """Join a signature that comes in pieces; some upstreams send all of it again, or more each time."""
+    if new.startswith(old):
+        return new
+    return old if old.startswith(new) or old.endswith(new) else old + new
