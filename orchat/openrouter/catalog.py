@@ -10,7 +10,7 @@ import hashlib
 import json
 import logging
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,9 @@ _NOT_FOUND_HINT = "Does this host list its models? Is the base URL right?"
 _ALL_MODALITIES = {"output_modalities": "all"}
 # Whoever has an old list at hand need not wait for long.
 _SHORT_TIMEOUT = 10.0
+# How long a list without a model is believed, by this process: a picker asks at every key.
+_EMPTY_FRESH = timedelta(minutes=1)
+_empty_lists: dict[str, Catalog] = {}
 
 
 def load_catalog(endpoint: JsonEndpoint, *, refresh: bool = False) -> Catalog:
@@ -61,8 +64,8 @@ def load_catalog(endpoint: JsonEndpoint, *, refresh: bool = False) -> Catalog:
     orchat.errors.APIConnectionError: No connection to 127.0.0.1: ...
     """
     cached = cached_catalog(endpoint.api_base_url)
-    if cached is not None and cached.is_fresh and not refresh:
-        return cached
+    if not refresh and (known := _known(endpoint.api_base_url, cached)) is not None:
+        return known
     try:
         return _store(endpoint.api_base_url, endpoint.get_list(_models_query(cached)))
     except APIError as error:
@@ -72,12 +75,20 @@ def load_catalog(endpoint: JsonEndpoint, *, refresh: bool = False) -> Catalog:
 async def load_catalog_async(endpoint: JsonEndpoint, *, refresh: bool = False) -> Catalog:
     """Return an endpoint's catalog, on the running event loop; see `load_catalog`."""
     cached = cached_catalog(endpoint.api_base_url)
-    if cached is not None and cached.is_fresh and not refresh:
-        return cached
+    if not refresh and (known := _known(endpoint.api_base_url, cached)) is not None:
+        return known
     try:
         return _store(endpoint.api_base_url, await endpoint.get_list_async(_models_query(cached)))
     except APIError as error:
         return _cached_or_raise(cached, error)
+
+
+def _known(api_base_url: str, cached: Catalog | None) -> Catalog | None:
+    """Return what is known without a request: a fresh list, or that there was none a moment ago."""
+    if cached is not None and cached.is_fresh:
+        return cached
+    empty = _empty_lists.get(api_base_url)
+    return empty if empty is not None and empty.age < _EMPTY_FRESH else None
 
 
 def cached_catalog(api_base_url: str) -> Catalog | None:
@@ -145,7 +156,10 @@ def _store(api_base_url: str, data: Any) -> Catalog:
     if not models and data != []:
         raise ProviderError("The reply holds no list of models.", hint=_NOT_FOUND_HINT)
     catalog = Catalog(models, datetime.now(UTC))
-    if models:  # none at all may be true now, but is not worth a day's belief
+    if not models:  # that may be true now, but is not worth a day's belief
+        _empty_lists[api_base_url] = catalog
+    else:
+        _empty_lists.pop(api_base_url, None)
         content = {"format": _FORMAT, "version": _VERSION, "fetched_at": catalog.fetched_at.isoformat(), "data": data}
         try:
             path = _cache_path(api_base_url)

@@ -30,6 +30,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty home, hence an empty cache folder; of the environment only what a test sets counts."""
     for name in ("OPENROUTER_API_KEY", "OPENROUTER_BASE_URL", "OPENAI_TIMEOUT", "OPENAI_MAX_RETRIES", "ORCHAT_MODEL"):
         monkeypatch.delenv(name, raising=False)
+    catalog._empty_lists.clear()
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("LOCALAPPDATA", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

@@ -234,6 +234,22 @@ def test_an_empty_list_is_believed_but_not_kept(
     assert not cache.exists()
 
 
+def test_an_empty_list_is_asked_for_again_after_a_while(
+    openrouter: ScriptedOpenRouter, endpoint: JsonEndpoint, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    openrouter.on("GET", "/models").always(reply_json({"data": []}))
+    for _ in range(5):  # a picker asks at every key
+        assert ids(ask("load_catalog", endpoint)) == []
+    assert len(openrouter.requests) == 1
+    assert ids(ask("load_catalog", endpoint, refresh=True)) == []
+    assert len(openrouter.requests) == 2
+    openrouter.on("GET", "/models").always(reply_json({"data": MODELS}))
+    monkeypatch.setattr("orchat.openrouter.catalog._EMPTY_FRESH", timedelta(0))
+    assert ids(ask("load_catalog", endpoint)) == IDS
+    openrouter.on("GET", "/models").always(reply_json({"data": []}))
+    assert ids(ask("load_catalog", endpoint)) == IDS
+
+
 GOOD = {"format": "orchat-models", "version": 1, "fetched_at": "2026-08-17T00:00:00+00:00", "data": MODELS}
 
 

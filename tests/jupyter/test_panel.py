@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,14 @@ from orchat.generator_factory import Chat
 from orchat.jupyter.kernel.cell_storage.sidecar_file import SidecarFile
 from orchat.jupyter.panel.chat_panel import ChatPanel
 from orchat.jupyter.panel.file_uploads import Uploads
+from orchat.jupyter.panel.model_picker import ModelSearch
 from orchat.jupyter.panel.panel_serialization import PanelSnapshot, from_entry, to_entry
 from orchat.jupyter.panel.panel_view_model import PAGE_SIZE, PanelViewModel
 from orchat.jupyter.panel.turn_grouping import split_turns, transcript_text
 from orchat.messages import ChatMessage, ImageContent, ToolCall
 from tests.jupyter.kernel import Kernel
 from tests.jupyter.panel_page import PANEL, Page
-from tests.openrouter_server import PNG, ScriptedOpenRouter, call, calls, error, text
+from tests.openrouter_server import PNG, ScriptedOpenRouter, call, calls, error, reply_json, text
 from tests.patience import PATIENCE
 
 LIMIT = SETTINGS["state_limit"].default
@@ -392,6 +394,60 @@ def test_settings_chats_and_drafts(kernel: Kernel, endpoint: ScriptedOpenRouter)
     page.send({"t": "export", "to": "cell"})
     page.until(lambda: bool(page.inserted))
     assert page.inserted[0].startswith("%%markdown\n")
+
+
+@pytest.mark.parametrize("models", [[], [{"id": f"v/{number}"} for number in range(50)]], ids=["none", "some"])
+def test_of_many_queries_for_models_the_last_is_answered(
+    models: list[Any], openrouter: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("OPENROUTER_BASE_URL", openrouter.base_url)
+    openrouter.on("GET", "/models").always(reply_json({"data": models}))
+    shown: list[dict[str, Any]] = []
+
+    async def ask() -> None:
+        loop = asyncio.get_running_loop()
+        tasks: list[asyncio.Task[None]] = []
+
+        def start(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+            tasks.append(loop.create_task(work))
+            return tasks[-1]
+
+        search = ModelSearch(start, shown.append)
+        for burst in (1, 2):
+            for number in range(3000):
+                search.search(f"v/{number % 10}", 3000 * burst + number)
+                if number % 100 == 0:
+                    await asyncio.sleep(0)
+            await asyncio.gather(*tasks)
+        assert len(tasks) <= 4
+
+    asyncio.run(ask())
+    assert len(shown) <= 6
+    assert shown[-1]["n"] == 3000 * 2 + 2999
+    assert (shown[-1]["query"], shown[-1]["total"]) == ("v/9", 1 if models else 0)
+    assert len(openrouter.requests) == 1
+
+
+def test_a_search_without_a_loop_is_none() -> None:
+    def start(work: Coroutine[Any, Any, None]) -> None:
+        work.close()
+
+    search = ModelSearch(start, print)
+    for number in range(2):
+        search.search("v", number)
+
+
+@pytest.mark.slow
+def test_a_flood_of_queries_leaves_the_kernel_free(kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
+    page = Page(kernel, "flood")
+    page.run(PANEL + 'panel = ChatPanel("some/model")\npanel')
+    for number in range(3000):
+        page.send({"t": "models", "query": f"v{number}", "n": number})
+    page.send({"t": "draft", "text": "still here"})
+    page.until(lambda: page.fields["draft"]["text"] == "still here")
+    page.until(lambda: (page.fields.get("models") or {}).get("n") == 2999)
+    assert len([request for request in endpoint.requests if request.path == "/models"]) <= 3
 
 
 @pytest.mark.slow

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from orchat.errors import ConfigurationError
 from orchat.jupyter.kernel.output.text_escaping import escape_control_characters, single_line
-from orchat.jupyter.panel.model_picker import find_models
 
 if TYPE_CHECKING:
     from orchat.chat.reply import Reply
+    from orchat.jupyter.panel.model_picker import ModelSearch
     from orchat.jupyter.panel.panel_conversations import PanelConversations
     from orchat.jupyter.panel.panel_view_model import PanelViewModel
     from orchat.jupyter.panel.question_composer import QuestionComposer
@@ -28,6 +28,7 @@ class PanelActions(Protocol):
     view_model: PanelViewModel
     composer: QuestionComposer
     conversations: PanelConversations
+    model_search: ModelSearch
 
     @property
     def is_editable(self) -> bool:
@@ -84,7 +85,8 @@ def handle_message(panel: PanelActions, content: dict[str, Any]) -> None:
         case "older":
             panel.view_model.older()
         case "models" if isinstance(content.get("query"), str):
-            panel.start_task(_send_models(panel, single_line(content["query"]), content.get("n")))
+            number = content.get("n")
+            panel.model_search.search(single_line(content["query"]), number if isinstance(number, int) else 0)
         case "check" | "decide" | "revoke":
             panel.handle_form_message(content)
         case "cell" if isinstance(content.get("code"), str):
@@ -145,12 +147,6 @@ def _export_chat(panel: PanelActions, content: dict[str, Any]) -> None:
         panel.insert_cell("%%markdown\n" + text)
     elif isinstance(number := content.get("n"), int):
         panel.view_model.set(exported={"n": number, "text": text})
-
-
-async def _send_models(panel: PanelActions, query: str, number: object) -> None:
-    rows = await find_models(query)
-    panel.view_model.set(models={**rows, "query": query, "n": number if isinstance(number, int) else 0})
-    panel.publish_changes(False)
 
 
 def _clean_text(text: str) -> str:

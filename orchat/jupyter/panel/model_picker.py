@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any
 
 from orchat.errors import ConfigurationError
@@ -13,7 +14,52 @@ if TYPE_CHECKING:
     from orchat.openrouter.models import Catalog, Model
 
 _MAX_ROWS = 40
+_PAUSE = 0.05  # seconds: what is typed, or sent, at once is one query
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh")
+
+
+class ModelSearch:
+    """Answers a page's queries for models: one at a time, and of those that come meanwhile only the last.
+
+    Parameters
+    ----------
+    start_task
+        Run a coroutine as a task; None where that is not possible.
+    show
+        Show the result of a query.
+    """
+
+    def __init__(
+        self, start_task: Callable[[Coroutine[Any, Any, None]], object], show: Callable[[dict[str, Any]], object]
+    ) -> None:
+        self._start_task = start_task
+        self._show = show
+        self._query: tuple[str, int] | None = None
+        self._is_running = False
+
+    def search(self, query: str, number: int) -> None:
+        """Answer a query soon, unless another follows it.
+
+        Parameters
+        ----------
+        query
+            Words of a model's name.
+        number
+            The page's number of the query.
+        """
+        self._query = query, number
+        if not self._is_running:
+            self._is_running = True
+            self._is_running = self._start_task(self._answer()) is not None
+
+    async def _answer(self) -> None:
+        try:
+            while self._query is not None:
+                await asyncio.sleep(_PAUSE)
+                (query, number), self._query = self._query, None
+                self._show({**await find_models(query), "query": query, "n": number})
+        finally:
+            self._is_running = False
 
 
 async def find_models(query: str) -> dict[str, Any]:

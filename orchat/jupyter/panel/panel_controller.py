@@ -25,6 +25,7 @@ from orchat.jupyter.kernel.live_view.widget_channel import WIDGET_MIME_TYPE, Wid
 from orchat.jupyter.kernel.output.text_escaping import single_line
 from orchat.jupyter.panel import message_handlers
 from orchat.jupyter.panel.mime_bundle import PanelOutput, transcript_bundle
+from orchat.jupyter.panel.model_picker import ModelSearch
 from orchat.jupyter.panel.panel_conversations import PanelConversations
 from orchat.jupyter.panel.panel_serialization import PanelSnapshot, from_entry, omission_note, to_entry
 from orchat.jupyter.panel.panel_storage import PanelStorage
@@ -72,6 +73,7 @@ class PanelController:
         self.view_model = PanelViewModel(cell=self._can_insert)
         self.view_model.set(height=height, error=None, readonly=None, note="", running=False)
         self.composer = QuestionComposer(self.view_model)
+        self.model_search = ModelSearch(self.start_task, self._show_models)
         self.observers: list[Callable[[Reply], object]] = []
         self._output = PanelOutput(shell)
         self._channel: WidgetChannel | None = None
@@ -120,6 +122,10 @@ class PanelController:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+    def _show_models(self, models: dict[str, Any]) -> None:
+        self.view_model.set(models=models)
+        self.publish_changes(False)
 
     def stop(self) -> None:
         """Stop the running turn."""
