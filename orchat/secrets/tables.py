@@ -122,7 +122,10 @@ def _between(line: str, separator: re.Pattern[str]) -> list[Cell]:
     """Return the cells of a line between separators, without the spaces and quotes around them."""
     cells: list[Cell] = []
     at = 0
-    for end in [*(each.start() for each in separator.finditer(line)), len(line)]:
+    ends = (each.start() for each in separator.finditer(line))
+    if separator is not _BAR and '"' in line:  # within quotes they separate nothing
+        ends = (end for end in ends if line.count('"', 0, end) % 2 == 0)
+    for end in [*ends, len(line)]:
         first, last = at, end
         while first < last and line[first] in " \"'\r":
             first += 1
@@ -144,7 +147,7 @@ def _columns(
     if not telling:
         return [], end
     columns: list[list[Cell]] = [[] for _ in telling]
-    at = end
+    at, missing = end, 0
     while at < len(text):
         start, at = at + 1, _line_end(text, at + 1)
         line = text[start:at].rstrip("\r")
@@ -159,9 +162,8 @@ def _columns(
         if separator is None and cells[0] == _INDEX and words[0][0] > 0:
             break
         found = [row[index] if row else _aligned_with(header, cells[index], words) for index, _, _ in telling]
-        if not any(found):
-            if start == end + 1:  # the name of the index
-                continue
+        missing = 0 if any(found) else missing + 1
+        if missing > 1:  # one may be the name of the index, or a row without a value
             break
         for column, cell in zip(columns, found, strict=True):
             if cell is not None and cell[0] < cell[1]:

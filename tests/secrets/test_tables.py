@@ -61,6 +61,14 @@ def test_one_word_among_keys_is_hidden_with_them_and_blanks_stay() -> None:
     assert redact(text) == "user  password\nada   [redacted]\nbob   [redacted]\neve   NaN\n"
 
 
+def test_rows_may_have_blanks_and_separators_in_quotes() -> None:
+    frame = pd.DataFrame({"user": ["a, b", "c;d", 'e"f'] * 2, "password": [PASSWORDS[0], None, *PASSWORDS, None]})
+    for text in (frame.to_csv(), frame.to_csv(sep=";"), frame.to_string(na_rep="")):
+        found = redact(text)
+        assert [each for each in PASSWORDS if each in found] == []
+        assert found.count("[redacted]") == 4
+
+
 def test_a_series_and_a_line_are_read_by_their_labels() -> None:
     series = pd.Series({"host": "db1", "password": "hunter2xyz", "port": 5432}).to_string()
     assert "hunter2xyz" not in redact(series)

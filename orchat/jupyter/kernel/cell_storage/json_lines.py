@@ -159,7 +159,10 @@ class LineIndex:
         self.size, self.last_line = self.size + len(text), text
         if line.name is None:
             return
-        self._lines[line.name] = [*self._lines.get(line.name, ()), span] if line.is_addition else [span]
+        if line.is_addition:
+            self._lines.setdefault(line.name, []).append(span)
+        else:
+            self._lines[line.name] = [span]
         if is_own:
             self._written[line.name] = (span[0], hashlib.sha256(text).digest())
         if line.value is None:
