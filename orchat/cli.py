@@ -174,13 +174,12 @@ def _print_piece(text: str) -> None:
 
 
 def _models(arguments: argparse.Namespace) -> int:
-    from orchat.generator_factory import catalog_endpoint
+    from orchat.generator_factory import listed_models
     from orchat.jupyter.magic.configurable_traits import read_config_files
-    from orchat.openrouter.catalog import load_catalog
     from orchat.openrouter.model_table import list_models
 
     read_config_files()
-    catalog = load_catalog(catalog_endpoint())
+    catalog = listed_models()
     if catalog.failure is not None:
         print(f"orchat: This list is {catalog.age_text}: {_single_line(catalog.failure.message)}", file=sys.stderr)
     _print_piece(list_models(catalog, " ".join(arguments.query), free=arguments.free))

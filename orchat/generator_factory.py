@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchat.chat import Chat, ask
 from orchat.chat.chat_dependencies import set_generator_factory, set_price_lookup, set_shared_budget
@@ -27,6 +27,7 @@ from orchat.openrouter.dialect import (
     LOCAL_CONTEXT,
     LOCAL_MODEL,
     LOCAL_PREFIX,
+    is_loopback,
     is_openrouter,
 )
 from orchat.openrouter.generator import OpenRouterChatGenerator
@@ -34,6 +35,9 @@ from orchat.openrouter.json_query import JsonEndpoint
 from orchat.openrouter.prices import RequestSize
 from orchat.openrouter.response_limits import ResponseLimits
 from orchat.secret import Secret
+
+if TYPE_CHECKING:
+    from orchat.openrouter.models import Catalog
 
 __all__ = ["Chat", "ask", "catalog_endpoint", "connect", "context_length", "list_price", "session_budget"]
 
@@ -97,6 +101,22 @@ def catalog_endpoint() -> JsonEndpoint:
     api_base_url = str(setting("base_url"))
     key = Secret.from_env_var(KEY_VARIABLE, strict=False)
     return JsonEndpoint(api_base_url, key, limits=ResponseLimits.of(setting("limits")))
+
+
+def listed_models() -> Catalog:
+    """Return the endpoint's models for a person who asks for the list; a server on this machine is always asked.
+
+    What it serves changes with each start, and the history of cells is cut to the context that it tells.
+
+    Raises
+    ------
+    APIError
+        The endpoint failed, and no list is cached.
+    """
+    from orchat.openrouter.catalog import load_catalog
+
+    endpoint = catalog_endpoint()
+    return load_catalog(endpoint, refresh=is_loopback(endpoint.api_base_url))
 
 
 class _Session:

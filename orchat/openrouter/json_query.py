@@ -5,6 +5,7 @@ The transport is responsible for retries, deadlines and keys. Connections are no
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,8 @@ from orchat.secrets import redact
 
 if TYPE_CHECKING:
     from orchat.openrouter.transport import HttpClient, PreparedRequest, ResponseBody
+
+_log = logging.getLogger(__name__)
 
 # Such data comes soon or not at all: neither a model's timeout nor its number of retries suits it.
 TIMEOUT, RETRIES = 30.0, 2
@@ -168,6 +171,7 @@ class JsonEndpoint:
             key=self._key(query.needs_key),
             max_retries=RETRIES if retries is None else retries,
             gives_up_early=retries is None and is_loopback(base_url),
+            on_retry=_log.info,  # short waits, and often in the background, where a warning would be shown anywhere
             method="GET",
             retry_statuses=query.retry_statuses,
             limits=self.limits,

@@ -12,7 +12,18 @@ import pytest
 from tests.jupyter.conftest import KEY
 from tests.jupyter.kernel import Ended, Kernel
 from tests.jupyter.test_magic_options import MIME, ask
-from tests.openrouter_server import ScriptedOpenRouter, data, done, error, event, finish, stream, text, usage
+from tests.openrouter_server import (
+    ScriptedOpenRouter,
+    data,
+    done,
+    error,
+    event,
+    finish,
+    reply_json,
+    stream,
+    text,
+    usage,
+)
 from tests.openrouter_server.server import CHAT
 
 pytestmark = pytest.mark.slow
@@ -111,6 +122,21 @@ def test_the_usual_budget_leaves_room_in_a_small_model(kernel: Kernel) -> None:
         in_cell(kernel, cell, f"%%openrouter\n{cell} {'word ' * 400}")
     (told,) = kernel.run("%%openrouter local/smollm2-135m-instruct --dry-run\nHi")
     assert 2 <= told.printed.count('"role": "user"') < 5
+
+
+def test_the_budget_follows_the_context_that_a_server_lists_in_its_own_words(
+    kernel: Kernel, endpoint: ScriptedOpenRouter
+) -> None:
+    for cell in "abcd":
+        in_cell(kernel, cell, f"%%openrouter\n{cell} {'word ' * 400}")
+    models = endpoint.on("GET", "/models")
+    models.answers(reply_json({"data": [{"id": "smol", "meta": {"n_ctx": 2048, "n_ctx_train": 8192}}]}))
+    try:
+        ask(kernel, "%openrouter models")
+        (told,) = kernel.run("%%openrouter smol --dry-run\nHi")
+    finally:
+        ask(kernel, "%openrouter models")
+    assert 2 <= told.printed.count('"role": "user"') < 4
 
 
 @pytest.mark.parametrize("how", ["refused", "cut at once", "interrupted before the first token"])

@@ -38,7 +38,9 @@ def asked_for_models(endpoint: ScriptedOpenRouter) -> int:
     return sum(request.path == "/models" for request in endpoint.requests)
 
 
-def test_models_are_listed_found_and_kept(own: Kernel, endpoint: ScriptedOpenRouter) -> None:
+def test_models_are_listed_and_found_and_a_server_of_this_machine_is_asked_each_time(
+    own: Kernel, endpoint: ScriptedOpenRouter
+) -> None:
     before = asked_for_models(endpoint)
     table = ask(own, "%openrouter models").printed.splitlines()
     assert table[0].split()[:2] == ["model", "context"]
@@ -49,7 +51,7 @@ def test_models_are_listed_found_and_kept(own: Kernel, endpoint: ScriptedOpenRou
     free = ask(own, "%openrouter models --free").printed.splitlines()
     assert len(free) > 1
     assert all(line.split()[2:4] == ["0.00", "0.00"] for line in free[1:])
-    assert asked_for_models(endpoint) == before + 1
+    assert asked_for_models(endpoint) == before + 3
     (none,) = own.run("%openrouter models cluade-sonet-4.5")
     (line,) = none.content["traceback"]
     assert line.startswith("openrouter: No model matches `cluade-sonet-4.5`. Near are `anthropic/claude")

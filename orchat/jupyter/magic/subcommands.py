@@ -90,11 +90,10 @@ def _version(session: MagicSession, words: Sequence[str]) -> str:
 
 
 def _models(session: MagicSession, words: Sequence[str]) -> str:
-    from orchat.generator_factory import catalog_endpoint
-    from orchat.openrouter.catalog import load_catalog
+    from orchat.generator_factory import listed_models
     from orchat.openrouter.model_table import list_models
 
-    catalog = load_catalog(catalog_endpoint())
+    catalog = listed_models()
     query = " ".join(word for word in words if word != "--free")
     table = list_models(catalog, query, free="--free" in words).rstrip("\n")
     if catalog.failure is None:

@@ -85,7 +85,10 @@ class Failure:
         if isinstance(remedy := self.metadata.get("remedy_hint"), str):
             return remedy
         if self.is_too_long:
-            return "Shorten the conversation or choose a model with a longer context."
+            advice = "Shorten the conversation or choose a model with a longer context."
+            if self.other_url is not None:  # OpenRouter's list is known, that of a server of one's own mostly not yet
+                advice += " Cells shorten it by themselves once `%openrouter models` has read the context's length."
+            return advice
         # A gateway that passes OpenRouter's errors on is as good as OpenRouter.
         if self.other_url is None or not _OPENROUTER_METADATA.isdisjoint(self.metadata):
             return self._hint_of_openrouter() or self._hint_of_any_host()
