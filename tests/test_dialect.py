@@ -78,11 +78,31 @@ def test_a_local_model_of_another_host_is_not_the_embedded_one(url: str) -> None
     assert dialect_of(url, "local/smollm2-135m-instruct").note is None
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "LOCALHOST"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "LOCALHOST", "127.8.0.1"])
 def test_the_embedded_model_is_stamped(host: str) -> None:
     assert is_loopback(f"http://{host}:1/v1")
     assert dialect_of(f"http://{host}:1/v1", "local/m").note == DEMO_NOTE
     assert dialect_of(f"http://{host}:1/v1", "vendor/m").note is None
+
+
+@pytest.mark.parametrize(
+    ("host", "here"),
+    [
+        ("127.0.0.2", True),
+        ("localhost.", True),
+        ("api.localhost", True),
+        ("[0:0::1]", True),
+        ("[::ffff:127.0.0.1]", True),
+        ("128.0.0.1", False),
+        ("localhost.example", False),
+        ("mylocalhost", False),
+        ("[::2]", False),
+        ("[::ffff:10.0.0.1]", False),
+        ("0.0.0.0", False),
+    ],
+)
+def test_the_loopback_has_many_names(host: str, here: bool) -> None:
+    assert is_loopback(f"https://{host}:8000/v1") is here
 
 
 def test_hosts_are_in_lower_case_and_empty_where_there_is_none() -> None:

@@ -6,6 +6,7 @@ known to refuse them.
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -27,7 +28,6 @@ LOCAL_CONTEXT = 4096
 DEMO_NOTE = "demo model, often wrong"
 # So small a model may ramble until its context is full, which takes minutes.
 _MAX_TOKENS = 512
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 # Fields of an assistant's message that only OpenRouter takes.
 _OPENROUTER_FIELDS = frozenset({"reasoning_details", "reasoning", "reasoning_content", "annotations", "images"})
 
@@ -64,7 +64,7 @@ def dialect_of(base_url: str, model: str) -> Dialect:
     if is_openrouter(base_url):
         return Dialect(headers={"X-OpenRouter-Title": "orchat"})
     host = host_of(base_url)
-    if model.startswith(LOCAL_PREFIX) and host in _LOOPBACK:
+    if model.startswith(LOCAL_PREFIX) and is_loopback(base_url):
         return Dialect(note=DEMO_NOTE, prepare=_prepare_embedded)
     if host == "api.openai.com" or host.endswith(".azure.com"):
         return Dialect(prepare=_prepare_openai)
@@ -83,8 +83,21 @@ def is_openrouter(url: str) -> bool:
 
 
 def is_loopback(url: str) -> bool:
-    """Whether the URL's host is the loopback of this machine."""
-    return host_of(url) in _LOOPBACK
+    """Whether the URL's host is the loopback of this machine, by its name or any of its addresses.
+
+    Examples
+    --------
+    >>> [is_loopback(f"http://{host}:8000/v1") for host in ("127.0.1.1", "[::1]", "api.localhost", "10.0.0.1")]
+    [True, True, True, False]
+    """
+    host = host_of(url).rstrip(".")
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return address.is_loopback or bool((mapped := getattr(address, "ipv4_mapped", None)) and mapped.is_loopback)
 
 
 def _prepare_openai(body: dict[str, Any]) -> tuple[dict[str, Any], Rewrite | None]:

@@ -182,6 +182,15 @@ def test_who_does_not_trust_the_environment_is_not_harmed_by_it(make, driver: Wa
                 driver(generator)
 
 
+def test_no_proxy_is_on_the_way_to_this_machine(openrouter, make, way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
+    nobody = f"http://127.0.0.1:{closed_port()}"
+    monkeypatch.setenv("HTTP_PROXY", nobody)
+    for host in ("127.0.0.1", "localhost"):
+        address = openrouter.base_url.replace("127.0.0.1", host)
+        assert way(make(api_base_url=address)).text
+        assert way(make(api_base_url=address, http_client_kwargs={"proxy": nobody})).text
+
+
 def test_a_proxy_that_does_not_run_is_named(make, driver: Way, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{closed_port()}")
     with pytest.raises(APIConnectionError, match=r"HTTP_PROXY names a proxy on the way: is it right\?"):

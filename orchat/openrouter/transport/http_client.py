@@ -37,7 +37,6 @@ CONNECT_TIMEOUT, DEFAULT_IDLE_TIMEOUT = 30.0, 300.0
 MAX_RETRY_AFTER = 120.0
 _MAX_REDIRECTS = 3
 _MAX_TIMEOUT = 86_400.0  # sockets cannot wait for ever
-_LOOPBACK_MOUNTS = {"all://localhost": None, "all://127.0.0.1": None, "all://[::1]": None}
 
 
 class HttpClient:
@@ -60,7 +59,6 @@ class HttpClient:
         if isinstance(limits := kwargs.get("limits"), Mapping):
             kwargs["limits"] = httpx.Limits(**limits)
         kwargs.setdefault("timeout", httpx.Timeout(self.idle_timeout, connect=timeout or CONNECT_TIMEOUT))
-        kwargs["mounts"] = {**_LOOPBACK_MOUNTS, **(kwargs.get("mounts") or {})}
         headers = httpx.Headers({"User-Agent": f"orchat/{__version__}", "Content-Type": "application/json"})
         headers.update(kwargs.get("headers"))
         headers["Accept-Encoding"] = ACCEPTED_ENCODINGS
@@ -117,6 +115,8 @@ class HttpClient:
         kwargs = {**self._kwargs, "trust_env": False}
         if route.proxy is not None:
             kwargs["proxy"] = route.proxy
+        elif route.is_loopback:
+            kwargs.pop("proxy", None)
         verify, cert = kwargs.get("verify", True), kwargs.pop("cert", None)
         if not isinstance(verify, ssl.SSLContext):
             # Reading the machine's certificates takes longer than the rest of making a client: once is enough.
