@@ -221,7 +221,7 @@ class CellTurnRunner:
         """Persist the turn, and return the extras of its output: parameters, request fingerprint, turn record."""
         extras: dict[str, Any] = {}
         if self._request_body:
-            content = {"model", "messages", "tools", "stream", "n", "response_format"}
+            content = {"model", "messages", "tools", "stream", "stream_options", "n", "response_format"}
             from orchat.chat.state_redaction import redacted_data
 
             parameters = {name: value for name, value in self._request_body.items() if name not in content}
