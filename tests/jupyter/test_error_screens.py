@@ -13,7 +13,7 @@ import pytest
 from tests.jupyter.conftest import KEY
 from tests.jupyter.kernel import Kernel
 from tests.jupyter.test_terminal import Terminal
-from tests.openrouter_server import PROVIDER, USER_ID, Answer, ScriptedOpenRouter, error, raw, text, usage_object
+from tests.openrouter_server import PNG, PROVIDER, USER_ID, Answer, ScriptedOpenRouter, error, raw, text, usage_object
 from tests.openrouter_server.server import CHAT
 
 pytestmark = pytest.mark.slow
@@ -213,6 +213,24 @@ def test_the_traceback_comes_when_it_is_asked_for(once: Kernel, endpoint: Script
     assert cell.content["ename"] == "InsufficientCreditsError"
     assert len("".join(cell.content["traceback"])) > 1_000
     assert KEY not in str(cell.content)
+
+
+def test_an_answer_over_a_limit_is_one_screen_and_what_came_is_kept(once: Kernel, endpoint: ScriptedOpenRouter) -> None:
+    pictures = [f"data:image/png;base64,{PNG}{'A' * 4 * number}" for number in range(3)]
+    endpoint.answers(text("Look.", images=pictures), text("Look.", images=pictures))
+    once.run('%config OpenRouterMagics.limits = {"images": 2}')
+    try:
+        card = shown(once, endpoint)
+    finally:
+        once.run("%config OpenRouterMagics.limits = None")
+    assert card.startswith("Look.\n")
+    assert (
+        "> **ResponseLimitError**\nThe response is over a limit: more than 2 images in one answer.\n"
+        '→ If you trust the endpoint, give its generator limits={"images": 4}; '
+        'in a notebook: %config OpenRouterMagics.limits = {"images": 4}.'
+    ) in card
+    (cell,) = once.run("%%openrouter\nHi")
+    assert cell.status == "ok"
 
 
 def test_no_network_is_one_screen(once: Kernel, endpoint: ScriptedOpenRouter) -> None:

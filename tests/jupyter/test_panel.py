@@ -396,6 +396,23 @@ def test_settings_chats_and_drafts(kernel: Kernel, endpoint: ScriptedOpenRouter)
     assert page.inserted[0].startswith("%%markdown\n")
 
 
+@pytest.mark.slow
+def test_an_answer_over_a_limit_is_shown_as_other_errors_are(kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
+    page = Page(kernel, "limits")
+    page.run(
+        PANEL + "from orchat import OpenRouterChatGenerator\n"
+        "import os\n"
+        'limited = OpenRouterChatGenerator(api_base_url=os.environ["OPENROUTER_BASE_URL"], limits={"images": 2})\n'
+        "panel = ChatPanel(limited)\npanel"
+    )
+    endpoint.answers(text("Look.", images=[f"data:image/png;base64,{PNG}{'A' * 4 * number}" for number in range(3)]))
+    page.ask("Show me.")
+    assert page.fields["error"]["title"] == "ResponseLimitError"
+    assert "more than 2 images in one answer" in str(page.fields["error"])
+    assert page.answers() == ["Look."]
+    assert "Look." in kernel.value("panel.messages[-1].text")
+
+
 @pytest.mark.parametrize("models", [[], [{"id": f"v/{number}"} for number in range(50)]], ids=["none", "some"])
 def test_of_many_queries_for_models_the_last_is_answered(
     models: list[Any], openrouter: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
