@@ -150,7 +150,9 @@ def omission_note(left_out: Mapping[str, int]) -> str:
     sentences = [f"There was no room for {' and '.join(words)}: they are not kept."] if words else []
     if count := left_out.get("secrets", 0):
         what = "A turn is" if count == 1 else f"{count} turns are"
-        sentences.append(f"{what} not saved, here and in the output, for the answer holds what looks like a secret.")
+        sentences.append(
+            f"{what} kept in memory only, and not in the saved output: the answer holds what looks like a secret."
+        )
     return " ".join(sentences)
 
 
