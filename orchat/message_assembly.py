@@ -146,7 +146,10 @@ class MessageAssembler:
     def message(self) -> ChatMessage:
         """Return the message so far."""
         self._note({**self._last, "extras": None}, None)
-        facts, extras = dict(self._facts), dict(self._extras.values)
+        facts = dict(self._facts)
+        extras = {
+            k: dict(v) if isinstance(v, dict) else v for k, v in self._extras.values.items()
+        }  # which go on growing
         meta = {
             "model": facts.pop("model", None),
             "index": 0,
@@ -332,13 +335,18 @@ class _Extras:
             old += value
             self.values[key] = old
         elif isinstance(old, dict) and isinstance(value, dict):
-            joined = {**old, **{k: v for k, v in value.items() if v is not None}}
-            for part, join in (("data", _join_base64), ("transcript", str.__add__)):
-                if isinstance(old.get(part), str) and isinstance(value.get(part), str):
-                    joined[part] = join(old[part], value[part])
-            self.values[key] = joined
+            for part, piece in value.items():
+                known = old.get(part)
+                if part not in {"data", "transcript"} or not (isinstance(known, str) and isinstance(piece, str)):
+                    old[part] = known if piece is None else piece
+                elif part == "data" and known.endswith("="):
+                    old[part] = _join_padded(known, piece)
+                else:
+                    old[part] = None  # in place, as the refusal
+                    known += piece
+                    old[part] = known
         elif value is not None:
-            self.values[key] = value
+            self.values[key] = dict(value) if isinstance(value, dict) else value  # of our own: the chunk has the other
 
 
 def distinct(items: Iterable[Any], seen: set[Any] | None = None) -> list[Any]:
@@ -377,10 +385,8 @@ def _later_usage(old: Any, new: Any) -> Any:
     return {**old, **{k: _later_usage(old.get(k), v) for k, v in new.items() if v or not old.get(k)}}
 
 
-def _join_base64(old: str, new: str) -> str:
-    """Join two pieces of base64, also if the first is padded and thus complete (API section 4.2)."""
-    if not old.endswith("="):
-        return old + new
+def _join_padded(old: str, new: str) -> str:
+    """Join two pieces of base64 of which the first is padded and thus complete (API section 4.2)."""
     try:
         return base64.b64encode(base64.b64decode(old) + base64.b64decode(new)).decode()
     except ValueError:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from IPython.core.error import UsageError
@@ -22,6 +24,7 @@ from orchat.messages import ChatMessage
 from orchat.messages.lenient_json import find_json
 from orchat.openrouter.model_names import similar_names
 from orchat.openrouter.wire.failures import error_from_response
+from orchat.openrouter.wire.stream import ChunkReader
 from orchat.secrets import redact
 from orchat.streaming import StreamingChunk
 from tests.patterns.cpu_time import cpu_time
@@ -180,3 +183,33 @@ def test_the_time_grows_with_the_length_only(name: str) -> None:
         if took > most and time(text, long) > most:
             slow[text] = (took, most)
     assert slow == {}
+
+
+WORD = "x" * 40
+PIECES: dict[str, Any] = {
+    "text": {"content": WORD},
+    "reasoning": {"reasoning": WORD, "reasoning_details": [{"type": "reasoning.text", "text": WORD, "index": 0}]},
+    "a signature": {"reasoning_details": [{"type": "reasoning.text", "signature": WORD, "index": 0}]},
+    "a refusal": {"refusal": WORD},
+    "sound": {"audio": {"data": WORD, "transcript": WORD}},
+    "annotations": {"annotations": [{"url": WORD}, [WORD]]},
+    "arguments": {"tool_calls": [{"index": 0, "id": "a", "function": {"name": "f", "arguments": WORD}}]},
+    "arguments that seem to end": {
+        "tool_calls": [{"index": 0, "id": "a", "function": {"name": "f", "arguments": "}"}}]
+    },
+}
+
+
+@pytest.mark.parametrize("name", PIECES)
+def test_the_time_of_a_stream_grows_with_its_pieces_only(name: str) -> None:
+    event = json.dumps({"choices": [{"delta": PIECES[name]}]})
+
+    def read(pieces: int) -> None:
+        reader = ChunkReader()
+        for _ in range(pieces):
+            reader.read(event)
+        reader.check_size()
+        reader.partial()
+
+    short = min(cpu_time(lambda: read(8_000), _END) for _ in range(2))
+    assert cpu_time(lambda: read(32_000), _END) <= max(_FLOOR, 2.5 * 4 * short)

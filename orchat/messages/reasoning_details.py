@@ -39,7 +39,13 @@ def merge_details(stored: list[dict[str, Any]], fragments: Iterable[Any]) -> Non
                 old += value
                 last[key] = old
             elif key == "signature" and isinstance(old, str) and isinstance(value, str):
-                last[key] = _join_signature(old, value)
+                # One comes in pieces; some upstreams send all of it again, or more each time.
+                if value.startswith(old):
+                    last[key] = value
+                elif not (old.startswith(value) or old.endswith(value)):
+                    last[key] = None  # as above
+                    old += value
+                    last[key] = old
             elif old in (None, "") and value != "":
                 last[key] = value
 
@@ -59,10 +65,3 @@ def _continues(last: Mapping[str, Any], fragment: Mapping[str, Any]) -> bool:
     more = fragment.get("signature")
     ended = isinstance(signed, str) and signed.endswith("=") and more and more != signed
     return not (fragment.get("text") or fragment.get("summary") or ended)
-
-
-def _join_signature(old: str, new: str) -> str:
-    """Join a signature that comes in pieces; some upstreams send all of it again, or more each time."""
-    if new.startswith(old):
-        return new
-    return old if old.startswith(new) or old.endswith(new) else old + new
