@@ -310,9 +310,11 @@ class Turn:
                     self._answer(place, call, ToolOutcome(result_content(decision.value)), decision="answered")
                 case Approve():
                     # A copy: what was shown is what runs, and a tool may do with it what it likes.
-                    arguments = copy.deepcopy(call.arguments if decision.arguments is None else decision.arguments)
+                    tool, arguments = self.tools[call.tool_name], copy.deepcopy(call.arguments)
+                    if decision.arguments is not None:  # they fit, so that only 3.0 becomes 3
+                        arguments = tool.coerce_arguments(copy.deepcopy(decision.arguments)).values
                     self._put(place, ChatMessage.from_tool(_NOT_YET, call, error=True))
-                    self._approved[place] = RunTool(place, call, self.tools[call.tool_name], arguments)
+                    self._approved[place] = RunTool(place, call, tool, arguments)
         return told
 
     def started(self, place: CallPlace) -> None:

@@ -92,6 +92,19 @@ def test_a_call_that_waits_shows_what_would_run(make: Make, way: Way, openrouter
     assert log.calls == [("Hull", 3)]
 
 
+def test_what_a_person_writes_is_not_mended_but_an_integer_is_one(
+    make: Make, way: Way, openrouter: ScriptedOpenRouter, log: Log
+) -> None:
+    openrouter.answers(calls(HULL), text("At 14:10."))
+    chat = make(tools=[log.tide()])
+    (waiting,) = way.ask(chat, park=True).pending
+    with pytest.raises(ConfigurationError, match='hour: "3" is not of type "integer"'):
+        way.resume(chat, {waiting.id: Approve(arguments={"port": "Hull", "hour": "3"})})
+    way.resume(chat, {waiting.id: Approve(arguments={"port": "Hull", "hour": 3.0})})
+    assert repr(log.calls) == repr([("Hull", 3)])
+    assert results(openrouter)[0].startswith("A person changed the arguments before the call ran. It ran with:")
+
+
 def test_the_model_is_told_of_what_could_mean_two_things(
     make: Make, way: Way, openrouter: ScriptedOpenRouter, log: Log
 ) -> None:
