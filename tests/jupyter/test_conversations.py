@@ -147,11 +147,12 @@ def test_a_run_again_of_which_nothing_comes_loses_nothing(
         in_cell(kernel, cell, f"%%openrouter\n{cell}")
     gate = threading.Event()
     asked = len(endpoint.requests)
+    cut = stream().ending("reset")  # on the loopback the same is asked without streaming, once
     endpoint.answers(
-        {
-            "refused": error(400, "No."),
-            "cut at once": stream().ending("reset"),
-            "interrupted before the first token": text("late").held(gate),
+        *{
+            "refused": [error(400, "No.")],
+            "cut at once": [cut, cut],
+            "interrupted before the first token": [text("late").held(gate)],
         }[how]
     )
     interrupts = (lambda _: endpoint.requests[asked:]) if how.startswith("interrupted") else None
