@@ -349,6 +349,19 @@ def test_a_kernel_that_holds_the_lock_is_waited_for_and_then_told(
     holder.communicate()
 
 
+@pytest.mark.parametrize("kind", ["folder", "link to a device", "dangling link", "link to a file"])
+def test_what_stands_where_the_lock_should_be_is_named_and_stays(notebook: Path, kind: str) -> None:
+    lock = notebook.parent / ".the tides.orchat.jsonl.lock"
+    if kind == "link to a file":
+        lock.symlink_to(notebook)
+    else:
+        os.rename(make_odd(kind, notebook.parent), lock)
+    told = SidecarFile(str(notebook)).try_put("turns", "a", {})
+    assert told.startswith(FULL.partition("{}")[0] + ".the tides.orchat.jsonl.lock cannot be made (")
+    assert sorted(os.listdir(notebook.parent)) == [lock.name, notebook.name]
+    assert notebook.read_text() == "{}"
+
+
 # -- whatever is written in whatever order ---------------------------------------------------------------------------
 
 CHANGES = st.tuples(

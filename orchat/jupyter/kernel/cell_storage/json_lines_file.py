@@ -127,6 +127,8 @@ class JsonLinesFile:
             lock.acquire()
         except Timeout:
             raise TimeoutError(errno.ETIMEDOUT, "another kernel is writing it", str(self._path)) from None
+        except OSError as error:  # a link is not followed, so that nobody's file is a lock
+            raise OSError(error.errno, f"{name.name} cannot be made ({error.strerror})", str(name)) from None
         try:
             yield
         finally:
