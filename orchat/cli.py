@@ -124,7 +124,7 @@ def _ask(arguments: argparse.Namespace) -> int:
     settings = {} if arguments.temperature is None else {"temperature": arguments.temperature}
     generator = connect(arguments.model, generation_kwargs=settings)
     printed = ""
-    with contextlib.closing(generator), generator.stream(messages) as chunks:
+    with contextlib.closing(generator), generator.stream(messages, on_retry=_report) as chunks:
         try:
             for chunk in chunks:
                 if chunk.content:
@@ -136,8 +136,12 @@ def _ask(arguments: argparse.Namespace) -> int:
             if printed and (note := chunks.message.meta.get("note")):
                 print(f"[{_single_line(str(note))}]", file=sys.stderr)
             for warning in chunks.message.meta.get("warnings", ()):
-                print(f"orchat: {_single_line(warning)}", file=sys.stderr)
+                _report(warning)
     return 0
+
+
+def _report(text: str) -> None:
+    print(f"orchat: {_single_line(text)}", file=sys.stderr)
 
 
 def _read_prompt(given: str | None) -> str:

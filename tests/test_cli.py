@@ -148,6 +148,13 @@ def test_an_error_is_one_line(service: ScriptedOpenRouter, capsys: pytest.Captur
     assert "\x1b" not in err
 
 
+def test_a_retry_is_told_on_stderr(service: ScriptedOpenRouter, capsys: pytest.CaptureFixture[str]) -> None:
+    service.answers(error(503, "busy", headers={"Retry-After": "0.1"}), text("Hull."))
+    assert cli.main(["ask", "Hi"]) == 0
+    told = "orchat: HTTP 503: busy. Trying again in 0.1 s (retry 1 of 5).\n"
+    assert capsys.readouterr() == ("Hull.\n", told)
+
+
 def test_what_came_before_an_error_stays(service: ScriptedOpenRouter, capsys: pytest.CaptureFixture[str]) -> None:
     service.answers(stream(event("Half an"), error_event("Upstream fell over.", 502)))
     assert cli.main(["ask", "Hi"]) == 1

@@ -60,6 +60,7 @@ class _TurnDriver:
         self._open = False
         self._stream: ChunkStream | AsyncChunkStream | None = None
         self._estimate: Decimal | None = None
+        self._on_retry: Callable[[str], object] | None = getattr(context.sink, "retrying", None)
         expect = getattr(context.sink, "expect", None)
         self._can_mend = expect is not None and bool(expect(self._asked_about))
 
@@ -88,10 +89,6 @@ class _TurnDriver:
         choice = kwargs.get("tool_choice", self.context.generator.generation_kwargs.get("tool_choice"))
         answers_call = self.turn.messages[-1].is_from(ChatRole.TOOL)
         return {**kwargs, "tool_choice": "auto"} if answers_call and choice not in (None, "auto", "none") else kwargs
-
-    def _report_retries(self, stream: ChunkStream | AsyncChunkStream) -> None:
-        if (tell := getattr(self.context.sink, "retrying", None)) is not None:
-            stream.tell_retries(tell)
 
     def _settle(self, cost: Cost) -> None:
         for budget in self.context.budgets:
@@ -216,10 +213,12 @@ class TurnDriver(_TurnDriver):
     def _respond(self) -> Iterator[StreamingChunk]:
         messages, kwargs, tools = self._asked()
         if self.context.whole:
-            yield from self._take(self.context.generator.run(messages, None, kwargs, tools=tools)["replies"][0])
+            replies = self.context.generator.run(messages, None, kwargs, tools=tools, on_retry=self._on_retry)[
+                "replies"
+            ]
+            yield from self._take(replies[0])
             return
-        with self.context.generator.stream(messages, kwargs, tools=tools) as self._stream:
-            self._report_retries(self._stream)
+        with self.context.generator.stream(messages, kwargs, tools=tools, on_retry=self._on_retry) as self._stream:
             for chunk in self._stream:
                 yield chunk
                 self._check()
@@ -287,13 +286,13 @@ class AsyncTurnDriver(_TurnDriver):
 
     async def _respond(self) -> AsyncIterator[StreamingChunk]:
         messages, kwargs, tools = self._asked()
+        generator = self.context.generator
         if self.context.whole:
-            reply = (await self.context.generator.run_async(messages, None, kwargs, tools=tools))["replies"][0]
-            for chunk in self._take(reply):
+            replies = await generator.run_async(messages, None, kwargs, tools=tools, on_retry=self._on_retry)
+            for chunk in self._take(replies["replies"][0]):
                 yield chunk
             return
-        async with self.context.generator.stream_async(messages, kwargs, tools=tools) as self._stream:
-            self._report_retries(self._stream)
+        async with generator.stream_async(messages, kwargs, tools=tools, on_retry=self._on_retry) as self._stream:
             async for chunk in self._stream:
                 yield chunk
             told = self._take(self._stream.message)

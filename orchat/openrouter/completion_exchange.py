@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -129,10 +129,6 @@ class _Stream:
     def message(self) -> ChatMessage:
         """The reply: whole after the last chunk, partial before."""
         return self._final or self._plan.stamp(self._reader.fold.message())
-
-    def tell_retries(self, tell: Callable[[str], None]) -> None:
-        """Call a function with a text before the wait for each retry, in place of the warning that is logged."""
-        self._requests.on_retry = tell
 
     @property
     def call_indexes(self) -> list[int]:

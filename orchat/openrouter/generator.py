@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from orchat.errors import ConfigurationError, MissingKeyError, SerializationError
@@ -48,6 +48,7 @@ _log = logging.getLogger(__name__)
 
 Messages = str | Sequence[ChatMessage]
 Tools = Sequence[Tool | Toolset] | Toolset
+OnRetry = Callable[[str], object]
 
 _TYPE = "orchat.openrouter.generator.OpenRouterChatGenerator"
 _HAYSTACK_TYPE = "haystack_integrations.components.generators.openrouter.chat.chat_generator.OpenRouterChatGenerator"
@@ -152,6 +153,7 @@ class OpenRouterChatGenerator:
         *,
         tools: Tools | None = None,
         tools_strict: bool | None = None,
+        on_retry: OnRetry | None = None,
     ) -> dict[str, list[ChatMessage]]:
         """Send messages to the model, and return its replies.
 
@@ -167,6 +169,8 @@ class OpenRouterChatGenerator:
             Used for this call instead of the constructor's; ``[]`` means none.
         tools_strict
             Whether the model must keep to the tools' schemas, at every level.
+        on_retry
+            Called with a text, why and how long, before the wait for each retry; without it a warning is logged.
 
         Returns
         -------
@@ -183,7 +187,7 @@ class OpenRouterChatGenerator:
         callback = self._effective_callback(streaming_callback)
         if callback is not None and (_is_async(callback) or _is_async(self.streaming_callback)):
             raise ConfigurationError("An async streaming_callback needs run_async.")
-        plan = self._plan(messages, generation_kwargs, tools, tools_strict, stream=callback is not None)
+        plan = self._plan(messages, generation_kwargs, tools, tools_strict, on_retry, stream=callback is not None)
         if plan is None:
             return {"replies": []}
         if not plan.is_streamed:
@@ -202,12 +206,13 @@ class OpenRouterChatGenerator:
         *,
         tools: Tools | None = None,
         tools_strict: bool | None = None,
+        on_retry: OnRetry | None = None,
     ) -> dict[str, list[ChatMessage]]:
         """Do as `run`, on the running event loop; the callback may be async. Cancelling closes the connection."""
         callback = self._effective_callback(streaming_callback)
         if callback is not None and not _is_async(callback):
             _log.warning("The streaming_callback is not async: it runs on the event loop, and may hold it up.")
-        plan = self._plan(messages, generation_kwargs, tools, tools_strict, stream=callback is not None)
+        plan = self._plan(messages, generation_kwargs, tools, tools_strict, on_retry, stream=callback is not None)
         if plan is None:
             return {"replies": []}
         if not plan.is_streamed:
@@ -225,6 +230,7 @@ class OpenRouterChatGenerator:
         *,
         tools: Tools | None = None,
         tools_strict: bool | None = None,
+        on_retry: OnRetry | None = None,
     ) -> ChunkStream:
         """Send messages to the model, and return its reply as an iterator of chunks; parameters as of `run`.
 
@@ -233,7 +239,8 @@ class OpenRouterChatGenerator:
         ChunkStream
             An iterator of StreamingChunk and a context manager; its ``message`` is the reply.
         """
-        return ChunkStream(self._stream_plan(messages, generation_kwargs, tools, tools_strict), self._get_transport())
+        plan = self._stream_plan(messages, generation_kwargs, tools, tools_strict, on_retry)
+        return ChunkStream(plan, self._get_transport())
 
     def stream_async(
         self,
@@ -242,11 +249,11 @@ class OpenRouterChatGenerator:
         *,
         tools: Tools | None = None,
         tools_strict: bool | None = None,
+        on_retry: OnRetry | None = None,
     ) -> AsyncChunkStream:
         """Return the model's reply as an asynchronous iterator of chunks; see `stream`."""
-        return AsyncChunkStream(
-            self._stream_plan(messages, generation_kwargs, tools, tools_strict), self._get_transport()
-        )
+        plan = self._stream_plan(messages, generation_kwargs, tools, tools_strict, on_retry)
+        return AsyncChunkStream(plan, self._get_transport())
 
     def request_body(
         self,
@@ -266,7 +273,7 @@ class OpenRouterChatGenerator:
         [{'role': 'user', 'content': 'Name a river.'}]
         """
         kwargs = {**(generation_kwargs or {}), "stream": stream}
-        plan = self._plan(messages, kwargs, tools, tools_strict, stream=stream)
+        plan = self._plan(messages, kwargs, tools, tools_strict, None, stream=stream)
         return {} if plan is None else cast("dict[str, Any]", json.loads(plan.request.content))
 
     # -- life cycle ---------------------------------------------------------------------------------------------
@@ -370,9 +377,14 @@ class OpenRouterChatGenerator:
         return given if given is not None else self.streaming_callback
 
     def _stream_plan(
-        self, messages: Messages, kwargs: dict[str, Any] | None, tools: Tools | None, strict: bool | None
+        self,
+        messages: Messages,
+        kwargs: dict[str, Any] | None,
+        tools: Tools | None,
+        strict: bool | None,
+        on_retry: OnRetry | None,
     ) -> RequestPlan:
-        plan = self._plan(messages, {**(kwargs or {}), "stream": True}, tools, strict, stream=True)
+        plan = self._plan(messages, {**(kwargs or {}), "stream": True}, tools, strict, on_retry, stream=True)
         if plan is None:
             raise ConfigurationError("There are no messages to answer.", hint="Give a text or a list of ChatMessages.")
         return plan
@@ -383,6 +395,7 @@ class OpenRouterChatGenerator:
         generation_kwargs: dict[str, Any] | None,
         tools: Tools | None,
         tools_strict: bool | None,
+        on_retry: OnRetry | None,
         *,
         stream: bool,
     ) -> RequestPlan | None:
@@ -424,6 +437,7 @@ class OpenRouterChatGenerator:
             key=key,
             max_retries=DEFAULT_RETRIES if retries is None else retries,
             gives_up_early=retries is None and is_loopback(base_url),
+            on_retry=on_retry,
             limits=self.limits,
         )
         return RequestPlan(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -31,11 +31,6 @@ class RequestSequence:
         The streamed request.
     requests_usage
         Whether it asks for the usage, and the user did not say so: then that may be left out.
-
-    Attributes
-    ----------
-    on_retry
-        As in `orchat.openrouter.transport.PreparedRequest`, for each of them.
     """
 
     def __init__(self, planned: PreparedRequest, *, requests_usage: bool) -> None:
@@ -44,14 +39,12 @@ class RequestSequence:
         self._requests_usage = requests_usage
         self._empty_error: APIError | None = None
         self._ended = False
-        self.on_retry: Callable[[str], None] | None = None
         if requests_usage and planned.url in _refusals:
             self._leave_out_usage()
 
     def __iter__(self) -> Iterator[PreparedRequest]:
         while self._next is not None:
             self._current, self._next = self._next, None
-            self._current.on_retry = self.on_retry
             yield self._current
 
     def follow(self, error: APIError, *, responded: bool, is_empty: bool) -> bool:

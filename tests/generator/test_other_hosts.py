@@ -161,6 +161,13 @@ def test_a_stream_that_began_is_not_asked_for_its_reason(openrouter, generator, 
     assert len(asked) == 1
 
 
+def test_nor_is_one_that_sent_what_is_no_event(openrouter, generator, asked, driver: Way) -> None:
+    openrouter.answers(raw(b"data: Bad Gateway\n\n", content_type="text/event-stream"))
+    with pytest.raises(StreamError, match="no chat completion event"):
+        driver(generator)
+    assert len(asked) == 1
+
+
 def test_a_host_elsewhere_may_have_charged_and_is_not_asked_again(openrouter, make, asked, driver: Way) -> None:
     openrouter.answers(EMPTY, text("Paid for twice."))
     proxy = openrouter.base_url.partition("/api")[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import socket
 import time
@@ -304,25 +303,14 @@ def test_a_fault_of_the_request_is_told_at_once_whatever_status_it_has(openroute
     assert (count, type(failure)) == (1, errors.BadRequestError)
 
 
-@pytest.mark.parametrize("is_async", [False, True])
-def test_each_retry_of_a_stream_is_told_before_its_wait(openrouter, generator, make, is_async: bool, caplog) -> None:
+def test_each_retry_is_told_before_its_wait(openrouter, make, way: Way, caplog) -> None:
     openrouter.answers(error(503, "busy", headers={"Retry-After": "0.3"}), error(429, headers=SOON), text("Hi."))
     told: list[tuple[str, int]] = []
 
     def tell(line: str) -> None:
         told.append((line, len(openrouter.requests)))
 
-    async def ask() -> None:
-        stream = make(max_retries=2).stream_async("Hi")
-        stream.tell_retries(tell)
-        assert "".join([chunk.content async for chunk in stream]) == "Hi."
-
-    if is_async:
-        asyncio.run(ask())
-    else:
-        stream = make(max_retries=2).stream("Hi")
-        stream.tell_retries(tell)
-        assert "".join(chunk.content for chunk in stream) == "Hi."
+    assert way(make(max_retries=2), on_retry=tell).text == "Hi."
     assert told == [
         ("HTTP 503: busy. Trying again in 0.3 s (retry 1 of 2).", 1),
         ("HTTP 429: Provider returned error. Trying again in 0.1 s (retry 2 of 2).", 2),

@@ -62,7 +62,7 @@ def test_an_answer_is_shown_as_it_arrives_and_once(
     assert ended.bundles[-1][MIME]["requested"]
 
 
-@ways
+@pytest.mark.parametrize("way", [*WAYS.values(), "chat('Hi', whole=True)"], ids=[*WAYS.keys(), "a whole answer"])
 def test_a_retry_is_told_while_it_is_waited_for(chatting: Kernel, endpoint: ScriptedOpenRouter, way: str) -> None:
     endpoint.answers(error(503, "busy", headers={"Retry-After": "0.1"}), text("Hello."))
     ended = ask(chatting, way)

@@ -68,7 +68,7 @@ class PreparedRequest:
     method: str = "POST"
     retry_statuses: frozenset[int] = frozenset()
     gives_up_early: bool = False
-    on_retry: Callable[[str], None] | None = None
+    on_retry: Callable[[str], object] | None = None
     limits: ResponseLimits = DEFAULT_LIMITS
     # Whether its connection was opened for it; a custom transport does not tell, then nothing is taken for granted.
     opened_connection: bool = field(default=True, init=False)

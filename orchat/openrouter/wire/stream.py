@@ -85,6 +85,7 @@ class ChunkReader:
         self.progressed = False
         self.may_have_ended = False
         self.failure: APIError | None = None
+        self._is_malformed = False
         self._refusal: list[StreamingChunk] = []
         self._finish = FinishState()
         self._builder = ChunkBuilder(component_info, limits)
@@ -304,6 +305,7 @@ class ChunkReader:
         return error
 
     def _malformed(self, data: str) -> StreamError:
+        self._is_malformed = True
         shown = redact(data[:1000], *self._secrets)[:80]
         return StreamError(
             f"The stream holds something that is no chat completion event: {shown!r}.",
@@ -329,8 +331,8 @@ class ChunkReader:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing came: neither a chunk nor an error."""
-        return self.failure is None and not self.fold.has_chunks
+        """Whether nothing came: neither a chunk nor an error, nor what is no event."""
+        return self.failure is None and not self.fold.has_chunks and not self._is_malformed
 
     @property
     def finished(self) -> bool:
