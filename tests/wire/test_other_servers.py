@@ -12,7 +12,6 @@ import pytest
 
 from orchat.errors import ProviderError, StreamError
 from orchat.messages import ChatMessage
-from orchat.openrouter.wire.request import chat_body
 from orchat.openrouter.wire.response import read_replies
 from tests.openrouter_server import completion
 from tests.wire.reading import failure, read
@@ -189,17 +188,7 @@ def test_reasoning_details_in_provider_specific_fields_go_back() -> None:
     for message in (reply, finished(chunk(delta), chunk({}, "stop"))):
         assert message.reasoning is not None
         assert message.reasoning.reasoning_text == "Hm."
-        body = chat_body(
-            model="m",
-            messages=[message],
-            tools=[],
-            tools_strict=False,
-            response_format=None,
-            stream=False,
-            n=1,
-            generation_kwargs={},
-        )
-        assert body["messages"][0]["reasoning_details"] == details
+        assert message.to_openai_dict_format()["reasoning_details"] == details
 
 
 def test_details_in_their_own_place_come_first() -> None:
