@@ -48,6 +48,7 @@ def test_unharmed(text: str) -> None:
     prompt = interpolate(text, names)
     assert prompt.text == text
     assert prompt.sent == ()
+    assert prompt.refusal is None
 
 
 @pytest.mark.parametrize("text", UNHARMED.values(), ids=list(UNHARMED))
@@ -125,6 +126,52 @@ def test_nothing_is_called_and_nothing_private_to_python_is_read() -> None:
         assert (prompt.text, prompt.sent) == (text, ()), text
     # Code that merely looks like a field: its attributes stay unread.
     assert interpolate("return {x.secret}", {"x": trap}).text == "return {x.secret}"
+
+
+@pytest.mark.parametrize(
+    ("text", "assigned"),
+    [
+        ("The statistics are {df.describe()}.", "df.describe()"),
+        ("There are {len(df)} rows.", "len(df)"),
+        ('The mean is {df["a"].mean()}!', 'df["a"].mean()'),
+        ("({np.mean(x)})", "np.mean(x)"),
+        ("The next is {n + 1}, the last {n*2}.", "n + 1"),
+        ("{x[n]} is one of them.", "x[n]"),
+        ("It costs {n:.2f}.", 'f"{n:.2f}"'),
+        ("It is {n!r}.", 'f"{n!r}"'),
+        ("All: {[each + 1 for each in x]}", "[each + 1 for each in x]"),
+        ("- {sum(x)}\n- {max(x)}", "sum(x)"),
+    ],
+)
+def test_what_is_computed_is_not_left_to_the_model(text: str, assigned: str) -> None:
+    names = {"df": object(), "np": object(), "x": [1], "n": 0}
+    prompt = interpolate(text, names)
+    assert prompt.refusal is not None
+    assert f"`value = {assigned}`" in prompt.refusal
+    assert "--raw sends it" in prompt.refusal
+    # What is no variable of the notebook means something else, and so does what stands in code or a template.
+    others = (text.replace("{", "{{").replace("}", "}}"), f"`{text}`", f"```\n{text}\n```")
+    assert [interpolate(other, names).refusal for other in others] == [None] * 3
+    assert interpolate(text, {}).refusal is None
+
+
+def test_a_near_match_is_refused_and_others_are_not() -> None:
+    names = {"sales": {"north": 1}, "user": SimpleNamespace(name="Ada")}
+    assert interpolate("{salse}", names).refusal == (
+        "{salse}: there is no variable salse; did you mean sales? `{{...}}` or --raw sends it as it stands."
+    )
+    assert interpolate("{user.nmae}", names).refusal is not None
+    for text in (
+        "{zzz}",
+        "{yes/no}",
+        "{sales}",
+        "x_{sales.x()}",
+        "return {len(sales)}",
+        "{1 + 1}",
+        "{int(7)}",
+        "{a: 1}",
+    ):
+        assert interpolate(text, names).refusal is None, text
 
 
 def test_a_near_match_is_one_line() -> None:

@@ -156,11 +156,24 @@ def test_an_answer_with_a_secret_is_shown_and_not_kept(kernel: Kernel, endpoint:
         assert not any(token in json.dumps(value) for mime, value in shown.items() if mime.startswith("application/"))
 
 
-def test_a_name_that_looks_meant_is_told_in_one_line(kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
+def test_what_a_model_would_have_to_invent_is_not_sent(kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
     kernel.run("sales = [1, 2]")
-    cell = ask(kernel, "%%openrouter\nSum up {salse}.")
-    assert content(endpoint) == "Sum up {salse}."
-    assert cell.printed == "openrouter: {salse} is sent as it is: there is no variable salse; did you mean sales?\n"
+    asked = len(endpoint.requests)
+    for prompt, told in (
+        ("Sum up {salse}.", "{salse}: there is no variable salse; did you mean sales?"),
+        ("There are {len(sales)}.", "{len(sales)} is more than a variable: assign it first, `value = len(sales)`"),
+    ):
+        (cell,) = kernel.run(f"%%openrouter\n{prompt}")
+        assert cell.status == "error"
+        (line,) = cell.content["traceback"]
+        assert told in line
+        assert "--raw sends it as it stands" in line
+        assert len(endpoint.requests) == asked
+    ask(kernel, "%%openrouter --raw\nThere are {len(sales)}.")
+    assert content(endpoint) == "There are {len(sales)}."
+    cell = ask(kernel, "%%openrouter\nSum up {zzz}.")
+    assert content(endpoint) == "Sum up {zzz}."
+    assert cell.printed == "openrouter: {zzz} is sent as it is: there is no variable zzz\n"
     # What IPython puts among the user's names is none of them.
     cell = ask(kernel, "%%openrouter\nUse {exit} and {open}.")
     assert content(endpoint) == "Use {exit} and {open}."

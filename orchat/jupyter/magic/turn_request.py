@@ -110,6 +110,8 @@ class PromptRequest:
             return render_value(value, privacy=privacy, allow_secrets=allowed)
 
         prompt = verbatim_prompt(text) if options.raw else interpolate(text, names, rendered, allow_secrets=allowed)
+        if prompt.refusal is not None:
+            raise UsageError(prompt.refusal)
         warnings = [*dict.fromkeys(note for note in (*notes, prompt.warning) if note)]
         return cls(
             prompt=replace(prompt, warning="; ".join(warnings) or None),

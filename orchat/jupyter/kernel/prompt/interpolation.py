@@ -11,14 +11,16 @@ are not replaced. Nothing here raises: a placeholder without a value is sent as 
 from __future__ import annotations
 
 import ast
+import builtins
 import difflib
+import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from orchat.jupyter.kernel.prompt.placeholder_parser import find_placeholders
+from orchat.jupyter.kernel.prompt.placeholder_parser import find_expressions, find_placeholders
 from orchat.messages import AudioContent, FileContent, ImageContent, TextContent, VideoContent
 from orchat.rendering import Rendered, render_value
 from orchat.secrets import HIDDEN, is_secret
@@ -27,6 +29,12 @@ UserPart = TextContent | ImageContent | FileContent | AudioContent | VideoConten
 
 _MOST_REPORTED = 2  # problems that the one line of a warning names
 _MOST_COMPARED = 500  # candidates for a similar name
+_NEAR = "; did you mean "
+_AS_IT_STANDS = "`{{...}}` or --raw sends it as it stands."
+# What a format of Python looks like behind a value: {x:.2f}, {x:>10}, {x!r}.
+_FORMATTED = re.compile(
+    r"(?P<value>[^\W\d][\w.]{0,60})(?:![rsa](?::[^{}\s]{1,20})?|:[<>^=]?[+-]?#?0?\d{0,3}[,_]?(?:\.\d{1,2})?[bcdeEfFgGnosxX%]?(?<!:))"
+)
 
 
 @dataclass(frozen=True)
@@ -64,11 +72,14 @@ class Prompt:
         The values in them.
     warning
         One line about placeholders that look intended and were not replaced.
+    refusal
+        Why the prompt should not be sent as it is: for an expression or a misspelt name a model invents a value.
     """
 
     parts: tuple[UserPart, ...]
     sent: tuple[SentValue, ...] = ()
     warning: str | None = None
+    refusal: str | None = None
 
     @property
     def text(self) -> str | None:
@@ -111,6 +122,9 @@ def interpolate(
     name (text, 1 token)
     >>> interpolate("Greet {nmae}.", {"name": "Ada"}).warning
     '{nmae} is sent as it is: there is no variable nmae; did you mean name?'
+    >>> print(interpolate("Greet {name.upper()}.", {"name": "Ada"}).refusal)
+    {name.upper()} is more than a variable: assign it first, `value = name.upper()`, and write {value}. `{{...}}` or \
+--raw sends it as it stands.
     """
     values: dict[str, _PlaceholderValue] = {}
     problems: dict[str, str] = {}
@@ -137,7 +151,7 @@ def interpolate(
             done = placeholder.end
     parts.add(text[done:])
     sent = tuple(value.sent for value in values.values() if value.sent is not None)
-    return Prompt(parts.parts() or (TextContent(text),), sent, _warning(problems))
+    return Prompt(parts.parts() or (TextContent(text),), sent, _warning(problems), _refusal(text, names, problems))
 
 
 @dataclass(frozen=True)
@@ -251,7 +265,7 @@ def _similar_name_hint(name: object, known: Iterable[object]) -> str:
         return ""
     texts = [each for each in islice(known, _MOST_COMPARED) if isinstance(each, str) and not each.startswith("_")]
     near = difflib.get_close_matches(name, texts, n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+    return f"{_NEAR}{near[0]}?" if near else ""
 
 
 class _PartBuilder:
@@ -298,6 +312,50 @@ def _warning(problems: Mapping[str, str]) -> str | None:
     ]
     more = len(problems) - len(reports)
     return "; ".join(reports) + (f"; and {more} more" if more else "")
+
+
+def _refusal(text: str, names: Mapping[str, object], problems: Mapping[str, str]) -> str | None:
+    computed = [each for each in find_expressions(text) if _is_computed(each, names)]
+    computed += [
+        placeholder.text
+        for placeholder in find_placeholders(text)
+        if placeholder.in_prose and _parse_steps(placeholder.text) is None and _is_computed(placeholder.text, names)
+    ]
+    if computed:
+        first, more = computed[0], len(computed) - 1
+        others = f" (so are {more} more)" if more else ""
+        return (
+            f"{{{first}}} is more than a variable{others}: assign it first, `value = {_assignable(first)}`, and write "
+            f"{{value}}. {_AS_IT_STANDS}"
+        )
+    for placeholder, problem in problems.items():
+        if _NEAR in problem:
+            return f"{{{placeholder}}}: {problem} {_AS_IT_STANDS}"
+    return None
+
+
+def _is_computed(expression: str, names: Mapping[str, object]) -> bool:
+    """Whether Python could compute an expression from the names, and a person will have meant that."""
+    formatted = _FORMATTED.fullmatch(expression)
+    if formatted is not None:
+        expression = formatted["value"]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            nodes = list(ast.walk(ast.parse(expression.strip(), mode="eval")))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    if formatted is None and not any(isinstance(node, ast.Call | ast.BinOp | ast.Subscript) for node in nodes):
+        return False
+    used = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    bound = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    used -= bound
+    return any(name in names for name in used) and all(name in names or hasattr(builtins, name) for name in used)
+
+
+def _assignable(expression: str) -> str:
+    """Write an expression as the right side of an assignment: ``x:.2f`` becomes ``f"{x:.2f}"``."""
+    return f'f"{{{expression}}}"' if _FORMATTED.fullmatch(expression) else expression.strip()
 
 
 def _is_hidden(steps: list[_Step], value: object) -> bool:

@@ -52,6 +52,7 @@ _CODE_LEAD = re.compile(
     r"(?:=>|\b(?:const|let|var))\s*$|(?P<tex>\\[A-Za-z]+\*?(?:\s*(?:\{[^{}]*\}|\[[^\[\]]*\]))*\s*$)"
 )
 _LEAD_LENGTH = 60
+_MAX_EXPRESSION = 200  # characters
 _JOINTS = frozenset("-\u2013\u2014/:,.+&|")  # what may join two placeholders
 _TRAIL = re.compile(r"(?![({}\[=^_\\`$]|<(?!/))")
 _TEX = re.compile(r"[\\^_${}]")
@@ -102,7 +103,7 @@ def find_placeholders(text: str) -> list[Placeholder]:
     >>> [(field.text, field.in_prose) for field in find_placeholders(text)]
     [('name', True), ('x', False)]
     """
-    found, code, markup = _scan(text)
+    found, code, markup, _ = _scan(text)
     found = [match for match in found if match.start() not in code]
     if not found:
         return []
@@ -127,11 +128,34 @@ def find_placeholders(text: str) -> list[Placeholder]:
     return result
 
 
-def _scan(text: str) -> tuple[list[re.Match[str]], _Spans, _Spans]:
-    """Scan the text once: candidates, spans of certain code, and spans of markup tags."""
+def find_expressions(text: str) -> list[str]:
+    r"""Return what stands in braces in prose and is more than a placeholder, on one line: calls, sums, formats.
+
+    Examples
+    --------
+    >>> find_expressions('The mean is {df.mean()}, of {n + 1} in `{len(x)}`, x_{n+1} and {{n+1}}; {name} is none.')
+    ['df.mean()', 'n + 1']
+    """
+    _, code, markup, braces = _scan(text)
+    found = []
+    lines = _LineClassifier(text) if braces else None
+    for start, end in sorted(braces):
+        inner = text[start + 1 : end - 1]
+        if len(inner) > _MAX_EXPRESSION or "\n" in inner or inner[:1] in ("", "{", "%", "#") or start in markup:
+            continue
+        lead = re.split(r"\s", text[max(start - _LEAD_LENGTH, 0) : start])[-1]
+        stands_alone = _LEAD.fullmatch(lead) and not _CODE_LEAD.search(text[max(start - _LEAD_LENGTH, 0) : start])
+        if stands_alone and _TRAIL.match(text, end) and code.begins(start) and lines and not lines.is_code(start):
+            found.append(inner)
+    return found
+
+
+def _scan(text: str) -> tuple[list[re.Match[str]], _Spans, _Spans, list[tuple[int, int]]]:
+    """Scan the text once: candidates, spans of certain code, spans of markup tags, and those of braces."""
     found: list[re.Match[str]] = []
     code: list[tuple[int, int]] = []
     markup: list[tuple[int, int]] = []
+    braces: list[tuple[int, int]] = []
     brackets = _BracketStack()
     runs: dict[int, list[int]] | None = None
     at = 0
@@ -152,7 +176,9 @@ def _scan(text: str) -> tuple[list[re.Match[str]], _Spans, _Spans]:
             opened := brackets.push_or_close(kind, start, text)
         ) is not None:
             (markup if match["tag"] else code).append((opened, at))
-    return found, _Spans(code), _Spans(markup)
+            if kind == "}":
+                braces.append((opened, at))
+    return found, _Spans(code), _Spans(markup), braces
 
 
 def _bracket_kind(match: re.Match[str], brackets: _BracketStack) -> str | None:
@@ -206,6 +232,11 @@ class _Spans:
     def __contains__(self, position: int) -> bool:
         index = bisect_right(self._starts, position) - 1
         return index >= 0 and position < self._ends[index]
+
+    def begins(self, position: int) -> bool:
+        """Whether an outermost span begins at a position."""
+        index = bisect_right(self._starts, position) - 1
+        return index >= 0 and self._starts[index] == position
 
 
 def _string_end(text: str, quote: str, start: int) -> int:
