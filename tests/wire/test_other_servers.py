@@ -6,6 +6,7 @@ litserve 0.2.19 were run; llama.cpp and litserve are run by tests/servers.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from orchat.errors import ProviderError, StreamError
 from orchat.messages import ChatMessage
 from orchat.openrouter.wire.response import read_replies
+from orchat.openrouter.wire.stream import ChunkReader
 from tests.openrouter_server import completion
 from tests.wire.reading import failure, read
 
@@ -199,3 +201,15 @@ def test_details_in_their_own_place_come_first() -> None:
     [reply] = read_replies(payload)
     assert reply.reasoning is not None
     assert reply.reasoning.extra["reasoning_details"] == own
+
+
+def test_a_cut_or_empty_answer_of_a_host_without_providers_speaks_of_none() -> None:
+    url = "http://127.0.0.1:8080/v1/chat/completions"
+    reader = ChunkReader(other_url=url)
+    reader.read(json.dumps(chunk({"content": "It was"})))
+    with pytest.raises(StreamError) as cut:
+        reader.end()
+    with pytest.raises(ProviderError) as empty:
+        read_replies(completion("", finish_reason=None), other_url=url)
+    assert (cut.value.hint, "try again." in str(empty.value)) == ("What came is in `.partial`; try again.", True)
+    assert "another provider" not in f"{cut.value} {empty.value}"

@@ -32,6 +32,17 @@ _UNKNOWN_MODEL = re.compile(
 _OPENROUTER_METADATA = frozenset({"error_type", "limit_source", "provider_name", "reasons", "remedy_hint"})
 
 
+def advice_to_retry(other_url: str | None) -> str:
+    """Return what may help against an answer that is cut, empty or senseless; only OpenRouter has other providers.
+
+    Examples
+    --------
+    >>> advice_to_retry(None), advice_to_retry("http://127.0.0.1:8080/v1/chat/completions")
+    ('try again, or choose another provider', 'try again')
+    """
+    return "try again, or choose another provider" if other_url is None else "try again"
+
+
 @dataclass(frozen=True)
 class Failure:
     """What is known of an error when its hint is chosen.

@@ -13,6 +13,7 @@ from orchat.messages.lenient_json import BLANKS
 from orchat.messages.openai_format import REASONING_FIELDS
 from orchat.messages.parts import Part
 from orchat.openrouter.response_limits import DEFAULT_LIMITS, ResponseLimits
+from orchat.openrouter.wire.error_hints import advice_to_retry
 from orchat.openrouter.wire.error_shapes import error_object
 from orchat.openrouter.wire.failures import error_from_object
 from orchat.secrets import redact, redact_json
@@ -145,7 +146,7 @@ def read_replies(
         raise ProviderError(
             f"The reply holds no choices; it has the keys {_shown(list(payload), *secrets)}.",
             generation_id=payload.get("id") if isinstance(payload.get("id"), str) else None,
-            hint="Is the base URL that of a chat completions API? Otherwise try again, or choose another provider.",
+            hint=f"Is the base URL that of a chat completions API? Otherwise {advice_to_retry(other_url)}.",
         )
     try:
         replies = [_read_choice(choice, number, payload) for number, choice in enumerate(choices)]
@@ -162,7 +163,7 @@ def read_replies(
             error.partial = reply
             error.retryable = False  # it had begun
             raise error
-    _check_endings(replies)
+    _check_endings(replies, other_url)
     return replies
 
 
@@ -176,7 +177,7 @@ def _check_number(reply: ChatMessage, parts: Sequence[Part], name: str, limits: 
         raise error
 
 
-def _check_endings(replies: list[ChatMessage]) -> None:
+def _check_endings(replies: list[ChatMessage], other_url: str | None) -> None:
     """Mark replies without a finish reason; raise where one is also empty."""
     unended = [r for r in replies if not (r.meta.get("finish_reason") or r.meta.get("native_finish_reason"))]
     for reply in unended:
@@ -187,7 +188,7 @@ def _check_endings(replies: list[ChatMessage]) -> None:
             partial=replies[0],
             generation_id=replies[0].meta.get("id"),
             provider_name=replies[0].meta.get("provider"),
-            hint="Try again, or choose another provider; its usage, where it told one, is in `.partial.meta`.",
+            hint=f"Its usage, where it told one, is in `.partial.meta`; {advice_to_retry(other_url)}.",
         )
 
 

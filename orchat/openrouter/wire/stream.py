@@ -14,6 +14,7 @@ from orchat.message_assembly import MessageAssembler
 from orchat.messages import ChatMessage
 from orchat.openrouter.response_limits import DEFAULT_LIMITS, ResponseLimits
 from orchat.openrouter.wire.chunk_builder import ChunkBuilder
+from orchat.openrouter.wire.error_hints import advice_to_retry
 from orchat.openrouter.wire.error_shapes import MARKS, error_object, error_of_event
 from orchat.openrouter.wire.failures import error_from_object
 from orchat.openrouter.wire.finish_state import FinishState
@@ -310,7 +311,7 @@ class ChunkReader:
         return StreamError(
             f"The stream holds something that is no chat completion event: {shown!r}.",
             partial=self.partial(),
-            hint="Try again, or choose another provider; `.partial` has what came before.",
+            hint=f"What came before is in `.partial`; {advice_to_retry(self._other_url)}.",
         )
 
     def partial(self) -> ChatMessage | None:
@@ -377,7 +378,7 @@ class ChunkReader:
             partial=partial,
             generation_id=partial.meta.get("id") if partial is not None else None,
             provider_name=partial.meta.get("provider") if partial is not None else None,
-            hint="What came is in `.partial`; try again, or choose another provider.",
+            hint=f"What came is in `.partial`; {advice_to_retry(self._other_url)}.",
         )
 
 
