@@ -18,6 +18,8 @@ from tests.openrouter_server import ScriptedOpenRouter
 from tests.patience import wait_until
 from tests.servers.gateways import litellm_command, mlflow_command
 
+collect_ignore = ["litserve_app.py"]  # a program, which no test imports
+
 
 @contextlib.contextmanager
 def running(command: Callable[[int], list[str]], health: str) -> Iterator[str]:
