@@ -13,17 +13,16 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from orchat.chat.message_selection import waiting_calls
 from orchat.chat.state import secrets_of
 from orchat.configuration import resolve_model_alias
 from orchat.errors import APIError, ConfigurationError, OrchatError, StateError, TurnInProgressError
 from orchat.jupyter.kernel.cell_storage.metadata_bridge import get_bridge
 from orchat.jupyter.kernel.live_view.live_view import shows_widgets
-from orchat.jupyter.kernel.live_view.pending_approvals import PendingApprovals
 from orchat.jupyter.kernel.live_view.tool_grants import KERNEL_GRANTS
 from orchat.jupyter.kernel.live_view.widget_channel import WIDGET_MIME_TYPE, WidgetChannel
 from orchat.jupyter.kernel.output.text_escaping import single_line
 from orchat.jupyter.panel import message_handlers
+from orchat.jupyter.panel.call_decisions import CallDecisions
 from orchat.jupyter.panel.mime_bundle import PanelOutput, transcript_bundle
 from orchat.jupyter.panel.model_picker import ModelSearch
 from orchat.jupyter.panel.panel_conversations import PanelConversations
@@ -77,9 +76,10 @@ class PanelController:
         self.observers: list[Callable[[Reply], object]] = []
         self._output = PanelOutput(shell)
         self._channel: WidgetChannel | None = None
-        self._approvals: dict[int, PendingApprovals] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._decision_task: asyncio.Task[Any] | None = None
+        self._decisions = CallDecisions(
+            self.conversations, self.view_model, self._send_soon, self.start_task, self._resume_turn
+        )
         self._turn_in_progress: TurnInProgress | None = None
         self._next_output_refresh = 0.0
         self._note = ""  # about the restored settings, or the last message
@@ -135,7 +135,7 @@ class PanelController:
     async def ask(self, question: ChatMessage, **options: Any) -> Reply:
         """Run a turn with a user's message, and show it."""
         self.check_free()
-        self._cancel_decision_task()
+        self._decisions.cancel()
         self.conversations.add_restart_notice({} if self._shell is None else self._shell.user_ns)
         if self._unanswered_question is not None and (last := self.view_model.last) is not None:
             self.view_model.drop(last)
@@ -157,6 +157,9 @@ class PanelController:
                 self.view_model.show(split_turns(before))
                 self.publish_changes(True)
 
+    async def _resume_turn(self, decisions: Decisions, turn: TurnView) -> None:
+        await self._run_turn(decisions, turn, {})
+
     async def _run_turn(self, question: ChatMessage | Decisions, turn: TurnView, options: dict[str, Any]) -> Reply:
         from orchat.chat.turn_streams import AsyncChatStream
 
@@ -165,7 +168,7 @@ class PanelController:
         self._unanswered_question = None
         self.view_model.set(error=None, running=True)
         turn_view_model.set_actions(stop=False, cell=self._can_insert)
-        approvals = self._approvals[turn.key] = PendingApprovals(turn_view_model, self._send_soon)
+        approvals = self._decisions.open(turn, turn_view_model)
         model = str((options.get("generation_kwargs") or {}).get("model") or self.conversations.model)
         turn_in_progress = self._turn_in_progress = TurnInProgress(
             chat, turn_view_model, approvals, self._channel, model, self.publish_changes
@@ -182,7 +185,7 @@ class PanelController:
                 self.show_error(error)
             raise
         finally:
-            self._approvals.pop(turn.key, None)
+            self._decisions.close(turn)
             self._turn_in_progress = None
             self.view_model.set(running=False)
             self.publish_changes(True)
@@ -190,13 +193,13 @@ class PanelController:
             if turn_in_progress.reply is not None:
                 self._notify_observers(turn_in_progress.reply)
         if reply.pending:
-            self._wait_for_decisions()
+            self._decisions.wait()
         return reply
 
     def undo_turn(self) -> ChatMessage | None:
         """Remove the last turn, and return its user's message; None where there is none."""
         self.check_free()
-        self._cancel_decision_task()
+        self._decisions.cancel()
         if (turn := self.view_model.last) is None:
             return None
         if self._unanswered_question is None:
@@ -209,18 +212,7 @@ class PanelController:
 
     def show_error(self, error: BaseException) -> None:
         """Show an error as a card."""
-        title, text, hint = type(error).__name__, str(error), ""
-        if isinstance(error, OrchatError):
-            text, hint = error.message, error.hint or ""
-        if isinstance(error, APIError):
-            title = " · ".join(str(each) for each in (title, error.status_code, error.provider_name) if each)
-        self.view_model.set(
-            error={
-                "title": single_line(title),
-                "text": single_line(redact(text), 600),
-                "hint": single_line(redact(hint), 300),
-            }
-        )
+        self.view_model.set(error=_error_fields(error))
 
     def _notify_observers(self, reply: Reply) -> None:
         for observer in list(self.observers):
@@ -233,48 +225,8 @@ class PanelController:
 
     def handle_form_message(self, content: dict[str, Any]) -> None:
         """Handle a message of a form, or of a grant."""
-        approvals = self._approvals.get(content["k"]) if isinstance(content.get("k"), int) else None
-        if approvals is not None:
-            approvals.handle_message(content)
-        elif content["t"] == "revoke":
-            KERNEL_GRANTS.revoke(str(content.get("name")))
+        self._decisions.handle_message(content)
         self._update_fields()
-
-    def _wait_for_decisions(self) -> None:
-        """Show the calls of a parked turn as forms, and resume it when all are decided."""
-        self._cancel_decision_task()
-        turn, calls, tools = (
-            self.view_model.last,
-            waiting_calls(self.conversations.current_chat.messages),
-            self.conversations.tools,
-        )
-        if not calls or turn is None or turn.view_model is None:
-            return
-        if missing_tools := sorted(
-            {single_line(call.tool_name, 80) for call in calls.values() if call.tool_name not in tools}
-        ):
-            self.view_model.set(
-                error={
-                    "title": f"A call waits for a tool that is not there: {', '.join(missing_tools)}",
-                    "text": "It cannot run.",
-                    "hint": "Define the tool and run the cell again, or go on with another question.",
-                }
-            )
-            return
-        approvals = self._approvals[turn.key] = PendingApprovals(turn.view_model, self._send_soon)
-
-        async def wait() -> None:
-            asked = (approvals.ask(call, tools[call.tool_name], place) for place, call in calls.items())
-            decisions = await asyncio.gather(*asked)
-            self._decision_task = None
-            await self._run_turn(dict(zip(calls, decisions, strict=True)), turn, {})
-
-        self._decision_task = self.start_task(wait())
-
-    def _cancel_decision_task(self) -> None:
-        decision_task, self._decision_task = self._decision_task, None
-        if decision_task is not None:
-            decision_task.cancel()
 
     # -- display ------------------------------------------------------------------------------------------------
 
@@ -310,12 +262,12 @@ class PanelController:
     def show_chat(self) -> None:
         """Display the current chat as it is now."""
         self.check_free()
-        self._cancel_decision_task()
+        self._decisions.cancel()
         self._unanswered_question = None
         self.view_model.show(split_turns(self.conversations.current_chat.messages))
         self.view_model.set(error=None)
         self._update_fields()
-        self._wait_for_decisions()
+        self._decisions.wait()
         self.refresh_output()
 
     def publish_changes(self, persist: bool) -> None:
@@ -369,7 +321,7 @@ class PanelController:
     def detach(self) -> None:
         """Stop the running turn and close the widget, when the panel is closed or another one replaces it."""
         self.stop()
-        self._cancel_decision_task()
+        self._decisions.cancel()
         channel, self._channel = self._channel, None
         if channel is not None:
             channel.close()
@@ -450,3 +402,16 @@ async def _log_errors(work: Coroutine[Any, Any, Any]) -> None:
 
 def _count_questions(chat: Chat) -> int:
     return sum(message.is_from(ChatRole.USER) for message in chat.messages)
+
+
+def _error_fields(error: BaseException) -> dict[str, str]:
+    title, text, hint = type(error).__name__, str(error), ""
+    if isinstance(error, OrchatError):
+        text, hint = error.message, error.hint or ""
+    if isinstance(error, APIError):
+        title = " · ".join(str(each) for each in (title, error.status_code, error.provider_name) if each)
+    return {
+        "title": single_line(title),
+        "text": single_line(redact(text), 600),
+        "hint": single_line(redact(hint), 300),
+    }
