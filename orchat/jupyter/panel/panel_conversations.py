@@ -10,7 +10,7 @@ from orchat.chat.money import Cost
 from orchat.configuration import resolve_model_alias
 from orchat.errors import ConfigurationError
 from orchat.jupyter.kernel.output.text_escaping import single_line
-from orchat.jupyter.kernel.variable_tools.conversation_variables import conversation_variables
+from orchat.jupyter.kernel.variable_tools.used_variables import used_variables
 from orchat.jupyter.panel.model_picker import merge_parameters, shown_parameters
 from orchat.jupyter.panel.panel_serialization import PanelSnapshot
 from orchat.messages import ChatMessage, ChatRole
@@ -181,7 +181,7 @@ class PanelConversations:
         completed_calls = [
             result.origin for message in messages for result in message.tool_call_results if not result.error
         ]
-        if gone := sorted(conversation_variables(completed_calls) - set(variables)):
+        if gone := sorted(used_variables(completed_calls) - set(variables)):
             more = f" and {len(gone) - _MAX_NAMES} more" if len(gone) > _MAX_NAMES else ""
             words += f" These variables are not there any more: {', '.join(gone[:_MAX_NAMES])}{more}."
         self.current_chat.messages = [*messages, ChatMessage.from_system(words)]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _LONGEST_NAME = 60  # characters of a name
 
 
-def conversation_variables(calls: Iterable[ToolCall]) -> set[str]:
+def used_variables(calls: Iterable[ToolCall]) -> set[str]:
     r"""Return the variables that calls of the kernel's tools set or inspected.
 
     The calls may come from a file: their code is read, never run.
@@ -28,7 +28,7 @@ def conversation_variables(calls: Iterable[ToolCall]) -> set[str]:
     >>> from orchat.messages import ToolCall
     >>> code = {"code": "import math\ntides = [math.tau for tide in range(3)]"}
     >>> looked = {"name": "ship['tons']"}
-    >>> sorted(conversation_variables([ToolCall("run_python", code), ToolCall("inspect_variable", looked)]))
+    >>> sorted(used_variables([ToolCall("run_python", code), ToolCall("inspect_variable", looked)]))
     ['math', 'ship', 'tides']
     """
     found: set[str] = set()
