@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -21,6 +22,10 @@ _BROWSER: Final = "tests/browser/"
 # A busy machine is no failure: what is too slow is for the benchmarks to say.
 # What was started in the background ignores Ctrl-C from birth, and so would all that these tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# The many kernels and servers of the tests need not compile our modules anew each time.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # In CI the examples are the same each time: a rare find belongs to whoever looks for it, not to the change at hand.
 settings.register_profile(
