@@ -20,6 +20,7 @@ from orchat.messages.parts import (
     part_to_dict,
 )
 
+_MAX_REPR = 20_000  # characters
 P = TypeVar("P", bound=Part)
 UserPart = TextContent | ImageContent | FileContent | AudioContent | VideoContent
 
@@ -55,7 +56,7 @@ class ChatRole(str, Enum):  # noqa: UP042 - its str() is Haystack's, `ChatRole.U
             ) from None
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class ChatMessage:
     """One message of a conversation; made with `from_user`, `from_system`, `from_assistant` or `from_tool`.
 
@@ -75,9 +76,9 @@ class ChatMessage:
     _name: str | None = None
     _meta: dict[str, Any] = field(default_factory=dict)
     # What `response_format` made of the text. Derived, so neither compared nor saved.
-    _parsed: Any = field(default=None, repr=False)
+    _parsed: Any = None
     # The API's name of the role, where it has two: `developer` for a system message. Saved in `meta`, not compared.
-    _sent_role: str | None = field(default=None, repr=False)
+    _sent_role: str | None = None
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ChatMessage):
@@ -90,6 +91,14 @@ class ChatMessage:
         )
 
     __hash__ = None  # type: ignore[assignment]  # a message holds mutable parts
+
+    def __repr__(self) -> str:
+        # A cell that ends with a message puts this into the notebook.
+        fields = {"_role": self._role, "_content": self._content, "_name": self._name, "_meta": self._meta}
+        text = f"ChatMessage({', '.join(f'{name}={value!r}' for name, value in fields.items())})"
+        if len(text) <= _MAX_REPR:
+            return text
+        return f"{text[: _MAX_REPR // 2]} ... {len(text) - _MAX_REPR:,} characters ... {text[-_MAX_REPR // 2 :]}"
 
     def __len__(self) -> int:
         return len(self._content)

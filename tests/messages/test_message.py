@@ -115,3 +115,11 @@ def test_malformed_arguments_are_a_text_or_none() -> None:
     assert ToolCall("t", {}, extra={"malformed_arguments": "{"}).malformed_arguments == "{"
     assert ToolCall("t", {}, extra={"malformed_arguments": 5}).malformed_arguments is None
     assert ToolCall("t", {}).malformed_arguments is None
+
+
+def test_the_repr_of_a_large_message_is_bounded() -> None:
+    small, large = ChatMessage.from_user("Hello"), ChatMessage.from_user("x" * 10_000_000)
+    assert "text='Hello'" in repr(small)
+    assert len(repr(large)) < 21_000
+    assert " characters ... " in repr(large)
+    assert repr([large]).count("ChatMessage(") == 1
