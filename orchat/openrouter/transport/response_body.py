@@ -20,7 +20,6 @@ from httpx_sse import ServerSentEvent
 from orchat.errors import APIError, APITimeoutError, ProviderError, ResponseLimitError
 from orchat.messages.lenient_json import BLANKS
 from orchat.openrouter.dialect import host_of
-from orchat.openrouter.transport.body_size import BodySize
 from orchat.openrouter.transport.connection_errors import connection_failure, timeout_error
 from orchat.openrouter.transport.content_decoding import ContentDecoder
 from orchat.openrouter.transport.event_stream import (
@@ -31,6 +30,7 @@ from orchat.openrouter.transport.event_stream import (
     looks_like_events,
 )
 from orchat.openrouter.transport.prepared_request import PreparedRequest
+from orchat.openrouter.transport.response_size import ResponseSize
 from orchat.openrouter.wire.failures import error_from_response, redirect_error
 from orchat.secrets import redact
 
@@ -80,7 +80,7 @@ class ResponseBody:
         self._response = response
         self._request = request
         self._limits = request.limits
-        self._size = BodySize(request.limits, "list_bytes" if request.method == "GET" else "answer_bytes")
+        self._size = ResponseSize(request.limits, "list_bytes" if request.method == "GET" else "answer_bytes")
         self._stamped_at = 0.0
         self._renews_deadline = False
         self._idle_timeout = idle_timeout

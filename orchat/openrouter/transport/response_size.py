@@ -1,4 +1,4 @@
-"""`BodySize`: count what has arrived of a response, and raise where it is over a limit."""
+"""`ResponseSize`: count what has arrived of a response, and raise where it is over a limit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _GROWTH = 1024 * 1024
 _STRUCTURE = "[{,:\n"  # at least one of these stands between two values, or two lines
 
 
-class BodySize:
+class ResponseSize:
     """The size of a body so far, of all of it and of the event that has begun: that one is kept until it ends.
 
     Most blocks end where an event ends, and cost next to nothing. An event that begins and ends in one block is not
