@@ -1,9 +1,9 @@
 """The HTTP transport: clients, authorization, retries, deadlines and response bodies. The only package that uses httpx.
 
 From low to high: `prepared_request`, `network_environment`, `connection_errors`, `event_stream`, `content_decoding`,
-`response_size`, `response_body`, `http_client`. Promises, each with its test: a key goes to the configured host only and
-appears in no exception; a request is sent again only if it did not start; comments that keep a connection open do not
-keep a dead upstream alive; leaving a stream closes its connection; nothing is read beyond its limits.
+`response_size`, `response_body`, `http_client`. Promises, each with its test: a key goes to the configured host only
+and appears in no exception; a request is sent again only if it did not start; comments that keep a connection open do
+not keep a dead upstream alive; leaving a stream closes its connection; nothing is read beyond its limits.
 """
 
 from httpx_sse import ServerSentEvent
