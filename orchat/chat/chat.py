@@ -100,8 +100,8 @@ class Chat(Conversation):
         if given is not None and not isinstance(given, str) and not hasattr(given, "stream_async"):
             raise TypeError(f"A chat takes a generator or a model's name, not {type(given).__name__}.")
         for limit, value in (("max_rounds", max_rounds), ("max_tool_runs", max_tool_runs)):
-            if value < 1:
-                raise ConfigurationError(f"{limit}={value!r} makes no sense.", hint="It is at least 1.")
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise ConfigurationError(f"{limit}={value!r} makes no sense.", hint="It is a whole number, 1 or more.")
         self._model = given if isinstance(given, str) else None
         self._generator = None if given is None or isinstance(given, str) else given
         self._connects = self._generator is None

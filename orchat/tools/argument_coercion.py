@@ -243,7 +243,7 @@ def _parse(text: str) -> tuple[Any] | None:
     if bare in _PYTHON_WORDS:
         return (_PYTHON_WORDS[bare],)
     try:
-        value = json.loads(bare, parse_constant=_refuse, parse_float=_finite)
+        value = json.loads(bare, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_object)
     except (ValueError, RecursionError):
         return None
     return None if isinstance(value, str) else (value,)
@@ -256,6 +256,11 @@ def _refuse(name: str) -> NoReturn:
 def _finite(text: str) -> float:
     value = float(text)
     return value if value - value == 0 else _refuse(text)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    return found if len(found) == len(pairs) else _refuse("two values of one name")
 
 
 def _may_be_several(value: Any) -> bool:

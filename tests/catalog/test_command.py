@@ -92,7 +92,7 @@ def test_offline_without_a_list_is_an_error(capsys: Captured, monkeypatch: pytes
     assert cli.main(["models"]) == 1
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith("orchat: No connection to 127.0.0.1: ")
+    assert err.startswith("orchat: No connection to 127.0.0.1:9: ")
     assert err.count("\n") == 1
 
 

@@ -356,5 +356,6 @@ def test_calls_count_from_the_question_on(make: Make, way: Way, openrouter: Scri
     with pytest.raises(ResponseLimitError):
         way.resume(chat, {parked.pending[0].id: True})
     assert len(log.calls) == 1
-    with pytest.raises(ConfigurationError, match="max_tool_runs=0 makes no sense"):
-        make(max_tool_runs=0)
+    for wrong in (0, -1, "3", 1.5, True, None):
+        with pytest.raises(ConfigurationError, match=f"max_tool_runs={wrong!r} makes no sense. It is a whole number"):
+            make(max_tool_runs=wrong)

@@ -268,7 +268,9 @@ def test_the_given_http_client_kwargs_stay_as_they_are(make, driver: Way) -> Non
     assert kwargs == before
 
 
-@pytest.mark.parametrize("url", ["openrouter.ai/api/v1", "ftp://x/y", "http://", "http://[::bad", 7])
+@pytest.mark.parametrize(
+    "url", ["openrouter.ai/api/v1", "ftp://x/y", "http://", "http://[::bad", "http://x:65536", "http://x:0", 7]
+)
 def test_a_base_url_that_is_none_is_a_value_error(make, way: Way, url) -> None:
     with pytest.raises(ConfigurationError, match="is no base URL"):
         way(make(api_base_url=url))

@@ -282,7 +282,7 @@ def test_so_is_one_that_is_not_there(make, driver: Way, caplog) -> None:
         driver(make(max_retries=None, api_base_url=f"http://127.0.0.1:{port}/v1"))
     assert time.monotonic() - started < 4  # it was 14 s
     [told] = retry_warnings(caplog)
-    assert told.startswith("No connection to 127.0.0.1: ")
+    assert told.startswith(f"No connection to 127.0.0.1:{port}: ")
 
 
 @pytest.mark.parametrize("status", [429, 503])

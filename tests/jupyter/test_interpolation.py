@@ -174,6 +174,25 @@ def test_a_near_match_is_refused_and_others_are_not() -> None:
         assert interpolate(text, names).refusal is None, text
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The set {n | n > 0}, and {n|n>0}",
+        "All of {n | f(n)}, all of {n | n + 1}",
+        "One of {n|x}",
+        "A template with {name | upper}",
+        "Dear {firstname} {lastname}, your file is {filename}.",
+        "Objects such as {n:1} and {x:10}",
+        r"\sum_{n=1}^{n+1} \frac{n}{n+1}, \(x_{n-1}\), $a_{n-1}$",
+        '{"n": 1, "x": {"n": 2}}, {n: 1, x: n}, {{ n + 1 }}, {% if n %}',
+    ],
+)
+def test_mathematics_and_templates_with_the_names_of_variables_are_sent(text: str) -> None:
+    names = {"n": 1, "x": 2, "name": "Ada", "upper": 3, "f": len}
+    prompt = interpolate(text, names)
+    assert (prompt.text, prompt.refusal) == (text, None)
+
+
 def test_a_near_match_is_one_line() -> None:
     def warning(text: str) -> str | None:
         prompt = interpolate(text, {"sales": {"north": 1}, "user": SimpleNamespace(name="Ada")})

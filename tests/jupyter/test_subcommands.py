@@ -155,6 +155,7 @@ def test_every_command_is_in_the_help(kernel: Kernel) -> None:
     [
         ("modles", "There is no %openrouter modles. Did you mean models?"),
         ("it's blue", "There is no %openrouter it's. "),
+        ("cost notebook", "%openrouter cost takes nothing more, such as notebook. See %openrouter help."),
         ("what's up", "A prompt goes behind two dashes: %openrouter -- what's up"),
         ("-s 'open -- Hi", "No closing quotation in: "),
     ],

@@ -123,6 +123,8 @@ def test_a_value_with_one_reading_is_mended(schema: Any, written: Any, meant: An
         ({"enum": [1, 2]}, "3"),
         ({"anyOf": [PLACE, {**PLACE, "required": []}]}, {"name": "Hull", "depth": "7"}),
         (PLACE, "Hull"),
+        (PLACE, '{"name": "Hull", "depth": 7, "depth": 8}'),
+        ({"type": "array", "items": PLACE}, '[{"name": "Hull", "name": "Goole"}]'),
     ],
 )
 def test_a_value_with_none_or_several_stays_as_it_came(schema: Any, written: Any) -> None:

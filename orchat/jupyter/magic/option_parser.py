@@ -236,9 +236,8 @@ def resolve_tools(
             # By their types: a value that is asked for its class runs code of its own.
             types = {each: type(value) for each, value in names.items()}
             callables = [each for each in types if issubclass(types[each], Tool | Toolset) or callable(names[each])]
-            raise UsageError(
-                f"-T: there is no tool {name}. {closest_match(name, [*callables, *kernel_tools])}".rstrip()
-            )
+            hint = closest_match(name, [*callables, *kernel_tools]) or "Give the name of a function of this notebook."
+            raise UsageError(f"-T: there is no tool {name}. {hint}")
         try:
             made = value if isinstance(value, Tool | Toolset) else create_tool_from_function(value)  # type: ignore[arg-type]
         except Exception as error:  # noqa: BLE001 - a signature or an annotation of the user's

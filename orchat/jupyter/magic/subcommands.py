@@ -72,6 +72,8 @@ def run_subcommand(session: MagicSession, text: str) -> SubcommandResult:
         raise UsageError(
             f"There is no %{MAGIC} {redact(name)}. {hint} A prompt goes behind two dashes: %{MAGIC} -- {said}"
         )
+    if words and not command.usage and command.run is not _help:
+        raise UsageError(f"%{MAGIC} {name} takes nothing more, such as {redact(words[0])}. See %{MAGIC} help.")
     try:
         result = command.run(session, words)
     except OrchatError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import httpx
 
 from orchat.errors import APIConnectionError, APIError, APITimeoutError
@@ -13,7 +15,7 @@ from orchat.secrets import redact
 
 def connection_failure(error: httpx.HTTPError, request: PreparedRequest, *, response_started: bool = False) -> APIError:
     """Convert an httpx error to an `APIConnectionError`, retryable only if the request did not start."""
-    host = host_of(request.url) or request.url
+    host = _host_and_port(request.url)
     said = redact(str(error), *request.secrets)[: request.limits.header_characters]
     reason = said.rstrip(".") or type(error).__name__
     if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):
@@ -53,7 +55,15 @@ def timeout_error(request: PreparedRequest, what: str, *, retryable: bool = Fals
     hint = "Raise timeout=, or choose a faster model or provider; the request may still be billed."
     if retryable:
         hint = "Check the network and the base URL."
-    return APITimeoutError(f"{host_of(request.url)} {what}.", hint=hint, retryable=retryable)
+    return APITimeoutError(f"{_host_and_port(request.url)} {what}.", hint=hint, retryable=retryable)
+
+
+def _host_and_port(url: str) -> str:
+    """Return a URL's host, with its port where one is given: of the servers of a machine it tells one from another."""
+    host, port = host_of(url) or url, urlsplit(url).port
+    if port is None:
+        return host
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _connect_hint(reason: str, request: PreparedRequest) -> str:

@@ -115,7 +115,9 @@ def check_base_url(url: str) -> str:
     """
     try:
         parsed = httpx.URL(url)
-        right = parsed.scheme in {"http", "https"} and bool(parsed.host) and bool(host_of(url))
+        # A socket takes a port of more than 16 bits for another one.
+        right = parsed.port is None or 0 < parsed.port < 2**16
+        right = right and parsed.scheme in {"http", "https"} and bool(parsed.host) and bool(host_of(url))
     except (httpx.InvalidURL, TypeError, ValueError):
         right = False
     if not right:

@@ -30,10 +30,11 @@ UserPart = TextContent | ImageContent | FileContent | AudioContent | VideoConten
 _MOST_REPORTED = 2  # problems that the one line of a warning names
 _MOST_COMPARED = 500  # candidates for a similar name
 _NEAR = "; did you mean "
+_MISSPELT = 0.75  # the similarity of {nmae} and name; {firstname} of a template is something else
 _AS_IT_STANDS = "`{{...}}` or --raw sends it as it stands."
-# What a format of Python looks like behind a value: {x:.2f}, {x:>10}, {x!r}.
+# What a format of Python looks like behind a value: {x:.2f}, {x:>10}, {x!r}. {x:10} is more often an object's field.
 _FORMATTED = re.compile(
-    r"(?P<value>[^\W\d][\w.]{0,60})(?:![rsa](?::[^{}\s]{1,20})?|:[<>^=]?[+-]?#?0?\d{0,3}[,_]?(?:\.\d{1,2})?[bcdeEfFgGnosxX%]?(?<!:))"
+    r"(?P<value>[^\W\d][\w.]{0,60})(?:![rsa](?::[^{}\s]{1,20})?|:(?!\d+\Z)[<>^=]?[+-]?#?0?\d{0,3}[,_]?(?:\.\d{1,2})?[bcdeEfFgGnosxX%]?(?<!:))"
 )
 
 
@@ -264,7 +265,7 @@ def _similar_name_hint(name: object, known: Iterable[object]) -> str:
     if not isinstance(name, str):
         return ""
     texts = [each for each in islice(known, _MOST_COMPARED) if isinstance(each, str) and not each.startswith("_")]
-    near = difflib.get_close_matches(name, texts, n=1)
+    near = difflib.get_close_matches(name, texts, n=1, cutoff=_MISSPELT)
     return f"{_NEAR}{near[0]}?" if near else ""
 
 
@@ -323,7 +324,7 @@ def _refusal(text: str, names: Mapping[str, object], problems: Mapping[str, str]
     ]
     if computed:
         first, more = computed[0], len(computed) - 1
-        others = f" (so are {more} more)" if more else ""
+        others = f" (so {'is' if more == 1 else 'are'} {more} more)" if more else ""
         return (
             f"{{{first}}} is more than a variable{others}: assign it first, `value = {_assignable(first)}`, and write "
             f"{{value}}. {_AS_IT_STANDS}"
@@ -342,9 +343,14 @@ def _is_computed(expression: str, names: Mapping[str, object]) -> bool:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            nodes = list(ast.walk(ast.parse(expression.strip(), mode="eval")))
+            outer = ast.parse(expression.strip(), mode="eval").body
+            nodes = list(ast.walk(outer))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
+    while isinstance(outer, ast.Compare):
+        outer = outer.left
+    if isinstance(outer, ast.BinOp) and isinstance(outer.op, ast.BitOr):
+        return False  # a set of mathematics, {n | n > 0}, a choice, or a template's filter, {name | upper}
     if formatted is None and not any(isinstance(node, ast.Call | ast.BinOp | ast.Subscript) for node in nodes):
         return False
     used = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
