@@ -111,7 +111,8 @@ def _single_line(text: str) -> str:
 
 
 def _ask(arguments: argparse.Namespace) -> int:
-    from orchat.generator_factory import connect
+    from orchat.chat.request_estimate import estimate_request
+    from orchat.generator_factory import connect, list_price, session_budget
     from orchat.jupyter.magic.configurable_traits import read_config_files
     from orchat.messages import ChatMessage
 
@@ -122,9 +123,15 @@ def _ask(arguments: argparse.Namespace) -> int:
     messages = [ChatMessage.from_system(system)] if system else []
     messages.append(ChatMessage.from_user(prompt))
     settings = {} if arguments.temperature is None else {"temperature": arguments.temperature}
+    budget = session_budget()  # before there is a generator: its limit may make no sense
     generator = connect(arguments.model, generation_kwargs=settings)
     printed = ""
-    with contextlib.closing(generator), generator.stream(messages, on_retry=_report) as chunks:
+    with contextlib.ExitStack() as opened:
+        opened.enter_context(contextlib.closing(generator))
+        if budget.limit is not None:  # the session of a command is one question
+            estimate = estimate_request(list_price, generator.model, messages, (), generator.generation_kwargs)
+            budget.reserve(estimate, generator.model)
+        chunks = opened.enter_context(generator.stream(messages, on_retry=_report))
         try:
             for chunk in chunks:
                 if chunk.content:

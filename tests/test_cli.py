@@ -73,6 +73,38 @@ def test_ask_streams_to_stdout(service: ScriptedOpenRouter, capsys: pytest.Captu
     assert (sent["model"], sent["temperature"], sent["stream"]) == ("vendor/model", 0.5, True)
 
 
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        ("0", "may cost $0."),
+        ("0.0001", "and $0.0001 of $0.0001 is left. Raise max_cost"),
+        ("much", "orchat: ORCHAT_MAX_COST='much' makes no sense. It is an amount of USD, such as 0.50."),
+    ],
+)
+def test_ask_keeps_to_the_limit_of_cost(
+    service: ScriptedOpenRouter,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    limit: str,
+    said: str,
+) -> None:
+    monkeypatch.setenv("ORCHAT_MAX_COST", limit)
+    assert cli.main(["ask", "Name two.", "-m", "openai/gpt-4o-mini"]) == 1
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert said in err
+    assert not [each for each in service.requests if each.path.endswith("/chat/completions")]
+
+
+def test_ask_within_the_limit_of_cost_is_answered(
+    service: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.answers(text("Hull."))
+    monkeypatch.setenv("ORCHAT_MAX_COST", "0.50")
+    assert cli.main(["ask", "Name one.", "-m", "openai/gpt-4o-mini"]) == 0
+    assert capsys.readouterr() == ("Hull.\n", "")
+
+
 def test_a_secret_in_the_question_is_named_and_stays_behind(
     service: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
