@@ -35,7 +35,8 @@ class ResponseLimits:
     error_bytes
         What is read of an error's body; the rest is left out.
     event_bytes
-        The largest event of a stream: an image is one.
+        The largest event of a stream: an image is one. Those that arrive whole in one block, which is of 64 kB at most,
+        are not measured.
     answer_bytes
         The largest whole answer, and the most that a stream may add up to.
     stream_bytes

@@ -147,7 +147,7 @@ class _Coercion:
             elif each is None and optional:
                 yield _ABSENT
         lists = [variant for variant in variants if "array" in _types(variant)]
-        if wraps and len(lists) == 1 and value is not None:
+        if wraps and len(lists) == 1 and value is not None and not _begins_list(value):
             items = self._variants(lists[0].get("items", True))
             if not _is_allowed(value, items):
                 inner = _distinct(self._readings(value, items, optional=False, wraps=False))
@@ -263,11 +263,12 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found if len(found) == len(pairs) else _refuse("two values of one name")
 
 
+def _begins_list(value: Any) -> bool:
+    return isinstance(value, str) and value.lstrip().startswith("[")
+
+
 def _may_be_several(value: Any) -> bool:
-    if not isinstance(value, str):
-        return False
-    bare = value.strip()
-    return not bare or bare.startswith("[") or not _SEPARATORS.isdisjoint(bare)
+    return isinstance(value, str) and (not value.strip() or not _SEPARATORS.isdisjoint(value.strip()))
 
 
 def _distinct(values: Iterable[Any]) -> list[Any]:

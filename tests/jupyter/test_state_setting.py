@@ -101,7 +101,8 @@ def test_a_file_beside_the_notebook_keeps_what_the_outputs_leave_out(
         in ask(kernel, "%openrouter restore").printed
     )
     ended = in_cell(kernel, "a", "%%openrouter\nAnd now?")
-    assert ended.printed == f"{TOLD}the tides.orchat.jsonl is damaged in line 1. It stays untouched.\n"
+    hint = "Move it elsewhere, and a new one is begun."
+    assert ended.printed == f"{TOLD}the tides.orchat.jsonl is damaged in line 1. It stays untouched. {hint}\n"
     assert "turn" not in ended.bundles[-1][MIME]
     assert beside.with_suffix(".orchat.jsonl").read_text() == "{rubbish"
 

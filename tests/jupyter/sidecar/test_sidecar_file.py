@@ -207,7 +207,7 @@ LINE = '{"part": "turns", "key": "a", "value": {"notebook": []}}\n'
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("{rubbish", "is damaged in line 1. It stays untouched."),
+        ("{rubbish", "is damaged in line 1. It stays untouched. Move it elsewhere, and a new one is begun."),
         ("\n" + HEADER, "is damaged in line 1. It stays untouched."),
         (LINE, "is damaged in line 1. It stays untouched."),
         ('{"format": "other", "version": 1}\n', "is damaged in line 1. It stays untouched."),
@@ -216,7 +216,7 @@ LINE = '{"part": "turns", "key": "a", "value": {"notebook": []}}\n'
         (HEADER + "[" * 100_000 + "\n", "is damaged in line 2. It stays untouched."),
         (HEADER + "<<<<<<< HEAD\n" + LINE, "line 2. It stays untouched. It holds the marks of a merge"),
         (HEADER + LINE.replace("[]", "7") + LINE.replace("value", "add"), "is damaged. It stays untouched."),
-        ('{"format": "orchat", "version": 2, "more": 1}\n' + LINE, "is of a newer orchat. It stays untouched."),
+        ('{"format": "orchat", "version": 2, "more": 1}\n' + LINE, "is of a newer orchat. It stays untouched. Move it"),
     ],
 )
 def test_what_is_damaged_or_newer_stays_untouched(notebook: Path, content: str, words: str) -> None:

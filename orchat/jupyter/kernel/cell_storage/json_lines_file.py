@@ -35,6 +35,7 @@ _BUFFER = 1 << 18
 _LONGEST_LINE = 100_000_000
 _MOST_WASTE = 1_000_000  # bytes that count no more, and may stay whatever the size of the rest
 _LOCK_TIMEOUT = 5.0  # seconds; a write takes milliseconds
+MOVE_HINT = "Move it elsewhere, and a new one is begun."
 _MERGE_MARKS = (b"<<<<<<<", b"=======", b">>>>>>>", b"|||||||")
 _WRITE_FLAGS = os.O_WRONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 
@@ -159,7 +160,7 @@ class JsonLinesFile:
             if at + len(text) > MOST_BYTES or len(text) > _LONGEST_LINE:
                 raise StateError(
                     f"{self._path.name} is too large to be read. It stays untouched.",
-                    hint="Move it elsewhere, and a new one is begun.",
+                    hint=MOVE_HINT,
                 )
             try:
                 line = parse_line(text) if text.strip() else Line(None, VERSION)
@@ -168,7 +169,7 @@ class JsonLinesFile:
                     return
                 raise self._damage(text, number if start == 0 else None) from None
             if line.name is None and line.value > VERSION:
-                raise StateError(f"{self._path.name} is of a newer orchat. It stays untouched.")
+                raise StateError(f"{self._path.name} is of a newer orchat. It stays untouched.", hint=MOVE_HINT)
             if at == 0 and (line.name is not None or not text.strip()):
                 raise self._damage(text, number)
             yield text, line
@@ -176,7 +177,7 @@ class JsonLinesFile:
 
     def _damage(self, text: bytes = b"", number: int | None = None) -> StateError:
         where = f" in line {number}" if number is not None else ""
-        hint = "It holds the marks of a merge: take these lines out." if text.startswith(_MERGE_MARKS) else None
+        hint = "It holds the marks of a merge: take these lines out." if text.startswith(_MERGE_MARKS) else MOVE_HINT
         return StateError(f"{self._path.name} is damaged{where}. It stays untouched.", hint=hint)
 
     def _updated_index(self, *, own: bool = False) -> LineIndex:

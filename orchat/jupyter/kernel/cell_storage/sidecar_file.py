@@ -17,7 +17,7 @@ from orchat.chat.state import FORMAT, VERSION
 from orchat.errors import StateError
 from orchat.files import read_regular_file
 from orchat.jupyter.kernel.cell_storage.json_lines import Change, Name
-from orchat.jupyter.kernel.cell_storage.json_lines_file import JsonLinesFile
+from orchat.jupyter.kernel.cell_storage.json_lines_file import MOVE_HINT, JsonLinesFile
 
 _MOST_BYTES_OF_OLD = 50_000_000  # what it could grow to
 
@@ -117,10 +117,10 @@ class SidecarFile:
                 return {}
             raise StateError(f"{name} cannot be read: {error.strerror}. It stays untouched.") from None
         except (ValueError, RecursionError):
-            raise StateError(f"{name} is damaged. It stays untouched.") from None
+            raise StateError(f"{name} is damaged. It stays untouched.", hint=MOVE_HINT) from None
         version = data.get("version") if isinstance(data, dict) and data.get("format") == FORMAT else None
         if version != VERSION or not all(isinstance(data.get(part, {}), dict) for part in ("turns", "panels")):
-            raise StateError(f"{name} is of another orchat, or damaged. It stays untouched.")
+            raise StateError(f"{name} is of another orchat, or damaged. It stays untouched.", hint=MOVE_HINT)
         return {
             (part, str(key)): value
             for part, values in data.items()
