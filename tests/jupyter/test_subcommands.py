@@ -155,6 +155,8 @@ def test_every_command_is_in_the_help(kernel: Kernel) -> None:
     [
         ("modles", "There is no %openrouter modles. Did you mean models?"),
         ("it's blue", "There is no %openrouter it's. "),
+        ("strip --chek book.ipynb", "%openrouter strip has no option --chek. There are --check, --outputs."),
+        ("models --fre", "%openrouter models has no option --fre. There are --free."),
         ("cost notebook", "%openrouter cost takes nothing more, such as notebook. See %openrouter help."),
         ("what's up", "A prompt goes behind two dashes: %openrouter -- what's up"),
         ("-s 'open -- Hi", "No closing quotation in: "),

@@ -74,6 +74,9 @@ def run_subcommand(session: MagicSession, text: str) -> SubcommandResult:
         )
     if words and not command.usage and command.run is not _help:
         raise UsageError(f"%{MAGIC} {name} takes nothing more, such as {redact(words[0])}. See %{MAGIC} help.")
+    options = [word.strip("[]") for word in command.usage.split() if "--" in word]
+    if options and (wrong := [word for word in words if word.startswith("--") and word not in options]):
+        raise UsageError(f"%{MAGIC} {name} has no option {redact(wrong[0])}. There are {', '.join(options)}.")
     try:
         result = command.run(session, words)
     except OrchatError as error:
