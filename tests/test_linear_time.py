@@ -34,7 +34,7 @@ pytestmark = pytest.mark.slow
 
 _FIRST, _SECOND = 1_000, 4_000  # characters, by which the texts are found that are worth a long look
 _SHORT, _LONG = 12_500, 100_000
-_MARKDOWN_SHORT, _MARKDOWN_LONG = 5_000, 25_000  # a parser of Markdown takes 0.1 ms for a character of deep quotes
+_MARKDOWN_SHORT, _MARKDOWN_LONG = 4_000, 16_000  # a parser of Markdown takes 0.1 ms for a character of deep quotes
 _FLOOR = 0.5  # seconds of the processor that nobody minds
 _SHARE = 4  # how much slower a character of a long text may be than one of a short text
 _END = 30.0

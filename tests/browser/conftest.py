@@ -40,7 +40,14 @@ def browser(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         context = playwright.chromium.launch_persistent_context(
             tmp_path_factory.mktemp("chromium"),
             executable_path=chromium,
-            args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"],
+            args=[
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-gpu-rasterization",
+                "--disable-software-rasterizer",
+                "--disable-dev-shm-usage",
+                "--disable-background-networking",
+            ],
             viewport={"width": 1280, "height": 900},
         )
         context.set_default_timeout(1000 * PATIENCE)
