@@ -13,6 +13,8 @@ import pytest
 
 from orchat import cli
 from orchat._version import __version__
+from orchat.chat.money import Cost
+from orchat.generator_factory import session_budget
 from tests.openrouter_server import ScriptedOpenRouter, done, error, error_event, event, finish, hold, stream, text
 from tests.patience import PATIENCE
 
@@ -32,7 +34,8 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def service(openrouter: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch) -> ScriptedOpenRouter:
-    """A scripted OpenRouter that the environment names."""
+    """A scripted OpenRouter that the environment names, in a session that has spent nothing."""
+    monkeypatch.setattr(session_budget(), "spent", Cost())
     monkeypatch.setenv("OPENROUTER_API_KEY", KEY)
     monkeypatch.setenv("OPENROUTER_BASE_URL", openrouter.base_url)
     return openrouter
