@@ -753,9 +753,10 @@ def test_a_secret_is_named_before_it_is_sent_redacted_or_as_it_is(endpoint: Scri
         page.run(PANEL + 'panel = ChatPanel("some/model")\npanel')
 
         def sent(**message: Any) -> Any:
-            before = len(endpoint.requests)
+            asked, turns = len(endpoint.requests), len(page.turns)
             page.send({"t": "send", "text": typed, **message})
-            page.until(lambda: len(endpoint.requests) > before and page.fields["running"] is False)
+            page.until(lambda: len(page.turns) > turns and page.fields["running"] is False)
+            assert len(endpoint.requests) == asked + 1
             return endpoint.request.json["messages"][-1]["content"]
 
         assert page.fields["warning"] is None
