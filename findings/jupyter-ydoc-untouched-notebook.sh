@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # jupyter-ydoc 4.2.1 (pycrdt 0.14.13): a notebook that nobody touched comes out of a shared document changed.
 #
 # Whole floats become integers, in metadata and in JSON outputs, so that a cost of 0.0 or a temperature of 1.0 is another

@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # jupytext 1.19.6: U+2028 in a cell's metadata breaks the cells that follow, in MyST Markdown only.
 #
 # The line separator is valid in JSON and in a notebook; models write it now and then. jupytext writes it as it is into

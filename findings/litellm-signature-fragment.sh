@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # LiteLLM 1.110.2: a streamed fragment of `reasoning_details` that holds only a signature does not reach the caller.
 #
 # OpenRouter's providers stream the signature of a thought in a fragment of its own, beside an empty content, and want

@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # litserve 0.2.19: the event that tells of an error has no empty line behind it, and httpx-sse 0.4.3 drops it.
 #
 # A model that raises in the middle of a streamed answer ends the stream with `data: {"error": ...}`. By the standard an

@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # pydantic 2.14.4, jsonschema-rs 0.61.2, jsonschema 4.26.0: whether a price is a whole number of cents.
 #
 # One schema, `multipleOf: 0.01`, exported by pydantic from `Field(multiple_of=0.01)`. For 19.99, 4.35 and 0.07 pydantic

@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # nbdime 4.0.4: where both sides of a merge change one value in a cell's metadata, the merged notebook has neither.
 #
 # The cell keeps the value of the base; what both sides wrote stands as two diffs under a new key of the same metadata,

@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # openrouter 1.3.84, OpenRouter's own SDK: a picture of an answer is there in a whole reply, and not in a stream; the
 # citations of a web search are in neither.
 #
