@@ -10,7 +10,8 @@
  * @typedef {{temperature: number|null, max_tokens: number|null, effort: string|null}} Parameters
  * @typedef {{height: string, draft: {n: number, text: string}, files: File[], running: boolean, model: string,
  *   error: {title: string, text: string, hint: string}|null, readonly: {text: string, discard: boolean}|null,
- *   note: string, warning: {n: number, text: string}|null, parameters: Parameters, system: string, chats: string[], chat: string, cost: string, where: string,
+ *   note: string, warning: {n: number, text: string}|null, parameters: Parameters, system: string,
+ *   chats: string[], chat: string, cost: string, where: string,
  *   grants: string[], cell: boolean, models?: {n: number, query: string, list: Model[], total: number, note: string},
  *   exported?: {n: number, text: string}, saved?: Record<string, string>|null,
  *   widget?: string}} Fields

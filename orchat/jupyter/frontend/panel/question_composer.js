@@ -59,7 +59,8 @@ export function createQuestionComposer({ send, announce, lastQuestion, onSend })
   /** @type {import("../shared/kernel_watch.js").KernelLoss | null} */
   let loss = null;
 
-  const canSend = () => Boolean(fields) && !loss && !fields?.running && !fields?.readonly && !fields?.files.some(isUploading);
+  const canSend = () =>
+    Boolean(fields) && !loss && !fields?.running && !fields?.readonly && !fields?.files.some(isUploading);
   const sendDraft = () => {
     clearTimeout(timer);
     send({ t: "draft", text: text.value });

@@ -15,7 +15,7 @@ import builtins
 import difflib
 import re
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -131,7 +131,8 @@ def interpolate(
     problems: dict[str, str] = {}
     parts = _PartBuilder()
     done = 0
-    for placeholder in find_placeholders(text):
+    placeholders = find_placeholders(text)
+    for placeholder in placeholders:
         if not placeholder.in_prose:
             # Its attributes are not read: they may run code, for a text that only looks like a placeholder.
             if placeholder.text.partition(".")[0].partition("[")[0] in names:
@@ -152,7 +153,13 @@ def interpolate(
             done = placeholder.end
     parts.add(text[done:])
     sent = tuple(value.sent for value in values.values() if value.sent is not None)
-    return Prompt(parts.parts() or (TextContent(text),), sent, _warning(problems), _refusal(text, names, problems))
+    fields = [placeholder.text for placeholder in placeholders if placeholder.in_prose]
+    computed = [
+        expression
+        for expression in [*find_expressions(text), *(each for each in fields if _parse_steps(each) is None)]
+        if _is_computed(expression, names)
+    ]
+    return Prompt(parts.parts() or (TextContent(text),), sent, _warning(problems), _refusal(computed, problems))
 
 
 @dataclass(frozen=True)
@@ -315,13 +322,7 @@ def _warning(problems: Mapping[str, str]) -> str | None:
     return "; ".join(reports) + (f"; and {more} more" if more else "")
 
 
-def _refusal(text: str, names: Mapping[str, object], problems: Mapping[str, str]) -> str | None:
-    computed = [each for each in find_expressions(text) if _is_computed(each, names)]
-    computed += [
-        placeholder.text
-        for placeholder in find_placeholders(text)
-        if placeholder.in_prose and _parse_steps(placeholder.text) is None and _is_computed(placeholder.text, names)
-    ]
+def _refusal(computed: Sequence[str], problems: Mapping[str, str]) -> str | None:
     if computed:
         first, more = computed[0], len(computed) - 1
         others = f" (so {'is' if more == 1 else 'are'} {more} more)" if more else ""

@@ -23,7 +23,9 @@
   /** @type {Record<string, () => Promise<object>>} */
   const modules = {
     "./extension": async () => {
-      const [{ createBridgePlugin }, { createPanelPlugin }, { createCellRunnerPlugin }, { INotebookTracker }, widgets] = await Promise.all([
+      const [
+        { createBridgePlugin }, { createPanelPlugin }, { createCellRunnerPlugin }, { INotebookTracker }, widgets,
+      ] = await Promise.all([
         load("metadata_bridge.js"),
         load("saved_panel_renderer.js"),
         load("cell_runner.js"),
