@@ -17,7 +17,6 @@ from orchat.jupyter.kernel.output.answer_formats import cell_code, render_as
 from orchat.jupyter.kernel.output.markdown_sanitizer import escape_markdown, safe_markdown
 from orchat.jupyter.kernel.output.text_escaping import single_line
 from orchat.jupyter.kernel.output.turn_transcript import TurnTranscript
-from orchat.jupyter.kernel.prompt.placeholder_parser import find_placeholders
 from orchat.jupyter.magic.line_splitting import split_prompt
 from orchat.jupyter.magic.magics import keep_prompt_verbatim
 from orchat.messages import ChatMessage
@@ -25,6 +24,7 @@ from orchat.messages.lenient_json import find_json
 from orchat.openrouter.model_names import similar_names
 from orchat.openrouter.wire.failures import error_from_response
 from orchat.openrouter.wire.stream import ChunkReader
+from orchat.prompt_language.placeholder_parser import find_placeholders
 from orchat.secrets import redact
 from orchat.streaming import StreamingChunk
 from tests.patterns.cpu_time import cpu_time

@@ -17,7 +17,7 @@ from tests.patterns.pattern_finder import Found, modules_of, patterns_of
 # Examples of what functions build regular expressions from. One that is not here fails the test run.
 VALUES: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "orchat.jupyter.kernel.cell_storage.notebook_file": [{"mark": "0123456789abcdef"}],
-    "orchat.jupyter.kernel.prompt.placeholder_parser": [{"quote": '"', "run": "```"}, {"quote": "'", "run": "~~~~"}],
+    "orchat.prompt_language.placeholder_parser": [{"quote": '"', "run": "```"}, {"quote": "'", "run": "~~~~"}],
     "orchat.jupyter.kernel.coroutine_runner": [{"magic": "openrouter", "line": "line_magic"}],
     "orchat.secrets.detection": [{"branches": [service.pattern for service in SERVICES]}],
 }

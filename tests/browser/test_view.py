@@ -218,9 +218,7 @@ def test_where_no_page_answers_plain_updates_serve_and_a_late_view_takes_over(
 def test_under_time_an_answer_is_seen_to_grow_plainly(page: Page, lab: Lab, endpoint: ScriptedOpenRouter) -> None:
     gate = threading.Event()
     endpoint.answers(sixty_sentences(gate))
-    code = (
-        "%%time\nfrom orchat.jupyter.kernel import coroutine_runner\nreply = coroutine_runner.run_in_private_loop(show)"
-    )
+    code = "%%time\nfrom orchat.private_event_loop import run_in_private_loop\nreply = run_in_private_loop(show)"
     notebook = opened(page, lab, "time.ipynb", code)
     notebook.run(1)
     expect(page.locator(".jp-RenderedMarkdown em").first).to_be_visible()

@@ -10,7 +10,8 @@ import time
 
 import pytest
 
-from orchat.jupyter.kernel.coroutine_runner import CellError, run_in_private_loop, run_in_thread, wake_loop_periodically
+from orchat.jupyter.kernel.coroutine_runner import CellError, run_in_thread, wake_loop_periodically
+from orchat.private_event_loop import run_in_private_loop
 from tests.patience import PATIENCE, stretched
 
 place: contextvars.ContextVar[str] = contextvars.ContextVar("place", default="nowhere")

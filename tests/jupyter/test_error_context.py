@@ -7,9 +7,9 @@ import re
 
 import pytest
 
-from orchat.jupyter.kernel.prompt.interpolation import SentValue
 from orchat.jupyter.magic.error_context import ErrorContext, VariableContext
 from orchat.jupyter.magic.traceback_frames import SourceLocation
+from orchat.prompt_language.interpolation import SentValue
 from orchat.rendering import estimate_tokens
 from tests.jupyter.kernel import Kernel
 

@@ -343,7 +343,7 @@ def test_who_names_no_cell_is_asked_nothing(usual_page: Page) -> None:
 
 
 def test_a_cell_in_a_private_loop_writes_too(page: Page) -> None:
-    code = f"""from orchat.jupyter.kernel.coroutine_runner import run_in_private_loop
+    code = f"""from orchat.private_event_loop import run_in_private_loop
 async def answer():
     bridge.write(here().id, lambda: {VALUE})
     await asyncio.sleep(0.2)

@@ -30,7 +30,7 @@ chat.show = False
 WAYS = {
     "sync": "reply = chat('Go on.')",
     "async": "reply = await chat.ask('Go on.')",
-    "private": "from orchat.jupyter.kernel.coroutine_runner import run_in_private_loop\n"
+    "private": "from orchat.private_event_loop import run_in_private_loop\n"
     "reply = run_in_private_loop(lambda: chat.ask('Go on.'))",
 }
 

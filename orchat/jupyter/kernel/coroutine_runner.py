@@ -4,8 +4,8 @@ While a cell is awaited the kernel handles messages (Stop, widgets), and later c
 
 - `AwaitedCellTransformer` turns a cell magic, and a line magic that is all of a cell, into a top-level ``await``, but
   only where Python accepts one: not inside ``%%time`` or ``%%capture``, not with ``%autoawait off``, not in a terminal.
-  There the magic is called as any other, and `run_in_private_loop` runs the same coroutine while the main thread
-  waits for Ctrl-C.
+  There the magic is called as any other, and `orchat.private_event_loop` runs the same coroutine while the main
+  thread waits for Ctrl-C.
 - `wake_loop_periodically` wakes the loop 20 times a second. A kernel's interrupt only schedules a cancellation; on a
   quiet loop that would wait for the next byte from the network.
 - `deliver_comms_while_awaiting` delivers the messages of widgets where the kernel would not before the cell ends.
@@ -17,17 +17,17 @@ Independent of models and messages.
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import inspect
 import json
-import queue
 import re
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from orchat.private_event_loop import make_thread, settle_future
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -172,113 +172,10 @@ async def run_in_thread(function: Callable[[], T]) -> T:
         except BaseException as caught:  # noqa: BLE001 - every error is raised by the await
             error = caught
         with suppress(RuntimeError):  # the loop is closed: no task awaits any more
-            loop.call_soon_threadsafe(_settle, result, value, error)
+            loop.call_soon_threadsafe(settle_future, result, value, error)
 
-    _make_thread(work).start()
+    make_thread(work).start()
     return await result
-
-
-_waiting_thread_tasks: contextvars.ContextVar[queue.SimpleQueue[Callable[[], None]] | None] = contextvars.ContextVar(
-    "waiting_thread_tasks", default=None
-)
-
-
-def runs_on_private_loop() -> bool:
-    """Return whether this runs on a private loop, for which a thread waits."""
-    return _waiting_thread_tasks.get() is not None
-
-
-async def run_in_waiting_thread(function: Callable[[], T]) -> T:
-    """Await a function that runs in the thread which waits in `run_in_private_loop`, where ``input()`` belongs.
-
-    Examples
-    --------
-    >>> run_in_private_loop(lambda: run_in_waiting_thread(threading.current_thread)) is threading.main_thread()
-    True
-    """
-    tasks = _waiting_thread_tasks.get()
-    if tasks is None:
-        raise RuntimeError("No thread waits for this loop.")
-    loop = asyncio.get_running_loop()
-    result: asyncio.Future[T] = loop.create_future()
-
-    def work() -> None:
-        value, error = None, None
-        try:
-            value = function()
-        except Exception as caught:  # noqa: BLE001 - raised by the await; an interrupt ends the waiting
-            error = caught
-        with suppress(RuntimeError):  # the loop is closed: no task awaits any more
-            loop.call_soon_threadsafe(_settle, result, value, error)
-
-    tasks.put(work)
-    return await result
-
-
-def _settle(future: asyncio.Future[T], value: T | None, error: BaseException | None) -> None:
-    if future.done():  # cancelled meanwhile
-        return
-    if error is not None:
-        future.set_exception(error)
-    else:
-        future.set_result(value)  # type: ignore[arg-type]  # None only when T allows it
-
-
-def run_in_private_loop(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run a coroutine on a new loop in a thread, while this thread waits; Ctrl-C and the kernel's interrupt cancel it.
-
-    Parameters
-    ----------
-    main
-        Makes the coroutine.
-
-    Examples
-    --------
-    >>> async def answer():
-    ...     return 42
-    >>> run_in_private_loop(answer)
-    42
-    """
-    loop = asyncio.new_event_loop()
-    tasks: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-    context = contextvars.copy_context()
-    context.run(_waiting_thread_tasks.set, tasks)
-    task: asyncio.Task[T] = loop.create_task(main(), context=context)
-    result: list[T] = []
-    errors: list[BaseException] = []
-    done = threading.Event()  # an interrupted Thread.join may report a running thread as ended
-
-    def work() -> None:
-        try:
-            result.append(loop.run_until_complete(task))
-        except BaseException as error:  # noqa: BLE001 - raised again where the cell waits
-            errors.append(error)
-        finally:
-            loop.run_until_complete(loop.shutdown_asyncgens())
-            loop.close()
-            done.set()
-
-    def cancel() -> None:
-        with suppress(RuntimeError):  # the loop was closed in this very moment
-            loop.call_soon_threadsafe(task.cancel)
-
-    _make_thread(work).start()
-    while True:
-        try:
-            while not done.wait(WAKE_INTERVAL):
-                with suppress(queue.Empty):
-                    tasks.get_nowait()()
-            break
-        except KeyboardInterrupt:
-            cancel()
-    if errors:
-        raise errors[0]
-    return result[0]
-
-
-def _make_thread(work: Callable[[], None]) -> threading.Thread:
-    # A copy of the context takes the cell that output belongs to along into the thread (ipykernel 7).
-    return threading.Thread(target=contextvars.copy_context().run, args=(work,), daemon=True, name="orchat-cell")
 
 
 class AwaitedCellTransformer:

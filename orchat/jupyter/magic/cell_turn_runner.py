@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from orchat.configuration import resolve_model_alias, setting
 from orchat.errors import OrchatError
 from orchat.jupyter.kernel.cell_storage.executing_cell import current_cell
-from orchat.jupyter.kernel.coroutine_runner import CellError, runs_on_private_loop
+from orchat.jupyter.kernel.coroutine_runner import CellError
 from orchat.jupyter.kernel.live_view.cell_sink import CellSink, display_for
 from orchat.jupyter.kernel.output.answer_formats import cell_code
 from orchat.jupyter.kernel.output.error_card import error_line
@@ -25,6 +25,7 @@ from orchat.jupyter.kernel.output.live_display import LiveDisplay
 from orchat.jupyter.magic.option_parser import MAGIC
 from orchat.jupyter.magic.turn_request import PromptRequest, TurnRequest, connect_generator, request_fingerprint
 from orchat.jupyter.magic.turn_storage import TurnStorage
+from orchat.private_event_loop import runs_on_private_loop
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell

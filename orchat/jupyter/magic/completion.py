@@ -230,7 +230,7 @@ class Completions:
     # -- the prompt ---------------------------------------------------------------------------------------------
 
     def _complete_placeholder(self, before: str, after: str) -> tuple[str, list[str]]:
-        from orchat.jupyter.kernel.prompt.placeholder_parser import find_placeholders
+        from orchat.prompt_language.placeholder_parser import find_placeholders
 
         if (found := _OPEN_PLACEHOLDER.search(before)) is None:
             return "", []

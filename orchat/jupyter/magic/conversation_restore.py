@@ -13,12 +13,9 @@ from orchat.jupyter.kernel.cell_storage.executing_cell import notebook_path
 from orchat.jupyter.kernel.cell_storage.notebook_file import read_cells
 from orchat.jupyter.kernel.cell_storage.sidecar_file import SidecarFile
 from orchat.jupyter.kernel.conversations import turn_record_reader
-from orchat.jupyter.kernel.coroutine_runner import (
-    deliver_comms_while_awaiting,
-    runs_on_private_loop,
-    wake_loop_periodically,
-)
+from orchat.jupyter.kernel.coroutine_runner import deliver_comms_while_awaiting, wake_loop_periodically
 from orchat.jupyter.kernel.output.text_escaping import single_line
+from orchat.private_event_loop import runs_on_private_loop
 
 if TYPE_CHECKING:
     from orchat.jupyter.magic.magic_session import MagicSession

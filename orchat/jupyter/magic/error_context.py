@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 from orchat.configuration import KEY_VARIABLE, setting
 from orchat.errors import ConfigurationError
 from orchat.jupyter.kernel.coroutine_runner import CellError
-from orchat.jupyter.kernel.prompt.interpolation import SentValue
 from orchat.jupyter.kernel.prompt.prompt_namespace import PromptNamespace
 from orchat.jupyter.magic.traceback_frames import SourceLocation, UserSources
+from orchat.prompt_language.interpolation import SentValue
 from orchat.rendering import render_value, shorten_to_budget
 from orchat.rendering.safe_introspection import describe_error, safe_repr
 from orchat.rendering.source_code import is_code

@@ -21,7 +21,6 @@ from orchat.jupyter.kernel.coroutine_runner import (
     AwaitedCellTransformer,
     CellError,
     deliver_comms_while_awaiting,
-    run_in_private_loop,
     wake_loop_periodically,
 )
 from orchat.jupyter.kernel.live_view import cell_sink
@@ -30,6 +29,7 @@ from orchat.jupyter.magic.configurable_traits import FILE, ConfigurableTraits, r
 from orchat.jupyter.magic.line_splitting import split_prompt
 from orchat.jupyter.magic.magic_session import MagicSession
 from orchat.jupyter.magic.option_parser import MAGIC, help_text, parse_options
+from orchat.private_event_loop import run_in_private_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

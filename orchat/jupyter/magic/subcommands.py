@@ -113,9 +113,9 @@ def _key(session: MagicSession, words: Sequence[str]) -> str:
 
 
 def _fix(session: MagicSession, words: Sequence[str]) -> SubcommandResult:
-    from orchat.jupyter.kernel.prompt.interpolation import verbatim_prompt
     from orchat.jupyter.magic.error_context import last_error_context
     from orchat.jupyter.magic.turn_request import PromptRequest
+    from orchat.prompt_language.interpolation import verbatim_prompt
 
     failure = last_error_context(session.shell, session.hidden_error)
     if failure is None:

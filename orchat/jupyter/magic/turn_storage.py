@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 
 from orchat.errors import OrchatError
 from orchat.jupyter.kernel.cell_storage.storage_target import MEMORY_ONLY, StorageTarget
-from orchat.jupyter.kernel.coroutine_runner import runs_on_private_loop
+from orchat.private_event_loop import runs_on_private_loop
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell

@@ -12,11 +12,11 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from orchat.jupyter.kernel.coroutine_runner import runs_on_private_loop
 from orchat.jupyter.kernel.live_view.pending_approvals import PendingApprovals
 from orchat.jupyter.kernel.live_view.turn_view_model import TurnViewModel
 from orchat.jupyter.kernel.live_view.widget_channel import WidgetChannel
 from orchat.jupyter.kernel.output.live_display import LiveDisplay
+from orchat.private_event_loop import runs_on_private_loop
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from orchat._version import __version__
 from orchat.errors import OrchatError
-from orchat.jupyter.kernel.coroutine_runner import run_in_waiting_thread, runs_on_private_loop
 from orchat.jupyter.kernel.output.answer_footer import footer, sources, sources_text
 from orchat.jupyter.kernel.output.error_card import error_card, error_text
 from orchat.jupyter.kernel.output.image_bundle import image_bundle
@@ -25,6 +24,7 @@ from orchat.jupyter.kernel.output.status_lines import empty_text, retry_status, 
 from orchat.jupyter.kernel.output.terminal_approval import ask_in_terminal
 from orchat.jupyter.kernel.output.text_escaping import escape_control_characters
 from orchat.jupyter.kernel.output.turn_transcript import TurnTranscript, result_text
+from orchat.private_event_loop import run_in_waiting_thread, runs_on_private_loop
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence

@@ -1,1 +1,1 @@
-"""The prompt of a cell: placeholders, their values, and attachments."""
+"""The prompt of a cell: the variables that it may name, and attachments."""

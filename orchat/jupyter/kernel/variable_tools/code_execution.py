@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 from orchat.chat.interrupt_detection import raise_keyboard_interrupt
 from orchat.errors import ToolInvocationError
-from orchat.jupyter.kernel.coroutine_runner import run_in_waiting_thread, runs_on_private_loop
 from orchat.jupyter.kernel.variable_tools.output_capture import OutputCapture
 from orchat.jupyter.kernel.variable_tools.tool_report import NOTHING, ReportSection, build_report
 from orchat.messages.parts import ResultContent
+from orchat.private_event_loop import run_in_waiting_thread, runs_on_private_loop
 from orchat.rendering import render_text
 from orchat.rendering.images import figure_of
 

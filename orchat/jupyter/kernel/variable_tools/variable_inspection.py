@@ -6,10 +6,10 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from orchat.errors import ToolInvocationError
-from orchat.jupyter.kernel.prompt.interpolation import interpolate, names_secret
 from orchat.jupyter.kernel.prompt.prompt_namespace import PromptNamespace
 from orchat.jupyter.kernel.variable_tools.tool_report import ReportSection, build_report
 from orchat.messages.parts import ResultContent
+from orchat.prompt_language.interpolation import interpolate, names_secret
 from orchat.rendering import Rendered
 from orchat.rendering.safe_introspection import type_name
 from orchat.rendering.static_lookup import static_attributes, static_keys

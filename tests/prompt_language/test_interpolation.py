@@ -11,8 +11,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from orchat.jupyter.kernel.prompt.interpolation import Prompt, interpolate, verbatim_prompt
 from orchat.messages import AudioContent, ImageContent, TextContent
+from orchat.prompt_language.interpolation import Prompt, interpolate, verbatim_prompt
 from orchat.secrets import is_secret_name
 from tests.jupyter.prompts import UNHARMED, every_name
 from tests.openrouter_server import PNG

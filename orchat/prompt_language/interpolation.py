@@ -1,6 +1,6 @@
 """Replace placeholders by values: ``{name}``, ``{obj.attr}``, ``{df["col"]}``, ``{Out[3]}``. Pure: a text and a lookup.
 
-`orchat.jupyter.kernel.prompt.placeholder_parser` finds the placeholders; here they are looked up and become content
+`orchat.prompt_language.placeholder_parser` finds the placeholders; here they are looked up and become content
 parts.
 
 A placeholder is a name, attributes and constant subscripts: no call, nothing that begins with two underscores. Reading
@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from orchat.jupyter.kernel.prompt.placeholder_parser import find_expressions, find_placeholders
 from orchat.messages import AudioContent, FileContent, ImageContent, TextContent, VideoContent
+from orchat.prompt_language.placeholder_parser import find_expressions, find_placeholders
 from orchat.rendering import Rendered, render_value
 from orchat.secrets import HIDDEN, is_secret
 
