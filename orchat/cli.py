@@ -1,8 +1,9 @@
-"""The command line interface: ``orchat demo``, ``ask``, ``models``, ``strip`` and ``local``.
+"""The command line interface: ``orchat demo``, ``ask``, ``models``, ``store``, ``strip`` and ``local``.
 
 ``demo`` opens the quickstart notebook in JupyterLab (`orchat.quickstart_launcher`), ``ask`` streams one answer into the
-terminal, ``models`` lists models and their prices, ``strip`` takes conversations out of notebook files, ``local``
-fetches the embedded model's weights. Each command imports what it needs when it runs.
+terminal, ``models`` lists models and their prices, ``store`` lists and deletes kept answers, ``strip`` takes
+conversations out of notebook files, ``local`` fetches the embedded model's weights. Each command imports what it needs
+when it runs.
 """
 
 from __future__ import annotations
@@ -73,6 +74,13 @@ def parser() -> argparse.ArgumentParser:
     models.add_argument("query", nargs="*", metavar="QUERY", help="words that the id or the name must hold")
     models.add_argument("--free", action="store_true", help="only the free ones")
     models.set_defaults(command=_models)
+
+    store = commands.add_parser("store", help="list the answers that are kept, or delete some")
+    store.add_argument("action", nargs="?", choices=["list", "clear"], default="list")
+    store.add_argument("--file", metavar="FILE", help="default: ORCHAT_STORE, else a file in the user's data folder")
+    store.add_argument("-m", "--model", help="clear only the answers of this model")
+    store.add_argument("--older-than", type=float, metavar="DAYS", help="clear only those that are older")
+    store.set_defaults(command=_store)
 
     strip = commands.add_parser("strip", help="take what orchat keeps out of notebook files")
     strip.add_argument("notebooks", nargs="+", type=Path, metavar="NOTEBOOK")
@@ -194,6 +202,32 @@ def _models(arguments: argparse.Namespace) -> int:
     if catalog.failure is not None:
         print(f"orchat: This list is {catalog.age_text}: {_single_line(catalog.failure.message)}", file=sys.stderr)
     _print_piece(list_models(catalog, " ".join(arguments.query), free=arguments.free))
+    return 0
+
+
+def _store(arguments: argparse.Namespace) -> int:
+    from datetime import UTC, datetime, timedelta
+
+    from orchat.answer_store import SqliteAnswerStore
+    from orchat.generator_factory import open_store
+
+    store = open_store(arguments.file)
+    if not isinstance(store, SqliteAnswerStore):
+        raise ConfigurationError("No answers are kept: the store is set to `none`.", hint="Name one with --file.")
+    with contextlib.closing(store):
+        if arguments.action == "clear":
+            days = arguments.older_than
+            before = None if days is None else datetime.now(UTC) - timedelta(days=days)
+            _print_piece(f"{store.clear(model=arguments.model, before=before):,} answers deleted from {store.path}\n")
+            return 0
+        entries = store.entries()
+        _print_piece(
+            f"{store.path}: {sum(each.answers for each in entries):,} answers, {store.size_on_disk():,} bytes\n"
+        )
+        for each in entries:
+            bill = f"${each.cost.normalize():f}" + (f" and {each.unknown:,} unknown bills" if each.unknown else "")
+            days = f"{each.oldest:%Y-%m-%d} to {each.newest:%Y-%m-%d}"
+            _print_piece(f"{_single_line(each.model)} at {_single_line(each.host)}: {each.answers:,}, {bill}, {days}\n")
     return 0
 
 

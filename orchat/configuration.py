@@ -140,6 +140,12 @@ SETTINGS: Mapping[str, Setting] = {
         "where conversations are kept: in the notebook's cells, in a file beside it, or nowhere",
     ),
     "state_limit": Setting("ORCHAT_STATE_LIMIT", 256_000, _positive, "how many bytes of a conversation a cell keeps"),
+    "store": Setting(
+        "ORCHAT_STORE", None, _text, "the file that keeps the answers of columns, or none; default: in the user's data"
+    ),
+    "confirm_above": Setting(
+        "ORCHAT_CONFIRM_ABOVE", Decimal(1), _usd, "USD that a column may cost, about, without a max_cost of its own"
+    ),
     "limits": Setting("", {}, _limits, 'how much of a response is read, such as {"event_bytes": 33554432}'),
 }
 """All settings, by name."""

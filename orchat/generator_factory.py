@@ -1,4 +1,4 @@
-"""Make the default generator, price lookup and budget from arguments, configuration and environment, in that order.
+"""Make the default generator, prices, budget and store from arguments, configuration and environment, in that order.
 
 A generator made directly ignores them. The embedded model is used only for a ``local/`` model.
 """
@@ -37,9 +37,10 @@ from orchat.openrouter.response_limits import ResponseLimits
 from orchat.secret import Secret
 
 if TYPE_CHECKING:
+    from orchat.answer_store import AnswerStore
     from orchat.openrouter.models import Catalog
 
-__all__ = ["Chat", "ask", "catalog_endpoint", "connect", "context_length", "list_price", "session_budget"]
+__all__ = ["Chat", "ask", "catalog_endpoint", "connect", "context_length", "list_price", "open_store", "session_budget"]
 
 THREE_WAYS = (
     f"Set {KEY_VARIABLE} to a key from openrouter.ai/settings/keys",
@@ -204,6 +205,40 @@ def context_length(model: str) -> int | None:
     catalog = cached_catalog(str(setting("base_url")))
     known = None if catalog is None else catalog.get(model)
     return None if known is None else known.context_length
+
+
+def open_store(store: AnswerStore | str | os.PathLike[str] | bool | None = None) -> AnswerStore | None:
+    """Open a store of answers, which its user closes.
+
+    Parameters
+    ----------
+    store
+        A file; default (also True): the configured one, else one in the user's data folder. False, and a configured
+        ``none``, for no store; a store that is open is returned as it is.
+
+    Raises
+    ------
+    StateError
+        The file is something else, damaged, or cannot be written.
+
+    Examples
+    --------
+    >>> open_store(False) is None
+    True
+    """
+    from platformdirs import user_data_path
+
+    from orchat.answer_store import SqliteAnswerStore
+
+    if store is None or store is True:
+        store = setting("store")
+        if store is None:
+            store = user_data_path("orchat", appauthor=False) / "answers.sqlite"
+        elif str(store).lower() == "none":
+            store = False
+    if isinstance(store, bool):
+        return None
+    return SqliteAnswerStore(store) if isinstance(store, str | os.PathLike) else store
 
 
 # With `Chat` from here, as `orchat` exports it, a model's name is enough, and a budget can be set.

@@ -1,5 +1,6 @@
 """The command line as a shell sees it: what goes to stdout, what to stderr, and the exit code."""
 
+import contextlib
 import io
 import os
 import re
@@ -7,14 +8,17 @@ import signal
 import subprocess
 import sys
 import threading
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from orchat import cli
 from orchat._version import __version__
+from orchat.answer_store import SqliteAnswerStore, StoredAnswer
 from orchat.chat.money import Cost
 from orchat.generator_factory import session_budget
+from orchat.messages import ChatMessage
 from tests.openrouter_server import ScriptedOpenRouter, done, error, error_event, event, finish, hold, stream, text
 from tests.patience import PATIENCE
 
@@ -280,3 +284,38 @@ def test_local_status(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
 def test_local_download_says_where_the_weights_are(weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["local", "download"]) == 0
     assert Path(capsys.readouterr().out.strip()).read_bytes()[:4] == b"GGUF"
+
+
+def test_the_store_is_listed_and_cleared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "answers.sqlite"
+    monkeypatch.setenv("ORCHAT_STORE", str(path))
+    with contextlib.closing(SqliteAnswerStore(path)) as store:
+        for number, model in enumerate(["vendor/m", "vendor/m", "vendor/\x1b[31mn"]):
+            message = ChatMessage.from_assistant("Yes.")
+            cost = Decimal("0.1") if model == "vendor/m" else None
+            store.put(b"%d" % number, StoredAnswer.of(message, host="a.example", model=model, cost=cost))
+    assert cli.main(["store"]) == 0
+    first, *rest = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(rf"{re.escape(str(path))}: 3 answers, [\d,]+ bytes", first)
+    day = r"\d{4}-\d\d-\d\d"
+    assert any(re.fullmatch(rf"vendor/m at a\.example: 2, \$0\.2, {day} to {day}", line) for line in rest)
+    assert any("1, $0 and 1 unknown bills" in line and "\x1b" not in line for line in rest)
+    assert cli.main(["store", "clear", "--older-than", "1"]) == 0
+    assert cli.main(["store", "clear", "-m", "vendor/m"]) == 0
+    assert cli.main(["store", "clear", "--file", str(path)]) == 0
+    counts = [line.split(" ", 1)[0] for line in capsys.readouterr().out.splitlines()]
+    assert counts == ["0", "2", "1"]
+
+
+def test_a_store_that_is_switched_off_or_something_else_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ORCHAT_STORE", "none")
+    assert cli.main(["store"]) == 1
+    (tmp_path / "notes.txt").write_text("These are notes, and no database. " * 100)
+    assert cli.main(["store", "--file", str(tmp_path / "notes.txt")]) == 1
+    off, other = capsys.readouterr().err.splitlines()
+    assert "No answers are kept" in off
+    assert "notes.txt" in other

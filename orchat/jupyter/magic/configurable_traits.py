@@ -31,6 +31,8 @@ class ConfigurableTraits(Configurable):
     privacy = traitlets.Unicode(None, allow_none=True, help=SETTINGS["privacy"].help).tag(config=True)
     state = traitlets.Unicode(None, allow_none=True, help=SETTINGS["state"].help).tag(config=True)
     state_limit = traitlets.Int(None, allow_none=True, help=SETTINGS["state_limit"].help).tag(config=True)
+    store = traitlets.Unicode(None, allow_none=True, help=SETTINGS["store"].help).tag(config=True)
+    confirm_above = traitlets.Float(None, allow_none=True, help=SETTINGS["confirm_above"].help).tag(config=True)
     limits = traitlets.Dict(None, allow_none=True, help=SETTINGS["limits"].help).tag(config=True)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

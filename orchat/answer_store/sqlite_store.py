@@ -1,0 +1,349 @@
+"""`SqliteAnswerStore`: answers in one SQLite file, which several processes may share.
+
+A thread commits what was put in groups, at most a quarter of a second after it came; a commit has reached the disk.
+What was not committed when a process or the machine died counts as never answered. The file has a size that it does not
+outgrow: the oldest answers make room.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TypeVar
+
+from orchat.answer_store.stored_answer import StoredAnswer
+from orchat.errors import StateError
+
+T = TypeVar("T")
+
+MOST_BYTES = 2_000_000_000
+
+_COMMIT_INTERVAL = 0.2
+_LARGEST_GROUP = 2_000
+_PATIENCE = 60.0  # seconds for a lock that another process holds
+_RETRY_INTERVAL = 0.05
+_APPLICATION_ID = 0x6F726368  # "orch"
+_VERSION = 1
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS answer(
+    id INTEGER PRIMARY KEY AUTOINCREMENT, key BLOB NOT NULL UNIQUE, host TEXT NOT NULL, model TEXT NOT NULL,
+    message TEXT NOT NULL, cost TEXT, seconds REAL NOT NULL, created REAL NOT NULL)
+"""
+_PUT = """
+INSERT INTO answer(key, host, model, message, cost, seconds, created) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT(key) DO UPDATE SET message = excluded.message, cost = excluded.cost, seconds = excluded.seconds,
+    created = excluded.created
+"""
+_GET = "SELECT message, host, model, cost, seconds FROM answer WHERE key = ?"
+
+
+@dataclass(frozen=True)
+class StoreEntry:
+    """What a store holds of one model at one host: the number of answers, their bill and their size.
+
+    ``unknown`` is the number of answers without a known bill, ``characters`` the length of the answers as JSON.
+    """
+
+    host: str
+    model: str
+    answers: int
+    cost: Decimal
+    unknown: int
+    characters: int
+    oldest: datetime
+    newest: datetime
+
+
+class SqliteAnswerStore:
+    """Answers in an SQLite file; threads may share one, and processes the file.
+
+    Parameters
+    ----------
+    path
+        The file, which is made where there is none, readable for its owner only.
+    most_bytes
+        The size that the file does not outgrow by more than one commit.
+
+    Raises
+    ------
+    StateError
+        The file is something else, damaged, or cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from orchat.messages import ChatMessage
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> with closing(SqliteAnswerStore(Path(folder.name) / "answers.sqlite")) as store:
+    ...     store.put(b"key", StoredAnswer.of(ChatMessage.from_assistant("Yes."), host="a.example", model="vendor/m"))
+    ...     store.flush()
+    ...     store.get(b"key").message.text, [entry.answers for entry in store.entries()]
+    ('Yes.', [1])
+    >>> folder.cleanup()
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, most_bytes: int = MOST_BYTES) -> None:
+        self.path = Path(path).expanduser()
+        self.most_bytes = most_bytes
+        self._reading = threading.Lock()
+        self._changed = threading.Condition()
+        self._pending: dict[bytes, StoredAnswer] = {}
+        self._wanted = False  # somebody waits for a commit
+        self._is_closing = False
+        self._failure: sqlite3.Error | None = None
+        self._writer: threading.Thread | None = None
+        with self._state_errors():
+            self._reader = self._open()
+
+    def __repr__(self) -> str:
+        return f"SqliteAnswerStore({str(self.path)!r})"
+
+    # -- answers --------------------------------------------------------------------------------------------------
+
+    def get(self, key: bytes) -> StoredAnswer | None:
+        """Return the answer to a request, committed or not; None where there is none."""
+        if (pending := self._pending.get(key)) is not None:
+            return pending
+        with self._reading, self._state_errors():
+            row = _patiently(lambda: self._reader.execute(_GET, (key,)).fetchone())
+        if row is None:
+            return None
+        message, host, model, cost, seconds = row
+        return StoredAnswer(message, host, model, None if cost is None else Decimal(cost), seconds)
+
+    def put(self, key: bytes, answer: StoredAnswer) -> None:
+        """Keep an answer; a thread commits it within a quarter of a second."""
+        with self._changed:
+            self._pending[key] = answer
+            if self._writer is None:
+                self._writer = threading.Thread(target=self._write, name="orchat-answer-store", daemon=True)
+                self._writer.start()
+            if len(self._pending) in {1, _LARGEST_GROUP}:  # else the thread knows
+                self._changed.notify_all()
+
+    def flush(self) -> None:
+        """Wait until everything is committed.
+
+        Raises
+        ------
+        StateError
+            It could not be written; it is kept in memory, and written with what comes next.
+        """
+        with self._changed:
+            while self._pending and self._failure is None:
+                self._wanted = True
+                self._changed.notify_all()
+                self._changed.wait(_COMMIT_INTERVAL)
+            if (failure := self._failure) is None:
+                return
+            self._failure = None
+        with self._state_errors():
+            raise failure
+
+    def close(self) -> None:
+        """Flush, and close the file; errors as of `flush`."""
+        try:
+            self.flush()
+        finally:
+            with self._changed:
+                self._is_closing = True
+                self._changed.notify_all()
+                writer = self._writer
+            if writer is not None:
+                writer.join()
+            with self._reading:
+                self._reader.close()
+
+    # -- what is there --------------------------------------------------------------------------------------------
+
+    def entries(self) -> list[StoreEntry]:
+        """List what is stored by host and model, the newest first."""
+        query = "SELECT host, model, cost, length(message), created FROM answer"
+        groups: dict[tuple[str, str], StoreEntry] = {}
+        with self._reading, self._state_errors():
+            for host, model, cost, size, created in self._reader.execute(query):
+                moment = datetime.fromtimestamp(created, UTC)
+                old = groups.get((host, model)) or StoreEntry(host, model, 0, Decimal(0), 0, 0, moment, moment)
+                groups[host, model] = StoreEntry(
+                    host,
+                    model,
+                    old.answers + 1,
+                    old.cost + Decimal(cost or 0),
+                    old.unknown + (cost is None),
+                    old.characters + size,
+                    min(old.oldest, moment),
+                    max(old.newest, moment),
+                )
+        return sorted(groups.values(), key=lambda entry: entry.newest, reverse=True)
+
+    def size_on_disk(self) -> int:
+        """Return the number of bytes of the file, its log included."""
+        names = (self.path, self.path.with_name(self.path.name + "-wal"))
+        return sum(path.stat().st_size for path in names if path.exists())
+
+    def clear(self, *, model: str | None = None, before: datetime | None = None) -> int:
+        """Delete all answers, or those of a model, or those that are older; return how many.
+
+        The file shrinks accordingly.
+        """
+        self.flush()
+        conditions: Mapping[str, str | float | None] = {
+            "model = ?": model,
+            "created < ?": None if before is None else before.timestamp(),
+        }
+        given = {condition: value for condition, value in conditions.items() if value is not None}
+        where = f" WHERE {' AND '.join(given)}" if given else ""
+        with self._state_errors(), closing(self._open()) as connection:
+            with _transaction(connection):
+                count = connection.execute(f"DELETE FROM answer{where}", [*given.values()]).rowcount  # noqa: S608
+            _release_pages(connection)
+        return count
+
+    # -- the thread that writes -----------------------------------------------------------------------------------
+
+    def _write(self) -> None:
+        try:
+            with closing(_patiently(self._open)) as connection:
+                while (group := self._next_group()) is not None:
+                    self._commit(connection, group)
+        except (sqlite3.Error, StateError) as error:  # what is pending stays so, and the next `put` tries again
+            with self._changed:
+                self._failure = error if isinstance(error, sqlite3.Error) else sqlite3.OperationalError(str(error))
+                self._writer = None
+                self._changed.notify_all()
+
+    def _next_group(self) -> dict[bytes, StoredAnswer] | None:
+        """Wait for answers, then a moment for more; None when the store closes."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._pending or self._is_closing)
+            if not self._pending:
+                return None
+            self._changed.wait_for(
+                lambda: self._wanted or self._is_closing or len(self._pending) >= _LARGEST_GROUP, _COMMIT_INTERVAL
+            )
+            self._wanted = False
+            return dict(self._pending)
+
+    def _commit(self, connection: sqlite3.Connection, group: Mapping[bytes, StoredAnswer]) -> None:
+        now = time.time()
+        rows = [
+            (key, each.host, each.model, each.message_json, None if each.cost is None else str(each.cost), each.seconds)
+            for key, each in group.items()
+        ]
+        with _transaction(connection):
+            connection.executemany(_PUT, [(*row, now) for row in rows])
+        with self._changed:
+            for key, answer in group.items():
+                if self._pending.get(key) is answer:
+                    del self._pending[key]
+            self._changed.notify_all()
+        self._make_room(connection)
+
+    def _make_room(self, connection: sqlite3.Connection) -> None:
+        """Delete the oldest answers while the file is larger than it may be."""
+        if _used_bytes(connection) <= self.most_bytes:
+            return
+        while _used_bytes(connection) > 0.9 * self.most_bytes:
+            with _transaction(connection):
+                (count,) = connection.execute("SELECT count(*) FROM answer").fetchone()
+                if count <= 1:
+                    break
+                oldest = "SELECT id FROM answer ORDER BY created, id LIMIT ?"
+                connection.execute(f"DELETE FROM answer WHERE id IN ({oldest})", (max(1, count // 10),))  # noqa: S608
+        _release_pages(connection)
+
+    # -- the file -------------------------------------------------------------------------------------------------
+
+    def _open(self) -> sqlite3.Connection:
+        """Connect to the file; make it where there is none."""
+        if self.path.exists() and not self.path.is_file():
+            raise StateError(f"{self.path} is no regular file.", hint="Name a file for the store.")
+        with suppress(FileExistsError):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            # A file that exists is not opened here: closing it would take away the locks of all connections to it.
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        connection = sqlite3.connect(self.path, _PATIENCE, isolation_level=None, check_same_thread=False)
+        try:
+            _patiently(lambda: self._prepare(connection))
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        """Check that the file is a store, or make an empty one of it."""
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if application != _APPLICATION_ID and (application or tables):
+            raise StateError(f"{self.path} is a database of something else.", hint="Name another file for the store.")
+        if version > _VERSION:
+            raise StateError(f"{self.path} was made by a newer orchat.", hint="Update orchat, or name another file.")
+        if not tables:
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA journal_size_limit = 16000000")
+        if not tables:
+            with _transaction(connection):
+                connection.execute(_SCHEMA)
+                connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+                connection.execute(f"PRAGMA user_version = {_VERSION}")
+
+    @contextmanager
+    def _state_errors(self) -> Iterator[None]:
+        """Raise SQLite's errors, and those of the file system, as ours."""
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise StateError(
+                f"The store of answers, {self.path}, cannot be used: {error}.",
+                hint="Free the disk or mend the file, name another one (`store=`), or give store=False.",
+            ) from None
+
+
+def _patiently(action: Callable[[], T]) -> T:
+    """Do something that another process's lock may prevent for a while, such as changing the journal's mode."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return action()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+                raise
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(_RETRY_INTERVAL)
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Run a block as one transaction, which waits for those of other processes."""
+    _patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _used_bytes(connection: sqlite3.Connection) -> int:
+    pages, free, size = (
+        connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+    )
+    return int((pages - free) * size)
+
+
+def _release_pages(connection: sqlite3.Connection) -> None:
+    """Give the pages that nothing uses back to the file system."""
+    connection.execute("PRAGMA incremental_vacuum").fetchall()
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

@@ -1,0 +1,74 @@
+"""`StoredAnswer`: an answer with its bill, and `AnswerStore`, what every store of them can do."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Protocol
+
+from orchat.messages import ChatMessage
+
+
+@dataclass(frozen=True)
+class StoredAnswer:
+    """A model's answer to a request, and what it took.
+
+    Parameters
+    ----------
+    message_json
+        The message as JSON, with everything the endpoint said, its usage included.
+    host, model
+        Where it came from, and the model that was asked.
+    cost
+        The bill in USD; None where it is unknown.
+    seconds
+        From the request to the end of the answer.
+
+    Examples
+    --------
+    >>> answer = StoredAnswer.of(ChatMessage.from_assistant("The Humber."), host="openrouter.ai", model="vendor/m")
+    >>> answer.message.text
+    'The Humber.'
+    """
+
+    message_json: str
+    host: str
+    model: str
+    cost: Decimal | None = None
+    seconds: float = 0.0
+
+    @classmethod
+    def of(
+        cls, message: ChatMessage, *, host: str, model: str, cost: Decimal | None = None, seconds: float = 0.0
+    ) -> StoredAnswer:
+        """Make the stored form of a message."""
+        text = json.dumps(message.to_dict(), separators=(",", ":"), default=str)
+        return cls(text, host, model, cost, seconds)
+
+    @property
+    def message(self) -> ChatMessage:
+        """The message, read anew each time."""
+        return ChatMessage.from_dict(json.loads(self.message_json))
+
+
+class AnswerStore(Protocol):
+    """Keeps answers by the keys of their requests; it may lie in another process."""
+
+    def get(self, key: bytes) -> StoredAnswer | None:
+        """Return the answer to a request; None where there is none."""
+
+    def put(self, key: bytes, answer: StoredAnswer) -> None:
+        """Keep an answer; it returns at once, and an earlier answer to the request is replaced."""
+
+    def flush(self) -> None:
+        """Wait until what was put is kept.
+
+        Raises
+        ------
+        StateError
+            It could not be written.
+        """
+
+    def close(self) -> None:
+        """Flush, and let go of the file; errors as of `flush`."""
