@@ -101,7 +101,7 @@ def front_end(request: pytest.FixtureRequest) -> Lab:
 
 @pytest.fixture(scope="package")
 def loaded_pages() -> dict[Lab, Page]:
-    """For a JupyterLab, a page in which it is loaded and no notebook is open."""
+    """For each front end, a page in which it is loaded and no notebook is open."""
     return {}
 
 
@@ -115,14 +115,16 @@ def page(
 ) -> Iterator[Page]:
     """A page without a notebook; its kernels end with the test, and nothing of its script is left to the next one.
 
-    To load JupyterLab takes longer than most tests, hence they share one page of it, unless they are marked with
-    ``fresh_page``: those that listen to what their page does, or attack it. Notebook 7 shows one notebook in a page.
+    To load a front end takes longer than most tests, hence they share one page of each, unless they are marked with
+    ``fresh_page``: those that listen to what their page does, or attack it.
     """
-    front_end = next((request.getfixturevalue(n) for n in ("lab", "front_end") if n in request.fixturenames), None)
-    shared = type(front_end) is Lab and request.node.get_closest_marker("fresh_page") is None
+    names = ("lab", "notebook7", "front_end")
+    front_end = next((request.getfixturevalue(name) for name in names if name in request.fixturenames), None)
+    shared = front_end is not None and request.node.get_closest_marker("fresh_page") is None
     page = loaded_pages.pop(front_end, None) if shared else None
     if page is None:
         page = browser.new_page()
+    page.bring_to_front()  # a page behind another one draws and counts seconds rarely
     failures = request.session.testsfailed
     yield page
     if shared and request.session.testsfailed == failures and front_end.close_notebooks(page):

@@ -138,7 +138,7 @@ class Lab:
         """Open a notebook that is there already; where JupyterLab is loaded and has none, without loading it anew."""
         loaded = page.url.startswith(self._origin) and page.evaluate(_IS_EMPTY)
         if loaded:
-            page.evaluate(_OPEN, path.name)
+            page.evaluate(_OPEN, [path.name, self.address(path)])
         else:
             page.goto(self.address(path))
         try:
@@ -168,15 +168,17 @@ class Lab:
 
 
 class Notebook7(Lab):
-    """The same for Notebook 7, which shows one notebook in a page."""
+    """The same for Notebook 7."""
 
     MODULE, APP, ADDRESS = "notebook", "JupyterNotebookApp", "notebooks/{}?"
 
 
 _IS_EMPTY = "() => window.jupyterapp && ![...window.jupyterapp.shell.widgets('main')].some((widget) => widget.context)"
-_OPEN = """async (path) => {
+# Without `_noref` Notebook 7 opens a window for the notebook; and it leaves the page's address as it is.
+_OPEN = """async ([path, address]) => {
     await window.jupyterapp.serviceManager.kernelspecs.refreshSpecs();
-    void window.jupyterapp.commands.execute('docmanager:open', {path});
+    void window.jupyterapp.commands.execute('docmanager:open', {path, options: {ref: '_noref'}});
+    if (window.jupyterapp.name !== 'JupyterLab') history.replaceState(null, '', address);
 }"""
 _CLOSE = """async () => {
     if (!window.jupyterapp || document.querySelector('.jp-Dialog')) return false;

@@ -20,7 +20,7 @@ from tests.browser.test_view import printed
 from tests.openrouter_server import Answer, ScriptedOpenRouter, event, finish, fragment, pause, stream, text
 from tests.openrouter_server.request import Request
 
-pytestmark = [pytest.mark.slow, pytest.mark.fresh_page]  # what presses the buttons stays in the page
+pytestmark = pytest.mark.slow
 
 TOOLS = """
 import orchat
@@ -170,7 +170,6 @@ _PERSON = """(seed) => {
     const look = () => {
         for (const form of document.querySelectorAll('.orchat-form')) if (!seen.has(form)) decide(form);
     };
-    window.person?.disconnect();  // that of another test in the same page
     window.person = new MutationObserver(look);
     window.person.observe(
         document.body, {subtree: true, childList: true, attributeFilter: ["class", "disabled"]});

@@ -10,7 +10,7 @@ from typing import Any
 import nbformat
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from playwright.sync_api import Dialog, Page
 
 from tests.browser.conftest import KEY
 from tests.browser.lab import ROOT, Lab, Notebook
@@ -393,7 +393,6 @@ async with wake_loop_periodically():
 
 
 @pytest.mark.parametrize("saved", ["saved while it streamed", "never saved", "saved with an older answer"])
-@pytest.mark.fresh_page
 def test_a_page_reloaded_while_a_cell_runs_ends_with_the_right_output(page: Page, front_end: Lab, saved: str) -> None:
     setup = BRIDGE + "from orchat.jupyter.kernel.coroutine_runner import wake_loop_periodically"
     go = front_end.work / "go"
@@ -404,15 +403,21 @@ def test_a_page_reloaded_while_a_cell_runs_ends_with_the_right_output(page: Page
         old = {**BUNDLE, "text/markdown": "An older answer."}
         content.cells[1].outputs = [nbformat.v4.new_output("display_data", old)]
         content.cells[1].execution_count = 2
+        front_end.close_notebooks(page)
         nbformat.write(content, notebook.path)
         notebook = front_end.show(page, notebook.path)
     notebook.run(0, 1)
     notebook.wait_for_text(1, "first half")
     if saved == "saved while it streamed":
         notebook.save()
-    page.on("dialog", lambda dialog: dialog.accept())
+
+    def leave(dialog: Dialog) -> None:
+        dialog.accept()
+
+    page.on("dialog", leave)
     page.goto("about:blank")
     page.goto(front_end.address(notebook.path))
+    page.remove_listener("dialog", leave)
     page.wait_for_function(
         """() => {
             const panel = window.jupyterapp?.shell?.currentWidget;
