@@ -6,12 +6,15 @@ import json
 import re
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Error as BrowserError
 from playwright.sync_api import Locator, Page, expect
 from pydantic import BaseModel
 
@@ -19,6 +22,7 @@ from orchat.jupyter.kernel.forms import arguments_of, build_form, check_argument
 from orchat.tools import Tool, create_tool_from_function
 from tests.browser.lab import ROOT, Lab
 from tests.browser.test_view import opened, results
+from tests.jupyter.forms.complex_tools import CALLS, complex_tool
 from tests.openrouter_server import ScriptedOpenRouter, call, calls, text
 
 pytestmark = pytest.mark.slow
@@ -76,16 +80,21 @@ class Shown:
         page.goto(f"{address}/shared/elements.js")
         page.set_content(
             "<!doctype html><html lang=en><title>Form</title><meta charset=utf-8>"
-            "<link rel=stylesheet href=/view.css><link rel=stylesheet href=/form.css>"
+            "<link rel=stylesheet href=/view/view.css><link rel=stylesheet href=/form/form.css>"
             "<main class=orchat-turn></main>"
         )
-        page.expose_function("check", lambda values: check_arguments(tool, values))
+        with suppress(BrowserError):  # a page that shows one form after another keeps the first one's
+            page.expose_function("check", lambda values: check_arguments(tool, values))
         page.evaluate(_SHOW, [f"{address}/form/form.js", build_form(tool, arguments, malformed)])
         self.node = page.locator(".orchat-form")
 
     def press(self, name: str) -> None:
         whole = re.compile(f"^{name}:? {self.tool.name}$")  # each says of which tool it speaks
         self.node.get_by_role("button", name=whole).click()
+
+    def unfold(self) -> None:
+        """Show what could be given, too."""
+        self.node.locator(".orchat-form-fields > .orchat-field-list > .orchat-fold > summary").click()
 
     def field(self, label: str) -> Locator:
         return self.node.get_by_label(label, exact=True)
@@ -157,7 +166,7 @@ EDITS: dict[str, Any] = {
     "code": lambda form: form.field("code").fill("sea.show()\n"),
     "free": lambda form: form.field("free").fill('{"b": 12345678901234567890}'),
     "note": lambda form: (form.field("none: note").uncheck(), form.field("note").fill("calm")),
-    "days": lambda form: (form.field("give it: days").check(), form.field("days").fill("4")),
+    "days": lambda form: (form.unfold(), form.field("give it: days").check(), form.field("days").fill("4")),
     "when": lambda form: (
         form.field("Kind of value: when").select_option(label="integer"),
         form.field("integer").fill("7"),
@@ -197,6 +206,94 @@ def test_one_change_changes_nothing_else(page: Page, address: str, name: str) ->
     EDITS[name](form)
     expect(form.node.locator(".orchat-form-difference > ul > li > code")).to_have_text([name])
     assert exactly(form.arguments()) == exactly({**GIVEN, name: EDITED[name]})
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [(".5", "0.5"), ("2.", "2.0"), ("+3", "3"), ("\u22127", "-7"), ("007", "7"), ("1e3", "1e3"), ("1,5", None)],
+)
+def test_numbers_are_read_as_people_type_them(page: Page, address: str, typed: str, meant: str | None) -> None:
+    form = Shown(page, address, PLAN, GIVEN)
+    share = form.field("share")
+    share.fill(typed)
+    if meant is None:
+        expect(share).to_have_accessible_description(
+            "A number has no comma here: write 1.5 with a decimal point, or 15."
+        )
+        share.fill("1.234,5")
+        expect(share).to_have_accessible_description(re.compile("write 1234.5 with"))
+        share.fill("")
+        expect(share).to_have_accessible_description("Here belongs a number.")
+        form.press("Approve edited")
+        assert page.evaluate("() => window.decisions") == []
+        return
+    form.press("Approve edited")
+    assert f'"share": {meant},' in form.decision["arguments"]["json"]
+
+
+def test_pasted_lines_stay_lines(page: Page, address: str) -> None:
+    form = Shown(page, address, PLAN, {**GIVEN, "when": "May"})
+    form.field("name").fill("")
+    page.evaluate(
+        """(text) => {
+            const data = new DataTransfer();
+            data.setData('text/plain', text);
+            const event = new ClipboardEvent('paste', {clipboardData: data, bubbles: true, cancelable: true});
+            document.activeElement.dispatchEvent(event);
+            document.execCommand('insertText', false, text);  // what the browser does of a real paste
+        }""",
+        "one\ntwo",
+    )
+    expect(form.field("name")).to_have_js_property("rows", 3)
+    assert form.arguments()["name"] == "one\ntwo"
+
+
+def test_what_is_given_begins_with_its_default_and_a_number_is_never_a_text(page: Page, address: str) -> None:
+    kinds = [{"type": "integer"}, {"type": "string"}]
+    group = {"type": "object", "properties": {"port": {"type": "string"}}, "default": {"port": "Selby"}}
+    stops = {"type": "array", "items": group, "default": [{"port": "Hull"}, {"port": "Goole"}]}
+    nullable = {"anyOf": [{"type": "string"}, {"type": "null"}], "default": None}
+    properties = {
+        "stops": stops,
+        "first": group,
+        "when": {"anyOf": kinds, "default": "May"},
+        "note": nullable,
+        "many": {"anyOf": kinds},
+    }
+    tool = Tool("t", "", {"type": "object", "properties": properties}, print)
+    form = Shown(page, address, tool, {})
+    expect(form.node.locator("summary").first).to_have_text("Not given: stops, first, when, note, many")
+    form.unfold()
+    for name in properties:
+        form.field(f"give it: {name}").check()
+    form.press("Approve edited")
+    assert page.evaluate("() => window.decisions") == []
+    expect(form.field("integer").last).to_have_accessible_description("Here belongs a number.")
+    expect(form.field("integer").last).to_be_focused()
+    page.keyboard.type("3")
+    assert form.arguments() == {**{name: properties[name].get("default") for name in properties}, "note": "", "many": 3}
+
+
+def test_forms_of_complex_tools_are_short_and_keep_their_buttons_in_view(
+    page: Page, address: str, tmp_path: Path
+) -> None:
+    page.set_viewport_size({"width": 800, "height": 700})
+    heights: dict[str, float] = {}
+    for name, (_, given) in CALLS.items():
+        form = Shown(page, address, complex_tool(name), given)
+        page.screenshot(path=str(tmp_path / f"{name}.png"))
+        expect(form.node.locator(".orchat-approve")).to_be_in_viewport()
+        box = form.node.bounding_box()
+        assert box is not None
+        heights[name] = box["height"]
+        for summary in form.node.locator("summary:visible").all():
+            summary.click()
+        expect(form.node.locator(".orchat-approve")).to_be_in_viewport()
+        page.screenshot(path=str(tmp_path / f"{name}-unfolded.png"))
+        form.press("Approve")
+        assert form.decision == {"decision": "approve"}
+    assert max(heights.values()) < 660, heights
+    assert heights["create_calendar"] < 220, heights
 
 
 def test_items_are_added_moved_and_removed(page: Page, address: str) -> None:
@@ -242,8 +339,14 @@ def test_what_is_wrong_stands_at_its_field_and_takes_the_focus(page: Page, addre
     many = form.field("many")
     many.fill("several")
     expect(many).to_have_attribute("aria-invalid", "true")
-    expect(many).to_have_accessible_description('many: "several" is not of type "integer"')
+    expect(many).to_have_accessible_description("“several” is no number.")
     approve = form.node.locator(".orchat-approve")
+    approve.focus()
+    page.keyboard.press("Enter")
+    expect(many).to_be_focused()
+    assert page.evaluate("() => window.decisions") == []  # text where a number belongs is sent nowhere
+    many.fill("1.5")
+    expect(many).to_have_accessible_description('many: 1.5 is not of type "integer"')
     approve.focus()
     page.keyboard.press("Enter")
     expect(many).to_be_focused()

@@ -112,7 +112,7 @@ def test_a_call_is_edited_and_approved_in_a_form(page: Page, front_end: Lab, end
     form = page.locator(".orchat-form")
     form.get_by_label("port").first.fill("Goole")
     form.get_by_label("days", exact=True).fill("three")
-    expect(form.get_by_text('days: "three" is not of type "integer"')).to_be_visible()
+    expect(form.get_by_text("“three” is no number.")).to_be_visible()
     form.get_by_label("days", exact=True).fill("3")
     expect(form.locator(".orchat-form-difference")).to_contain_text("days: 2 → 3")
     violations = Axe().run(page, context=".orchat-form").response["violations"]

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from orchat.jupyter.kernel.forms import arguments_of, build_form, check_arguments
 from orchat.jupyter.kernel.variable_tools import KernelTool
 from orchat.tools import Tool, create_tool_from_function
+from tests.jupyter.forms.complex_tools import CALLS, complex_tool
 
 
 class Stop(BaseModel):
@@ -38,9 +39,11 @@ def field_of(schema: Any, *value: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("schema", "value", "kind"),
     [
-        ({"type": "string"}, "Hull", {"kind": "string", "lines": False, "code": False, "input": "text"}),
+        ({"type": "string"}, "Hull", {"kind": "string", "lines": True, "code": False, "input": "text"}),
         ({"type": "string"}, "two\nlines", {"kind": "string", "lines": True}),
-        ({"type": "string"}, "long " * 40, {"kind": "string", "lines": True}),
+        ({"type": "string", "format": "uuid"}, "a", {"kind": "string", "lines": False}),
+        ({"type": "string", "format": "uuid"}, "a\nb", {"kind": "string", "lines": True}),
+        ({"type": "string", "pattern": "^[a-z]+$"}, "a", {"kind": "string", "lines": True}),
         ({"type": "string", "x-orchat": {"widget": "code"}}, "x = 1", {"kind": "string", "code": True}),
         ({"type": "string", "widget": "textarea"}, "x", {"kind": "string", "lines": True, "code": False}),
         ({"type": "string", "format": "email"}, "a@b.c", {"kind": "string", "input": "email"}),
@@ -52,6 +55,7 @@ def field_of(schema: Any, *value: Any) -> dict[str, Any]:
         ({"const": "only"}, "only", {"kind": "choice", "options": ['"only"']}),
         ({"type": ["string", "null"]}, None, {"kind": "string", "nullable": True, "text": "null"}),
         ({"anyOf": [{"type": "integer"}, {"type": "null"}]}, 3, {"kind": "number", "nullable": True}),
+        ({"type": ["string", "integer"]}, 3, {"kind": "variant", "chosen": 1}),
         ({}, {"a": [1]}, {"kind": "json"}),
         ({"type": "object"}, {"free": 1}, {"kind": "json"}),
         ({"allOf": [{"type": "string"}]}, "x", {"kind": "json"}),
@@ -106,9 +110,37 @@ def test_recursion_and_crowds_end_in_the_json_editor() -> None:
     while deepest["kind"] == "group":
         deepest = deepest["fields"][0]
     assert deepest["kind"] == "json"
-    crowd = tool_of(None, **{f"p{number}": {"type": "string"} for number in range(500)})
-    assert build_form(crowd, {})["fields"] is None
-    assert len(json.dumps(build_form(crowd, {"p0": "x"}))) < 2_000
+
+
+def test_of_many_fields_those_with_a_value_are_drawn_first() -> None:
+    texts = {f"p{number}": {"type": "string"} for number in range(500)}
+    form = build_form(tool_of(None, **texts), {"p400": "x"})
+    assert [field["text"] for field in form["fields"]] == [*[None] * 150, '"x"']
+    assert (form["fields"][-1]["name"], form["fields"][-1]["kind"], form["omitted"]) == ("p400", "string", 349)
+    # A group that nobody gave, and that has too many fields of its own, is JSON; the given one has all of its fields.
+    group = {"type": "object", "properties": {f"p{number}": {"type": "string"} for number in range(60)}}
+    groups = {f"g{number}": group for number in range(6)}
+    form = build_form(tool_of(None, **groups, subject={"type": "string"}), {"g5": {"p1": "x"}, "subject": "y"})
+    assert [field["kind"] for field in form["fields"]] == ["group", *["json"] * 4, "group", "string"]
+    assert form["omitted"] == 0
+    given = {f"p{number}": "x" for number in range(200)}
+    assert build_form(tool_of(None, **texts), given)["fields"] is None
+    assert [field["kind"] for field in build_form(tool_of(None, x=group), {"x": given})["fields"]] == ["json"]
+
+
+def test_what_a_person_gives_begins_with_its_default() -> None:
+    stops = {"type": "array", "items": {"type": "string"}, "default": ["Hull", "Goole"]}
+    place = {"type": "object", "properties": {"port": {"type": "string"}}, "default": {"port": "Selby"}}
+    kinds = [{"type": "integer"}, {"type": "string"}]
+    when = {"anyOf": kinds, "default": "May"}
+    none = {"anyOf": [*kinds, {"type": "null"}], "default": None}
+    fields = build_form(tool_of(None, stops=stops, place=place, when=when, none=none), {})["fields"]
+    assert [field["text"] for field in fields] == [None] * 4
+    assert [item["text"] for item in fields[0]["items"]] == ['"Hull"', '"Goole"']
+    assert fields[1]["fields"][0]["text"] == '"Selby"'
+    assert (fields[2]["chosen"], fields[2]["variants"][1]["text"]) == (1, '"May"')
+    assert (fields[3]["chosen"], fields[3]["start"]) == (None, None)
+    assert field_of({**place, "default": ["no", "object"]})["start"] is not None
 
 
 def test_malformed_arguments_are_shown_as_they_are() -> None:
@@ -154,7 +186,9 @@ def test_a_form_is_bounded_whatever_its_schema_says() -> None:
                {"pattern": long, "examples": [long]}]  # fmt: skip
     for schema in schemas:
         assert len(json.dumps(build_form(tool_of(None, x=schema), {}))) < 15_000
-    assert build_form(tool_of({"type": "object", "properties": {long: {}}}), {})["fields"] is None
+    named = tool_of({"type": "object", "properties": {long: {}}})
+    assert (build_form(named, {})["fields"], build_form(named, {})["omitted"]) == ([], 1)
+    assert build_form(named, {long: 1})["fields"] is None
     nested = {"properties": {"a": {"type": "object", "properties": {"b": {"type": "string"}}}}}
     form = build_form(tool_of({"type": "object", **nested}), {"a": {"b": long}})
     assert form["fields"] is None
@@ -168,6 +202,35 @@ def test_schemas_that_branch_without_end_are_described_at_once() -> None:
     started = time.process_time()
     assert len(json.dumps(build_form(tool, {"x": 7}))) < 200_000
     assert time.process_time() - started < 5
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_the_most_complex_tools_are_forms(name: str) -> None:
+    tool, given = complex_tool(name), CALLS[name][1]
+    assert tool.validate_arguments(given) == []
+    form = build_form(tool, given)
+    assert form["fields"], "no part of it is one JSON text"
+    assert arguments_of({"json": put_together(form["fields"])}) == (given, "")
+    assert len(json.dumps(form)) < 60_000
+    started = time.process_time()
+    build_form(tool, given)
+    assert time.process_time() - started < 0.25
+
+
+def test_variants_that_share_a_name_are_told_apart() -> None:
+    by_kind = [{"type": "object", "properties": {"kind": {"enum": [kind]}, "x": {}}} for kind in ("point", "line")]
+    by_names = [{"type": "object", "required": ["id"]}, {"type": "object", "properties": {"a": {}, "b": {}}}]
+    lists = [{"type": "array", "items": {"type": kind}} for kind in ("string", "integer")]
+    formats = [{"type": "string", "format": "date"}, {"type": "string"}, {"const": 7}, {"type": "string"}]
+    for variants, labels in (
+        (by_kind, ["point", "line"]),
+        (by_names, ["object: id", "object: a, b"]),
+        (lists, ["list of string", "list of integer"]),
+        (formats, ["string: date", "string [2]", "7", "string [4]"]),
+        ([{"title": "Shape", **each} for each in by_kind], ["Shape (point)", "Shape (line)"]),
+    ):
+        field = field_of({"oneOf": variants})
+        assert [each["title"] for each in field["variants"]] == labels
 
 
 def test_what_a_page_puts_together_is_written_as_the_form_writes_it() -> None:

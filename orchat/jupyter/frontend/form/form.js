@@ -4,14 +4,14 @@
  *
  * @typedef {import("./form_fields.js").Field} Field
  * @typedef {{name: string, title: string, description: string, always: boolean, json: string, error: string | null,
- *   fields: Field[] | null, revision?: string, notice?: string}} Description
+ *   fields: Field[] | null, omitted?: number, revision?: string, notice?: string}} Description
  * @typedef {{decision: "approve" | "edited" | "reject" | "answer" | "always", arguments?: {json: string},
  *   reason?: string, value?: string, revision?: string}} Decision
  */
 
 import { button, element, setText } from "../shared/elements.js";
 import { difference, indentJson } from "./argument_difference.js";
-import { drawField, objectText, redrawField } from "./form_fields.js";
+import { drawFieldList } from "./form_fields.js";
 import { createPreview } from "./call_preview.js";
 import { STRINGS } from "./form_strings.js";
 import { drawText, newId } from "./form_controls.js";
@@ -56,8 +56,9 @@ export function createForm(description, { strings: words, render, onChange, onDe
   lockedNote.hidden = true;
   const answerBox = element("div", "orchat-form-answer");
   answerBox.hidden = true;
-  /** @type {(import("./form_fields.js").FieldView & {name: string, before: string | null})[]} */
-  let fields = [];
+  /** @type {ReturnType<typeof drawFieldList> | null} */
+  let list = null;
+  const fields = () => list?.entries ?? [];
   /** @type {HTMLTextAreaElement | null} */
   let rawInput = null;
   /** @type {(text: string) => void} */
@@ -84,7 +85,7 @@ export function createForm(description, { strings: words, render, onChange, onDe
 
   /** Ask the kernel to validate the arguments of the drawn revision, which may be older than the state. */
   const requestCheck = () => onChange(values(), description.revision);
-  const values = () => ({ json: rawInput ? rawInput.value : objectText(fields) });
+  const values = () => ({ json: rawInput ? rawInput.value : list?.text() ?? "{}" });
 
   function onInput() {
     preview.setStale(true);
@@ -105,7 +106,7 @@ export function createForm(description, { strings: words, render, onChange, onDe
 
   function updateButtons() {
     // While the call streams in, differences are no edits.
-    const differs = () => fields.some((each) => each.text() !== each.before);
+    const differs = () => fields().some((each) => each.view.text() !== each.before);
     isEdited = !isLocked && (rawInput ? rawInput.value !== originalJson : differs());
     setText(approve, isEdited ? strings.approveEdited : strings.approve);
     for (const each of [approve, reject]) nameButton(each, strings.namingShort);
@@ -135,32 +136,29 @@ export function createForm(description, { strings: words, render, onChange, onDe
   function showChanges() {
     changes.hidden = !isEdited;
     if (!isEdited) return;
-    const lines = fields.filter((each) => each.text() !== each.before).map((each) =>
-      element("li", "", element("code", "", each.name), ": ", difference(each.before, each.text(), strings.moreLines)));
+    const lines = fields().filter((each) => each.view.text() !== each.before).map(({ name, before, view }) =>
+      element("li", "", element("code", "", name), ": ", difference(before, view.text(), strings.moreLines)));
     const shown = rawInput ? difference(originalJson, rawInput.value, strings.moreLines) : element("ul", "", ...lines);
     changes.replaceChildren(strings.changed, shown);
   }
 
   function draw() {
     rawInput = null;
-    fields = [];
+    list = null;
     if (description.fields === null) {
       originalJson = description.json;
       drawRaw(originalJson);
     } else {
-      fields = description.fields.map((each) => withOriginal(drawField(each, strings, onInput), each));
-      originalJson = indentJson(objectText(fields));
-      const drawn = fields.map((each) => each.node);
-      body.replaceChildren(...(drawn.length ? drawn : [element("p", "orchat-note", strings.noArguments)]));
+      list = drawFieldList(description.fields, strings, onInput);
+      originalJson = indentJson(list.text());
+      if (description.omitted) {
+        list.addNote(element("div", "orchat-note", strings.omitted.replace("{count}", String(description.omitted))));
+      }
+      const takesNone = !description.fields.length && !description.omitted;
+      body.replaceChildren(takesNone ? element("p", "orchat-note", strings.noArguments) : list.node);
     }
     finishDrawing();
   }
-
-  /**
-   * @param {import("./form_fields.js").FieldView} drawn
-   * @param {Field} field
-   */
-  const withOriginal = (drawn, field) => ({ ...drawn, name: field.name, before: field.text });
 
   /** Update the drawn fields to another description of the same call, keeping focus and scroll position. */
   function redraw() {
@@ -168,24 +166,14 @@ export function createForm(description, { strings: words, render, onChange, onDe
     if (next === null && rawInput) {
       originalJson = description.json;
       showRaw(originalJson);
-      finishDrawing();
-      return;
-    }
-    const differs = next === null || next.some((each, at) => at < fields.length && each.name !== fields[at].name);
-    if (rawInput || differs || !fields.length) {
+    } else if (next === null || rawInput || !list?.entries.length) {
       const focused = body.contains(document.activeElement);
       draw();
-      if (focused) (fields[0] ?? rawInput)?.focus();
-      return;
+      if (focused) (fields()[0]?.view ?? rawInput)?.focus();
+    } else {
+      list.update(next);
+      originalJson = indentJson(list.text());
     }
-    while (fields.length > next.length) fields.pop()?.node.remove();
-    fields = next.map((each, at) => {
-      if (at < fields.length) return withOriginal(redrawField(fields[at], each, strings, onInput), each);
-      const drawn = drawField(each, strings, onInput);
-      body.append(drawn.node);
-      return withOriginal(drawn, each);
-    });
-    originalJson = indentJson(objectText(fields));
     finishDrawing();
   }
 
@@ -196,7 +184,7 @@ export function createForm(description, { strings: words, render, onChange, onDe
 
   /** @param {string} text */
   function drawRaw(text) {
-    fields = [];
+    list = null;
     const kind = { lines: true, code: true, most: 18 };
     const { node: drawn, input, show } = drawText(text, `${id}-raw`, strings, onInput, kind);
     showRaw = show;
@@ -234,7 +222,11 @@ export function createForm(description, { strings: words, render, onChange, onDe
 
   /** @param {"approve" | "edited" | "always"} decision */
   function decideApproval(decision) {
-    decide(isEdited ? { decision, arguments: values() } : { decision });
+    const unreadable = isEdited ? fields().find(({ view }) => view.problem()) : null;
+    if (unreadable) {
+      unreadable.view.showProblem();
+      unreadable.view.focus();
+    } else decide(isEdited ? { decision, arguments: values() } : { decision });
   }
 
   /** @param {Decision} decision */
@@ -244,23 +236,23 @@ export function createForm(description, { strings: words, render, onChange, onDe
     onDecide(description.revision === undefined ? decision : { ...decision, revision: description.revision });
   }
 
-  /** @param {{path: string, message: string}[]} list */
-  function setErrors(list) {
-    for (const field of fields) {
-      field.setError(list.filter((each) => each.path === field.name).map((each) => each.message).join("; "));
+  /** @param {{path: string, message: string}[]} errors */
+  function setErrors(errors) {
+    for (const { name, view } of fields()) {
+      view.setError(errors.filter((each) => each.path === name).map((each) => each.message).join("; "));
     }
-    const fieldNames = new Set(fields.map((each) => each.name));
-    const otherErrors = list.filter((each) => !fieldNames.has(each.path));
+    const fieldNames = new Set(fields().map((each) => each.name));
+    const otherErrors = errors.filter((each) => !fieldNames.has(each.path));
     const errorItems = element("ul", "", ...otherErrors.map((each) => element("li", "", each.message)));
     errorList.hidden = !otherErrors.length;
     rawInput?.setAttribute("aria-invalid", String(otherErrors.length > 0));
-    preview.setStale(list.length > 0);
+    preview.setStale(errors.length > 0);
     // Unchanged errors are not announced again with each key that is pressed.
     if (errorList.querySelector("ul")?.textContent !== errorItems.textContent) {
       errorList.replaceChildren(strings.wrong, errorItems);
     }
-    const firstInvalid = fields.find((each) => list.some(({ path }) => path === each.name)) ?? rawInput ?? errorList;
-    if (hasDecided && list.length) firstInvalid.focus();
+    const firstInvalid = fields().find(({ name }) => errors.some(({ path }) => path === name))?.view;
+    if (hasDecided && errors.length) (firstInvalid ?? rawInput ?? errorList).focus();
     hasDecided = false;
   }
 

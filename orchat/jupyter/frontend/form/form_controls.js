@@ -3,14 +3,17 @@
  *
  * @typedef {import("./form_fields.js").Field} Field
  * @typedef {import("./form_fields.js").Strings} Strings
- * @typedef {{node: HTMLElement, input?: HTMLElement, composed?: boolean, text(): string,
- *   update(next: Field, text: string | null): boolean}} Control ``update`` is false where other controls are needed.
+ * @typedef {{node: HTMLElement, input?: HTMLElement, composed?: boolean, text(): string, problem?(): string,
+ *   showProblem?(): void, update(next: Field, text: string | null): boolean}} Control ``update`` is false where other
+ *   controls are needed; ``problem`` says why what was typed is no value of this kind.
  */
 
 import { element, setText } from "../shared/elements.js";
 import { invisibleCharacters } from "./invisible_characters.js";
+import { readNumber } from "./number_text.js";
 
-const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;
+const CHARACTERS_A_ROW = 90;
+
 /** A page may load this module twice, once for panels and once for cells: their element ids must differ. */
 const moduleId = Math.random().toString(36).slice(2, 8);
 let count = 0;
@@ -61,7 +64,9 @@ export function drawText(value, id, strings, onChange, { lines, code, type, most
   const input = lines ? element("textarea", code ? "orchat-code-input" : "") : element("input");
   const fitRows = () => {
     if (input instanceof HTMLTextAreaElement) {
-      input.rows = Math.min(most, Math.max(2, input.value.split("\n", most).length + 1));
+      const rowsOf = (/** @type {string} */ line) => (code ? 1 : Math.ceil(line.length / CHARACTERS_A_ROW) || 1);
+      const needed = input.value.split("\n", most).reduce((sum, line) => sum + rowsOf(line), 0);
+      input.rows = Math.min(most, code || needed > 1 ? needed + 1 : 1);
     }
   };
   // A browser's address inputs remove characters they reject: only their keyboards are wanted.
@@ -77,7 +82,7 @@ export function drawText(value, id, strings, onChange, { lines, code, type, most
     warning.hidden = !found.length;
     setText(warning, found.length ? `${strings.unseen} ${found.slice(0, 20).join(", ")}` : "");
   };
-  input.addEventListener("input", warnInvisible);
+  input.addEventListener("input", () => { fitRows(); warnInvisible(); });
   warnInvisible();
   const watch = watchChanges(input, id, onChange);
   return {
@@ -119,19 +124,25 @@ export function drawString(field, text, id, strings, onChange) {
   };
 }
 
-/** @param {string | null} text @param {string} id @param {() => void} onChange @returns {Control} */
-export function drawNumber(text, id, onChange) {
+/**
+ * @param {string | null} text
+ * @param {string} id
+ * @param {Strings} strings
+ * @param {() => void} onChange
+ * @returns {Control}
+ */
+export function drawNumber(text, id, strings, onChange) {
   const input = element("input");
   input.inputMode = "decimal";
   input.autocomplete = "off";
   input.value = text ?? "";
   const watch = watchChanges(input, id, onChange);
-  // As typed: parsing would round large numbers. What is no number is sent as text, which validation refuses.
-  const typedJson = () => (NUMBER.test(input.value.trim()) ? input.value.trim() : JSON.stringify(input.value.trim()));
+  const isGiven = () => !watch.touched && text !== null;
   return {
     node: input,
     input,
-    text: () => (watch.touched || text === null ? typedJson() : text),
+    text: () => (isGiven() ? String(text) : readNumber(input.value, strings).text),
+    problem: () => (isGiven() ? "" : readNumber(input.value, strings).problem),
     update(_, given) {
       watch.touched = false;
       text = given;

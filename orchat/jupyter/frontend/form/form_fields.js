@@ -7,13 +7,15 @@
  *   text: string | null, start: string | null, lines?: boolean, code?: boolean, input?: string, options?: string[],
  *   awaited?: boolean, items?: Field[], item?: Field, fields?: Field[], variants?: Field[],
  *   chosen?: number | null}} Field
- * @typedef {{node: HTMLElement, text(): string | null, update(next: Field): boolean, setError(message: string): void,
- *   focus(): void}} FieldView ``update`` is false, and changes nothing that matters, where other controls are needed.
+ * @typedef {{node: HTMLElement, text(): string | null, problem(): string, showProblem(): void,
+ *   update(next: Field): boolean, setError(message: string): void, focus(): void}} FieldView ``update`` is false, and
+ *   changes nothing that matters, where other controls are needed; ``problem`` says why it has no value of its kind.
  * @typedef {import("./form_controls.js").Control} Control
  * @typedef {Record<string, string>} Strings
  */
 
-import { button, element } from "../shared/elements.js";
+import { button, element, setText } from "../shared/elements.js";
+import { createFieldList } from "./field_list.js";
 import { drawBoolean, drawChoice, drawJson, drawNumber, drawString, newId } from "./form_controls.js";
 
 /**
@@ -24,7 +26,10 @@ import { drawBoolean, drawChoice, drawJson, drawNumber, drawString, newId } from
  */
 export function drawField(field, strings, onChange) {
   const id = newId();
-  const control = drawValue(field, id, strings, onChange);
+  let wasChanged = false;
+  let kernelError = "";
+  const onInput = () => { wasChanged = true; showError(); onChange(); };
+  const control = drawValue(field, id, strings, onInput);
   const providedBox = element("input", "orchat-provided");
   providedBox.type = "checkbox";
   const nullBox = element("input", "orchat-null");
@@ -62,15 +67,25 @@ export function drawField(field, strings, onChange) {
     updateVisibility();
   };
   for (const box of [providedBox, nullBox]) {
-    box.addEventListener("change", () => { updateVisibility(); onChange(); });
+    box.addEventListener("change", () => { updateVisibility(); onInput(); });
   }
   updateBoxes();
+  const isGiven = () => (field.required || providedBox.checked) && !(field.nullable && nullBox.checked);
+  const problem = () => (isGiven() && control.problem ? control.problem() : "");
+  function showError() {
+    const own = wasChanged ? problem() : "";
+    const message = own && isComposed ? "" : own || kernelError; // an inner field shows its own
+    setText(errorNode, message);
+    errorNode.hidden = !message;
+    control.input?.setAttribute("aria-invalid", String(Boolean(message)));
+  }
   return {
     node,
     update(next) {
       if (next.kind !== field.kind || next.name !== field.name) return false;
-      if (!control.update(next, next.text ?? next.start)) return false;
+      if (!control.update(next, shownText(next))) return false;
       field = next;
+      wasChanged = false;
       updateBoxes();
       return true;
     },
@@ -78,13 +93,19 @@ export function drawField(field, strings, onChange) {
       if (!field.required && !providedBox.checked) return null;
       return field.nullable && nullBox.checked ? "null" : control.text();
     },
+    problem,
+    showProblem() {
+      wasChanged = true;
+      control.showProblem?.();
+      showError();
+    },
     setError(message) {
-      errorNode.textContent = message;
-      errorNode.hidden = !message;
-      control.input?.setAttribute("aria-invalid", String(Boolean(message)));
+      kernelError = message;
+      showError();
     },
     focus() {
-      const first = control.input ?? node.querySelector("input, textarea, select, button");
+      const first = node.querySelector("[aria-invalid='true']") ?? control.input
+        ?? node.querySelector("input, textarea, select, button");
       if (first instanceof HTMLElement) first.focus();
     },
   };
@@ -99,7 +120,7 @@ export function drawField(field, strings, onChange) {
  * @param {() => void} onChange
  * @returns {FieldView}
  */
-export function redrawField(drawn, field, strings, onChange) {
+function redrawField(drawn, field, strings, onChange) {
   if (drawn.update(field)) return drawn;
   const focused = drawn.node.contains(document.activeElement);
   const replacement = drawField(field, strings, onChange);
@@ -120,16 +141,22 @@ function checkboxLabel(box, words, label) {
 
 /**
  * @param {Field} field
+ * @returns {string | null} The text to begin with: the value, else the default. A null is shown by its box.
+ */
+const shownText = ({ text, start, nullable }) => (text === null || (nullable && text === "null") ? start : text);
+
+/**
+ * @param {Field} field
  * @param {string} id
  * @param {Strings} strings
  * @param {() => void} onChange
  * @returns {Control}
  */
 function drawValue(field, id, strings, onChange) {
-  const text = field.text ?? field.start;
+  const text = shownText(field);
   switch (field.kind) {
     case "string": return drawString(field, text, id, strings, onChange);
-    case "number": return drawNumber(text, id, onChange);
+    case "number": return drawNumber(text, id, strings, onChange);
     case "boolean": return drawBoolean(text, id, onChange);
     case "choice": return drawChoice(field, text, id, onChange);
     case "list": return drawList(field, strings, onChange);
@@ -139,18 +166,24 @@ function drawValue(field, id, strings, onChange) {
   }
 }
 
+/** @param {Field[]} fields @param {Strings} strings @param {() => void} onChange */
+export function drawFieldList(fields, strings, onChange) {
+  return createFieldList(fields, strings, (field, drawn) =>
+    drawn ? redrawField(drawn, field, strings, onChange) : drawField(field, strings, onChange));
+}
+
 /** @param {Field} field @param {Strings} strings @param {() => void} onChange @returns {Control} */
 function drawGroup(field, strings, onChange) {
-  const drawn = (field.fields ?? []).map((each) => drawField(each, strings, onChange));
-  let names = (field.fields ?? []).map((each) => each.name);
-  const node = element("div", "orchat-group", ...drawn.map((each) => each.node));
+  const list = drawFieldList(field.fields ?? [], strings, onChange);
+  list.node.classList.add("orchat-group");
   return {
-    node,
+    node: list.node,
     composed: true,
-    text: () => objectText(drawn.map((each, at) => ({ name: names[at], text: each.text }))),
+    text: list.text,
+    problem: list.problem,
+    showProblem: list.showProblem,
     update(next) {
-      redrawAll(drawn, next.fields ?? [], strings, onChange, (made) => node.append(made.node));
-      names = (next.fields ?? []).map((each) => each.name);
+      list.update(next.fields ?? []);
       return true;
     },
   };
@@ -165,7 +198,7 @@ function drawGroup(field, strings, onChange) {
  * @param {() => void} onChange
  * @param {(made: FieldView) => void} place
  */
-export function redrawAll(drawn, fields, strings, onChange, place) {
+function redrawAll(drawn, fields, strings, onChange, place) {
   while (drawn.length > fields.length) drawn.pop()?.node.remove();
   fields.forEach((each, at) => {
     if (at < drawn.length) drawn[at] = redrawField(drawn[at], each, strings, onChange);
@@ -214,6 +247,8 @@ function drawList(field, strings, onChange) {
     node: element("div", "orchat-list", rows, addButton),
     composed: true,
     text: () => `[${items.map((each) => each.drawn.text() ?? "null").join(", ")}]`,
+    problem: () => items.map((each) => each.drawn.problem()).find(Boolean) ?? "",
+    showProblem: () => items.forEach((each) => each.drawn.showProblem()),
     update(next) {
       field = next;
       const wantedItems = next.items ?? [];
@@ -257,16 +292,12 @@ function drawVariant(field, id, strings, onChange) {
     node,
     composed: true,
     text: () => drawn[Number(variantSelect.value)]?.text() ?? "null",
+    problem: () => drawn[Number(variantSelect.value)]?.problem() ?? "",
+    showProblem: () => drawn[Number(variantSelect.value)]?.showProblem(),
     update(next) {
       if (next.variants?.length !== field.variants?.length) return false;
       showVariant(next);
       return true;
     },
   };
-}
-
-/** @param {{name: string, text(): string | null}[]} fields */
-export function objectText(fields) {
-  const given = fields.map((each) => ({ name: each.name, text: each.text() })).filter((each) => each.text !== null);
-  return `{${given.map((each) => `${JSON.stringify(each.name)}: ${each.text}`).join(", ")}}`;
 }

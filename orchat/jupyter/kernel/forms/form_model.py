@@ -7,11 +7,14 @@ from typing import Any
 
 from orchat.jupyter.kernel.forms.argument_values import arguments_of, escape_surrogates, to_json_text
 from orchat.jupyter.kernel.forms.schema_resolution import find_variants, resolve_refs, unwrap_nullable
+from orchat.jupyter.kernel.forms.variant_labels import variant_labels
 from orchat.tools import Tool
 
-_DEEPEST = 4
-_MOST_FIELDS = 150
+_DEEPEST = 7
+_MOST_FIELDS = 150  # with a value, and as many again without
 _MOST_ITEMS = 50
+_MOST_DESCRIBED = 3_000  # fields described while a form is made; a schema may branch without end
+_MOST_OPTIONS = 150
 _MOST_VARIANTS = 10
 _LARGEST = 200_000  # characters of arguments; more of them are read as one text
 _LONGEST_NAME = 200
@@ -19,9 +22,13 @@ _LONGEST_DEFAULT = 2_000
 _LONGEST_OPTIONS = 10_000
 _LONGEST_TITLE = 80
 _LONGEST_NOTE = 500
-_LONGEST_TEXT = 60  # characters that still fit on one line
 _INPUTS = {"date": "date", "time": "time", "email": "email", "uri": "url"}
+# Texts of these formats have no lines: a page may show one line, which takes no others.
+_ONE_LINE_FORMATS = frozenset(
+    {"date", "time", "date-time", "duration", "email", "hostname", "ipv4", "ipv6", "uri", "uri-reference", "uuid"}
+)
 _CODE_NAMES = frozenset({"code", "python", "sql", "script", "command", "javascript"})
+_LARGEST_INTEGERS = (2**53 - 1, 1 - 2**53)  # limits that generators of schemas write at every integer
 _LIMITS = (
     ("minimum", "at least {}"),
     ("exclusiveMinimum", "more than {}"),
@@ -39,7 +46,7 @@ Field = dict[str, Any]
 
 
 class _FormTooLargeError(Exception):
-    """The form has too many fields, or a name that no field can show."""
+    """There are too many fields, or a name that no field can show."""
 
 
 def build_form(
@@ -70,7 +77,8 @@ def build_form(
     """
     schema = tool.parameters
     given = dict(arguments or {})
-    titles = (tool.title, schema.get("title"), tool.name)
+    schema_title = schema.get("title")
+    titles = (tool.title, schema_title if schema_title != f"{tool.name}Arguments" else None, tool.name)
     if partial_text is not None:
         text, error = escape_surrogates(partial_text), None
     elif malformed is None:
@@ -87,10 +95,12 @@ def build_form(
         "json": text,
         "error": error,
         "fields": None,
+        "omitted": 0,
     }
     if error is None and len(text) <= _LARGEST:
+        builder = _FormBuilder(schema, is_partial=partial_text is not None)
         try:
-            form["fields"] = _FormBuilder(schema, is_partial=partial_text is not None).properties(schema, given, 0)
+            form |= {"fields": builder.properties(schema, given, 0), "omitted": builder.omitted}
         except (_FormTooLargeError, RecursionError):
             form["fields"] = None
     if partial_text is not None and form["fields"] is not None:
@@ -111,10 +121,14 @@ def _malformed_error(malformed: str) -> str:
 
 
 class _FormBuilder:
+    """Builds fields within limits: those with a value first, others with what is left, else as JSON."""
+
     def __init__(self, root: Mapping[str, Any], *, is_partial: bool = False) -> None:
         self._root = root
         self._is_partial = is_partial
-        self._count = 0
+        self._given = self._spare = _MOST_FIELDS
+        self._work = _MOST_DESCRIBED
+        self.omitted = 0
 
     def properties(self, schema: Mapping[str, Any], values: Mapping[str, Any], depth: int) -> list[Field] | None:
         """Return the fields of an object; None where a form cannot show it."""
@@ -124,23 +138,33 @@ class _FormBuilder:
             return None
         required = found.get("required")
         required_names = set(map(str, required)) if isinstance(required, list) else set()
-        fields = [
-            self.field(str(name), each, values.get(name, ...), depth, required=name in required_names)
-            for name, each in known.items()
-        ]
-        # Further arguments of the model, where the schema allows them.
-        extra = [name for name in values if name not in known]
-        fields += [self.field(str(name), {}, values[name], depth, required=False) for name in extra]
-        return fields
+        # Further arguments of the model, where the schema allows them, come last.
+        schemas = {**{str(name): each for name, each in known.items()}, **{n: {} for n in values if n not in known}}
+        shown = [name for name in schemas if name in values or name in required_names]
+        spare = [name for name in schemas if name not in values and name not in required_names]
+        if depth == 0:
+            wanted = len(spare)
+            spare = [name for name in spare if _can_be_shown(name)][: self._spare]
+            self.omitted = wanted - len(spare)
+        self._charge(len(shown), len(spare))
+        if not all(map(_can_be_shown, [*shown, *spare])):
+            raise _FormTooLargeError
+        fields = {
+            name: self.field(name, schemas[name], values.get(name, ...), depth, required=name in required_names)
+            for name in [*shown, *spare]
+        }
+        return [fields[name] for name in schemas if name in fields]
 
     def field(self, name: str, schema: object, value: Any, depth: int, *, required: bool) -> Field:
         """Return one field; ``...`` means no value."""
-        self._count += 1
-        if self._count > _MOST_FIELDS or len(name) > _LONGEST_NAME or escape_surrogates(name) != name:
-            raise _FormTooLargeError
         found = resolve_refs(schema, self._root)
         rest, nullable = unwrap_nullable(found, self._root) if found is not None else ({}, False)
-        kind = self._kind(name, rest, None if value is ... else value, depth)
+        start = _start_text(rest)
+        kind = self._bounded_kind(name, rest, None if value is ... else value, depth)
+        if value is ... and start is not None and kind["kind"] in ("list", "group", "variant"):
+            # A person who gives it begins with its default.
+            begun = self._bounded_kind(name, rest, rest["default"], depth)
+            kind = begun if _can_show(begun, rest["default"]) else kind
         fits = value is ... or (nullable and value is None) or _can_show(kind, value)
         if self._is_partial and not fits:
             value, fits = ..., True
@@ -151,7 +175,7 @@ class _FormBuilder:
             "required": required,
             "nullable": nullable,
             "text": None if value is ... else to_json_text(value),
-            "start": _start_text(rest),
+            "start": start,
             **kind,
         }
         if self._is_partial and required and value is ...:
@@ -163,9 +187,25 @@ class _FormBuilder:
             field["text"] = _page_text(field)
         return field
 
+    def _charge(self, given: int, spare: int) -> None:
+        self._work -= given + spare
+        if given > self._given or spare > self._spare or self._work < 0:
+            raise _FormTooLargeError
+        self._given -= given
+        self._spare -= spare
+
+    def _bounded_kind(self, name: str, schema: Mapping[str, Any], value: Any, depth: int) -> Field:
+        """Return the kind of a field: JSON where its inner fields are too many."""
+        before = self._given, self._spare
+        try:
+            return self._kind(name, schema, value, depth)
+        except _FormTooLargeError:
+            self._given, self._spare = before
+            return {"kind": "json"}
+
     def _kind(self, name: str, schema: Mapping[str, Any], value: Any, depth: int) -> Field:
         options = [schema["const"]] if "const" in schema else schema.get("enum")
-        if isinstance(options, list) and 0 < len(options) <= _MOST_FIELDS:
+        if isinstance(options, list) and 0 < len(options) <= _MOST_OPTIONS:
             texts = [to_json_text(option) for option in options]
             fit = sum(map(len, texts)) <= _LONGEST_OPTIONS
             return {"kind": "choice", "options": texts} if fit else {"kind": "json"}
@@ -173,6 +213,8 @@ class _FormBuilder:
             fit = depth < _DEEPEST and 0 < len(variants) <= _MOST_VARIANTS
             return self._variants(name, variants, value, depth) if fit else {"kind": "json"}
         match schema.get("type"):
+            case [_, *_] as kinds if depth < _DEEPEST and len(kinds) <= _MOST_VARIANTS:
+                return self._variants(name, [{**schema, "type": each} for each in kinds], value, depth)
             case "string":
                 return _string(name, schema, value)
             case "integer" | "number":
@@ -191,13 +233,15 @@ class _FormBuilder:
         given = value if isinstance(value, list) else []
         if len(given) > _MOST_ITEMS:
             return {"kind": "json"}
-        item = self.field("", schema["items"], ..., depth + 1, required=True)
+        self._charge(len(given), 1)
         items = [self.field("", schema["items"], each, depth + 1, required=True) for each in given]
+        item = self.field("", schema["items"], ..., depth + 1, required=True)
         return {"kind": "list", "items": items, "item": item}
 
     def _variants(self, name: str, variants: list[Any], value: Any, depth: int) -> Field:
         from orchat.tools.schema_validation import validation_errors
 
+        self._charge(0, len(variants))
         fields = []
         chosen = None
         for number, each in enumerate(variants):
@@ -206,17 +250,19 @@ class _FormBuilder:
             fits = value is not None and chosen is None and not validation_errors(whole, value)
             if fits:
                 chosen = number
-            field = self.field(name, each, value if fits else ..., depth + 1, required=True)
-            shown = resolve_refs(each, self._root) or {}
-            reference = each.get("$ref") if isinstance(each, Mapping) else None
-            kind = shown.get("title") or str(reference or "").rpartition("/")[2] or shown.get("type")
-            fields.append({**field, "title": _shorten(kind, _LONGEST_TITLE) or f"{number + 1}"})
+            fields.append(self.field(name, each, value if fits else ..., depth + 1, required=True))
+        for field, label in zip(fields, variant_labels(variants, self._root), strict=True):
+            field["title"] = _shorten(label, _LONGEST_TITLE)
         return {"kind": "variant", "variants": fields, "chosen": chosen}
 
 
+def _can_be_shown(name: str) -> bool:
+    return len(name) <= _LONGEST_NAME and escape_surrogates(name) == name
+
+
 def _start_text(schema: Mapping[str, Any]) -> str | None:
-    """Return the JSON text of a field that a person adds: its default, unless that is too long."""
-    text = to_json_text(schema["default"]) if "default" in schema else ""
+    """Return the JSON text of a field that a person gives: its default, unless that is null or too long."""
+    text = to_json_text(schema["default"]) if schema.get("default") is not None else ""
     return text if 0 < len(text) <= _LONGEST_DEFAULT else None
 
 
@@ -238,9 +284,10 @@ def _string(name: str, schema: Mapping[str, Any], value: Any) -> Field:
     widget = hint.get("widget") if isinstance(hint, Mapping) else None
     text = value if isinstance(value, str) else ""
     code = widget == "code" or (widget is None and name.lower() in _CODE_NAMES)
-    lines = code or widget == "textarea" or len(text) > _LONGEST_TEXT or "\n" in text
+    # A one-line input flattens what is pasted, so it stands only where the schema allows no lines.
+    lines = code or widget == "textarea" or schema.get("format") not in _ONE_LINE_FORMATS or "\n" in text
     kind = _INPUTS.get(str(schema.get("format")), "text")
-    # The browser's own date and address fields change what they do not like: then plain text is shown.
+    # The browser's own date fields change what they do not like: then plain text is shown.
     fits = kind not in ("date", "time") or not text
     return {"kind": "string", "lines": lines, "code": code, "input": kind if fits else "text"}
 
@@ -268,8 +315,9 @@ def _can_show(field: Field, value: Any) -> bool:
 def _note(schema: Mapping[str, Any]) -> str:
     """Return a field's note: its description, limits, default and examples."""
     parts = [_shorten(schema.get("description"), _LONGEST_NOTE)]
-    parts += [text.format(_shorten(schema[key], 60)) for key, text in _LIMITS if schema.get(key) is not None]
-    if "default" in schema:
+    limits = [(text, schema[key]) for key, text in _LIMITS if schema.get(key) not in (None, *_LARGEST_INTEGERS)]
+    parts += [text.format(_shorten(limit, 60)) for text, limit in limits]
+    if schema.get("default") is not None:
         parts.append(f"default: {_shorten(to_json_text(schema['default']), 60)}")
     if isinstance(examples := schema.get("examples"), list) and examples:
         parts.append("such as " + ", ".join(_shorten(to_json_text(each), 40) for each in examples[:3]))
