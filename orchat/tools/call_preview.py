@@ -36,7 +36,8 @@ def preview_call(tool: Tool, arguments: object) -> CallPreview | None:
     if tool.preview is None or not isinstance(arguments, dict) or tool.validate_arguments(arguments):
         return None
     try:
-        result: Any = tool.preview(**copy.deepcopy(arguments))  # a copy: what is shown is what runs
+        # A copy: what is shown is what runs.
+        result: Any = tool.preview(**tool.convert_arguments(copy.deepcopy(arguments)))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - it is only told: the call can do without
         return _failed_preview(f"{type(error).__name__}: {_error_message(error)}")
     if inspect.iscoroutine(result):

@@ -69,7 +69,7 @@ def create_tool_from_function(
     is_async = inspect.iscoroutinefunction(function)
     return Tool(
         name=name or own_name,
-        description=description if description is not None else (plain.__doc__ or ""),
+        description=description if description is not None else inspect.cleandoc(plain.__doc__ or ""),
         parameters=schema_of_function(function, name=own_name, skip=(inputs_from_state or {}).values()),
         function=None if is_async else function,
         async_function=function if is_async else None,
@@ -78,6 +78,7 @@ def create_tool_from_function(
         outputs_to_string=outputs_to_string,
         title=title,
         preview=preview,
+        typed=True,
     )
 
 
@@ -118,7 +119,88 @@ def tool(
 ) -> Tool | Callable[[Callable[..., Any]], Tool]:
     """Decorate a function to make it a `Tool`, bare or with the keywords of `create_tool_from_function`.
 
-    The tool can still be called like the function.
+    The tool can still be called like the function, with any arguments. When a model calls it, the arguments are JSON:
+    they are checked against the schema of the type hints, shown, decided about, and then converted to these types. A
+    hint may be anything that pydantic can convert, classes of your own included (here ``Place`` is a pydantic model,
+    ``Spot`` a dataclass, ``Route`` a TypedDict, ``Point`` a NamedTuple, ``Kind`` an Enum)::
+
+        hint                     | a model gives              | the function gets
+        str                      | "Hull"                     | "Hull"
+        int                      | 3.0                        | 3
+        float                    | 3                          | 3.0
+        bool                     | true                       | True
+        None                     | null                       | None
+        Any                      | [1, "a"]                   | [1, "a"]
+        object                   | {"a": 1}                   | {"a": 1}
+        list                     | [1, "a"]                   | [1, "a"]
+        list[int]                | [1, 2.0]                   | [1, 2]
+        dict                     | {"a": 1}                   | {"a": 1}
+        dict[str, float]         | {"a": 1}                   | {"a": 1.0}
+        dict[int, str]           | {"1": "a"}                 | {1: "a"}
+        dict[date, int]          | {"2026-01-02": 1}          | {date(2026, 1, 2): 1}
+        tuple[int, str]          | [1, "a"]                   | (1, "a")
+        tuple[int, ...]          | [1, 2]                     | (1, 2)
+        tuple[date, Decimal]     | ["2026-01-02", "0.10"]     | (date(2026, 1, 2), Decimal("0.10"))
+        set[int]                 | [1, 2]                     | {1, 2}
+        frozenset[str]           | ["a"]                      | frozenset({"a"})
+        deque[int]               | [1, 2]                     | deque([1, 2])
+        Sequence[int]            | [1, 2]                     | [1, 2]
+        Mapping[str, int]        | {"a": 1}                   | {"a": 1}
+        Counter[str]             | {"a": 2}                   | Counter({"a": 2})
+        defaultdict[str, list[int]] | {"a": [1]}                 | defaultdict(list, {"a": [1]})
+        OrderedDict[str, int]    | {"a": 1}                   | OrderedDict([("a", 1)])
+        int | str                | "3"                        | "3"
+        date | None              | "2026-01-02"               | date(2026, 1, 2)
+        Optional[int]            | null                       | None
+        Literal["a", 1, None, True] | 1                          | 1
+        date                     | "2026-01-02"               | date(2026, 1, 2)
+        datetime                 | "2026-01-02T10:30:00"      | datetime(2026, 1, 2, 10, 30)
+        AwareDatetime            | "2026-01-02T10:30:00Z"     | datetime(2026, 1, 2, 10, 30, tzinfo=UTC)
+        time                     | "10:30"                    | time(10, 30)
+        timedelta                | "PT90S"                    | timedelta(seconds=90)
+        Decimal                  | "19.90"                    | Decimal("19.90")
+        Decimal                  | 19.9                       | Decimal("19.9")
+        Fraction                 | "1/3"                      | Fraction(1, 3)
+        complex                  | "1+2j"                     | (1+2j)
+        UUID                     | "12345678-1234-5678-1234-567812345678" | UUID("12345678-1234-5678-1234-567812345678")
+        Path                     | "data/tides.csv"           | Path("data/tides.csv")
+        PurePosixPath            | "data/tides.csv"           | PurePosixPath("data/tides.csv")
+        bytes                    | "Hull"                     | b"Hull"
+        Base64Bytes              | "SHVsbA=="                 | b"Hull"
+        re.Pattern               | "a+"                       | re.compile("a+")
+        ZoneInfo                 | "Europe/London"            | ZoneInfo("Europe/London")
+        IPv4Address              | "127.0.0.1"                | IPv4Address("127.0.0.1")
+        IPv6Address              | "::1"                      | IPv6Address("::1")
+        IPv4Network              | "10.0.0.0/8"               | IPv4Network("10.0.0.0/8")
+        IPv4Interface            | "10.0.0.1/8"               | IPv4Interface("10.0.0.1/8")
+        HttpUrl                  | "https://example.org"      | HttpUrl("https://example.org/")
+        SecretStr                | "hidden"                   | SecretStr("hidden")
+        ByteSize                 | "2KB"                      | ByteSize(2000)
+        Json[list[int]]          | "[1, 2]"                   | [1, 2]
+        Kind                     | "river"                    | Kind.RIVER
+        Level                    | 2                          | Level.HIGH
+        Tone                     | "warm"                     | Tone.WARM
+        Rights                   | 2                          | Rights.WRITE
+        set[Kind]                | ["sea"]                    | {Kind.SEA}
+        Point                    | [1, 2]                     | Point(x=1, y=2)
+        Pair                     | [1, 2]                     | Pair(a=1, b=2)
+        Route                    | {"stops": ["2026-01-02"]}  | {"stops": [date(2026, 1, 2)]}
+        Spot                     | {"name": "Hull", "since": "2026-01-02"} | Spot(name="Hull", since=date(2026, 1, 2))
+        Place                    | {"name": "Hull"}           | Place(name="Hull", since=None)
+        Strict                   | {"day": "2026-01-02"}      | Strict(day=date(2026, 1, 2))
+        list[Place]              | [{"name": "Hull"}]         | [Place(name="Hull", since=None)]
+        dict[str, Spot]          | {"a": {"name": "Hull"}}    | {"a": Spot(name="Hull", since=None)}
+        Place | int              | {"name": "Hull"}           | Place(name="Hull", since=None)
+        Tree                     | {"n": 1, "below": [{"n": 2}]} | Tree(n=1, below=[Tree(n=2, below=[])])
+        Gen[date]                | {"item": "2026-01-02"}     | Gen[date](item=date(2026, 1, 2))
+        Names                    | ["Hull"]                   | Names(root=["Hull"])
+        Annotated[Cat | Dog, Field(discriminator="kind")] | {"kind": "dog"}            | Dog(kind="dog")
+        PositiveInt              | 3                          | 3
+        StrictInt                | 3                          | 3
+        Port                     | "Hull"                     | "Hull"
+
+    No model can give a function, so that a parameter of that type needs a default; an array or a frame is best built
+    inside the tool, of lists or of a path.
 
     Examples
     --------

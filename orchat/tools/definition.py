@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import functools
 import inspect
 import operator
 import pkgutil
@@ -20,11 +21,14 @@ from orchat.errors import ConfigurationError, SerializationError, ToolInvocation
 from orchat.secrets import redact
 from orchat.tools import output_mapping
 from orchat.tools.argument_coercion import CoercedArguments, coerce_arguments
+from orchat.tools.argument_conversion import ArgumentConversionError, ArgumentConverter
+from orchat.tools.function_schema import is_schema_of_function
 from orchat.tools.import_path import import_path_of, resolve_import_path
 from orchat.tools.schema_validation import check_schema, validation_errors
 
 _FUNCTION_FIELDS = ("function", "async_function")
 _UNSAVED_FIELDS = ("preview",)  # runs without anybody's approval, so that no dictionary may name it
+_DERIVED_FIELDS = ("typed",)  # `from_dict` finds out, and Haystack's dictionaries have it not
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -41,7 +45,7 @@ class Tool:
     parameters
         JSON Schema (2020-12) of the arguments.
     function
-        The function to run; arguments are passed by name, as the JSON values they are.
+        The function to run; arguments are passed by name.
     outputs_to_string
         How the result becomes text: ``{"source"?, "handler"?, "raw_result"?}``, or several
         ``{key: {"source", "handler"?}}``.
@@ -57,6 +61,8 @@ class Tool:
     preview
         A function of the same arguments that returns what a call would do, as a short text in Markdown. People see it
         before they decide. It must be quick and change nothing, and is called only with arguments that fit.
+    typed
+        Whether JSON arguments are converted to the types of the function's hints, as `orchat.tools.tool` has it.
 
     Raises
     ------
@@ -85,6 +91,7 @@ class Tool:
     async_function: Callable[..., Any] | None = None
     title: str | None = field(default=None, kw_only=True)
     preview: Callable[..., str] | None = field(default=None, kw_only=True)
+    typed: bool = field(default=False, kw_only=True, compare=False)
 
     asks_always: ClassVar[bool] = False
     """Whether each call needs a decision of its own, whatever a policy lets run; a class says so, never data."""
@@ -153,11 +160,34 @@ class Tool:
     def validate_arguments(self, arguments: object) -> list[str]:
         """List the errors of arguments, each with its place; an empty list means they fit.
 
-        The arguments of a tool call come from a model: check them before `invoke`, which does not.
+        The arguments of a tool call come from a model: check them before `invoke`, which does not check the schema.
         """
         if not isinstance(arguments, dict):
             return [f"the arguments must be a JSON object, not a {type(arguments).__name__}"]
-        return validation_errors(self.parameters, arguments)
+        errors = validation_errors(self.parameters, arguments)
+        return errors or (self._converter.early_errors(arguments) if self.typed else [])
+
+    def convert_arguments(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the arguments that the function is called with: of a typed tool the converted ones.
+
+        Raises
+        ------
+        ArgumentConversionError
+            A value cannot be converted (a ValueError).
+
+        Examples
+        --------
+        >>> import datetime
+        >>> def plan(day: datetime.date) -> None: ...
+        >>> schema = {"properties": {"day": {"type": "string", "format": "date"}}}
+        >>> Tool("plan", "Plan.", schema, plan, typed=True).convert_arguments({"day": "2026-01-02"})
+        {'day': datetime.date(2026, 1, 2)}
+        """
+        return self._converter.convert(arguments) if self.typed else dict(arguments)
+
+    @functools.cached_property
+    def _converter(self) -> ArgumentConverter:
+        return ArgumentConverter(self._function, name=self.name, skip=(self.inputs_from_state or {}).values())
 
     def coerce_arguments(self, arguments: dict[str, Any]) -> CoercedArguments:
         """Mend a model's arguments whose types are wrong, where that can be done in one way only.
@@ -182,34 +212,49 @@ class Tool:
         Raises
         ------
         ToolInvocationError
-            The function raised, or it is asynchronous and an event loop is running here.
+            The function raised, the arguments of a typed tool cannot be converted, or it is asynchronous and an event
+            loop is running here.
         """
         try:
-            if (warm_up := getattr(self, "warm_up", None)) is not None:
-                warm_up()
-            result = self._function(**kwargs)
+            result = self._call(kwargs)
             return self._run(result) if inspect.iscoroutine(result) else result
+        except ToolInvocationError:
+            raise
         except Exception as error:
             raise self._invocation_error(kwargs, error) from error
 
     async def invoke_async(self, /, **kwargs: Any) -> Any:
         """Run the tool, and return its result; a synchronous function runs in a thread of its own.
 
+        A coroutine that a synchronous function returns is awaited here, on the caller's event loop.
+
         Raises
         ------
         ToolInvocationError
-            The function raised.
+            The function raised, or the arguments of a typed tool cannot be converted.
         """
-        if self.async_function is None:
-            return await asyncio.to_thread(self.invoke, **kwargs)
         try:
+            if self.async_function is None:
+                result = await asyncio.to_thread(self._call, kwargs)
+                return await result if inspect.iscoroutine(result) else result
             if (warm_up_async := getattr(self, "warm_up_async", None)) is not None:
                 await warm_up_async()
             elif (warm_up := getattr(self, "warm_up", None)) is not None:
                 warm_up()
-            return await self.async_function(**kwargs)
+            return await self.async_function(**self.convert_arguments(kwargs))
         except Exception as error:
-            raise self._invocation_error(kwargs, error) from error
+            if (failure := self._invocation_error(kwargs, error)) is error:
+                raise
+            raise failure from error
+
+    def _call(self, arguments: Mapping[str, Any]) -> Any:
+        """Call the function; the result may be a coroutine. A StopIteration must not leave the thread that this is."""
+        try:
+            if (warm_up := getattr(self, "warm_up", None)) is not None:
+                warm_up()
+            return self._function(**self.convert_arguments(arguments))
+        except Exception as error:
+            raise self._invocation_error(arguments, error) from error
 
     def _run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         try:
@@ -227,8 +272,9 @@ class Tool:
         if isinstance(error, ToolInvocationError) and error.tool_name == self.name:
             return error
         shown = _truncate(repr(dict(arguments)), 500)
-        cause = _truncate(f"{type(error).__name__}: {error}", 2000)
-        text = f"The tool `{self.name}` failed when called with {shown}: {cause}"
+        ran = not isinstance(error, ArgumentConversionError)
+        cause = _truncate(f"{type(error).__name__}: {error}" if ran else f"they do not fit: {error}", 2000)
+        text = f"The tool `{self.name}` {'failed' if ran else 'did not run'} when called with {shown}: {cause}"
         return ToolInvocationError(redact(text), tool_name=self.name)
 
     def to_dict(self) -> dict[str, Any]:
@@ -241,7 +287,8 @@ class Tool:
         SerializationError
             A function or handler has no path (`orchat.tools.import_path`).
         """
-        data = {each.name: getattr(self, each.name) for each in fields(Tool) if each.name not in _UNSAVED_FIELDS}
+        unsaved = (*_UNSAVED_FIELDS, *_DERIVED_FIELDS)
+        data = {each.name: getattr(self, each.name) for each in fields(Tool) if each.name not in unsaved}
         if data["title"] is None:  # Haystack's tools have none
             del data["title"]
         for name in _FUNCTION_FIELDS:
@@ -258,6 +305,8 @@ class Tool:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Tool:
         """Restore a tool from `to_dict`'s form, ours or Haystack's, old ones included; ``data`` is not modified.
+
+        It is typed where its parameters are those of its function's hints, so that it was made of that function.
 
         Raises
         ------
@@ -279,7 +328,10 @@ class Tool:
                 values[name] = output_mapping.convert_handlers(
                     config, resolve_import_path, several=name == "outputs_to_state"
                 )
-        return cls(**values)
+        restored = cls(**values)
+        skip = (restored.inputs_from_state or {}).values()
+        restored.typed = restored.typed or is_schema_of_function(restored.parameters, restored._function, skip)
+        return restored
 
     @staticmethod
     def adopt(other: object) -> Tool:
@@ -307,21 +359,20 @@ class Tool:
         if _warms_up(other):  # only its own methods know when
             function = function and getattr(other, "invoke", function)
             async_function = async_function and getattr(other, "invoke_async", async_function)
-        state = {
-            name: getattr(other, name, None) for name in ("outputs_to_string", "inputs_from_state", "outputs_to_state")
-        }
+        mappings = ("outputs_to_string", "inputs_from_state", "outputs_to_state")
+        options: dict[str, Any] = {name: getattr(other, name, None) for name in mappings}
         return Tool(
             other.name,  # type: ignore[attr-defined]
             other.description,  # type: ignore[attr-defined]
             parameters,
             function=function,
             async_function=async_function,
-            **state,
+            **options,
         )
 
     def __getstate__(self) -> dict[str, Any]:
         """Make a decorated function picklable: its module has the tool under its name, which pickle would refuse."""
-        state = dict(self.__dict__)
+        state = {name: value for name, value in self.__dict__.items() if name != "_converter"}
         for name in _FUNCTION_FIELDS:
             function = state[name]
             try:

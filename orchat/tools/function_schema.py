@@ -1,28 +1,25 @@
-"""Generate the JSON Schema of a function's parameters from its signature.
+"""Generate the JSON Schema of a function's parameters, by pydantic.
 
-pydantic converts the types; this module selects the parameters, resolves postponed annotations, and removes what is
-useless to a model. pydantic is imported when the first schema is made.
+This module removes what is useless to a model. pydantic is imported when the first schema is made.
 """
 
 from __future__ import annotations
 
-import inspect
-import types
 from collections.abc import Callable, Collection
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any
 
 from orchat.errors import ConfigurationError, SchemaGenerationError
+from orchat.tools.function_parameters import FunctionParameters, read_parameters
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 _NAMES_TO_SCHEMAS = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
 _PLAIN_DATA = frozenset({"default", "const", "enum", "examples"})
 
 
 def schema_of_function(function: Callable[..., Any], *, name: str, skip: Collection[str] = ()) -> dict[str, Any]:
-    """Generate the JSON Schema of a function's parameters, an object.
-
-    Left out are ``skip``, parameters typed as Haystack's State, and callables, which no model can give. So are
-    ``*args`` and optional positional-only parameters, for arguments go by name. ``**kwargs`` becomes
-    ``additionalProperties``.
+    """Generate the JSON Schema of a function's parameters, an object; ``**kwargs`` becomes ``additionalProperties``.
 
     Parameters
     ----------
@@ -37,7 +34,7 @@ def schema_of_function(function: Callable[..., Any], *, name: str, skip: Collect
     Raises
     ------
     ConfigurationError
-        A parameter has no hint, or can be given by position only.
+        A model cannot give the function's arguments (`orchat.tools.function_parameters.read_parameters`).
     SchemaGenerationError
         A type has no JSON Schema.
 
@@ -47,100 +44,78 @@ def schema_of_function(function: Callable[..., Any], *, name: str, skip: Collect
     >>> schema_of_function(forecast, name="forecast")["properties"]
     {'city': {'type': 'string', 'description': 'where'}, 'days': {'default': 3, 'type': 'integer'}}
     """
-    fields: dict[str, tuple[Any, Any]] = {}
-    extra: str | None = None
-    for parameter in _schema_parameters(function, name):
-        annotation = _resolve_annotation(parameter, function)
-        if parameter.name in skip or parameter.kind is parameter.VAR_POSITIONAL or _is_excluded(annotation):
-            continue
-        required = parameter.default is parameter.empty
-        if parameter.kind is parameter.POSITIONAL_ONLY:
-            if not required:
-                continue
-            raise ConfigurationError(
-                f"The parameter `{parameter.name}` of `{name}` can be given by position only.",
-                hint="Tools are called by name: take the `/` out of the signature.",
-            )
-        if parameter.kind is parameter.VAR_KEYWORD:
-            extra = parameter.name
-            annotation = Any if annotation is parameter.empty else annotation
-        if annotation is parameter.empty:
-            raise ConfigurationError(
-                f"The parameter `{parameter.name}` of `{name}` has no type hint.", hint="Write one, such as `: str`."
-            )
-        if isinstance(annotation, str):
-            raise SchemaGenerationError(
-                f"The type hint `{annotation}` of the parameter `{parameter.name}` of `{name}` means nothing here.",
-                hint="Postponed hints can use what is defined at the top level of the function's module.",
-            )
-        fields[parameter.name] = (annotation, ... if required else parameter.default)
-    schema: dict[str, Any] = _without_titles(_generate_schema(fields, name))
-    for parameter_name, (annotation, _) in fields.items():
-        if texts := [item for item in getattr(annotation, "__metadata__", ()) if isinstance(item, str)]:
-            schema["properties"][parameter_name]["description"] = texts[0]
-    if extra is not None:
-        _to_additional_properties(schema, extra)
+    parameters = read_parameters(function, name=name, skip=skip)
+    schema: dict[str, Any] = _without_titles(_generate_schema(parameters, name))
+    for parameter, hint in parameters.hints.items():
+        if texts := [item for item in getattr(hint, "__metadata__", ()) if isinstance(item, str)]:
+            schema["properties"][parameter]["description"] = texts[0]
+    if parameters.extra is not None:
+        _to_additional_properties(schema, parameters.extra)
     return schema
 
 
-def _schema_parameters(function: Callable[..., Any], name: str) -> list[inspect.Parameter]:
+def is_schema_of_function(schema: object, function: Callable[..., Any], skip: Collection[str] = ()) -> bool:
+    """Return whether a schema is the one that `schema_of_function` generates of a function.
+
+    Examples
+    --------
+    >>> def forecast(city: str): ...
+    >>> is_schema_of_function(schema_of_function(forecast, name="forecast"), forecast)
+    True
+    >>> is_schema_of_function({"type": "object"}, forecast)
+    False
+    """
     try:
-        return list(inspect.signature(function).parameters.values())
-    except (ValueError, TypeError) as error:
-        raise SchemaGenerationError(f"`{name}` has no signature that can be read: {error}") from error
+        return schema_of_function(function, name="function", skip=skip) == schema
+    except (ConfigurationError, SchemaGenerationError):
+        return False
 
 
-def _resolve_annotation(parameter: inspect.Parameter, function: Any) -> Any:
-    """Evaluate one postponed hint; another parameter's hint may exist for type checkers only."""
-    if parameter.annotation is parameter.empty:
-        return parameter.annotation
-    function = inspect.unwrap(getattr(function, "func", function))  # a partial has its function there
-    if not inspect.isroutine(function):
-        function = type(function).__call__
-    function = getattr(function, "__func__", function)
+def arguments_model(parameters: FunctionParameters, *, name: str) -> type[BaseModel]:
+    """Make a pydantic model of a function's parameters, under aliases: not every name is a valid field name.
 
-    def holder() -> None: ...
+    The fields are called ``field_0``, ``field_1`` ... in the order of the parameters.
 
-    holder.__annotations__ = {"hint": parameter.annotation}
-    try:
-        return get_type_hints(holder, globalns=getattr(function, "__globals__", {}), include_extras=True)["hint"]
-    except Exception:  # noqa: BLE001 - evaluating a hint can do anything; the caller refuses those that matter
-        return parameter.annotation
-
-
-def _is_excluded(annotation: Any) -> bool:
-    """Whether no model can give a value of that type: a callable, or Haystack's State, recognized by its name."""
-    origin = get_origin(annotation)
-    if origin is Annotated:
-        return _is_excluded(get_args(annotation)[0])
-    if origin in (Union, types.UnionType):
-        return any(_is_excluded(member) for member in get_args(annotation))
-    is_state = isinstance(annotation, type) and annotation.__name__ == "State"
-    return annotation is Callable or origin is Callable or (is_state and annotation.__module__.startswith("haystack."))
-
-
-def _generate_schema(fields: dict[str, tuple[Any, Any]], name: str) -> dict[str, Any]:
-    """Generate the schema by pydantic, under aliases, since not every parameter name is a valid field name."""
+    Examples
+    --------
+    >>> def forecast(city: str, days: int = 3): ...
+    >>> arguments_model(read_parameters(forecast, name="forecast"), name="forecast")(city="Hull")
+    arguments of forecast(field_0='Hull', field_1=3)
+    """
     from pydantic import Field, create_model
+
+    definitions: dict[str, Any] = {
+        f"field_{number}": (Annotated[hint, Field(alias=parameter)], parameters.defaults[parameter])
+        for number, (parameter, hint) in enumerate(parameters.hints.items())
+    }
+    model: type[BaseModel] = create_model(f"arguments of {name}", **definitions)
+    for parameter, field in zip(parameters.hints, model.model_fields.values(), strict=True):
+        if field.validation_alias != parameter:
+            raise ConfigurationError(
+                f"The parameter `{parameter}` of `{name}` has the alias {field.alias!r}: tools are called by the names "
+                "of their parameters.",
+                hint="Rename the parameter.",
+            )
+    return model
+
+
+def _generate_schema(parameters: FunctionParameters, name: str) -> dict[str, Any]:
     from pydantic.json_schema import GenerateJsonSchema
 
     class WithoutWarnings(GenerateJsonSchema):
         # A default that is no JSON is left out of the schema; the function still has it.
         ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012
 
-    definitions: dict[str, Any] = {
-        f"field_{number}": (Annotated[annotation, Field(alias=parameter)], default)
-        for number, (parameter, (annotation, default)) in enumerate(fields.items())
-    }
     try:
-        model: Any = create_model(f"arguments of {name}", **definitions)
-        schema: dict[str, Any] = model.model_json_schema(schema_generator=WithoutWarnings)
+        model = arguments_model(parameters, name=name)
+        return model.model_json_schema(schema_generator=WithoutWarnings)
+    except ConfigurationError:
+        raise
     except Exception as error:
         first = str(error).partition("\n")[0]
         raise SchemaGenerationError(
             f"The signature of `{name}` has no JSON Schema: {first}", hint="Use hints that JSON can express."
         ) from error
-    return schema
 
 
 def _without_titles(schema: Any, *, keys_are_names: bool = False) -> Any:

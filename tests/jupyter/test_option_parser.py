@@ -19,8 +19,9 @@ from orchat.files import shortened_path
 from orchat.jupyter.kernel.output.answer_formats import cell_code, render_as
 from orchat.jupyter.kernel.prompt.attachments import attachment, attachment_label
 from orchat.jupyter.magic.line_splitting import split_prompt, split_words
-from orchat.jupyter.magic.option_parser import generation_kwargs, help_text, parse_options
+from orchat.jupyter.magic.option_parser import generation_kwargs, help_text, parse_options, resolve_tools
 from orchat.messages import AudioContent, FileContent, ImageContent, TextContent, VideoContent
+from orchat.tools import tool
 from tests.files.odd_paths import ODD, make_odd
 from tests.patience import stretched
 
@@ -231,3 +232,17 @@ def test_the_code_of_an_answer() -> None:
     assert cell_code("~~~python title\nx = '''\n```\n'''\n~~~") == "x = '''\n```\n'''"
     assert cell_code("````py\n```\n````\n```sh\nrm x\n```\n```python\nnever ends") == "```"
     assert cell_code("```python\nprint('\x1b[2J')\n```") == "print('[2J')"
+
+
+def test_a_name_may_be_that_of_a_list_of_tools() -> None:
+    def tide(port: str) -> None: ...
+
+    def depth(port: str) -> None: ...
+
+    names: dict[str, object] = {"both": [tide, tool(depth)], "one": (tide,), "odd": [tide, 3], "none": []}
+    assert [each.name for each in resolve_tools(["both"], names, {})] == ["tide", "depth"]
+    assert [each.name for each in resolve_tools(["one"], names, {})] == ["tide"]
+    with pytest.raises(UsageError, match=r"-T: odd\[1\] is no tool"):
+        resolve_tools(["odd"], names, {})
+    with pytest.raises(UsageError, match="-T: none is empty"):
+        resolve_tools(["none"], names, {})

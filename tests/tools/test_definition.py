@@ -449,7 +449,7 @@ def test_any_tool_survives_json(made: Tool) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ORCHAT_ALLOWED_MODULES", PATH)
         saved = made.to_dict()
-        untold = {"preview"} | ({"title"} if made.title is None else set())
+        untold = {"preview", "typed"} | ({"title"} if made.title is None else set())
         assert list(saved["data"]) == [field.name for field in fields(Tool) if field.name not in untold]
         assert Tool.from_dict(json.loads(json.dumps(saved))) == made
 
@@ -457,3 +457,17 @@ def test_any_tool_survives_json(made: Tool) -> None:
 def test_decorating_twice_keeps_the_function() -> None:
     again = tool(samples.decorated, name="again")
     assert (again.name, again.function) == ("again", samples.decorated.function)
+
+
+def test_a_coroutine_of_a_sync_function_runs_on_the_loop_of_the_caller() -> None:
+    async def inner(text: str) -> tuple[str, asyncio.AbstractEventLoop]:
+        return text, asyncio.get_running_loop()
+
+    def wrapper(text: str) -> Any:
+        return inner(text)
+
+    async def call() -> None:
+        text, loop = await Tool("t", "", {}, wrapper).invoke_async(text="x")
+        assert (text, loop) == ("x", asyncio.get_running_loop())
+
+    asyncio.run(call())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import datetime
+import inspect
 import json
 import os
 import uuid
@@ -67,7 +68,7 @@ def described(
 ) -> None: ...
 def bounded(a: Annotated[int, "first", Field(ge=1)] = 1) -> None: ...
 def nothing() -> None: ...
-def callables(a: int, b: Callable[[int], str], c: Callable[[], None] | None = None) -> None: ...
+def callables(a: int, b: Callable[[int], str] = str, c: Callable[[], None] | None = None) -> None: ...
 def stateful(a: int, state: State, other: State | None = None, third: Annotated[State | None, "x"] = None) -> None: ...
 def mutable(a: list[dict[str, str]] = [{"title": "x"}]) -> None: ...  # noqa: B006
 async def asynchronous(a: int) -> None: ...
@@ -83,6 +84,7 @@ FUNCTIONS = [
 def test_the_same_function_gives_the_same_json(function: Callable[..., Any]) -> None:
     ours = orchat.tools.create_tool_from_function(function)
     theirs = haystack.tools.create_tool_from_function(function)
+    theirs.description = inspect.cleandoc(theirs.description)  # ours has no indentation
     assert as_haystack(json.dumps(ours.to_dict())) == json.dumps(theirs.to_dict())
 
 

@@ -210,7 +210,7 @@ def generation_kwargs(options: argparse.Namespace, names: Mapping[str, object]) 
 def resolve_tools(
     wanted: Iterable[str], names: Mapping[str, object], kernel_tools: Mapping[str, Tool]
 ) -> tuple[Tool | Toolset, ...]:
-    """Return the tools of these names: variables that hold a tool or a function, or the kernel's own tools.
+    """Return the tools of these names: variables that hold tools or functions, one or a list, or the kernel's tools.
 
     Raises
     ------
@@ -223,6 +223,8 @@ def resolve_tools(
     ...     "Say when the tide is high."
     ...     return "14:10"
     >>> [tool.name for tool in resolve_tools(["tide"], {"tide": tide}, {})]
+    ['tide']
+    >>> [tool.name for tool in resolve_tools(["harbour"], {"harbour": [tide]}, {})]
     ['tide']
     """
     from orchat.tools import Tool, Toolset, create_tool_from_function
@@ -238,11 +240,15 @@ def resolve_tools(
             callables = [each for each in types if issubclass(types[each], Tool | Toolset) or callable(names[each])]
             hint = closest_match(name, [*callables, *kernel_tools]) or "Give the name of a function of this notebook."
             raise UsageError(f"-T: there is no tool {name}. {hint}")
-        try:
-            made = value if isinstance(value, Tool | Toolset) else create_tool_from_function(value)  # type: ignore[arg-type]
-        except Exception as error:  # noqa: BLE001 - a signature or an annotation of the user's
-            raise UsageError(f"-T: {name} is no tool: {error}") from None
-        tools.append(made)
+        several = isinstance(value, list | tuple)
+        for number, each in enumerate(value if isinstance(value, list | tuple) else [value]):
+            try:
+                tools.append(each if isinstance(each, Tool | Toolset) else create_tool_from_function(each))
+            except Exception as error:  # noqa: BLE001 - a signature or an annotation of the user's
+                which = f"{name}[{number}]" if several else name
+                raise UsageError(f"-T: {which} is no tool: {error}") from None
+        if several and not value:
+            raise UsageError(f"-T: {name} is empty.")
     return tuple(tools)
 
 
