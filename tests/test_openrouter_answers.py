@@ -1,4 +1,4 @@
-"""How scripted answers are made and how their bytes travel, seen by plain httpx and httpx-sse."""
+"""How scripted answers are made and how their bytes travel, seen by plain httpx2."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import threading
 import time
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
-from httpx_sse import EventSource
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -166,8 +165,9 @@ def test_bytes_without_a_server(newline: str) -> None:
     body = sse_bytes(
         comment(), [event("\u2028"), pause(9)], data("{broken"), b"data: as is\n\n", done(), newline=newline
     )
-    response = httpx.Response(200, headers={"content-type": "text/event-stream"}, content=body)
-    found = [sse.data for sse in EventSource(response).iter_sse()]
+    request = httpx2.Request("POST", "http://127.0.0.1/")
+    response = httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=body, request=request)
+    found = [sse.data for sse in httpx2.EventSource(response)]
     assert json.loads(found[0])["choices"][0]["delta"]["content"] == "\u2028"
     assert found[1:] == ["{broken", "as is", "[DONE]"]
     assert body.startswith(f": OPENROUTER PROCESSING{newline * 2}data: {{".encode())
@@ -260,7 +260,7 @@ def test_endings_of_a_stream(openrouter: ScriptedOpenRouter) -> None:
                     for piece in response.iter_raw():
                         seen += piece
                     outcomes.append("fine")
-                except httpx.HTTPError as problem:
+                except httpx2.HTTPError as problem:
                     outcomes.append(type(problem).__name__)
                 assert seen == sse_bytes(event("a"))
     assert outcomes == ["fine", "RemoteProtocolError", "RemoteProtocolError", "ReadError", "ReadTimeout"]
@@ -268,7 +268,7 @@ def test_endings_of_a_stream(openrouter: ScriptedOpenRouter) -> None:
 
 def test_a_body_shorter_than_its_length(openrouter: ScriptedOpenRouter) -> None:
     openrouter.answers(reply_json(completion()).first(20).ending("eof"))
-    with pytest.raises(httpx.RemoteProtocolError, match="without sending complete message body"):
+    with pytest.raises(httpx2.RemoteProtocolError, match="without sending complete message body"):
         ask(openrouter)
 
 

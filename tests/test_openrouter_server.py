@@ -13,9 +13,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
-from httpx_sse import EventSource
 from openrouter.components import Model
 
 from tests.openrouter_server import (
@@ -126,7 +125,7 @@ def test_a_pooled_connection_closed_under_a_request(openrouter: ScriptedOpenRout
     openrouter.answers(text("one"), wire(ending=ending), text("three"))
     with client(openrouter) as http:
         http.post("/chat/completions", json=BODY)
-        with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
+        with pytest.raises((httpx2.RemoteProtocolError, httpx2.ReadError)):
             http.post("/chat/completions", json=BODY)
         assert http.post("/chat/completions", json=BODY).status_code == 200
     assert [(request.connection, request.reused) for request in openrouter.requests] == [
@@ -164,7 +163,7 @@ def test_a_client_that_leaves_before_the_first_byte_is_noticed(openrouter: Scrip
     openrouter.answers(text("late").delayed(60))
 
     async def leave() -> None:
-        async with httpx.AsyncClient(base_url=openrouter.base_url, trust_env=False) as http:
+        async with httpx2.AsyncClient(base_url=openrouter.base_url, trust_env=False) as http:
             task = asyncio.create_task(http.post("/chat/completions", json=BODY))
             await asyncio.to_thread(openrouter.wait_for_requests)
             task.cancel()
@@ -184,8 +183,8 @@ def test_a_client_that_reads_everything_did_not_leave(openrouter: ScriptedOpenRo
 def test_many_clients_at_once(openrouter: ScriptedOpenRouter) -> None:
     openrouter.always(text("a b c").paced(0.01))
 
-    async def all_of_them() -> list[httpx.Response]:
-        async with httpx.AsyncClient(base_url=openrouter.base_url, trust_env=False) as http:
+    async def all_of_them() -> list[httpx2.Response]:
+        async with httpx2.AsyncClient(base_url=openrouter.base_url, trust_env=False) as http:
             return await asyncio.gather(*(http.post("/chat/completions", json=STREAM) for _ in range(30)))
 
     assert len({response.content for response in asyncio.run(all_of_them())}) == 1
@@ -301,7 +300,7 @@ def test_a_script_that_raises_is_a_failure(unchecked: ScriptedOpenRouter) -> Non
         raise ZeroDivisionError
 
     unchecked.answers(broken)
-    with pytest.raises(httpx.RemoteProtocolError):
+    with pytest.raises(httpx2.RemoteProtocolError):
         ask(unchecked)
     with pytest.raises(AssertionError, match="ZeroDivisionError"):
         unchecked.check()
@@ -329,14 +328,14 @@ def test_stopping_ends_stalled_connections_at_once() -> None:
         server.stop()
         assert time.monotonic() - start < stretched(1)
         for response in responses:
-            with pytest.raises(httpx.RemoteProtocolError):
+            with pytest.raises(httpx2.RemoteProtocolError):
                 response.read()
             response.close()
     assert server_threads() <= before
     assert not any(request.client_closed.is_set() for request in server.requests)
     server.stop()  # twice does no harm
     server.check()
-    with pytest.raises(httpx.ConnectError):
+    with pytest.raises(httpx2.ConnectError):
         ask(server)
 
 
@@ -374,11 +373,11 @@ def test_the_command_serves_until_its_input_closes(mode: list[str]) -> None:
         assert process.stdin is not None
         assert process.stdout is not None
         base_url = process.stdout.readline().strip()
-        with httpx.Client(base_url=base_url, headers={"Authorization": "Bearer k"}, trust_env=False) as http:
+        with httpx2.Client(base_url=base_url, headers={"Authorization": "Bearer k"}, trust_env=False) as http:
             for _ in range(2):
                 start = time.monotonic()
                 with http.stream("POST", "/chat/completions", json=STREAM) as response:
-                    events = [json.loads(sse.data) for sse in EventSource(response).iter_sse() if sse.data != "[DONE]"]
+                    events = [json.loads(sse.data) for sse in httpx2.EventSource(response) if sse.data != "[DONE]"]
                 took = time.monotonic() - start
                 assert sum(bool(choice["delta"]["content"]) for item in events for choice in item["choices"]) == 40
                 assert events[-1]["usage"]["completion_tokens"] == 40

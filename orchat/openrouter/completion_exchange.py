@@ -68,8 +68,8 @@ class RequestPlan:
         reader = self.make_reader()
         reader.received_at = body.received_at
         try:
-            for number, event in enumerate(events_of(text)):
-                reader.read(event.data, event.event)
+            for number, (data, name) in enumerate(events_of(text)):
+                reader.read(data, name)
                 if number % _EVENTS_BETWEEN_LOOKS == 0:
                     reader.check_size()
         except ResponseLimitError as error:
@@ -135,20 +135,24 @@ class _Stream:
         """The delta index (`orchat.streaming.ToolCallDelta`) of each of the message's tool calls."""
         return self._reader.fold.call_indexes
 
-    def _read_event(self, body: ResponseBody, event: ServerSentEvent) -> list[StreamingChunk]:
+    def _read_events(self, body: ResponseBody, events: list[ServerSentEvent]) -> Iterator[StreamingChunk]:
         reader = self._reader
         reader.received_at = body.received_at
-        chunks = reader.read(event.data, event.event)
-        if reader.progressed:
-            body.progressed = True
-        if not reader.may_have_ended:  # so with each piece of text
-            return chunks
+        for data, name in events:
+            chunks = reader.read(data, name)
+            if reader.progressed:
+                body.progressed = True
+            if reader.may_have_ended:  # not so with a piece of text
+                self._expect_end(body)
+            yield from chunks
+
+    def _expect_end(self, body: ResponseBody) -> None:
+        reader = self._reader
         reader.may_have_ended = False
         if reader.finished or reader.failure is not None:
             from orchat.openrouter.transport import DRAIN_TIMEOUT, USAGE_TIMEOUT
 
             body.shorten_timeout(DRAIN_TIMEOUT if reader.done or reader.is_over else USAGE_TIMEOUT)
-        return chunks
 
     def _end(self, body: ResponseBody) -> None:
         self._reader.end(whole=body.is_whole)
@@ -197,11 +201,11 @@ class ChunkStream(_Stream):
                     body.call_on_growth(self._reader.check_size)
                     if self._aborted:
                         body.abort()
-                    for event in body.events():
-                        yield from self._read_event(body, event)
+                    for events in body.events():
+                        yield from self._read_events(body, events)
                     self._end(body)
             except APIError as error:
-                event = None  # see RequestPlan.read
+                events = None  # see RequestPlan.read
                 if (completed := self._complete_error(error, body)) is not None:
                     raise completed from None
         self._finish()
@@ -243,16 +247,16 @@ class AsyncChunkStream(_Stream):
             try:
                 async with self._transport.open_async(request) as body:
                     body.call_on_growth(self._reader.check_size)
-                    events = body.aevents()
+                    batches = body.aevents()
                     try:
-                        async for event in events:
-                            for chunk in self._read_event(body, event):
+                        async for events in batches:
+                            for chunk in self._read_events(body, events):
                                 yield chunk
                     finally:
-                        await cast(Any, events).aclose()
+                        await cast(Any, batches).aclose()
                     self._end(body)
             except APIError as error:
-                event = None  # see RequestPlan.read
+                events = None  # see RequestPlan.read
                 if (completed := self._complete_error(error, body)) is not None:
                     raise completed from None
         self._finish()

@@ -1,14 +1,14 @@
 """The HTTP transport: clients, authorization, retries, deadlines and response bodies. The only package that uses httpx.
 
 From low to high: `prepared_request`, `network_environment`, `connection_errors`, `event_stream`, `content_decoding`,
-`response_size`, `response_body`, `http_client`. Promises, each with its test: a key goes to the configured host only
-and appears in no exception; a request is sent again only if it did not start; comments that keep a connection open do
-not keep a dead upstream alive; leaving a stream closes its connection; nothing is read beyond its limits.
+`response_size`, `event_splitter`, `response_events`, `response_body`, `http_client`. Promises, each with its test: a
+key goes to the configured host only and appears in no exception; a request is sent again only if it did not start;
+comments that keep a connection open do not keep a dead upstream alive; leaving a stream closes its connection; nothing
+is read beyond its limits.
 """
 
-from httpx_sse import ServerSentEvent
-
-from orchat.openrouter.transport.event_stream import events_of, looks_like_events
+from orchat.openrouter.transport.event_splitter import ServerSentEvent, events_of
+from orchat.openrouter.transport.event_stream import looks_like_events
 from orchat.openrouter.transport.http_client import HttpClient
 from orchat.openrouter.transport.prepared_request import PreparedRequest, check_base_url, header_value, merge_headers
 from orchat.openrouter.transport.response_body import DRAIN_TIMEOUT, USAGE_TIMEOUT, ResponseBody

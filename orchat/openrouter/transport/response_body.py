@@ -10,27 +10,21 @@ import socket
 import threading
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from itertools import chain
+from functools import partial
 from time import monotonic, time
 from typing import Any, TypeVar, cast
 
 import httpx
-from httpx_sse import ServerSentEvent
 
 from orchat.errors import APIError, APITimeoutError, ProviderError, ResponseLimitError
-from orchat.messages.lenient_json import BLANKS
 from orchat.openrouter.dialect import host_of
 from orchat.openrouter.transport.connection_errors import connection_failure, timeout_error
 from orchat.openrouter.transport.content_decoding import ContentDecoder
-from orchat.openrouter.transport.event_stream import (
-    EVENT_FIELDS,
-    EVENT_STREAM,
-    PrefixedTexts,
-    event_source,
-    looks_like_events,
-)
+from orchat.openrouter.transport.event_splitter import ServerSentEvent
+from orchat.openrouter.transport.event_stream import EVENT_STREAM
 from orchat.openrouter.transport.prepared_request import PreparedRequest
-from orchat.openrouter.transport.response_size import ResponseSize
+from orchat.openrouter.transport.response_events import ResponseEvents
+from orchat.openrouter.transport.response_size import BodySize, ReceivedSize
 from orchat.openrouter.wire.failures import error_from_response, redirect_error
 from orchat.secrets import redact
 
@@ -38,19 +32,10 @@ from orchat.secrets import redact
 USAGE_TIMEOUT, DRAIN_TIMEOUT = 10.0, 0.2
 # Comments are shorter: a block of this many bytes is progress even where no event ends in it.
 _MIN_PROGRESS_BYTES = 1024
+_ALIGNED = (b"", 0)  # the state of a decoder that holds nothing back and is past the byte order mark
 
 ErrorT = TypeVar("ErrorT", bound=APIError)
-
-
-def _event(data: str) -> ServerSentEvent:
-    return ServerSentEvent(data=data)
-
-
-def _is_object(line: str) -> bool:
-    try:
-        return isinstance(json.loads(line), dict)
-    except (ValueError, RecursionError):
-        return False
+PieceT = TypeVar("PieceT", str, list[ServerSentEvent])
 
 
 class _TextStart:
@@ -67,27 +52,23 @@ class _TextStart:
 
 
 class ResponseBody:
-    """The body of a response, as text or as the events of a stream.
-
-    It passes each block of text to `httpx_sse.EventSource` itself, to tell comments from progress.
-    """
+    """The body of a response, as text or as the events of a stream."""
 
     def __init__(self, response: httpx.Response, request: PreparedRequest, started: float, idle_timeout: float) -> None:
         self.headers = response.headers
         self.received_at: str | None = None
         self.progressed = False
-        self.is_whole = False
         self._response = response
         self._request = request
         self._limits = request.limits
-        self._size = ResponseSize(request.limits, "list_bytes" if request.method == "GET" else "answer_bytes")
+        self._size = ReceivedSize(request.limits)
+        self._events: ResponseEvents | None = None
         self._stamped_at = 0.0
-        self._renews_deadline = False
         self._idle_timeout = idle_timeout
         self._read_timeout: float | None = response.request.extensions["timeout"]["read"]
         self._deadline = started + idle_timeout
         self._decoder = codecs.getincrementaldecoder("utf-8-sig")("replace")
-        self._open_line = b""  # how the line begins that the last block left open
+        self._is_aligned = False  # the decoder holds nothing back
         self._timer: threading.Timer | None = None
         self._socket_shut_down = False
 
@@ -106,74 +87,59 @@ class ResponseBody:
         """Call a function after each megabyte that arrives, which may raise an error."""
         self._size.on_growth = look
 
-    def events(self) -> Iterator[ServerSentEvent]:
-        """Iterate over the events of a stream, regardless of its content type; one JSON text is a single event.
+    @property
+    def is_whole(self) -> bool:
+        """Whether the body that was asked for as a stream came as one text, which cannot break off."""
+        return self._events is not None and self._events.is_whole
 
-        Who reads them sets `progressed` for those that bring something: only that renews the deadline.
+    def events(self) -> Iterator[list[ServerSentEvent]]:
+        """Iterate over the events of a stream, regardless of its content type; those that come at once are in one list.
+
+        The caller sets `progressed` for those that bring something: only that renews the deadline.
+
+        Raises
+        ------
+        APIError
+            The connection broke, the deadline passed, or the body is neither a stream nor JSON.
         """
-        self._renews_deadline = self._size.is_stream = True
-        texts, head, is_stream = self.iter_text(), "", None
-        for text in texts:
-            head += text
-            if (is_stream := self._is_stream(head)) is not None:
-                break
-        if is_stream or (is_stream is None and self.content_type == EVENT_STREAM):
-            yield from event_source(chain([head], texts)).iter_sse()
-        else:
-            self._renews_deadline = self._size.is_stream = False
-            yield from map(_event, self._documents(head + "".join(texts)))
+        events = self._make_events()
+        return self._read(events.split, partial(self._last_events, events))
 
-    async def aevents(self) -> AsyncIterator[ServerSentEvent]:
-        """Iterate over the data of the events, on the running event loop."""
-        self._renews_deadline = self._size.is_stream = True
-        texts, head, is_stream = self.aiter_text(), "", None
-        async for text in texts:
-            head += text
-            if (is_stream := self._is_stream(head)) is not None:
-                break
-        if is_stream or (is_stream is None and self.content_type == EVENT_STREAM):
-            events = event_source(PrefixedTexts(head, texts)).aiter_sse()
-            try:
-                async for event in events:
-                    yield event
-            finally:
-                await events.aclose()
-        else:
-            self._renews_deadline = self._size.is_stream = False
-            for data in self._documents(head + "".join([text async for text in texts])):
-                yield _event(data)
+    def aevents(self) -> AsyncIterator[list[ServerSentEvent]]:
+        """Iterate over the events, on the running event loop; see `events`."""
+        events = self._make_events()
+        return self._aread(events.split, partial(self._last_events, events))
+
+    def _make_events(self) -> ResponseEvents:
+        self._size.is_stream = True
+        self._events = ResponseEvents(self._limits, is_declared=self.content_type == EVENT_STREAM)
+        return self._events
+
+    def _last_events(self, events: ResponseEvents) -> list[ServerSentEvent]:
+        batch = events.split(self._last_text()) + events.end()
+        if events.is_whole:
+            self.json(batch[0][0])
+        return batch
 
     def text(self) -> str:
         """Read the whole text."""
         text = ""
-        for piece in self.iter_text():
+        for piece in self._read(self._body_size().counted, self._last_text):
             text += piece  # in place: a list of pieces would take as much memory again
         return text
 
     async def text_async(self) -> str:
         """Read the whole text, on the running event loop."""
         text = ""
-        async for piece in self.aiter_text():
+        async for piece in self._aread(self._body_size().counted, self._last_text):
             text += piece
         return text
 
-    def _is_stream(self, head: str) -> bool | None:
-        """Detect an event stream by its first characters; None while they are too few."""
-        head, is_declared = head.lstrip(BLANKS), self.content_type == EVENT_STREAM
-        if not head:
-            return None
-        if any(name.startswith(head) for name in EVENT_FIELDS):
-            return None
-        return head[0] not in "{[<" if is_declared else looks_like_events(head)
+    def _body_size(self) -> BodySize:
+        return BodySize(self._limits, "list_bytes" if self._request.method == "GET" else "answer_bytes")
 
-    def _documents(self, text: str) -> list[str]:
-        """Split a text that is not an event stream: one JSON document, or one on each line."""
-        lines = [line for line in text.split("\n") if line.strip(BLANKS)]
-        if len(lines) > 1 and all(map(_is_object, lines)):
-            return lines
-        self.is_whole = True
-        self.json(text)
-        return [text]
+    def _last_text(self) -> str:
+        return self._decoder.decode(b"", final=True)
 
     @property
     def content_type(self) -> str:
@@ -186,11 +152,11 @@ class ResponseBody:
             self._idle_timeout = seconds
             self._deadline = monotonic() + seconds
 
-    def iter_text(self) -> Iterator[str]:
-        """Iterate over the text as it arrives, ended by an empty line, so that a last event without one counts."""
+    def _read(self, take: Callable[[str], PieceT], end: Callable[[], PieceT]) -> Iterator[PieceT]:
+        """Read the body as it arrives: yield what ``take`` makes of the text of each block, and ``end`` of its end."""
         failure: APIError | None = None
         try:
-            if (left := self._update_deadline()) is not None:
+            if (left := self._update_deadline(0)) is not None:
                 self._start_timer(left)
             stream = cast(Iterable[bytes], self._response.stream)
             decoder = self._content_decoder()
@@ -199,8 +165,9 @@ class ResponseBody:
                     self._stop_timer()
                     if self._socket_shut_down:
                         break
-                yield self._decode(block)
-                if (left := self._update_deadline(block)) is not None:
+                if piece := take(self._decode(block)):
+                    yield piece
+                if (left := self._update_deadline(len(block))) is not None:
                     self._start_timer(left)
         except httpx.HTTPError as error:
             failure = self._connection_error(error)
@@ -213,24 +180,26 @@ class ResponseBody:
             raise self._timeout()
         if failure is not None:
             raise failure
-        yield self._decoder.decode(b"", final=True) + "\n\n"
+        if piece := end():
+            yield piece
 
-    async def aiter_text(self) -> AsyncIterator[str]:
-        """Iterate over the text as it arrives, on the running event loop; see `iter_text`."""
+    async def _aread(self, take: Callable[[str], PieceT], end: Callable[[], PieceT]) -> AsyncIterator[PieceT]:
+        """Read the body as it arrives, on the running event loop; see `_read`."""
         failure: APIError | None = None
         try:
-            left = self._update_deadline()
+            left = self._update_deadline(0)
             stream = cast(AsyncIterable[bytes], self._response.stream)
             decoder = self._content_decoder()
-            blocks = aiter(stream if decoder is None else decoder.ablocks(stream))
+            next_block = aiter(stream if decoder is None else decoder.ablocks(stream)).__anext__
             while True:
                 if left is None:
-                    block = await anext(blocks)
+                    block = await next_block()
                 else:
                     async with asyncio.timeout(left):
-                        block = await anext(blocks)
-                yield self._decode(block)
-                left = self._update_deadline(block)
+                        block = await next_block()
+                if piece := take(self._decode(block)):
+                    yield piece
+                left = self._update_deadline(len(block))
         except StopAsyncIteration:
             pass
         except TimeoutError:
@@ -241,7 +210,8 @@ class ResponseBody:
             failure = self._with_generation_id(error)
         if failure is not None:
             raise failure
-        yield self._decoder.decode(b"", final=True) + "\n\n"
+        if piece := end():
+            yield piece
 
     def _content_decoder(self) -> ContentDecoder | None:
         encoding = self.headers.get("content-encoding")
@@ -252,36 +222,32 @@ class ResponseBody:
         if now - self._stamped_at >= 0.001:  # what comes at once shares a stamp: one costs as much as reading JSON
             self._stamped_at = now
             self.received_at = datetime.fromtimestamp(now, UTC).isoformat()
+        self._size.add(len(block))
+        if self._is_aligned:
+            try:
+                return block.decode()
+            except UnicodeDecodeError:  # it ends within a character, or is no UTF-8
+                pass
         text = self._decoder.decode(block)
-        self._size.add(text, len(block))
+        self._is_aligned = self._decoder.getstate() == _ALIGNED
         return text
 
-    def _is_padding(self, block: bytes) -> bool:
-        """Detect a block of comments only: some are long, to fill proxies' buffers, and come in pieces."""
-        first, *others = block.split(b"\n")
-        begins = self._open_line or first[:1]
-        return all(begin in (b"", b"\r", b":") for begin in (begins, *(line[:1] for line in others)))
+    @property
+    def _renews_deadline(self) -> bool:
+        return self._events is not None and self._events.is_stream is not False
 
-    def _update_deadline(self, block: bytes = b"") -> float | None:
-        """Renew the deadline if the last block made progress; else raise if it has passed.
+    def _update_deadline(self, size: int) -> float | None:
+        """Renew the deadline if the last block, of that size, made progress; else raise if it has passed.
 
         Returns the seconds that are left, or None where the timeout of the read itself suffices: that one is fixed
         when the request is sent, and each block restarts it, even a comment.
         """
         now = monotonic()
-        # Whether it is padding is asked last: finding out takes longer than anything else here.
-        if self._renews_deadline and (
-            self.progressed or (len(block) >= _MIN_PROGRESS_BYTES and not self._is_padding(block))
-        ):
+        if self.progressed or (size >= _MIN_PROGRESS_BYTES and self._events is not None and self._events.has_content):
             self._deadline = now + self._idle_timeout
             self.progressed = False
         elif now >= self._deadline:
             raise self._timeout()
-        if block.endswith(b"\n"):
-            self._open_line = b""
-        elif block:
-            begin = block.rfind(b"\n") + 1
-            self._open_line = block[begin : begin + 1] if begin else self._open_line or block[:1]
         left = self._deadline - now
         return left if self._read_timeout is None or left < self._read_timeout * 0.99 else None
 
@@ -334,7 +300,7 @@ class ResponseBody:
         self.shorten_timeout(USAGE_TIMEOUT)
         read = _TextStart(self._limits.error_bytes)
         with contextlib.closing(self), contextlib.suppress(APIError):
-            for text in self.iter_text():
+            for text in self._read(str, self._last_text):
                 if read.add(text):
                     break
         return self._error_from_text(read.text)
@@ -345,7 +311,7 @@ class ResponseBody:
         read = _TextStart(self._limits.error_bytes)
         async with contextlib.aclosing(self):
             with contextlib.suppress(APIError):
-                async for text in self.aiter_text():
+                async for text in self._aread(str, self._last_text):
                     if read.add(text):
                         break
         return self._error_from_text(read.text)

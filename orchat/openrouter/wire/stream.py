@@ -168,7 +168,7 @@ class ChunkReader:
 
         Most events are such, and what a token costs is this: it does what `_chunks` does, without its calls.
         """
-        if event.setdefault("usage", None) or not (choices := event.get("choices")):
+        if (usage := event.get("usage")) or not (choices := event.get("choices")):
             return None
         choice = choices[0]
         if choice.get("finish_reason") is not None or choice.get("logprobs") is not None:
@@ -180,6 +180,7 @@ class ChunkReader:
             return None
         self.progressed = True
         del event["choices"]
+        event["usage"] = usage
         event["tool_calls"] = None
         event["received_at"] = self.received_at
         event["index"] = choice.get("index", 0)
