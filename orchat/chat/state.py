@@ -15,7 +15,6 @@ Messages are Haystack's JSON. ``pending`` repeats for readers what the messages 
 from __future__ import annotations
 
 import contextlib
-import copy
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -23,7 +22,7 @@ from typing import Any
 
 from orchat.chat.message_selection import pending_calls, pending_indices
 from orchat.chat.money import Cost
-from orchat.chat.state_redaction import INLINE_MEDIA, redacted_data, redacted_message, safe_turns
+from orchat.chat.state_redaction import INLINE_MEDIA, copied_data, redacted_data, redacted_turns
 from orchat.errors import ConfigurationError, OrchatError, StateError
 from orchat.messages import ChatMessage, ChatRole, ReasoningContent, TextContent, ToolCall, ToolCallResult
 from orchat.messages.parts import Part
@@ -43,7 +42,6 @@ _KNOWN = frozenset(
     {"format", "version", "name", "model", "parameters", "messages", "pending", "cost", "left_out", "system"}
 )
 _encode = json.JSONEncoder(allow_nan=False).encode
-_IMMUTABLE = frozenset({str, int, float, bool, type(None)})
 _COMMA = len(", ")
 _MEDIA = {"image": "an image", "file": "a file", "audio": "a sound", "video": "a video"}
 
@@ -77,7 +75,7 @@ def to_dict(saved: ChatState, *, secrets: Iterable[str] = (), max_bytes: int | N
     (1, [{'text': 'My key is [redacted].'}])
     """
     known = tuple(secrets)
-    messages, unsafe = safe_turns(saved.messages, known)
+    messages, message_data, unsafe = redacted_turns(saved.messages, known)
     parameters = {key: value for key, value in saved.parameters.items() if _is_allowed(key, value)}
     data: dict[str, Any] = {
         **redacted_data(saved.unknown, known),
@@ -86,7 +84,7 @@ def to_dict(saved: ChatState, *, secrets: Iterable[str] = (), max_bytes: int | N
         "name": redacted_data(saved.name, known),
         "model": redacted_data(saved.model, known),
         "parameters": redacted_data(parameters, known),
-        "messages": [redacted_message(message, known) for message in messages],
+        "messages": message_data,
         "pending": [call.to_dict() for call in pending_calls(messages)],
         "cost": saved.cost.to_dict(),
         "left_out": {"media": 0, "turns": 0, **({"secrets": unsafe} if unsafe else {})},
@@ -123,7 +121,7 @@ data is untouched.
             hint="Update orchat; the data is untouched.",
         )
     try:
-        data = _copied(dict(data))
+        data = copied_data(dict(data))
         messages = [ChatMessage.from_dict(message) for message in data.get("messages") or ()]
         _check(messages)
         cost = Cost.from_dict(data["cost"]) if data.get("cost") is not None else Cost()
@@ -138,15 +136,6 @@ data is untouched.
         cost=cost,
         unknown={key: value for key, value in data.items() if key not in _KNOWN},
     )
-
-
-def _copied(value: Any) -> Any:
-    """Copy JSON data; three times as fast as `copy.deepcopy`, which other values take."""
-    if type(value) is dict:
-        return {key: _copied(item) for key, item in value.items()}
-    if type(value) is list:
-        return [_copied(item) for item in value]
-    return value if type(value) in _IMMUTABLE else copy.deepcopy(value)
 
 
 def secrets_of(generator: OpenRouterChatGenerator | None) -> list[str]:

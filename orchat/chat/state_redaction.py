@@ -6,7 +6,11 @@ was made with. So nothing of it is altered; where it holds what looks like a sec
 
 from __future__ import annotations
 
+import copy
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any
 
 from orchat.messages import ChatMessage, ChatRole
@@ -15,6 +19,23 @@ from orchat.secrets import is_secret, redact, redacted_keys
 INLINE_MEDIA = ("base64_image", "base64_data", "base64_audio", "base64_video")
 _MEDIA = frozenset({"image", "file", "audio", "video"})
 _SIGNED = frozenset({"data", "signature"})
+_IMMUTABLE = frozenset({str, int, float, bool, type(None)})
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+
+
+@dataclass(frozen=True)
+class _Finding:
+    """What was found in a message that reads like this."""
+
+    secret: str | None  # its kind, in a model's words
+    redacted: dict[str, Any] | None  # the message as data; None where nothing had to be redacted
+
+
+# A conversation is saved at each of its steps, so nearly all of it has been read before. A finding is known by all that
+# a message says, not by the message: messages can be changed in place.
+_MAX_FINDINGS = 10_000
+_MAX_FINDING_SIZE = 100_000  # characters of a message that is kept because something in it was redacted
+_findings: dict[tuple[bytes, tuple[str, ...]], _Finding] = {}
 
 
 def secret_of_model(messages: Sequence[ChatMessage], secrets: Sequence[str] = ()) -> str | None:
@@ -32,54 +53,78 @@ def secret_of_model(messages: Sequence[ChatMessage], secrets: Sequence[str] = ()
     >>> secret_of_model([ChatMessage.from_assistant("Use AKIAIOSFODNN7EXAMPLE.")])
     'an AWS access key'
     """
-    from orchat.secrets.detection import find_secrets
-
-    for message in messages:
-        data = message.to_dict()
-        parts: object = [data["content"], data["meta"]]
-        if message.is_from(ChatRole.TOOL):
-            parts = [result.origin.to_dict() for result in message.tool_call_results]
-        elif not message.is_from(ChatRole.ASSISTANT):
-            continue
-        for text, name in _strings(parts):
-            if any(secret and secret in text for secret in secrets):
-                return "a key of this session"
-            if name is not None and is_secret(name, text):
-                return f"the value of {name[:60]}"
-            if found := find_secrets(text):
-                return found[0].what
-    return None
+    known = tuple(secrets)
+    return next(filter(None, (_inspect(message, known)[0] for message in messages)), None)
 
 
-def safe_turns(messages: Sequence[ChatMessage], secrets: Sequence[str] = ()) -> tuple[list[ChatMessage], int]:
-    """Leave out whole turns whose answers hold secrets, and count them.
+def redacted_turns(
+    messages: Sequence[ChatMessage], secrets: Sequence[str] = ()
+) -> tuple[list[ChatMessage], list[dict[str, Any]], int]:
+    """Return the messages that may be saved, their data without secrets, and the number of turns left out.
+
+    Whole turns whose answers hold secrets are left out; the secrets of people and tools are redacted.
 
     Examples
     --------
     >>> said = [ChatMessage.from_user("A key?"), ChatMessage.from_assistant("AKIAIOSFODNN7EXAMPLE")]
-    >>> kept, left_out = safe_turns([*said, ChatMessage.from_user("Hi"), ChatMessage.from_assistant("Hello.")])
-    >>> [message.text for message in kept], left_out
-    (['Hi', 'Hello.'], 1)
+    >>> said += [ChatMessage.from_user("AKIAIOSFODNN7EXAMPLE"), ChatMessage.from_assistant("Hello.")]
+    >>> kept, data, left_out = redacted_turns(said)
+    >>> [message["content"][0]["text"] for message in data], left_out
+    (['[redacted]', 'Hello.'], 1)
     """
+    known = tuple(secrets)
     kept: list[ChatMessage] = []
+    kept_data: list[dict[str, Any]] = []
     left_out = 0
     for turn in _turns(messages):
-        if secret_of_model(turn, secrets) is None:
-            kept += turn
-        else:
+        inspected = [_inspect(message, known) for message in turn]
+        if any(secret is not None for secret, _ in inspected):
             left_out += 1
-    return kept, left_out
+            continue
+        kept += turn
+        kept_data += (data for _, data in inspected)
+    return kept, kept_data, left_out
 
 
-def redacted_message(message: ChatMessage, secrets: Sequence[str] = ()) -> dict[str, Any]:
-    """Return a message as data, without secrets where they are not a model's.
-
-    Examples
-    --------
-    >>> redacted_message(ChatMessage.from_user("AKIAIOSFODNN7EXAMPLE"))["content"]
-    [{'text': '[redacted]'}]
-    """
+def _inspect(message: ChatMessage, secrets: tuple[str, ...]) -> tuple[str | None, dict[str, Any]]:
+    """Return what kind of secret stands in a model's words, and the message as data without other secrets."""
     data = message.to_dict()
+    try:
+        text = _encode(data)
+    except (TypeError, ValueError, RecursionError):  # no JSON: nobody saves it
+        return _secret_in_model_words(message, data, secrets), _redacted(message, data, secrets)
+    key = (blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest(), secrets)
+    if (finding := _findings.get(key)) is None:
+        redacted = _redacted(message, data, secrets)
+        finding = _Finding(
+            _secret_in_model_words(message, data, secrets), None if redacted == message.to_dict() else redacted
+        )
+        if finding.redacted is not None and len(text) > _MAX_FINDING_SIZE:
+            return finding.secret, redacted
+        while len(_findings) >= _MAX_FINDINGS:
+            _findings.pop(next(iter(_findings)), None)
+        _findings[key] = finding
+    return finding.secret, data if finding.redacted is None else copied_data(finding.redacted)
+
+
+def _secret_in_model_words(message: ChatMessage, data: Mapping[str, Any], secrets: tuple[str, ...]) -> str | None:
+    from orchat.secrets.detection import find_secrets
+
+    if message.is_from(ChatRole.ASSISTANT):
+        parts: list[Any] = [data["content"], data["meta"]]
+    else:
+        parts = [result.origin.to_dict() for result in message.tool_call_results]
+    for text, name in _strings(parts):
+        if any(secret and secret in text for secret in secrets):
+            return "a key of this session"
+        if name is not None and is_secret(name, text):
+            return f"the value of {name[:60]}"
+        if found := find_secrets(text):
+            return found[0].what
+    return None
+
+
+def _redacted(message: ChatMessage, data: dict[str, Any], secrets: tuple[str, ...]) -> dict[str, Any]:
     if message.is_from(ChatRole.ASSISTANT):
         return data
     if message.is_from(ChatRole.TOOL):
@@ -88,6 +133,15 @@ def redacted_message(message: ChatMessage, secrets: Sequence[str] = ()) -> dict[
                 result["result"] = redacted_data(result["result"], secrets)
         return data
     return {**data, "content": redacted_data(data["content"], secrets), "meta": redacted_data(data["meta"], secrets)}
+
+
+def copied_data(value: Any) -> Any:
+    """Copy JSON data; three times as fast as `copy.deepcopy`, which other values take."""
+    if type(value) is dict:
+        return {key: copied_data(item) for key, item in value.items()}
+    if type(value) is list:
+        return [copied_data(item) for item in value]
+    return value if type(value) in _IMMUTABLE else copy.deepcopy(value)
 
 
 def redacted_data(value: Any, secrets: Sequence[str] = (), inside: str = "") -> Any:

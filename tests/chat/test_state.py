@@ -427,6 +427,22 @@ def test_a_call_with_a_password_is_not_saved(name: str, value: str) -> None:
     assert value not in json.dumps(to_dict(ChatState([*messages, ChatMessage.from_tool("", asked)])))
 
 
+def test_a_message_that_is_changed_in_place_is_read_again() -> None:
+    asked = ToolCall("login", {"user": "ada"}, "call_1")
+    question, result = ChatMessage.from_user(f"Log in with {KEY}"), ChatMessage.from_tool("fine", asked)
+    messages = [question, ChatMessage.from_assistant(None, tool_calls=[asked]), result]
+    first = to_dict(ChatState(messages))
+    assert first == to_dict(ChatState(messages))
+    assert KEY not in json.dumps(first)
+    first["messages"][0]["content"][0]["text"] = "whatever"  # the caller's own
+    assert to_dict(ChatState(messages))["messages"][0]["content"][0]["text"].startswith("Log in with [")
+    asked.arguments["password"] = "tide"
+    assert to_dict(ChatState(messages))["messages"] == []
+    del asked.arguments["password"]
+    assert to_dict(ChatState(messages), secrets=["ada"])["messages"] == []
+    assert len(to_dict(ChatState(messages))["messages"]) == 3
+
+
 # -- size -----------------------------------------------------------------------------------------------------------
 
 
