@@ -23,6 +23,7 @@
     │   └── OutputValidationError (ValueError) the answer does not fit the ``response_format``
     ├── ToolError
     │   ├── ToolInvocationError                a tool raised
+    │   ├── ToolServerError                    a server of tools cannot be started or reached, or broke off
     │   └── SchemaGenerationError              a signature has no JSON Schema
     ├── StateError                             saved state that cannot be used
     ├── TurnInProgressError                    the chat is busy with another turn
@@ -240,7 +241,7 @@ class ToolError(OrchatError):
 
 
 class ToolInvocationError(ToolError):
-    """A tool raised an exception.
+    """A tool raised an exception, or its server said that it failed.
 
     Parameters
     ----------
@@ -250,11 +251,43 @@ class ToolInvocationError(ToolError):
         Which tool.
     hint
         What to do next.
+    result
+        What the tool returned although it failed; None without it.
+    details
+        What its process wrote meanwhile, such as a traceback: for people, redacted and bounded.
     """
 
-    def __init__(self, message: str = "", tool_name: str | None = None, *, hint: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str = "",
+        tool_name: str | None = None,
+        *,
+        hint: str | None = None,
+        result: object = None,
+        details: str = "",
+    ) -> None:
         super().__init__(message, hint=hint)
         self.tool_name = tool_name
+        self.result = result
+        self.details = details
+
+
+class ToolServerError(ToolError):
+    """A server of tools cannot be started or reached, or the connection to it broke.
+
+    Parameters
+    ----------
+    message
+        Names the server and the cause.
+    hint
+        What to do next.
+    details
+        The server's last words, redacted and bounded.
+    """
+
+    def __init__(self, message: str = "", *, hint: str | None = None, details: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.details = details
 
 
 class SchemaGenerationError(ToolError):

@@ -38,6 +38,7 @@ TREE = {
     "OutputValidationError": ("APIError", "ValueError"),
     "ToolError": ("OrchatError",),
     "ToolInvocationError": ("ToolError",),
+    "ToolServerError": ("ToolError",),
     "SchemaGenerationError": ("ToolError",),
     "StateError": ("OrchatError",),
     "TurnInProgressError": ("OrchatError",),

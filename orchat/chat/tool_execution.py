@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from orchat.chat.interrupt_detection import InterruptDetector
 from orchat.errors import ToolInvocationError
 from orchat.messages import TextContent, ToolCall
 from orchat.messages.parts import ResultContent
-from orchat.rendering import render
+from orchat.rendering import is_call_tool_result, render
 from orchat.secrets import redact
 from orchat.tools import Tool, ToolRejected
 
@@ -29,7 +29,7 @@ Runner = Callable[[Coroutine[Any, Any, Any]], Any]
 
 @dataclass(frozen=True)
 class ToolOutcome:
-    """The outcome of a tool call: text or parts, and whether it failed.
+    """The outcome of a tool call: text or parts, whether it failed, and details for people, such as a traceback.
 
     Examples
     --------
@@ -39,6 +39,7 @@ class ToolOutcome:
 
     content: ResultContent
     error: bool = False
+    details: str = field(default="", repr=False)
 
 
 def call_error(call: ToolCall, tools: Mapping[str, Tool]) -> str | None:
@@ -134,7 +135,8 @@ def _failure(tool: Tool, error: BaseException) -> ToolOutcome:
     if isinstance(cause, ToolRejected):
         return ToolOutcome(f"The tool `{tool.name}` refused. {cause}".strip(), error=True)
     if isinstance(error, ToolInvocationError):
-        return ToolOutcome(str(error), error=True)
+        content = str(error) if error.result is None else result_content(error.result)
+        return ToolOutcome(content, error=True, details=error.details)
     return ToolOutcome(redact(f"The tool `{tool.name}` failed: {type(error).__name__}: {error}")[:2500], error=True)
 
 
@@ -146,6 +148,8 @@ def cancelled_outcome(tool: Tool) -> ToolOutcome:
 def _outcome(tool: Tool, value: Any) -> ToolOutcome:
     """Apply a tool's ``outputs_to_string``, as Haystack does: one output, or several by name."""
     config = tool.outputs_to_string or {}
+    if is_call_tool_result(value) and value.is_error:  # also where a function of one's own passes it on
+        return ToolOutcome(result_content(value), error=True)
     if not config or not _SINGLE.isdisjoint(config):
         return ToolOutcome(_converted(config, value))
     named = {name: _converted(entry, value) for name, entry in config.items()}

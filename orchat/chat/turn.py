@@ -20,7 +20,7 @@ import copy
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from orchat.chat.approval import Answer, Approve, Decision, Reject
@@ -329,7 +329,7 @@ class Turn:
             return self._answer(place, run.call, outcome, decision="approved")
         text = json.dumps(run.arguments, ensure_ascii=False)
         note = f"A person changed the arguments before the call ran. It ran with: {text}"
-        changed = ToolOutcome(prepend_note(outcome.content, note), outcome.error)
+        changed = replace(outcome, content=prepend_note(outcome.content, note))
         return self._answer(place, run.call, changed, decision="edited", arguments=run.arguments)
 
     def cut(self, ending: Ending, partial: ChatMessage | None = None) -> None:
@@ -364,6 +364,8 @@ class Turn:
             raise ConfigurationError(wrong, hint="Nothing has run.")
 
     def _answer(self, place: CallPlace, call: ToolCall, outcome: ToolOutcome, **meta: Any) -> ChatMessage:
+        if outcome.details:
+            meta["details"] = outcome.details
         message = ChatMessage.from_tool(outcome.content, call, outcome.error, meta)
         self._put(place, message)
         return message

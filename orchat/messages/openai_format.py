@@ -220,10 +220,10 @@ def _tool_result_to_openai(message: ReadableMessage, require_ids: bool) -> dict[
     content = result.result
     if not isinstance(content, str):
         if not isinstance(content, Sequence) or not all(
-            isinstance(part, TextContent | ImageContent | FileContent) for part in content
+            isinstance(part, TextContent | ImageContent | FileContent | AudioContent) for part in content
         ):
             raise ConfigurationError(
-                f"A tool's result must be a text or a list of text, image and file parts, not {content!r:.100}."
+                f"A tool's result must be a text or a list of text, image, file and audio parts, not {content!r:.100}."
             )
         sent: Any = [_part_to_openai(part) for part in _without_blanks(content)]
     else:

@@ -131,7 +131,7 @@ class ToolCall:
         return cls(**{**data, "extra": rest}, arguments_text=text)
 
 
-ResultContent = str | Sequence[TextContent | ImageContent | FileContent]
+ResultContent = str | Sequence[TextContent | ImageContent | FileContent | AudioContent]
 
 
 @dataclass
@@ -141,7 +141,7 @@ class ToolCallResult:
     Parameters
     ----------
     result
-        Text, or a list of text, image and file parts.
+        Text, or a list of text, image, file and audio parts.
     origin
         The call that this answers.
     error

@@ -3,9 +3,19 @@
 Libraries are never imported for it: a value of a library's type means that the library is loaded.
 """
 
+from orchat.rendering.call_tool_result import is_call_tool_result
 from orchat.rendering.rendered_value import Rendered
 from orchat.rendering.tables import Privacy
 from orchat.rendering.token_budget import estimate_tokens, shorten_to_budget
 from orchat.rendering.value_renderer import render, render_text, render_value
 
-__all__ = ["Privacy", "Rendered", "estimate_tokens", "render", "render_text", "render_value", "shorten_to_budget"]
+__all__ = [
+    "Privacy",
+    "Rendered",
+    "estimate_tokens",
+    "is_call_tool_result",
+    "render",
+    "render_text",
+    "render_value",
+    "shorten_to_budget",
+]

@@ -10,10 +10,10 @@ import base64
 import math
 import re
 
-from orchat.messages import FileContent, ImageContent, TextContent
+from orchat.messages import AudioContent, FileContent, ImageContent, TextContent
 from orchat.secrets import redact
 
-Part = TextContent | ImageContent | FileContent
+Part = TextContent | ImageContent | FileContent | AudioContent
 
 # A picture costs about its area over 750, and no more than this: larger ones are made smaller by the providers.
 PIXELS_PER_TOKEN = 750
@@ -30,7 +30,7 @@ _WHOLE = 1_000_000
 
 
 def estimate_tokens(content: str | Part) -> int:
-    """Estimate the number of tokens of a text, an image or a file.
+    """Estimate the number of tokens of a text, an image, a file or audio.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def estimate_tokens(content: str | Part) -> int:
     if isinstance(content, ImageContent):
         size = png_size(base64.b64decode(content.base64_image[:44])) if content.base64_image else None
         return _MAX_PER_IMAGE if size is None else min(_MAX_PER_IMAGE, math.ceil(size[0] * size[1] / PIXELS_PER_TOKEN))
-    return len(content.base64_data) * 3 // 16
+    return len(content.base64_audio if isinstance(content, AudioContent) else content.base64_data) * 3 // 16
 
 
 def png_size(data: bytes) -> tuple[int, int] | None:

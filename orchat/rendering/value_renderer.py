@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from orchat.errors import ConfigurationError
-from orchat.messages import FileContent, ImageContent, TextContent
+from orchat.messages import AudioContent, FileContent, ImageContent, TextContent
+from orchat.rendering.call_tool_result import is_call_tool_result, render_call_tool_result
 from orchat.rendering.display_methods import render_display
 from orchat.rendering.images import figure_of, render_figure, render_image
 from orchat.rendering.plain_data import is_plain, json_without_secrets, render_plain
@@ -19,6 +20,7 @@ from orchat.rendering.token_budget import Part
 
 _TEXT_BUDGET = 8_000
 _VALUE_BUDGET = 2_000
+_PARTS = (TextContent, ImageContent, FileContent, AudioContent)
 _MAX_VALUES = 16  # of a list of figures, tables and the like
 
 
@@ -32,7 +34,8 @@ def render(value: object, *, budget: int | None = None, privacy: Privacy = "head
         Images and files are unchanged. In text, what looks like a secret is ``[redacted]``, and so are values under
         names such as ``password`` (`orchat.secrets`).
     budget
-        The largest number of tokens, by `estimate_tokens`; None for 8,000 for text and 2,000 for anything else.
+        The largest number of tokens, by `estimate_tokens`; None for 8,000 for text and results of MCP
+        tools, and 2,000 for anything else.
     privacy
         The content of frames, series and arrays: ``"schema"`` (no values), ``"head"`` (the first rows) or ``"sample"``
         (random rows, the same each time).
@@ -77,7 +80,8 @@ def render_value(
     'here: dict, 4 tokens'
     """
     if budget is None:
-        budget = _TEXT_BUDGET if issubclass(type(value), str) else _VALUE_BUDGET
+        is_text = issubclass(type(value), str) or is_call_tool_result(value)
+        budget = _TEXT_BUDGET if is_text else _VALUE_BUDGET
     if budget < 1:
         raise ConfigurationError(f"A budget of {budget} tokens leaves no room.", hint="Give at least 1.")
     if privacy not in ("schema", "head", "sample"):
@@ -92,8 +96,10 @@ def render_value(
 
 
 def _render_by_kind(value: Any, budget: int, privacy: Privacy) -> Rendered:
-    if isinstance(value, TextContent | ImageContent | FileContent):
+    if isinstance(value, _PARTS):
         return _render_part(value, budget)
+    if is_call_tool_result(value):
+        return render_call_tool_result(value, budget)
     if (method := own_method(value, "_repr_llm_")) is not None:
         rendered = _render_by_own_method(value, method, budget, privacy)
         if rendered is not None:
@@ -148,7 +154,7 @@ def _has_own_renderer(value: object) -> bool:
     """Whether an item of a list has a renderer of its own, such as that of images and tables."""
     try:
         return (
-            isinstance(value, TextContent | ImageContent | FileContent)
+            isinstance(value, _PARTS)
             or _has_own_method(value)
             or figure_of(value) is not None
             or table_of(value) is not None
@@ -174,4 +180,5 @@ def _render_items(values: Sequence[Any], budget: int, privacy: Privacy) -> Rende
 def _render_part(part: Part, budget: int) -> Rendered:
     if isinstance(part, TextContent):
         return Rendered.from_text(part.text, "text", budget)
-    return Rendered([part], "image" if isinstance(part, ImageContent) else "file")
+    kinds = {ImageContent: "image", AudioContent: "audio"}
+    return Rendered([part], kinds.get(type(part), "file"))

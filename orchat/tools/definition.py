@@ -153,6 +153,11 @@ class Tool:
         return function
 
     @property
+    def is_deferred(self) -> bool:
+        """Whether requests leave the tool out for now, until a search has found it."""
+        return False
+
+    @property
     def tool_spec(self) -> dict[str, Any]:
         """The tool's description for the model: name, description and parameters."""
         return {"name": self.name, "description": self.description, "parameters": self.parameters}
