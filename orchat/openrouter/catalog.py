@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from orchat.errors import APIError, BadRequestError, ProviderError
+from orchat.errors import APIError, ProviderError
 from orchat.files import read_regular_file, replace_file
 from orchat.openrouter.json_query import JsonEndpoint, JsonQuery
 from orchat.openrouter.models import FRESH, Catalog, Model, read_models
+from orchat.openrouter.wire.error_hints import is_about_unknown_model
 
-__all__ = ["FRESH", "Catalog", "Model", "cached_catalog", "load_catalog", "load_catalog_async", "suggest_model"]
+__all__ = ["FRESH", "Catalog", "Model", "cached_catalog", "load_catalog", "load_catalog_async", "suggest_models"]
 
 _log = logging.getLogger(__name__)
 
@@ -107,8 +108,8 @@ def cached_catalog(api_base_url: str) -> Catalog | None:
     return _read_file(path, status.st_mtime_ns, status.st_size, status.st_ino)
 
 
-def suggest_model(error: APIError, model: str, api_base_url: str) -> str | None:
-    """Return a hint with similar model names, for an error about an unknown model.
+def suggest_models(error: APIError, model: str, api_base_url: str) -> str | None:
+    """Return a hint with similar model names, for an error about a model that the endpoint does not list.
 
     It uses the cached list only; without one, or for other errors, it returns None.
 
@@ -123,16 +124,14 @@ def suggest_model(error: APIError, model: str, api_base_url: str) -> str | None:
 
     Examples
     --------
-    >>> suggest_model(BadRequestError("Input is too long."), "vendor/m", "https://nobody.invalid/v1") is None
+    >>> suggest_models(APIError("Input is too long."), "vendor/m", "https://nobody.invalid/v1") is None
     True
     """
-    availability = error.body.get("availability") if isinstance(error.body, dict) else None
-    code = availability.get("code") if isinstance(availability, dict) else None
-    unknown = "not a valid model" in error.message.lower() or code == "model_not_found"
-    if not isinstance(error, BadRequestError) or not unknown:
+    if not is_about_unknown_model(error) or (catalog := cached_catalog(api_base_url)) is None:
         return None
-    catalog = cached_catalog(api_base_url)
-    near = [] if catalog is None else [name for name in catalog.near(model) if name != model]
+    if catalog.get(model) is not None:
+        return None
+    near = catalog.near(model)
     return f"Did you mean {' or '.join(f'`{name}`' for name in near)}?" if near else None
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from orchat.errors import APIConnectionError, APIError, ResponseLimitError
 from orchat.messages import ChatMessage
+from orchat.openrouter.catalog import suggest_models
 from orchat.openrouter.dialect import Dialect, Rewrite
 from orchat.openrouter.request_sequence import RequestSequence
 from orchat.openrouter.wire.response import read_replies
@@ -32,6 +33,8 @@ class RequestPlan:
     """A prepared request, and how to read its response."""
 
     request: PreparedRequest
+    model: str
+    api_base_url: str
     output: OutputFormat | None
     rewrite: Rewrite | None
     dialect: Dialect
@@ -78,6 +81,12 @@ class RequestPlan:
         reader.end()
         return reader.fold.message()
 
+    def explained(self, error: APIError) -> APIError:
+        """Return an error for the user: with the names of models that may be meant, without traceback and context."""
+        if (suggestion := suggest_models(error, self.model, self.api_base_url)) is not None:
+            error.hint = f"{suggestion} {error.hint or ''}".rstrip()
+        return _without_frames(error)
+
     def stamp(self, message: ChatMessage) -> ChatMessage:
         """Add the dialect's note to a reply: it marks those of the embedded model."""
         if self.dialect.note is not None:
@@ -103,7 +112,7 @@ def read_whole(plan: RequestPlan, transport: HttpClient) -> list[ChatMessage]:
         with transport.open(plan.request) as body:
             return plan.read(body, body.text())
     except APIError as error:
-        raise _without_frames(error) from None
+        raise plan.explained(error) from None
 
 
 async def read_whole_async(plan: RequestPlan, transport: HttpClient) -> list[ChatMessage]:
@@ -112,7 +121,7 @@ async def read_whole_async(plan: RequestPlan, transport: HttpClient) -> list[Cha
         async with transport.open_async(plan.request) as body:
             return plan.read(body, await body.text_async())
     except APIError as error:
-        raise _without_frames(error) from None
+        raise plan.explained(error) from None
 
 
 class _Stream:
@@ -174,7 +183,7 @@ class _Stream:
         error.partial = error.partial or self._reader.partial()
         if error.partial is not None:
             self._plan.stamp(error.partial)
-        return _without_frames(error)
+        return self._plan.explained(error)
 
     def _finish(self) -> None:
         [self._final] = self._plan.finish([self.message])

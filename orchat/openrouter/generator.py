@@ -414,7 +414,8 @@ class OpenRouterChatGenerator:
         given_headers = kwargs.pop("extra_headers", None)
         server_tools = kwargs.pop("server_tools", ())
         base_url = check_base_url(self.api_base_url or DEFAULT_BASE_URL)
-        dialect = dialect_of(base_url, str(kwargs.get("model", self.model)))
+        model = str(kwargs.get("model", self.model))
+        dialect = dialect_of(base_url, model)
         body, rewrite = dialect.prepare(
             chat_body(
                 model=self.model,
@@ -442,6 +443,8 @@ class OpenRouterChatGenerator:
         )
         return RequestPlan(
             request,
+            model,
+            base_url,
             output,
             rewrite,
             dialect,

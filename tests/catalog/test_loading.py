@@ -16,6 +16,7 @@ import pytest
 
 from orchat.errors import (
     APIConnectionError,
+    APIError,
     APITimeoutError,
     AuthenticationError,
     BadRequestError,
@@ -24,7 +25,8 @@ from orchat.errors import (
     ProviderError,
     ResponseLimitError,
 )
-from orchat.openrouter.catalog import Catalog, cached_catalog, load_catalog, suggest_model
+from orchat.openrouter.catalog import Catalog, cached_catalog, load_catalog, suggest_models
+from orchat.openrouter.generator import OpenRouterChatGenerator
 from orchat.openrouter.json_query import JsonEndpoint
 from orchat.openrouter.response_limits import ResponseLimits
 from orchat.secret import Secret
@@ -391,15 +393,38 @@ NO_MODEL = BadRequestError("HTTP 400: openai/gpt-5-mni is not a valid model ID."
 
 def test_a_wrong_name_is_explained_by_the_list_on_disk(openrouter: ScriptedOpenRouter, endpoint: JsonEndpoint) -> None:
     base_url = endpoint.api_base_url
-    assert suggest_model(NO_MODEL, "openai/gpt-5-mni", base_url) is None
+    assert suggest_models(NO_MODEL, "openai/gpt-5-mni", base_url) is None
     load_catalog(endpoint)
-    hint = suggest_model(NO_MODEL, "openai/gpt-5-mni", base_url)
+    hint = suggest_models(NO_MODEL, "openai/gpt-5-mni", base_url)
     assert hint is not None
     assert hint.startswith("Did you mean `openai/gpt-5-mini`")
     unknown = BadRequestError("No such model", body={"availability": {"code": "model_not_found"}})
-    assert suggest_model(unknown, "openai/gpt-5-mni", base_url) == hint
-    assert suggest_model(NO_MODEL, "zzzzzz", base_url) is None
+    assert suggest_models(unknown, "openai/gpt-5-mni", base_url) == hint
+    assert suggest_models(NO_MODEL, "zzzzzz", base_url) is None
     assert len(openrouter.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (400, "openai/gpt-5-mni is not a valid model ID"),
+        (404, "No endpoints found for openai/gpt-5-mni."),
+        (404, "The model `openai/gpt-5-mni` does not exist or you do not have access to it."),
+    ],
+)
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_refused_model_is_answered_with_the_names_that_may_be_meant(
+    openrouter: ScriptedOpenRouter, endpoint: JsonEndpoint, status: int, message: str, streamed: bool
+) -> None:
+    load_catalog(endpoint)
+    openrouter.on("POST", "/chat/completions").queue.append(error(status, message))
+    generator = OpenRouterChatGenerator(
+        api_key=Secret.from_token("k" * 20), model="openai/gpt-5-mni", api_base_url=endpoint.api_base_url
+    )
+    with pytest.raises(APIError) as caught:
+        list(generator.stream("Hi")) if streamed else generator.run("Hi")
+    assert str(caught.value.hint).startswith("Did you mean `openai/gpt-5-mini`")
+    assert str(caught.value).count("Did you mean") == 1
 
 
 @pytest.mark.parametrize(
@@ -407,8 +432,9 @@ def test_a_wrong_name_is_explained_by_the_list_on_disk(openrouter: ScriptedOpenR
     [
         BadRequestError("HTTP 400: the input is too long."),
         BadRequestError("x", body={"availability": "none"}),
-        NotFoundError("HTTP 404: x is not a valid model ID."),
+        NotFoundError("HTTP 404: No endpoints found that support tool use."),
+        ProviderError("HTTP 502: x is not a valid model ID."),
     ],
 )
 def test_other_errors_have_no_such_hint(listed: Catalog, endpoint: JsonEndpoint, error: Any) -> None:
-    assert suggest_model(error, "openai/gpt-5-mni", endpoint.api_base_url) is None
+    assert suggest_models(error, "openai/gpt-5-mni", endpoint.api_base_url) is None

@@ -25,11 +25,27 @@ _TOO_LONG = frozenset({"context_length_exceeded", "context_window_exceeded", "ex
 _TOO_LONG_TERMS = ("context length", "context size", "context window")
 _UNKNOWN_MODEL = re.compile(
     r"(?:not a valid|invalid|unknown|no such) (?:model|endpoint|deployment)"
-    r"|(?:model|endpoint|deployment)\b[^.;]{0,120}(?:does not exist|not found|is not available)",
+    r"|(?:model|endpoint|deployment)\b[^.;]{0,120}(?:does not exist|not found|is not available)"
+    r"|no endpoints found for",
     re.IGNORECASE,
 )
 # What an upstream's error object never has, whatever host passes it on.
 _OPENROUTER_METADATA = frozenset({"error_type", "limit_source", "provider_name", "reasons", "remedy_hint"})
+
+
+def is_about_unknown_model(error: APIError) -> bool:
+    """Whether an endpoint refused a request because it does not know, or does not serve, the model.
+
+    Examples
+    --------
+    >>> is_about_unknown_model(NotFoundError("The model `gpt-5-mni` does not exist or you do not have access to it."))
+    True
+    """
+    if not isinstance(error, BadRequestError | NotFoundError):
+        return False
+    availability = error.body.get("availability") if isinstance(error.body, dict) else None
+    codes = (error.code, availability.get("code") if isinstance(availability, dict) else None)
+    return "model_not_found" in codes or _UNKNOWN_MODEL.search(error.message) is not None
 
 
 def advice_to_retry(other_url: str | None) -> str:
