@@ -139,6 +139,12 @@ SETTINGS: Mapping[str, Setting] = {
         _one_of("cell", "file", "none"),
         "where conversations are kept: in the notebook's cells, in a file beside it, or nowhere",
     ),
+    "restore": Setting(
+        "ORCHAT_RESTORE",
+        "ask",
+        _one_of("ask", "auto", "never"),
+        "a cell after a restart of the kernel tells of earlier turns, brings them back, or does neither",
+    ),
     "state_limit": Setting("ORCHAT_STATE_LIMIT", 256_000, _positive, "how many bytes of a conversation a cell keeps"),
     "store": Setting(
         "ORCHAT_STORE", None, _text, "the file that keeps the answers of columns, or none; default: in the user's data"

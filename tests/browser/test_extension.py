@@ -309,7 +309,10 @@ def test_conversations_are_in_the_cells_and_come_back_with_unsaved_changes(
     assert is_dirty(notebook)
     assert "orchat" not in nbformat.read(notebook.path, 4).cells[3].metadata
     restart(notebook)
-    notebook.run(0, 4)
+    endpoint.answers(text("Thanks for what?"))
+    notebook.run(0, 3)
+    notebook.wait_for_text(3, "2 earlier turns of this notebook were not sent: %openrouter restore brings them back.")
+    notebook.run(4)
     notebook.wait_for_text(4, "notebook: 3 turns restored")
     assert "from the page, unsaved changes included" in notebook.text(4)
     endpoint.answers(text("Thanks again."))

@@ -79,6 +79,28 @@ def test_what_is_unsaved_counts(page: NotebookPage, endpoint: ScriptedOpenRouter
         page.run("del os.environ['JPY_SESSION_NAME']")
 
 
+NOTE = "openrouter: 2 earlier turns of this notebook were not sent: %openrouter restore brings them back.\n"
+
+
+@pytest.mark.parametrize(("restore", "note", "sent"), [("ask", NOTE, 1), ("never", "", 1), ("auto", "", 5)])
+def test_after_a_restart_a_cell_goes_out_with_its_history_or_says_that_it_does_not(
+    page: NotebookPage, endpoint: ScriptedOpenRouter, restore: str, note: str, sent: int
+) -> None:
+    for cell in "abc":
+        page.ask(cell, f"%%openrouter\nQuestion {cell}")
+    page.run(f"%config OpenRouterMagics.restore = {restore!r}", None)
+    new = "get_ipython().magics_manager.registry['OpenRouterMagics'].session.conversations.__init__()"
+    try:
+        page.run(new, None)
+        assert page.ask("a", "%%openrouter\nThe first cell") == ""  # nothing stands before it
+        page.run(new, None)
+        assert page.ask("c", "%%openrouter\nAnd?") == note
+        assert len(messages(endpoint)) == sent
+        assert page.ask("d", "%%openrouter\nThen?") == ""  # once is enough
+    finally:
+        page.run("%config OpenRouterMagics.restore = None", None)
+
+
 def test_what_cannot_be_restored_is_one_line(page: NotebookPage, tmp_path: Path) -> None:
     page.deaf = True
     for line in ("%openrouter restore", f"%openrouter restore {tmp_path}/nowhere.ipynb"):

@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any
 from orchat.configuration import resolve_model_alias, setting
 from orchat.errors import OrchatError
 from orchat.jupyter.kernel.cell_storage.executing_cell import current_cell
+from orchat.jupyter.kernel.conversations.notebook_conversations import DEFAULT_CONVERSATION
 from orchat.jupyter.kernel.coroutine_runner import CellError
 from orchat.jupyter.kernel.live_view.cell_sink import CellSink, display_for
 from orchat.jupyter.kernel.output.answer_formats import cell_code
 from orchat.jupyter.kernel.output.error_card import error_line
 from orchat.jupyter.kernel.output.live_display import LiveDisplay
+from orchat.jupyter.magic.conversation_restore import count_earlier_turns, restore_session
 from orchat.jupyter.magic.option_parser import MAGIC
 from orchat.jupyter.magic.turn_request import PromptRequest, TurnRequest, connect_generator, request_fingerprint
 from orchat.jupyter.magic.turn_storage import TurnStorage
@@ -67,6 +69,7 @@ class CellTurnRunner:
         self._display = display_for(session.shell, options.format, on_stop=self._stop, on_new_cell=self._insert_cell)
         self._request_body: Mapping[str, Any] = {}
         self._encode_record: Callable[[list[ChatMessage], str], dict[str, Any]] | None = None
+        self._earlier_turns: asyncio.Future[int] | None = None
 
     async def ask(self, request: PromptRequest, source: str | None) -> Reply:
         """Run a new turn with a user's message.
@@ -85,6 +88,7 @@ class CellTurnRunner:
         """
         from orchat.chat.message_selection import messages_to_send, skip_pending_calls
 
+        await self._look_for_earlier_turns()
         start = self._session.conversation_start(self._options)
         conversation = start.conversation
 
@@ -101,6 +105,25 @@ class CellTurnRunner:
 
         sent = [*request.sent_values, start.history]
         return await self._run_and_persist(ask, start.turn, conversation if start.remembers else None, sent, source)
+
+    async def _look_for_earlier_turns(self) -> None:
+        """After a restart of the kernel, restore the conversation's earlier turns or start to count them, as is set."""
+        options, name = self._options, self._options.chat or DEFAULT_CONVERSATION
+        if name in self._session.conversations or options.new or options.no_history or self._cell.id is None:
+            return
+        match setting("restore"):
+            case "ask":
+                count = count_earlier_turns(self._session, name, self._cell.id)
+                self._earlier_turns = asyncio.ensure_future(count)
+            case "auto":
+                if await count_earlier_turns(self._session, name, self._cell.id):
+                    await restore_session(self._session, None)
+
+    async def _note_earlier_turns(self) -> str:
+        if self._earlier_turns is None or not (count := await self._earlier_turns):
+            return ""
+        turns, were, them = ("turn", "was", "it") if count == 1 else ("turns", "were", "them")
+        return f"{count} earlier {turns} of this notebook {were} not sent: %{MAGIC} restore brings {them} back."
 
     async def resume(self, conversation: NotebookConversation, turn: CellTurn, chat: Chat, decided: Decisions) -> Reply:
         """Resume a parked turn with the decisions about its tool calls."""
@@ -148,7 +171,8 @@ class CellTurnRunner:
         continued = earlier_costs > 0
         ending: Ending = "finished"
         failure: BaseException | None = None
-        page_query = None
+        page_query: asyncio.Future[None] | None = None
+        earlier_turns_note = ""
         if conversation is not None:
             self._encode_record = partial(self._encode_turn, turn, conversation, source, continued=continued)
         try:
@@ -158,12 +182,14 @@ class CellTurnRunner:
             await ask()
             if page_query is not None and not runs_on_private_loop():
                 await page_query
+            earlier_turns_note = await self._note_earlier_turns()
         except (asyncio.CancelledError, KeyboardInterrupt) as error:
             ending, failure = "interrupted", error
         except Exception as error:  # noqa: BLE001 - raised again below, when everything is kept
             ending, failure = "failed", error
-        if page_query is not None:
-            page_query.cancel()
+        for query in (page_query, self._earlier_turns):
+            if query is not None:
+                query.cancel()
         reply = self._current_reply(ending)
         if conversation is not None:
             conversation.add_turn(turn, reply.messages)
@@ -184,7 +210,7 @@ class CellTurnRunner:
             record=lambda plain: self._output_extras(turn, conversation, plain),
         )
         self._update_new_pages()
-        self._print_notes(_APPROVAL_HINT if conversation is not None and reply.pending else "")
+        self._print_notes(earlier_turns_note, _APPROVAL_HINT if conversation is not None and reply.pending else "")
         if ending == "interrupted":
             raise CellError("interrupted; what arrived is kept") from failure
         if orchat_error is not None and not self._options.debug:
@@ -198,12 +224,12 @@ class CellTurnRunner:
             self._session.shell.set_next_input(code)
         return reply
 
-    def _print_notes(self, step: str) -> None:
+    def _print_notes(self, *notes: str) -> None:
         """Print notes for the user on stderr, each once per session, and a warning each time."""
         self._storage.note_missing_extension()
         if self._storage.warning:
             print(f"{MAGIC}: {self._storage.warning}", file=sys.stderr)  # noqa: T201 - that is telling
-        for note in (self._storage.note, step):
+        for note in (self._storage.note, *notes):
             if note and note not in self._session.printed_notes:
                 self._session.printed_notes.add(note)
                 print(f"{MAGIC}: {note}", file=sys.stderr)  # noqa: T201 - that is telling

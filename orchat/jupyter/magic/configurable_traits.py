@@ -30,6 +30,7 @@ class ConfigurableTraits(Configurable):
     footer = traitlets.Unicode(None, allow_none=True, help=SETTINGS["footer"].help).tag(config=True)
     privacy = traitlets.Unicode(None, allow_none=True, help=SETTINGS["privacy"].help).tag(config=True)
     state = traitlets.Unicode(None, allow_none=True, help=SETTINGS["state"].help).tag(config=True)
+    restore = traitlets.Unicode(None, allow_none=True, help=SETTINGS["restore"].help).tag(config=True)
     state_limit = traitlets.Int(None, allow_none=True, help=SETTINGS["state_limit"].help).tag(config=True)
     store = traitlets.Unicode(None, allow_none=True, help=SETTINGS["store"].help).tag(config=True)
     confirm_above = traitlets.Float(None, allow_none=True, help=SETTINGS["confirm_above"].help).tag(config=True)

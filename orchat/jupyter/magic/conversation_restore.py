@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from orchat.errors import ConfigurationError, StateError
+from orchat.errors import ConfigurationError, OrchatError, StateError
 from orchat.jupyter.kernel.cell_storage.executing_cell import notebook_path
 from orchat.jupyter.kernel.cell_storage.notebook_file import read_cells
 from orchat.jupyter.kernel.cell_storage.sidecar_file import SidecarFile
 from orchat.jupyter.kernel.conversations import turn_record_reader
+from orchat.jupyter.kernel.conversations.notebook_conversations import CellTurn, NotebookConversations, TurnLocation
 from orchat.jupyter.kernel.coroutine_runner import deliver_comms_while_awaiting, wake_loop_periodically
 from orchat.jupyter.kernel.output.text_escaping import single_line
 from orchat.private_event_loop import runs_on_private_loop
@@ -71,14 +72,54 @@ async def restore_session(session: MagicSession, path: str | None) -> RestoreRes
     StateError
         The file is no notebook.
     """
-    notebook = path or notebook_path(session.shell)
+    cells, source = await _find_cells(session, path)
+    conversations, damaged = turn_record_reader.restore_conversations(
+        session.conversations, cells, _sidecar_turns(session, path)
+    )
+    return RestoreResult(
+        {conversation.name: len(conversation.turns) for conversation in conversations}, source, tuple(damaged)
+    )
+
+
+async def count_earlier_turns(session: MagicSession, name: str, cell: str | None) -> int:
+    """Count the turns of a conversation that a restore would bring back before the running cell.
+
+    Parameters
+    ----------
+    session
+        The session, which stays as it is.
+    name
+        The conversation.
+    cell
+        The front end's identifier of the running cell.
+
+    Returns
+    -------
+    int
+        0 also where neither a page answers nor a file can be read.
+    """
+    try:
+        cells, _ = await _find_cells(session, None)
+    except OrchatError:
+        return 0
+    places = [at for at, each in enumerate(cells) if each.get("id") == cell]
+    earlier, turn = NotebookConversations(), CellTurn(TurnLocation(cell))
+    turn_record_reader.restore_conversations(earlier, cells[: places[0]] if places else [], _sidecar_turns(session))
+    return len(earlier[name].turns_before(turn))
+
+
+async def _find_cells(session: MagicSession, path: str | None) -> tuple[list[Mapping[str, Any]], str]:
+    """Return the cells of a notebook, and their source for people."""
     ask_page = path is None and not runs_on_private_loop()  # for which no answer comes before the cell ends
-    cells = await session.bridge.cells(_PAGE_TIMEOUT) if ask_page else None
-    if cells is not None:
-        return _restore_cells(session, cells, notebook, "the page, unsaved changes included")
-    if notebook is None:
+    if ask_page and (cells := await session.bridge.cells(_PAGE_TIMEOUT)) is not None:
+        return cells, "the page, unsaved changes included"
+    if (notebook := path or notebook_path(session.shell)) is None:
         raise ConfigurationError("This notebook's file is not known here.", hint="%openrouter restore FILE.ipynb")
-    return _restore_cells(session, read_cells(notebook), notebook, f"{os.path.basename(notebook)}, as it was saved")
+    return read_cells(notebook), f"{os.path.basename(notebook)}, as it was saved"
+
+
+def _sidecar_turns(session: MagicSession, path: str | None = None) -> Callable[[], Mapping[str, Any]]:
+    return cache(lambda: SidecarFile(path or notebook_path(session.shell)).part("turns"))
 
 
 async def restore(path: str | os.PathLike[str] | None = None) -> RestoreResult:
@@ -126,14 +167,3 @@ async def restore(path: str | os.PathLike[str] | None = None) -> RestoreResult:
     session = shell.magics_manager.registry["OpenRouterMagics"].session
     async with wake_loop_periodically(), deliver_comms_while_awaiting():
         return await restore_session(session, None if path is None else os.fspath(path))
-
-
-def _restore_cells(
-    session: MagicSession, cells: list[Mapping[str, Any]], notebook: str | None, source: str
-) -> RestoreResult:
-    conversations, damaged = turn_record_reader.restore_conversations(
-        session.conversations, cells, cache(lambda: SidecarFile(notebook).part("turns"))
-    )
-    return RestoreResult(
-        {conversation.name: len(conversation.turns) for conversation in conversations}, source, tuple(damaged)
-    )
