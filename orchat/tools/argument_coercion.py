@@ -33,6 +33,7 @@ from orchat.tools.schema_validation import validation_errors
 _TYPES = frozenset({"string", "integer", "number", "boolean", "null", "array", "object"})
 _PYTHON_WORDS = {"True": True, "False": False, "None": None}
 _SEPARATORS = frozenset(",;\n\r")
+_RESOLVED = frozenset({"$ref", "$recursiveRef", "allOf", "anyOf", "oneOf"})
 _MOST_VARIANTS = 50
 _MOST_STEPS = 10_000  # of reading the schema, which may refer to itself
 _LARGEST_EXACT = 2**53
@@ -104,9 +105,7 @@ class _Coercion:
             return value
         [schema] = fitting
         if isinstance(value, list):
-            first = schema.get("prefixItems")
-            heads = first if isinstance(first, list) else []
-            rest = schema.get("items", True)
+            heads, rest = _item_schemas(schema)
             return [
                 self.mend(heads[at] if at < len(heads) else rest, item, f"{place}[{at}]")
                 for at, item in enumerate(value)
@@ -148,7 +147,7 @@ class _Coercion:
                 yield _ABSENT
         lists = [variant for variant in variants if "array" in _types(variant)]
         if wraps and len(lists) == 1 and value is not None and not _begins_list(value):
-            items = self._variants(lists[0].get("items", True))
+            items = self._variants(_item_schemas(lists[0])[1])
             if not _is_allowed(value, items):
                 inner = _distinct(self._readings(value, items, optional=False, wraps=False))
                 if len(inner) == 1:
@@ -167,7 +166,7 @@ class _Coercion:
         if not isinstance(schema, Mapping) or self.steps_left < 0:
             return [{}]
         groups: list[list[dict[str, Any]]] = []
-        if isinstance(reference := schema.get("$ref"), str):
+        if isinstance(reference := schema.get("$ref", schema.get("$recursiveRef")), str):
             if reference in above:
                 return [{}]
             groups.append(self._resolve(resolve_pointer(reference, self.root), above | {reference}))
@@ -178,7 +177,7 @@ class _Coercion:
                 groups.append([found for part in parts for found in self._resolve(part, above)])
         if prod(map(len, groups)) > _MOST_VARIANTS:
             return [{}]
-        own = {key: value for key, value in schema.items() if key not in ("$ref", "allOf", "anyOf", "oneOf")}
+        own = {key: value for key, value in schema.items() if key not in _RESOLVED}
         return [reduce(_merge, combination, own) for combination in product(*groups)]
 
 
@@ -192,6 +191,15 @@ def _merge(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     if _is_typed(one) and _is_typed(other):
         merged["type"] = sorted(_types(one) & _types(other))
     return merged
+
+
+def _item_schemas(schema: Mapping[str, Any]) -> tuple[list[Any], Any]:
+    """Return the schemas of a list's first items, and that of all others; before 2020-12 ``items`` may be a list."""
+    items = schema.get("items", True)
+    if isinstance(items, list):
+        return items, schema.get("additionalItems", True)
+    first = schema.get("prefixItems")
+    return first if isinstance(first, list) else [], items
 
 
 def _is_typed(schema: Mapping[str, Any]) -> bool:

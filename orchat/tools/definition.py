@@ -43,7 +43,7 @@ class Tool:
     description
         What it does; the model decides by this when to use it.
     parameters
-        JSON Schema (2020-12) of the arguments.
+        JSON Schema of the arguments, in the dialect that its ``$schema`` names; 2020-12 without one.
     function
         The function to run; arguments are passed by name.
     outputs_to_string

@@ -1,4 +1,4 @@
-"""Validate JSON Schemas (2020-12), and values against them.
+"""Validate JSON Schemas, and values against them, in the dialect of each (`orchat.tools.schema_dialect`).
 
 Schemas and values are untrusted: tool calls and structured output come from a model, schemas may come from a file. No
 reference is ever fetched, patterns run under a backtracking limit, and a value that cannot be checked is invalid.
@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from orchat.errors import ConfigurationError
+from orchat.tools.schema_dialect import make_validator
 
 if TYPE_CHECKING:
-    from jsonschema_rs import Draft202012Validator, ValidationError
+    from jsonschema_rs import ValidationError
 
 _MAX_MESSAGES = 20
 _MAX_MESSAGE_LENGTH = 300
@@ -45,7 +46,7 @@ def check_schema(schema: object, *, what: str = "The schema") -> None:
     if not isinstance(schema, dict):
         raise ConfigurationError(f"{what} is no valid JSON Schema: it must be a dict, not {type(schema).__name__}.")
     try:
-        _make_validator(schema)
+        make_validator(schema, retriever=_refuse_to_fetch)
     except ValueError as error:
         raise ConfigurationError(f"{what} is no valid JSON Schema: {_reason(error)}") from None
 
@@ -62,7 +63,7 @@ def validation_errors(schema: object, value: object) -> list[str]:
     ['city: is a required property', 'days: "three" is not of type "integer"']
     """
     try:
-        validator = _make_validator(schema)
+        validator = make_validator(schema, retriever=_refuse_to_fetch)
     except ValueError as error:
         return [f"it cannot be checked, the schema is wrong: {_reason(error)}"]
     try:
@@ -73,12 +74,6 @@ def validation_errors(schema: object, value: object) -> list[str]:
     if left := sum(1 for _ in errors):
         messages.append(f"... and {left} more")
     return messages
-
-
-def _make_validator(schema: Any) -> Draft202012Validator:
-    import jsonschema_rs
-
-    return jsonschema_rs.Draft202012Validator(schema, retriever=_refuse_to_fetch)
 
 
 def _refuse_to_fetch(uri: str) -> NoReturn:
