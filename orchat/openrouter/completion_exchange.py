@@ -6,19 +6,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from orchat.errors import APIConnectionError, APIError, ResponseLimitError
-from orchat.messages import ChatMessage
+from orchat.message_assembly import warn
+from orchat.messages import ChatMessage, ToolCall
 from orchat.openrouter.catalog import suggest_models
 from orchat.openrouter.dialect import Dialect, Rewrite
 from orchat.openrouter.request_sequence import RequestSequence
 from orchat.openrouter.wire.response import read_replies
 from orchat.openrouter.wire.stream import ChunkReader
+from orchat.openrouter.wire.strict_schema import without_added_nulls
 from orchat.openrouter.wire.structured import OutputFormat
 from orchat.streaming import ComponentInfo, StreamingChunk
+from orchat.tools import Tool
 
 if TYPE_CHECKING:
     from orchat.openrouter.transport import HttpClient, PreparedRequest, ResponseBody, ServerSentEvent
@@ -41,6 +44,8 @@ class RequestPlan:
     is_streamed: bool
     requests_usage: bool
     component_info: ComponentInfo
+    strict_tools: Mapping[str, Tool] = field(default_factory=dict)
+    notes: Sequence[str] = ()
 
     def make_reader(self) -> ChunkReader:
         """Make the reader of a streamed response."""
@@ -97,6 +102,10 @@ class RequestPlan:
         """Stamp whole replies, warn of truncated ones, and validate them against the ``response_format``."""
         for reply in replies:
             self.stamp(reply)
+            for note in self.notes:
+                warn(reply, note)
+            for call in reply.tool_calls:
+                self._take_out_added_nulls(call)
             if (reason := reply.meta.get("finish_reason")) in ("length", "content_filter"):  # of any type
                 _log.warning("The answer was cut: finish reason %r (usage: %s).", reason, reply.meta.get("usage"))
             for warning in reply.meta.get("warnings", ()):
@@ -104,6 +113,13 @@ class RequestPlan:
             if self.output is not None:
                 self.output.parse(reply)
         return replies
+
+    def _take_out_added_nulls(self, call: ToolCall) -> None:
+        """Undo in a call what its tool's strict schema added; what goes back to the model is without it too."""
+        if (tool := self.strict_tools.get(call.tool_name)) is None:
+            return
+        if (arguments := without_added_nulls(tool.parameters, call.arguments)) != call.arguments:
+            call.arguments, call.arguments_text = arguments, None
 
 
 def read_whole(plan: RequestPlan, transport: HttpClient) -> list[ChatMessage]:

@@ -32,7 +32,8 @@ from orchat.openrouter.completion_exchange import (
 )
 from orchat.openrouter.dialect import DEFAULT_BASE_URL, DEFAULT_MODEL, canonical_json, dialect_of, is_loopback
 from orchat.openrouter.response_limits import ResponseLimits
-from orchat.openrouter.wire.request import chat_body
+from orchat.openrouter.wire.request import chat_body, strictly_sent
+from orchat.openrouter.wire.strict_schema import strict_dialect
 from orchat.openrouter.wire.structured import read_response_format, response_format_to_dict
 from orchat.secret import Secret
 from orchat.secrets import redact
@@ -168,7 +169,8 @@ class OpenRouterChatGenerator:
         tools
             Used for this call instead of the constructor's; ``[]`` means none.
         tools_strict
-            Whether the model must keep to the tools' schemas, at every level.
+            Whether the model must keep to the tools' schemas, at every level. A tool that no strict mode can hold is
+            sent as it is, and the reply's warnings say why. Whatever is not sent is validated here.
         on_retry
             Called with a text, why and how long, before the wait for each retry; without it a warning is logged.
 
@@ -410,25 +412,27 @@ class OpenRouterChatGenerator:
         n = kwargs.pop("n", None)
         if stream and (n or 1) > 1:
             raise ConfigurationError("Cannot stream multiple responses.", hint="Leave n out, or do not stream.")
-        output = read_response_format(kwargs.pop("response_format", None))
+        model = str(kwargs.get("model", self.model))
+        output = read_response_format(kwargs.pop("response_format", None), strict_dialect(model))
         given_headers = kwargs.pop("extra_headers", None)
         server_tools = kwargs.pop("server_tools", ())
         base_url = check_base_url(self.api_base_url or DEFAULT_BASE_URL)
-        model = str(kwargs.get("model", self.model))
         dialect = dialect_of(base_url, model)
-        body, rewrite = dialect.prepare(
-            chat_body(
-                model=self.model,
-                messages=conversation,
-                tools=flatten(self.tools if tools is None else tools),
-                tools_strict=self.tools_strict if tools_strict is None else tools_strict,
-                response_format=output.wire if output else None,
-                stream=stream,
-                n=1 if n is None else n,
-                generation_kwargs=kwargs,
-                server_tools=server_tools,
-            )
+        sent_tools = flatten(self.tools if tools is None else tools)
+        is_strict = self.tools_strict if tools_strict is None else tools_strict
+        body = chat_body(
+            model=self.model,
+            messages=conversation,
+            tools=sent_tools,
+            tools_strict=is_strict,
+            response_format=output.wire if output else None,
+            stream=stream,
+            n=1 if n is None else n,
+            generation_kwargs=kwargs,
+            server_tools=server_tools,
         )
+        strict_tools, notes = strictly_sent(sent_tools, body) if is_strict else ({}, ())
+        body, rewrite = dialect.prepare(body)
         retries = chosen_retries(self.max_retries)
         accept = {"Accept": "text/event-stream, application/json" if body.get("stream") else "application/json"}
         request = PreparedRequest(
@@ -451,6 +455,8 @@ class OpenRouterChatGenerator:
             is_streamed=bool(body.get("stream")),
             requests_usage="stream_options" in body and "stream_options" not in kwargs,
             component_info=_COMPONENT,
+            strict_tools=strict_tools,
+            notes=(*notes, output.note) if output and output.note else notes,
         )
 
     def _key(self) -> str | None:

@@ -20,7 +20,7 @@ from haystack.tools import Toolset as HaystackToolset
 from orchat.errors import StreamError
 from orchat.messages import ChatMessage
 from orchat.openrouter.generator import OpenRouterChatGenerator
-from orchat.tools import Toolset
+from orchat.tools import Tool, Toolset
 from tests.generator.samples import TIDE_SCHEMA, names_of, tide, tide_tool, toolset
 from tests.generator.ways import Way
 from tests.openrouter_server import call, calls, completion, done, event, finish, hold, reply_json, stream, text
@@ -246,9 +246,30 @@ def test_strict_tools_are_strict_at_every_level_and_stay_as_they_are(openrouter,
     strict = [request.json["tools"][0]["function"].get("strict") for request in openrouter.requests]
     assert strict == [True, None, None, True]
     parameters = openrouter.requests[0].json["tools"][0]["function"]["parameters"]
-    assert parameters["additionalProperties"] is parameters["properties"]["when"]["additionalProperties"] is False
+    when = parameters["properties"]["when"]["anyOf"][0]
+    assert parameters["additionalProperties"] is when["additionalProperties"] is False
     assert parameters["required"] == ["port", "when"]
     assert repr(tool.parameters) == before
+
+
+def test_nulls_that_only_strict_mode_knows_are_taken_out_of_a_call(openrouter, make, way: Way) -> None:
+    openrouter.answers(calls(call("tide", {"port": "Hull", "when": None})))
+    reply = way(make(tools=[tide_tool()]), tools_strict=True)
+    assert reply.tool_calls[0].arguments == {"port": "Hull"}
+    assert "when" not in reply.to_openai_dict_format()["tool_calls"][0]["function"]["arguments"]
+    assert "warnings" not in reply.meta
+
+
+def test_a_tool_that_no_strict_mode_can_hold_is_sent_as_it_is_and_that_is_said(openrouter, make, way: Way) -> None:
+    free = Tool("log", "Log.", {"type": "object", "properties": {"entry": {"type": "object"}}}, print)
+    openrouter.answers(calls(call("log", {"entry": {"a": None}})))
+    reply = way(make(tools=[tide_tool(), free]), tools_strict=True)
+    assert [each["function"].get("strict") for each in openrouter.request.json["tools"]] == [True, None]
+    assert openrouter.request.json["tools"][1]["function"]["parameters"] == free.parameters
+    assert reply.tool_calls[0].arguments == {"entry": {"a": None}}
+    assert reply.meta["warnings"] == [
+        "The tool `log` was not sent as strict: `entry` is an object of anything. Its arguments are checked here."
+    ]
 
 
 def test_a_tool_call_comes_back_whole(openrouter, make, way: Way) -> None:

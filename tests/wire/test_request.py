@@ -19,8 +19,10 @@ from orchat.errors import ConfigurationError
 from orchat.messages import AudioContent, ChatMessage, FileContent, ImageContent, TextContent, ToolCall, VideoContent
 from orchat.openrouter.wire.request import chat_body, tool_to_wire
 from orchat.openrouter.wire.response import read_replies
+from orchat.openrouter.wire.strict_schema import strict_dialect
 from orchat.tools import create_tool_from_function
 from tests.openrouter_server import PNG, completion, file_annotation, url_citation
+from tests.tools import samples
 
 PIXEL = PNG.partition(",")[2]
 Build = Callable[[Any], Any]  # makes a message with either library
@@ -181,7 +183,7 @@ def test_reasoning_details_are_on_the_right_message_only() -> None:
     assert "reasoning_details" not in ChatMessage.to_openai_dict_format(ChatMessage.from_assistant("a", reasoning="Hm"))
 
 
-def tide(port: str, places: dict[str, list[int]] | None = None) -> str:
+def tide(port: str, place: samples.Place | None = None) -> str:
     """Tell the tide."""
     return port
 
@@ -189,12 +191,13 @@ def tide(port: str, places: dict[str, list[int]] | None = None) -> str:
 def test_a_strict_tool_is_strict_at_every_level_and_the_tool_stays_as_it_is() -> None:
     tool = create_tool_from_function(tide)
     before = copy.deepcopy(tool.tool_spec)
-    wire = tool_to_wire(tool, strict=True)
+    wire = tool_to_wire(tool, strict=strict_dialect("vendor/m"))
     assert wire["function"]["strict"] is True
-    assert wire["function"]["parameters"]["required"] == ["port", "places"]
-    assert wire["function"]["parameters"]["additionalProperties"] is False
+    parameters = wire["function"]["parameters"]
+    assert parameters["required"] == ["port", "place"]
+    assert parameters["additionalProperties"] is parameters["$defs"]["Place"]["additionalProperties"] is False
     assert tool.tool_spec == before
-    assert tool_to_wire(tool, strict=False) == {"type": "function", "function": before}
+    assert tool_to_wire(tool) == {"type": "function", "function": before}
 
 
 def test_the_body_has_haystacks_keys_and_every_generation_kwarg_wins() -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from orchat.messages import ChatMessage
 from orchat.messages.openai_format import says_nothing
-from orchat.openrouter.wire.structured import strict_schema
+from orchat.openrouter.wire.strict_schema import NotStrictError, StrictDialect, strict_dialect, strict_schema
 from orchat.tools import Tool
 
 
@@ -44,7 +45,8 @@ def chat_body(
         "stream": stream,
     }
     if tools:
-        body["tools"] = [tool_to_wire(tool, strict=tools_strict) for tool in tools]
+        dialect = strict_dialect(str(generation_kwargs.get("model", model))) if tools_strict else None
+        body["tools"] = [tool_to_wire(tool, strict=dialect) for tool in tools]
     if response_format is not None:
         body["response_format"] = response_format
     body |= generation_kwargs
@@ -53,9 +55,31 @@ def chat_body(
     return body
 
 
-def tool_to_wire(tool: Tool, *, strict: bool) -> dict[str, Any]:
-    """Convert a tool to its wire form, with a strict schema at every level if ``strict``; the Tool is not modified."""
+def tool_to_wire(tool: Tool, *, strict: StrictDialect | None = None) -> dict[str, Any]:
+    """Convert a tool to its wire form, with a strict schema where ``strict`` can hold it; the Tool is not modified."""
     spec = dict(tool.tool_spec)
-    if strict:
-        spec = {**spec, "strict": True, "parameters": strict_schema(spec["parameters"])}
+    if strict is not None:
+        with suppress(NotStrictError):
+            spec = {**spec, "strict": True, "parameters": strict_schema(spec["parameters"], strict)}
     return {"type": "function", "function": spec}
+
+
+def strictly_sent(tools: Sequence[Tool], body: Mapping[str, Any]) -> tuple[dict[str, Tool], tuple[str, ...]]:
+    """Return the tools that a body of strict tools holds as such, by name, and notes about the others for people.
+
+    Examples
+    --------
+    >>> free = Tool("log", "Log.", {"properties": {"entry": {"type": "object"}}}, print)
+    >>> strictly_sent([free], {"tools": [tool_to_wire(free, strict=strict_dialect("vendor/m"))]})
+    ({}, ('The tool `log` was not sent as strict: `entry` is an object of anything. Its arguments are checked here.',))
+    """
+    strict = {each["function"]["name"] for each in body.get("tools", ()) if each.get("function", {}).get("strict")}
+    dialect, notes = strict_dialect(str(body.get("model", ""))), []
+    for tool in tools:
+        if tool.name in strict:
+            continue
+        try:
+            strict_schema(tool.parameters, dialect)
+        except NotStrictError as error:
+            notes.append(f"The tool `{tool.name}` was not sent as strict: {error}. Its arguments are checked here.")
+    return {tool.name: tool for tool in tools if tool.name in strict}, tuple(notes)

@@ -11,6 +11,13 @@ from typing import Any
 from orchat.errors import OutputValidationError
 from orchat.messages import ChatMessage
 from orchat.messages.lenient_json import find_json
+from orchat.openrouter.wire.strict_schema import (
+    OPENAI,
+    NotStrictError,
+    StrictDialect,
+    strict_schema,
+    without_added_nulls,
+)
 from orchat.tools.schema_validation import check_schema, validation_errors
 
 # The formats that the API knows; a dictionary of any other type is taken for a bare JSON Schema.
@@ -27,10 +34,13 @@ class OutputFormat:
         What is sent.
     read
         Makes the parsed object of an answer's text, or raises ValueError; None where any text will do.
+    note
+        What people must know of it; None for nothing.
     """
 
     wire: dict[str, Any]
     read: Callable[[str], Any] | None
+    note: str | None = None
 
     def parse(self, message: ChatMessage) -> None:
         """Set a reply's parsed object, unless it calls tools or refuses.
@@ -65,8 +75,11 @@ def _mismatch(message: ChatMessage, why: str) -> OutputValidationError:
     )
 
 
-def read_response_format(value: Any) -> OutputFormat | None:
+def read_response_format(value: Any, dialect: StrictDialect = OPENAI) -> OutputFormat | None:
     """Parse a ``response_format``: a dictionary as the API takes it, a bare JSON Schema, or a pydantic class.
+
+    A class is sent as a strict schema, if one can hold it (`orchat.openrouter.wire.strict_schema`); a dictionary stays
+    as it is.
 
     Raises
     ------
@@ -83,13 +96,13 @@ def read_response_format(value: Any) -> OutputFormat | None:
     if not value:
         return None
     if isinstance(value, type) and hasattr(value, "model_json_schema"):
-        return OutputFormat(_wire_of_class(value), value.model_validate_json)  # type: ignore[attr-defined]
+        return _format_of_class(value, dialect)
     if not isinstance(value, Mapping):
         raise TypeError(f"response_format must be a dict or a pydantic class, not {value!r:.100}.")
     wire = dict(value)
     if wire.get("type") not in _FORMATS:
-        name = re.sub(r"[^A-Za-z0-9_-]", "_", str(wire.get("title") or "response"))[:64]
-        wire = {"type": "json_schema", "json_schema": {"name": name, "schema": wire}}
+        name = wire.get("title")
+        wire = {"type": "json_schema", "json_schema": {"name": _clean_name(name or "response"), "schema": wire}}
     if wire["type"] == "json_object":
         return OutputFormat(wire, _json_object)
     if wire["type"] != "json_schema":
@@ -100,12 +113,33 @@ def read_response_format(value: Any) -> OutputFormat | None:
 
 def response_format_to_dict(value: Any) -> Any:
     """Serialize a ``response_format``: a class becomes its schema."""
-    return _wire_of_class(value) if isinstance(value, type) else value
+    return _format_of_class(value, OPENAI).wire if isinstance(value, type) else value
 
 
-def _wire_of_class(model: Any) -> dict[str, Any]:
-    schema = strict_schema(model.model_json_schema())
-    return {"type": "json_schema", "json_schema": {"name": model.__name__, "strict": True, "schema": schema}}
+def _clean_name(name: object) -> str:
+    """Return a name as the API takes it; of ``Gen[int]`` that is ``Gen_int``."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", str(name)).rstrip("_")[:64] or "response"
+
+
+def _format_of_class(model: Any, dialect: StrictDialect) -> OutputFormat:
+    name, schema, note = _clean_name(model.__name__), model.model_json_schema(), None
+    try:
+        described = {"name": name, "strict": True, "schema": strict_schema(schema, dialect)}
+    except NotStrictError as error:
+        described = {"name": name, "strict": False, "schema": schema}
+        note = f"The response_format `{name}` was not sent as strict: {error}. The answer was checked after it came."
+
+    def read(text: str) -> Any:
+        try:
+            return model.model_validate_json(text)
+        except ValueError as error:
+            try:
+                cleaned = without_added_nulls(schema, json.loads(text))
+            except ValueError:
+                raise error from None
+            return model.model_validate_json(json.dumps(cleaned))
+
+    return OutputFormat({"type": "json_schema", "json_schema": described}, read, note)
 
 
 def _json_object(text: str) -> dict[str, Any]:
@@ -125,59 +159,3 @@ def _reader_of(schema: Any) -> Callable[[str], Any]:
         return value
 
     return read
-
-
-def strict_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a strict copy of a JSON Schema, as OpenAI's strict mode requires, at every level.
-
-    Each object closes (``additionalProperties: false``) and requires all its properties, mappings excepted; null
-    defaults go, and a ``$ref`` beside other keys is inlined.
-
-    Examples
-    --------
-    >>> strict_schema({"type": "object", "properties": {"a": {"type": "object", "properties": {}}}})["properties"]["a"]
-    {'type': 'object', 'properties': {}, 'additionalProperties': False, 'required': []}
-    """
-    strict: dict[str, Any] = _strict(schema, schema, ())
-    return strict
-
-
-def _strict(node: Any, root: Mapping[str, Any], inlining: tuple[str, ...]) -> Any:
-    if isinstance(node, list):
-        return [_strict(item, root, inlining) for item in node]
-    if not isinstance(node, Mapping):
-        return node
-    node = dict(node)
-    ref = node.get("$ref")
-    if isinstance(ref, str) and len(node) > 1 and ref not in inlining:
-        target = _resolve(ref, root)
-        if isinstance(target, Mapping):
-            del node["$ref"]
-            return _strict({**target, **node}, root, (*inlining, ref))
-    if node.get("default", ...) is None:
-        del node["default"]
-    if isinstance(parts := node.get("allOf"), list) and len(parts) == 1 and isinstance(parts[0], Mapping):
-        del node["allOf"]
-        node = {**node, **parts[0]}
-    for key in ("properties", "$defs", "definitions"):
-        if isinstance(children := node.get(key), Mapping):
-            node[key] = {name: _strict(child, root, inlining) for name, child in children.items()}
-    for key in ("items", "prefixItems", "anyOf", "oneOf", "allOf", "additionalProperties"):
-        if key in node:
-            node[key] = _strict(node[key], root, inlining)
-    # An object that names no properties but says what others are like is a mapping; closed, it could hold nothing.
-    is_mapping = not node.get("properties") and "additionalProperties" in node
-    if (node.get("type") == "object" or "properties" in node) and not is_mapping:
-        node["additionalProperties"] = False
-        node["required"] = list(node.get("properties") or ())
-    return node
-
-
-def _resolve(ref: str, root: Mapping[str, Any]) -> Any:
-    """Resolve a ``#/a/b`` reference; None where it has no target."""
-    node: Any = root
-    for step in ref.removeprefix("#/").split("/"):
-        if not isinstance(node, Mapping):
-            return None
-        node = node.get(step.replace("~1", "/").replace("~0", "~"))
-    return node
