@@ -1,8 +1,9 @@
 """orchat: work with language models inside a notebook.
 
-`Chat` is a conversation with a model, `ask` sends one question, ``%load_ext orchat`` adds ``%%openrouter`` to a
-notebook, and `OpenRouterChatGenerator` is the generator below them. Errors are in `orchat.errors`, all message parts in
-`orchat.messages`, more on tools in `orchat.tools`, decisions on their calls in `orchat.chat`.
+`Chat` is a conversation with a model, `ask` sends one question, `map` asks about each row of a table, ``%load_ext
+orchat`` adds ``%%openrouter`` to a notebook, and `OpenRouterChatGenerator` is the generator below them. Errors are in
+`orchat.errors`, all message parts in `orchat.messages`, more on tools in `orchat.tools`, decisions on their calls in
+`orchat.chat`.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from orchat.chat import Chat, Reply, ask
     from orchat.jupyter.magic.conversation_restore import restore
     from orchat.jupyter.panel.chat_panel import ChatPanel
+    from orchat.mapping import map, map_async  # noqa: A004 - that is what they do
     from orchat.openrouter.generator import OpenRouterChatGenerator
     from orchat.streaming import FinishReason, StreamingChunk, ToolCallDelta, print_streaming_chunk
     from orchat.tools import Tool, Toolset, create_tool_from_function, tool
@@ -59,6 +61,8 @@ __all__ = [
     "Toolset",
     "ask",
     "create_tool_from_function",
+    "map",
+    "map_async",
     "print_streaming_chunk",
     "restore",
     "tool",
@@ -80,6 +84,8 @@ _LAZY = {
     "Toolset": "orchat.tools",
     "ask": "orchat.generator_factory",
     "create_tool_from_function": "orchat.tools",
+    "map": "orchat.mapping",
+    "map_async": "orchat.mapping",
     "print_streaming_chunk": "orchat.streaming",
     "restore": "orchat.jupyter.magic.conversation_restore",
     "tool": "orchat.tools",

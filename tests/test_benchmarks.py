@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from tests.benchmarks import ceilings, cell_traffic, completion, interrupt, restore, startup, stream
+from tests.benchmarks import map as map_benchmark
 
 
 def lines_of(module: str, *options: str) -> list[str]:
@@ -58,6 +59,13 @@ def test_restore_measures_every_kind_of_notebook() -> None:
     for name in restore.KINDS:
         assert any(re.match(rf"{name} +\d+\.\d\d +\d+\.\d\d +\d+\.\d$", line) for line in lines), name
     assert re.match(r"at most 2 s: (goal reached|GOAL MISSED)$", lines[-1])
+
+
+def test_map_measures_every_way() -> None:
+    lines = lines_of("map", "--rows", "20", "--rounds", "1", "--at-once", "4", "--wait", "0")
+    for name in map_benchmark.ARMS:
+        assert any(re.match(rf"{re.escape(name)} +\d+\.\d{{3}} +\d+\.\d{{3}} +\d+$", line) for line in lines), name
+    assert len([line for line in lines if re.search(r": goal (reached|MISSED)$", line)]) == len(map_benchmark.GOALS)
 
 
 @pytest.mark.slow

@@ -21,6 +21,7 @@ DEVELOPER = "developer"
 REASONING_FIELDS = ("reasoning", "reasoning_content")
 """The fields that hold plain reasoning; it goes back under the name that it came under."""
 _SENDABLE = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_TEXT_ROLES = frozenset({"user", "system"})
 _EMPTY_RESULT = "(empty)"  # a blank one is refused by several providers
 
 
@@ -95,6 +96,9 @@ def encode_message(message: ReadableMessage, *, require_tool_call_ids: bool = Tr
     >>> encode_message(ChatMessage.from_system("Be brief."))
     {'role': 'system', 'content': 'Be brief.'}
     """
+    [only] = message.parts if len(message.parts) == 1 else [None]
+    if message.role in _TEXT_ROLES and not message.name and type(only) is TextContent and only.cache_control is None:
+        return {"role": message.sent_role, "content": only.text}  # most are so, and there may be millions
     if message.role == "tool" or message.tool_call_results:
         return _tool_result_to_openai(message, require_tool_call_ids)
     wire: dict[str, Any] = {"role": message.role.value}

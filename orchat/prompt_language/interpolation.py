@@ -127,9 +127,9 @@ def interpolate(
     {name.upper()} is more than a variable: assign it first, `value = name.upper()`, and write {value}. `{{...}}` or \
 --raw sends it as it stands.
     """
-    values: dict[str, _PlaceholderValue] = {}
+    values: dict[str, PlaceholderValue] = {}
     problems: dict[str, str] = {}
-    parts = _PartBuilder()
+    parts = PartBuilder()
     done = 0
     placeholders = find_placeholders(text)
     for placeholder in placeholders:
@@ -156,14 +156,14 @@ def interpolate(
     fields = [placeholder.text for placeholder in placeholders if placeholder.in_prose]
     computed = [
         expression
-        for expression in [*find_expressions(text), *(each for each in fields if _parse_steps(each) is None)]
+        for expression in [*find_expressions(text), *(each for each in fields if parse_steps(each) is None)]
         if _is_computed(expression, names)
     ]
     return Prompt(parts.parts() or (TextContent(text),), sent, _warning(problems), _refusal(computed, problems))
 
 
 @dataclass(frozen=True)
-class _PlaceholderValue:
+class PlaceholderValue:
     """The value of a placeholder: parts, or a problem, or neither."""
 
     parts: tuple[UserPart, ...] = ()
@@ -179,36 +179,36 @@ def _resolve_placeholder(
     *,
     near: bool,
     hides: bool,
-) -> _PlaceholderValue:
-    steps = _parse_steps(placeholder)
+) -> PlaceholderValue:
+    steps = parse_steps(placeholder)
     if steps is None:
-        return _PlaceholderValue()
+        return PlaceholderValue()
     root, *rest = steps
     if root.key not in names:
-        return _PlaceholderValue(
-            problem=f"there is no variable {root.key}{_similar_name_hint(root.key, names if near else ())}"
+        return PlaceholderValue(
+            problem=f"there is no variable {root.key}{similar_name_hint(root.key, names if near else ())}"
         )
     try:
         value, path = names[root.key], str(root.key)
         for step in rest:
             try:
-                value = getattr(value, step.key) if step.attribute else value[step.key]  # type: ignore[index]
+                value = step.take(value)
             except (AttributeError, LookupError):
-                return _PlaceholderValue(problem=_missing_problem(step, value, path, near=near))
+                return PlaceholderValue(problem=_missing_problem(step, value, path, near=near))
             path += f".{step.key}" if step.attribute else f"[{step.key!r}]"
         if isinstance(value, AudioContent | VideoContent):
             kind = type(value).__name__.removesuffix("Content").lower()
-            return _PlaceholderValue((value,), SentValue(placeholder, kind))
+            return PlaceholderValue((value,), SentValue(placeholder, kind))
         if hides and _is_hidden(steps, value):
-            return _PlaceholderValue((TextContent(HIDDEN),), SentValue(placeholder, "its value stays here"))
+            return PlaceholderValue((TextContent(HIDDEN),), SentValue(placeholder, "its value stays here"))
         rendered = render(value)
     except Exception as error:  # noqa: BLE001 - it is the value's own code that fails
-        return _PlaceholderValue(problem=f"reading it failed with {type(error).__name__}")
+        return PlaceholderValue(problem=f"reading it failed with {type(error).__name__}")
     # A text goes where it was asked for; what stands for another value is set apart if it has several lines.
     lines = not isinstance(value, str) and any(
         isinstance(part, TextContent) and "\n" in part.text for part in rendered.parts
     )
-    return _PlaceholderValue(
+    return PlaceholderValue(
         tuple(rendered.parts), SentValue(placeholder, rendered.what, rendered.tokens), is_multiline=lines
     )
 
@@ -221,33 +221,39 @@ def names_secret(placeholder: str, value: object) -> bool:
     >>> names_secret("conf['api_key']", "tide"), names_secret("conf['port']", "Hull")
     (True, False)
     """
-    return _is_hidden(_parse_steps(placeholder) or [], value)
+    return _is_hidden(parse_steps(placeholder) or [], value)
 
 
 @dataclass(frozen=True)
-class _Step:
+class Step:
+    """A step of a placeholder: a name or an attribute, or the key of a subscript."""
+
     key: Any
     attribute: bool = False
 
+    def take(self, value: Any) -> Any:
+        """Return the attribute or the item of a value."""
+        return getattr(value, self.key) if self.attribute else value[self.key]
 
-def _parse_steps(placeholder: str) -> list[_Step] | None:
+
+def parse_steps(placeholder: str) -> list[Step] | None:
     """Parse a placeholder into steps; None where it is more than a name, attributes and constant subscripts."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             node: ast.expr = ast.parse(placeholder, mode="eval").body
-            steps: list[_Step] = []
+            steps: list[Step] = []
             while not isinstance(node, ast.Name):
                 if isinstance(node, ast.Attribute):
-                    steps.append(_Step(node.attr, attribute=True))
+                    steps.append(Step(node.attr, attribute=True))
                 elif isinstance(node, ast.Subscript):
-                    steps.append(_Step(_constant(node.slice)))
+                    steps.append(Step(_constant(node.slice)))
                 else:
                     return None
                 node = node.value
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
         return None
-    steps.append(_Step(node.id, attribute=True))
+    steps.append(Step(node.id, attribute=True))
     if any(step.attribute and step.key.startswith("__") for step in steps):
         return None
     return steps[::-1]
@@ -261,14 +267,15 @@ def _constant(node: ast.expr) -> Any:
     return ast.literal_eval(node)
 
 
-def _missing_problem(step: _Step, value: object, path: str, *, near: bool) -> str:
+def _missing_problem(step: Step, value: object, path: str, *, near: bool) -> str:
     if step.attribute:
-        return f"{path} has no attribute {step.key}{_similar_name_hint(step.key, dir(value) if near else ())}"
+        return f"{path} has no attribute {step.key}{similar_name_hint(step.key, dir(value) if near else ())}"
     keys = value.keys() if near and hasattr(value, "keys") else ()
-    return f"{path} has no item {step.key!r}{_similar_name_hint(step.key, keys)}"
+    return f"{path} has no item {step.key!r}{similar_name_hint(step.key, keys)}"
 
 
-def _similar_name_hint(name: object, known: Iterable[object]) -> str:
+def similar_name_hint(name: object, known: Iterable[object]) -> str:
+    """Return a question after the most similar known name, to be put behind a sentence; empty where there is none."""
     if not isinstance(name, str):
         return ""
     texts = [each for each in islice(known, _MOST_COMPARED) if isinstance(each, str) and not each.startswith("_")]
@@ -276,7 +283,7 @@ def _similar_name_hint(name: object, known: Iterable[object]) -> str:
     return f"{_NEAR}{near[0]}?" if near else ""
 
 
-class _PartBuilder:
+class PartBuilder:
     """Build content parts from texts and values, and join adjacent texts."""
 
     def __init__(self) -> None:
@@ -288,7 +295,7 @@ class _PartBuilder:
         if text:
             self._texts.append(text)
 
-    def insert(self, value: _PlaceholderValue, following: str) -> None:
+    def insert(self, value: PlaceholderValue, following: str) -> None:
         """Append a value; a value of several lines gets lines of its own."""
         if value.is_multiline and self._texts and not self._texts[-1].endswith("\n"):
             self.add("\n")
@@ -365,5 +372,5 @@ def _assignable(expression: str) -> str:
     return f'f"{{{expression}}}"' if _FORMATTED.fullmatch(expression) else expression.strip()
 
 
-def _is_hidden(steps: list[_Step], value: object) -> bool:
+def _is_hidden(steps: list[Step], value: object) -> bool:
     return any(isinstance(step.key, str) and is_secret(step.key, value) for step in steps)

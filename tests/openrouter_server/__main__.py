@@ -32,12 +32,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--tokens", type=int, default=100, help="content chunks of each reply")
     parser.add_argument("--rate", type=float, default=100.0, help="chunks per second")
     parser.add_argument("--flood", action="store_true", help="no pauses at all")
+    parser.add_argument("--wait", type=float, default=0.0, help="seconds before each answer")
     parser.add_argument("--per-chunk", type=int, default=1, help="events in an HTTP chunk of a flood")
     parser.add_argument("--key", help="the API key that requests must bear")
     options = parser.parse_args(arguments)
     server = ScriptedOpenRouter(validate=False, required_key=options.key, keep_requests=False)
     rate = None if options.flood else options.rate
-    server.always(reply(options.tokens, rate=rate, per_chunk=options.per_chunk))
+    server.always(reply(options.tokens, rate=rate, per_chunk=options.per_chunk).delayed(options.wait))
     server.start(options.port)
     try:
         print(server.base_url, flush=True)

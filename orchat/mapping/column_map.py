@@ -1,0 +1,200 @@
+"""`map` and `map_async`: a column of answers from a model, one for each row of some data."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Collection
+from decimal import Decimal
+from typing import Any, Literal, TypedDict, Unpack, overload
+
+from orchat.chat.money import Budget
+from orchat.mapping.answer_schema import answer_schema
+from orchat.mapping.column_job import ColumnJob, Store
+from orchat.mapping.column_run import OnError
+from orchat.mapping.map_estimate import MapEstimate
+from orchat.mapping.map_result import MapResult, run_column
+from orchat.mapping.rate_limit import RateLimit
+from orchat.mapping.row_prompt import Prompt, RowPrompt
+from orchat.mapping.row_source import row_source
+from orchat.openrouter.generator import OpenRouterChatGenerator
+
+
+class MapOptions(TypedDict, total=False):
+    """The options of `map`."""
+
+    schema: Any
+    system: str | None
+    model: str | OpenRouterChatGenerator | None
+    generation_kwargs: dict[str, Any] | None
+    max_cost: float | Decimal | Budget | None
+    concurrency: int | None
+    on_error: OnError
+    store: Store
+    progress: bool
+    explode: bool
+    distinct: bool
+    images: str | Collection[str]
+    requests_per_minute: float | None
+    tokens_per_minute: float | None
+    timeout: float | None
+    allow_secrets: bool
+
+
+@overload
+def map(prompt: Prompt, data: Any, *, dry_run: Literal[True], **options: Unpack[MapOptions]) -> MapEstimate: ...  # noqa: A001
+@overload
+def map(prompt: Prompt, data: Any, *, dry_run: Literal[False] = False, **options: Unpack[MapOptions]) -> MapResult: ...  # noqa: A001
+def map(  # noqa: A001 - that is what it does
+    prompt: Prompt,
+    data: Any,
+    *,
+    schema: Any = None,
+    system: str | None = None,
+    model: str | OpenRouterChatGenerator | None = None,
+    generation_kwargs: dict[str, Any] | None = None,
+    max_cost: float | Decimal | Budget | None = None,
+    concurrency: int | None = None,
+    on_error: OnError = "collect",
+    store: Store = None,
+    progress: bool = True,
+    explode: bool = False,
+    distinct: bool = True,
+    dry_run: bool = False,
+    images: str | Collection[str] = (),
+    requests_per_minute: float | None = None,
+    tokens_per_minute: float | None = None,
+    timeout: float | None = None,
+    allow_secrets: bool = False,
+) -> MapResult | MapEstimate:
+    """Ask a model about each row of some data, and return a column of answers.
+
+    It may be interrupted as any cell: what was answered is kept in the store, and running it again goes on. Many
+    requests are open at a time; a host that is busy is waited for.
+
+    Parameters
+    ----------
+    prompt
+        A text in which ``{column}`` stands for a row's value (``{value}`` where rows are no table, ``{row["a b"]}`` for
+        a column whose name is none of Python), or a function that takes a row and returns a text, parts or messages.
+    data
+        A list or iterator of values or dictionaries, a dictionary of columns, a data frame or series (pandas, polars,
+        pyarrow, modin, duckdb and all others that narwhals knows).
+    schema
+        What an answer must be: a pydantic model, dataclass, TypedDict, ``Literal``, ``Enum``, a type such as ``int``, a
+        list of one, or a JSON Schema. Default: any text.
+    system
+        A system message before each prompt.
+    model
+        A name, an alias, or a generator; default: the configured model.
+    generation_kwargs
+        For each request: ``temperature``, ``max_tokens``, ``provider`` ...
+    max_cost
+        The limit in USD. Each request reserves at most what it may cost before it is sent; a model whose price is
+        unknown is refused, unless this is ``Budget(limit, allow_unknown=True)``.
+    concurrency
+        How many requests are open at a time, at most; default: as many as the host takes, up to 64.
+    on_error
+        ``collect``: a row that fails says so in the table; ``raise``: it ends the run.
+    store
+        The file that keeps answers; default: the configured one. False for none.
+    progress
+        Whether to show a bar.
+    explode
+        Whether each item of an answer that is a list becomes a row.
+    distinct
+        Whether identical rows are asked once.
+    dry_run
+        Whether to ask nothing, and return what it would take.
+    images
+        Columns whose texts are paths or addresses of images. Bytes, paths and images of PIL are sent as images anyway.
+    requests_per_minute, tokens_per_minute
+        Limits of your account, where it has some.
+    timeout
+        Seconds to connect, to the answer and for each gap in it.
+    allow_secrets
+        Whether what looks like a key or a password in the data is sent.
+
+    Returns
+    -------
+    MapResult
+        With ``.frame``, ``["column"]``, ``.cost``, ``.failures`` and ``.retry()``; a `MapEstimate` of a dry run.
+
+    Raises
+    ------
+    ConfigurationError
+        A column does not exist, a schema is none: nothing was sent (a ValueError).
+    BudgetExceededError
+        It would cost more than the setting ``confirm_above``, and no ``max_cost`` was given.
+    APIError
+        The endpoint refused before any row was answered.
+    KeyboardInterrupt
+        It was interrupted; its ``partial`` has the answers so far.
+
+    Examples
+    --------
+    >>> map("Which river flows through {ctiy}?", [{"city": "Hull"}])
+    Traceback (most recent call last):
+    ...
+    orchat.errors.ConfigurationError: {ctiy} names no column; did you mean city? `{{...}}` sends braces as they stand.
+    """
+    options = MapOptions(
+        schema=schema,
+        system=system,
+        model=model,
+        generation_kwargs=generation_kwargs,
+        max_cost=max_cost,
+        concurrency=concurrency,
+        on_error=on_error,
+        store=store,
+        progress=progress,
+        explode=explode,
+        distinct=distinct,
+        images=images,
+        requests_per_minute=requests_per_minute,
+        tokens_per_minute=tokens_per_minute,
+        timeout=timeout,
+        allow_secrets=allow_secrets,
+    )
+    job = _job(prompt, data, options)
+    return run_column(job.estimate) if dry_run else run_column(job.run)
+
+
+async def map_async(
+    prompt: Prompt, data: Any, *, dry_run: bool = False, **options: Unpack[MapOptions]
+) -> MapResult | MapEstimate:
+    """Do as `map`, on the running event loop; where it is cancelled, the error has the answers as ``partial``."""
+    job = _job(prompt, data, options)
+    return await (job.estimate() if dry_run else job.run())
+
+
+def _job(prompt: Prompt, data: Any, options: MapOptions) -> ColumnJob:
+    """Check all that can be checked before anything is sent."""
+    if unknown := options.keys() - MapOptions.__annotations__.keys():
+        raise TypeError(f"map has no option {', '.join(sorted(unknown))}.")
+    source = row_source(data)
+    row_prompt = RowPrompt(
+        prompt,
+        source,
+        system=options.get("system"),
+        images=options.get("images", ()),
+        allow_secrets=options.get("allow_secrets", False),
+    )
+    is_distinct = options.get("distinct", True)
+    if row_prompt.is_constant and source.count != 0:
+        asked = "it is asked once" if is_distinct else "and each row is asked"
+        warnings.warn(f"The prompt names no column, so that it is the same for every row: {asked}.", stacklevel=3)
+    return ColumnJob(
+        source,
+        row_prompt,
+        answer_schema(options.get("schema"), explode=options.get("explode", False)),
+        model=options.get("model"),
+        generation_kwargs=options.get("generation_kwargs") or {},
+        max_cost=options.get("max_cost"),
+        concurrency=options.get("concurrency"),
+        rate=RateLimit(options.get("requests_per_minute"), options.get("tokens_per_minute")),
+        store=options.get("store"),
+        on_error=options.get("on_error", "collect"),
+        is_distinct=is_distinct,
+        timeout=options.get("timeout"),
+        shows_progress=options.get("progress", True),
+    )

@@ -1,0 +1,225 @@
+"""`ColumnRun`: ask for all rows of a column, identical ones once, until they are answered or nothing can be asked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from itertools import count
+from typing import Literal
+
+from orchat.errors import OrchatError
+from orchat.mapping.progress_bar import Progress
+from orchat.mapping.row_outcome import RowOutcome
+from orchat.mapping.row_request import RowRequester, RunEndedError
+from orchat.messages import ChatMessage
+from orchat.prompt_language.prompt_template import MissingValueError
+
+OnError = Literal["collect", "raise"]
+
+_ROWS_BETWEEN_LOOKS = 100  # at other tasks of the loop, and at interrupts, where rows need no request
+_MOST_FAILURES_AT_FIRST = 20
+_GRACE = 10.0  # seconds for what is on its way when the run ends: it is paid
+
+
+@dataclass
+class RowQuestion:
+    """A row to ask for.
+
+    Parameters
+    ----------
+    position
+        Counted from 0.
+    messages
+        What is sent; an error where they could not be made.
+    asks_anew
+        Whether the store's answer does not count.
+    """
+
+    position: int
+    messages: list[ChatMessage] | Exception
+    asks_anew: bool = False
+
+
+class ColumnRun:
+    """One pass over the rows of a column; it may be followed by another one for those that failed.
+
+    Parameters
+    ----------
+    questions
+        The rows, read as they are needed.
+    requester
+        Asks for one of them.
+    most_at_once
+        How many rows are open at a time, at most.
+    is_distinct
+        Whether identical rows are asked once.
+    on_error
+        ``raise`` ends the run at the first row that fails.
+    outcomes
+        Those of an earlier run; their failures are replaced.
+    """
+
+    def __init__(
+        self,
+        questions: Iterator[RowQuestion],
+        requester: RowRequester,
+        *,
+        most_at_once: int,
+        is_distinct: bool = True,
+        on_error: OnError = "collect",
+        outcomes: list[RowOutcome | None] | None = None,
+    ) -> None:
+        self.outcomes: list[RowOutcome | None] = list(outcomes or ())
+        self.ended_by: OrchatError | None = None
+        """Why the run ended before all rows were asked."""
+        self.unanswered: dict[int, RowQuestion] = {}
+        """The rows that were read and have no answer."""
+        self.questions = questions
+        """The rows that were not read."""
+        self._requester = requester
+        self._most_at_once = most_at_once
+        self._is_distinct = is_distinct
+        self._on_error = on_error
+        self._failure: BaseException | None = None  # which `on_error` lets out
+        self._first: dict[bytes, int] = {}
+        self._followers: dict[int, list[int]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._failures_at_first = 0
+        self._needs_keys = is_distinct or requester.store is not None
+
+    async def run(self, progress: Progress) -> None:
+        """Ask for the rows; what was answered stays, however this ends.
+
+        Raises
+        ------
+        Exception
+            The error of the first row that failed, where ``on_error`` says so.
+        """
+        self._progress = progress
+        slots = asyncio.Semaphore(self._most_at_once)
+        try:
+            await self._ask_all(slots)
+            while self._tasks and not self._is_over:
+                await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+            if self._tasks:
+                await self._finish_in_flight()
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._failure is not None:
+            raise self._failure
+
+    @property
+    def _is_over(self) -> bool:
+        return self.ended_by is not None or self._failure is not None
+
+    async def _ask_all(self, slots: asyncio.Semaphore) -> None:
+        loop = asyncio.get_running_loop()
+
+        def ended(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            slots.release()
+
+        for number in count(1):
+            await slots.acquire()
+            question = None if self._is_over else next(self.questions, None)
+            if question is None:
+                return
+            if number % _ROWS_BETWEEN_LOOKS == 0:
+                await asyncio.sleep(0)
+            while len(self.outcomes) <= question.position:
+                self.outcomes.append(None)
+            key = self._key_if_new(question)
+            if key is None:
+                slots.release()
+                continue
+            task = loop.create_task(self._ask(question, key))
+            self._tasks.add(task)
+            task.add_done_callback(ended)
+
+    def _key_if_new(self, question: RowQuestion) -> bytes | None:
+        """Return the key of a row that must be asked for; None for one whose outcome is known, or on its way."""
+        position, messages = question.position, question.messages
+        if isinstance(messages, MissingValueError):
+            self._record(question, RowOutcome.not_asked(str(messages)))
+            return None
+        if isinstance(messages, Exception):
+            self._record(question, RowOutcome.failure(messages))
+            return None
+        if not self._needs_keys:
+            return b""
+        try:
+            key = self._requester.key(messages)
+        except (OrchatError, TypeError, ValueError) as error:  # it cannot be sent as it is
+            self._record(question, RowOutcome.failure(error))
+            return None
+        if self._is_distinct and (first := self._first.setdefault(key, position)) != position:
+            if (outcome := self.outcomes[first]) is not None:
+                self._record(question, _echo(outcome))
+            else:
+                self._followers.setdefault(first, []).append(position)
+                self.unanswered[position] = question
+            return None
+        if not question.asks_anew and (stored := self._requester.stored(key)) is not None:
+            self._record(question, stored)
+            return None
+        return key
+
+    async def _ask(self, question: RowQuestion, key: bytes) -> None:
+        assert not isinstance(question.messages, Exception)
+        try:
+            outcome = await self._requester.ask(question.messages, key)
+        except RunEndedError as ending:
+            self.ended_by = self.ended_by or ending.cause
+            self.unanswered[question.position] = question
+            if ending.was_asked:
+                self._record(question, RowOutcome.failure(ending.cause))
+            return
+        except asyncio.CancelledError:
+            self.unanswered[question.position] = question
+            raise
+        except Exception as error:  # noqa: BLE001 - of the user's own objects, such as an auth; it fails alone
+            outcome = RowOutcome.failure(error)
+        self._end_if_hopeless(outcome)
+        self._record(question, outcome)
+        for position in self._followers.pop(question.position, ()):
+            self._record(replace(question, position=position), _echo(outcome))
+
+    def _end_if_hopeless(self, outcome: RowOutcome) -> None:
+        """End the run where many rows failed and none was answered: the request itself will be wrong."""
+        if outcome.error is None:
+            self._failures_at_first = -1
+        elif self._failures_at_first >= 0:
+            self._failures_at_first += 1
+            if self._failures_at_first >= _MOST_FAILURES_AT_FIRST and isinstance(outcome.exception, OrchatError):
+                self.ended_by = self.ended_by or outcome.exception
+
+    def _record(self, question: RowQuestion, outcome: RowOutcome) -> None:
+        if (earlier := self.outcomes[question.position]) is not None:  # it failed, and may have cost something
+            is_unknown = earlier.cost is None or outcome.cost is None
+            outcome.cost = None if is_unknown else (earlier.cost or Decimal(0)) + (outcome.cost or Decimal(0))
+        self.outcomes[question.position] = outcome
+        if outcome.error is None:
+            self.unanswered.pop(question.position, None)
+        else:
+            self.unanswered[question.position] = replace(question, asks_anew=True)
+            if self._on_error == "raise" and self._failure is None:
+                self._failure = outcome.exception
+            outcome.exception = None  # it may hold an answer, and there may be many
+        self._progress.advance(outcome)
+
+    async def _finish_in_flight(self) -> None:
+        """Wait a moment for the requests that are on their way; the others are not sent any more."""
+        sent = self._tasks & self._requester.in_flight
+        for task in self._tasks - sent:
+            task.cancel()
+        if sent:
+            await asyncio.wait(sent, timeout=_GRACE)
+
+
+def _echo(outcome: RowOutcome) -> RowOutcome:
+    """Return the outcome of a row that is identical with one that paid."""
+    return replace(outcome, cost=Decimal(0))

@@ -1,0 +1,81 @@
+"""`ProgressBar`: rows a second, what was spent and will be, failures, and the seconds that are left."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from time import monotonic
+from typing import Any, Protocol
+
+from orchat.mapping.row_outcome import RowOutcome
+
+_INTERVAL = 0.25  # seconds between two texts
+
+
+class Progress(Protocol):
+    """Shows how a run goes on; the rows may be asked in other processes."""
+
+    def advance(self, outcome: RowOutcome) -> None:
+        """Take note of a row's outcome."""
+
+    def close(self) -> None:
+        """Show the final figures."""
+
+
+class ProgressBar:
+    """A bar of `tqdm`: a widget in a notebook, a line in a terminal.
+
+    Parameters
+    ----------
+    total
+        The number of rows; None where only reading tells.
+    is_shown
+        Whether to show anything at all.
+
+    Examples
+    --------
+    >>> bar = ProgressBar(2, is_shown=False)
+    >>> bar.advance(RowOutcome("Yes.", cost=Decimal("0.01")))
+    >>> bar.text
+    '$0.01, about $0.02 in all'
+    """
+
+    def __init__(self, total: int | None, *, is_shown: bool = True) -> None:
+        self._total = total
+        self._rows = self._failures = self._unknown = 0
+        self._cost = Decimal(0)
+        self._shown_at = 0.0
+        self._bar: Any = None
+        if is_shown:
+            from tqdm.auto import tqdm
+
+            self._bar = tqdm(total=total, unit="row", dynamic_ncols=True)
+
+    @property
+    def text(self) -> str:
+        """What stands behind the bar."""
+        parts = [f"${self._cost.normalize():f}" if self._rows > self._unknown else "cost unknown"]
+        if self._total and self._rows and self._cost and self._rows < self._total:
+            parts.append(f"about ${float(self._cost) / self._rows * self._total:.3g} in all")
+        if self._failures:
+            parts.append(f"{self._failures:,} failed")
+        return ", ".join(parts)
+
+    def advance(self, outcome: RowOutcome) -> None:
+        """Take note of a row's outcome."""
+        self._rows += 1
+        self._failures += outcome.error is not None
+        if outcome.cost is None:
+            self._unknown += 1
+        else:
+            self._cost += outcome.cost
+        if self._bar is not None:
+            if (now := monotonic()) - self._shown_at >= _INTERVAL:
+                self._shown_at = now
+                self._bar.set_postfix_str(self.text, refresh=False)
+            self._bar.update()
+
+    def close(self) -> None:
+        """Show the final figures."""
+        if self._bar is not None:
+            self._bar.set_postfix_str(self.text)
+            self._bar.close()

@@ -1,0 +1,155 @@
+"""`RowPrompt`: the messages of a row, of a prompt with placeholders or of a function; images go as images."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Collection, Sequence
+from os import PathLike
+from typing import Any
+
+from orchat.errors import ConfigurationError
+from orchat.mapping.row_source import ROW, VALUE, RowSource
+from orchat.messages import ChatMessage, ImageContent
+from orchat.prompt_language.interpolation import UserPart, similar_name_hint
+from orchat.prompt_language.prompt_template import PromptTemplate
+from orchat.rendering import render_value
+
+Prompt = str | Callable[[Any], Any]
+
+_IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".avif", ".heic")
+
+
+class RowPrompt:
+    """Makes the messages of rows.
+
+    Parameters
+    ----------
+    prompt
+        A text whose placeholders name columns, or a function that takes a row (a dictionary, or a value) and returns a
+        text, content parts or messages.
+    source
+        The rows.
+    system
+        A system message before each.
+    images
+        Columns whose texts are paths or addresses of images; ``value`` for rows that are values.
+    allow_secrets
+        Whether what looks like a secret in a value is sent all the same.
+
+    Raises
+    ------
+    ConfigurationError
+        A placeholder or ``images`` names no column, or one that several columns are called (a ValueError).
+    TypeError
+        The prompt is neither a text nor a function.
+
+    Examples
+    --------
+    >>> from orchat.mapping.row_source import row_source
+    >>> prompt = RowPrompt("Where is {value}?", row_source(["Hull", "Goole"]))
+    >>> prompt.messages("Hull")[0].text
+    'Where is Hull?'
+    """
+
+    def __init__(
+        self,
+        prompt: Prompt,
+        source: RowSource,
+        *,
+        system: str | None = None,
+        images: Collection[str] = (),
+        allow_secrets: bool = False,
+    ) -> None:
+        if not isinstance(prompt, str) and not callable(prompt):
+            raise TypeError(f"The prompt is a text or a function, not {type(prompt).__name__}.")
+        if isinstance(prompt, str) and not prompt.strip():
+            raise ConfigurationError("The prompt is empty.", hint="Write {column} where a row's value belongs.")
+        self._is_table = source.is_table
+        self._images = frozenset([images] if isinstance(images, str) else images)
+        for name in self._images - set(source.fields):
+            raise ConfigurationError(f"images: there is no column {name!r}{similar_name_hint(name, source.fields)}")
+        self._before = [ChatMessage.from_system(system)] if system else []
+        self._function = None if isinstance(prompt, str) else prompt
+        self._template: PromptTemplate | None = None
+        if isinstance(prompt, str):
+            fields = [*source.fields, *source.ambiguous]
+            self._template = PromptTemplate(prompt, fields, allow_secrets=allow_secrets)
+        if double := sorted(source.ambiguous & set(self.columns or ())):
+            raise ConfigurationError(f"Several columns are called {double[0]!r}.", hint="Rename them.")
+
+    @property
+    def columns(self) -> list[str] | None:
+        """The columns that it reads; None for all."""
+        if self._template is None:
+            return None
+        return list(dict.fromkeys([*self._template.fields, *self._images]))
+
+    @property
+    def is_function(self) -> bool:
+        """Whether a function makes the prompts."""
+        return self._function is not None
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether the prompt is the same for every row."""
+        return self._template is not None and not self._template.fields and not self._images
+
+    def messages(self, row: Any) -> list[ChatMessage]:
+        """Return the messages of a row.
+
+        Raises
+        ------
+        MissingValueError
+            The row has a value for none of the placeholders.
+        Exception
+            Whatever the function raises.
+        """
+        if self._function is not None:
+            return self._of_result(self._function(row))
+        assert self._template is not None
+        values: dict[str, Any] = dict(row) if self._is_table else {VALUE: row}
+        for name, value in values.items():
+            if name in self._images or isinstance(value, bytes | bytearray | PathLike):
+                values[name] = _image(value)
+        if self._is_table:
+            values.setdefault(ROW, row)
+        filled = self._template.fill(values)
+        if extra := [values[name] for name in self._images if name not in self._template.fields]:
+            parts = [filled] if isinstance(filled, str) else list(filled)
+            return [*self._before, ChatMessage.from_user(content_parts=[*parts, *extra])]
+        if isinstance(filled, str):
+            return [*self._before, ChatMessage.from_user(filled)]
+        return [*self._before, ChatMessage.from_user(content_parts=filled)]
+
+    def _of_result(self, result: Any) -> list[ChatMessage]:
+        """Make messages of what the function returned."""
+        if isinstance(result, str):
+            return [*self._before, ChatMessage.from_user(result)]
+        items: Sequence[Any] = result if isinstance(result, list | tuple) else [result]
+        if items and all(isinstance(item, ChatMessage) for item in items):
+            return [*self._before, *items]
+        parts: list[str | UserPart] = []
+        for item in items:
+            if isinstance(item, str):
+                parts.append(item)
+            elif isinstance(item, bytes | bytearray | PathLike):
+                parts.append(_image(item))
+            else:
+                parts += render_value(item).parts
+        return [*self._before, ChatMessage.from_user(content_parts=parts)]
+
+
+def _image(value: Any) -> Any:
+    """Make the image of bytes, a path or an address; what is one, or nothing, stays as it is."""
+    if isinstance(value, bytes | bytearray):
+        image = ImageContent(base64.b64encode(value).decode("ascii"))
+        if image.mime_type is None or not image.mime_type.startswith("image/"):
+            raise ValueError("the bytes are no image that is known")
+        return image
+    if isinstance(value, str) and value.startswith(("http://", "https://", "data:")):
+        return ImageContent.from_url(value)
+    if isinstance(value, str | PathLike):
+        if not str(value).lower().endswith(_IMAGE_ENDINGS):
+            raise ValueError(f"{str(value)!r:.100} is no name of an image file")
+        return ImageContent.from_file_path(value)  # type: ignore[arg-type]  # any path will do
+    return value

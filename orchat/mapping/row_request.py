@@ -1,0 +1,221 @@
+"""`RowRequester`: ask for one row, again where the host was busy, and keep the answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from orchat.answer_store import AnswerStore, RequestKeys, StoredAnswer
+from orchat.chat.money import Cost
+from orchat.chat.request_estimate import Price, estimate_request, estimate_size
+from orchat.errors import (
+    APIConnectionError,
+    APIError,
+    AuthenticationError,
+    BudgetExceededError,
+    InsufficientCreditsError,
+    ModerationError,
+    OrchatError,
+    OutputValidationError,
+    PermissionDeniedError,
+    RateLimitError,
+    StateError,
+)
+from orchat.mapping.answer_schema import AnswerSchema
+from orchat.mapping.request_admission import RequestAdmission, RequestDemand, Signal
+from orchat.mapping.row_outcome import RowOutcome
+from orchat.messages import ChatMessage
+from orchat.openrouter.dialect import DEFAULT_BASE_URL, host_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from orchat.openrouter.generator import OpenRouterChatGenerator
+
+LONGEST_HOLD = 600.0
+"""Seconds that a host may ask to wait; the run ends where it asks for more."""
+
+_MOST_ATTEMPTS = 8
+_MOST_CONGESTIONS = 10  # in a row, without an answer in between: the host is down
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 8.0  # seconds
+
+
+class RunEndedError(Exception):
+    """No further row can be asked; the cause is why, and it may be the answer to a request."""
+
+    def __init__(self, cause: OrchatError, *, was_asked: bool = True) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+        self.was_asked = was_asked
+
+
+@dataclass
+class RowRequester:
+    """Asks for rows.
+
+    Parameters
+    ----------
+    generator
+        Sends each request once; what is sent again is decided here.
+    model
+        The model's name.
+    generation_kwargs
+        Of every request, the ``response_format`` included.
+    schema
+        Reads the answers.
+    admission
+        Says when a request may be sent.
+    price
+        Estimates costs, where they count.
+    store
+        Keeps the answers; None for none.
+    """
+
+    generator: OpenRouterChatGenerator
+    model: str
+    generation_kwargs: Mapping[str, Any]
+    schema: AnswerSchema
+    admission: RequestAdmission
+    price: Price | None = None
+    store: AnswerStore | None = None
+    in_flight: set[asyncio.Task[Any] | None] = field(default_factory=set, init=False)
+    _keys: RequestKeys | None = field(default=None, init=False)
+
+    def key(self, messages: Sequence[ChatMessage]) -> bytes:
+        """Return the key of a row's request."""
+        if self._keys is None:
+            body = self.generator.request_body(list(messages), dict(self.generation_kwargs))
+            self._keys = RequestKeys(self.generator.api_base_url or DEFAULT_BASE_URL, body)
+        return self._keys.key(messages)
+
+    def stored(self, key: bytes) -> RowOutcome | None:
+        """Return the outcome of a request that was answered before; None where it was not."""
+        try:
+            found = None if self.store is None else self.store.get(key)
+        except StateError:  # it is told when the store closes, or cannot be opened again
+            found = None
+        if found is None:
+            return None
+        message = found.message
+        outcome = self._outcome(message, Cost())
+        outcome.is_stored = True
+        return outcome
+
+    async def ask(self, messages: list[ChatMessage], key: bytes) -> RowOutcome:
+        """Ask for a row, as often as its host is busy, and return the outcome.
+
+        Raises
+        ------
+        RunEndedError
+            No row can be asked any more.
+        """
+        demand = self._demand(messages)
+        attempt = 0
+        spent = Cost()
+        while True:
+            attempt += 1
+            try:
+                await self.admission.admit(demand)
+            except BudgetExceededError as error:
+                raise RunEndedError(error, was_asked=False) from None
+            started = monotonic()
+            cost, hold, again = Cost(unknown=1), None, None
+            signal: Signal = "failed"
+            try:
+                with self._flying():
+                    result = await self.generator.run_async(messages, generation_kwargs=dict(self.generation_kwargs))
+                message = result["replies"][0]
+                cost, signal = Cost.of(message.meta.get("usage")), "answered"
+                self._keep(key, message, cost, monotonic() - started)
+                return self._outcome(message, spent + cost)
+            except OutputValidationError as error:
+                if error.partial is not None:
+                    cost, signal = Cost.of(error.partial.meta.get("usage")), "answered"
+                    self._keep(key, error.partial, cost, monotonic() - started)
+                return RowOutcome.failure(error, _bill(spent + cost))
+            except APIError as error:
+                cost = _cost_of_failure(error)
+                spent += cost
+                signal, hold, again = self._judge(error, attempt)
+                if again is None:
+                    return RowOutcome.failure(error, _bill(spent))
+            except OrchatError as error:  # it cannot be sent as it is
+                cost = Cost()
+                return RowOutcome.failure(error)
+            finally:
+                self.admission.settle(demand, cost, signal, hold)
+            await asyncio.sleep(again)
+
+    def _judge(self, error: APIError, attempt: int) -> tuple[Signal, float | None, float | None]:
+        """Say what a failure tells of the host, how long to hold, and when to ask again: None for never.
+
+        Raises
+        ------
+        RunEndedError
+            It would be the same for every row.
+        """
+        if not error.retryable:
+            if isinstance(error, AuthenticationError | InsufficientCreditsError | PermissionDeniedError):
+                if not isinstance(error, ModerationError):
+                    raise RunEndedError(error)
+            elif isinstance(error, RateLimitError) and error.status_code is not None:  # such as that of a whole day
+                raise RunEndedError(error)
+            return "failed", None, None
+        if isinstance(error, APIConnectionError) and attempt == 1:  # most often a connection that was idle too long
+            return "failed", None, 0.0
+        if (error.retry_after or 0) > LONGEST_HOLD or self.admission.congestions >= _MOST_CONGESTIONS:
+            raise RunEndedError(error)
+        hold = error.retry_after or (None if isinstance(error, RateLimitError) else 0.0)
+        if isinstance(error, RateLimitError):
+            return "congested", hold, 0.0
+        pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (attempt - 1))
+        return "congested", hold, pause if attempt < _MOST_ATTEMPTS else None
+
+    def _demand(self, messages: list[ChatMessage]) -> RequestDemand:
+        if not self.admission.needs_estimate:
+            return RequestDemand(self.model)
+        size = estimate_size(messages, (), self.generation_kwargs)
+        estimate = estimate_request(self.price, self.model, messages, (), self.generation_kwargs)
+        return RequestDemand(self.model, size.prompt_tokens + size.completion_tokens, estimate)
+
+    def _keep(self, key: bytes, message: ChatMessage, cost: Cost, seconds: float) -> None:
+        if self.store is not None:
+            host = host_of(self.generator.api_base_url or DEFAULT_BASE_URL)
+            self.store.put(
+                key, StoredAnswer.of(message, host=host, model=self.model, cost=_bill(cost), seconds=seconds)
+            )
+
+    def _outcome(self, message: ChatMessage, cost: Cost) -> RowOutcome:
+        try:
+            value = self.schema.read(message)
+        except OutputValidationError as error:
+            return RowOutcome.failure(error, _bill(cost))
+        meta = message.meta
+        return RowOutcome(value, cost=_bill(cost), model=meta.get("model"), finish_reason=meta.get("finish_reason"))
+
+    @contextmanager
+    def _flying(self) -> Iterator[None]:
+        """Mark this task as one whose request is on its way, and may be paid."""
+        task = asyncio.current_task()
+        self.in_flight.add(task)
+        try:
+            yield
+        finally:
+            self.in_flight.discard(task)
+
+
+def _cost_of_failure(error: APIError) -> Cost:
+    """Return what a failed request cost: nothing where it was refused, else what is known of it."""
+    if error.partial is not None and error.partial.meta.get("usage") is not None:
+        return Cost.of(error.partial.meta["usage"])
+    if error.retryable or (error.status_code is not None and error.partial is None):
+        return Cost()
+    return Cost(unknown=1)
+
+
+def _bill(cost: Cost) -> Any:
+    return None if cost.unknown else cost.known

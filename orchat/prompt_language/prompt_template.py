@@ -1,0 +1,180 @@
+"""`PromptTemplate`: a prompt whose placeholders are found once, and replaced by the values of many rows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from orchat.errors import ConfigurationError
+from orchat.messages import AudioContent, TextContent, VideoContent
+from orchat.prompt_language.interpolation import (
+    PartBuilder,
+    PlaceholderValue,
+    Step,
+    UserPart,
+    interpolate,
+    parse_steps,
+    similar_name_hint,
+)
+from orchat.prompt_language.placeholder_parser import find_placeholders
+from orchat.rendering import render_value
+from orchat.secrets import is_secret_name, redact
+
+# Values whose `str` is what people mean; by name, for their libraries may not be loaded.
+_PLAIN = frozenset({"date", "datetime", "time", "timedelta", "Timestamp", "Timedelta", "UUID", "Decimal"})
+_MISSING = frozenset({"NoneType", "NAType", "NaTType"})
+
+
+class MissingValueError(ValueError):
+    """A row has a value for none of the placeholders."""
+
+
+@dataclass(frozen=True)
+class _Slot:
+    """A placeholder: the text before it, and the steps to its value."""
+
+    before: str
+    name: str
+    root: str
+    steps: tuple[Step, ...]
+
+
+class PromptTemplate:
+    """A prompt for many rows; the language is that of cells, but a placeholder must name a field.
+
+    Parameters
+    ----------
+    text
+        The prompt.
+    fields
+        The names that its placeholders may begin with.
+    allow_secrets
+        Whether what looks like a secret in a value is sent all the same.
+
+    Raises
+    ------
+    ConfigurationError
+        A placeholder names no field, is more than a name, or names a secret (a ValueError).
+
+    Examples
+    --------
+    >>> template = PromptTemplate("Is {city} in {land}?", ["city", "land"])
+    >>> template.fill({"city": "Hull", "land": "England"})
+    'Is Hull in England?'
+    >>> PromptTemplate("Is {ctiy} large?", ["city", "land"])
+    Traceback (most recent call last):
+    ...
+    orchat.errors.ConfigurationError: {ctiy} names no column; did you mean city? `{{...}}` sends braces as they stand.
+    """
+
+    def __init__(self, text: str, fields: Collection[str], *, allow_secrets: bool = False) -> None:
+        self.text = text
+        self._allow_secrets = allow_secrets
+        known = set(fields)
+        self._check(text, known)
+        slots, done = [], 0
+        for placeholder in find_placeholders(text):
+            steps = parse_steps(placeholder.text) or []
+            if not placeholder.in_prose or not steps:
+                continue
+            root = str(steps[0].key)
+            slots.append(_Slot(text[done : placeholder.start], placeholder.text, root, tuple(steps[1:])))
+            done = placeholder.end
+        self._slots = slots
+        self._rest = text[done:]
+
+    @property
+    def fields(self) -> list[str]:
+        """The fields that it uses, in order."""
+        return list(dict.fromkeys(slot.root for slot in self._slots))
+
+    def fill(self, row: Mapping[str, Any]) -> str | tuple[UserPart, ...]:
+        """Return the prompt of a row: a text, or parts where a value is more than that.
+
+        Raises
+        ------
+        MissingValueError
+            No placeholder has a value in this row.
+        LookupError, AttributeError
+            A value has no such item or attribute.
+        """
+        texts: list[str] = []
+        values: list[Any] = []
+        is_text, is_missing = True, True
+        for slot in self._slots:
+            value = row.get(slot.root)
+            for step in slot.steps:
+                value = step.take(value)
+            text = self._text_of(value)
+            is_text = is_text and text is not None
+            is_missing = is_missing and text == "" and not isinstance(value, str)
+            values.append(value)
+            texts += [slot.before, text or ""]
+        if is_missing and self._slots:
+            names = " and ".join(f"`{name}`" for name in dict.fromkeys(slot.name for slot in self._slots))
+            raise MissingValueError(f"{names} {'has' if len(self.fields) == 1 else 'have'} no value in this row")
+        return "".join([*texts, self._rest]) if is_text else self._parts(values)
+
+    def _parts(self, values: list[Any]) -> tuple[UserPart, ...]:
+        parts = PartBuilder()
+        for position, (slot, value) in enumerate(zip(self._slots, values, strict=True)):
+            parts.add(slot.before)
+            following = self._slots[position + 1].before if position + 1 < len(self._slots) else self._rest
+            parts.insert(self._rendered(value), following[:1])
+        parts.add(self._rest)
+        return parts.parts()
+
+    def _rendered(self, value: Any) -> PlaceholderValue:
+        if (text := self._text_of(value)) is not None:
+            return PlaceholderValue((TextContent(text),))
+        if isinstance(value, AudioContent | VideoContent):
+            return PlaceholderValue((value,))
+        rendered = render_value(value)
+        lines = any(isinstance(part, TextContent) and "\n" in part.text for part in rendered.parts)
+        return PlaceholderValue(tuple(rendered.parts), is_multiline=lines)
+
+    def _text_of(self, value: Any) -> str | None:
+        """Return the text of a plain value, empty for a missing one; None where it must be rendered."""
+        kind = type(value)
+        if kind is str:
+            return value if self._allow_secrets else redact(value)
+        if kind.__name__ in _MISSING or value is None:
+            return ""
+        if kind.__module__ == "numpy" and hasattr(value, "item") and not getattr(value, "ndim", 0):
+            value = value.item()
+            kind = type(value)
+        if kind is float and value != value:  # noqa: PLR0124 - NaN, which tables take for a missing value
+            return ""
+        if kind in {int, float, bool, Decimal} or kind.__name__ in _PLAIN:
+            return str(value)
+        return self._text_of(str(value)) if issubclass(kind, str) and not hasattr(value, "value") else None
+
+    def _check(self, text: str, fields: set[str]) -> None:
+        """Raise where a placeholder would not become what its writer means."""
+        for placeholder in find_placeholders(text):
+            steps = parse_steps(placeholder.text)
+            root = str(steps[0].key) if steps else placeholder.text
+            if placeholder.in_prose and steps and root not in fields:
+                hint = "`{{...}}` sends braces as they stand."
+                near = similar_name_hint(root, sorted(fields))
+                if not near:
+                    near = f"; there {'is' if len(fields) == 1 else 'are'} {', '.join(sorted(fields)[:20])}."
+                raise ConfigurationError(f"{{{placeholder.text}}} names no column{near}", hint=hint)
+            if placeholder.in_prose and steps and not self._allow_secrets:
+                names = [str(step.key) for step in steps]
+                if secret := next((name for name in names if is_secret_name(name)), None):
+                    raise ConfigurationError(
+                        f"{{{placeholder.text}}}: by its name `{secret}` is a secret, which is not sent.",
+                        hint="allow_secrets=True sends it all the same.",
+                    )
+        checked = interpolate(text, dict.fromkeys(fields, ""))
+        if checked.refusal is not None:
+            raise ConfigurationError(checked.refusal.partition(" `{{")[0], hint="Or give a function, row -> text.")
+        unused = [f"{{{name}}}" for name in fields if f"{{{name}}}" in text and f"{{{{{name}}}}}" not in text]
+        if unused and not any(each.in_prose for each in find_placeholders(text)):
+            raise ConfigurationError(
+                f"{unused[0]} stands in code or joined to other text, where nothing is replaced.",
+                hint="Set it apart in prose, or give a function, row -> text.",
+            )
