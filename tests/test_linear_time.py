@@ -34,7 +34,9 @@ pytestmark = pytest.mark.slow
 
 _FIRST, _SECOND = 1_000, 4_000  # characters, by which the texts are found that are worth a long look
 _SHORT, _LONG = 12_500, 100_000
-_MARKDOWN_SHORT, _MARKDOWN_LONG = 4_000, 16_000  # a parser of Markdown takes 0.1 ms for a character of deep quotes
+# A parser of Markdown takes 0.1 ms for a character of deep quotes.
+_MARKDOWN_FIRST, _MARKDOWN_SECOND = 400, 1_600
+_MARKDOWN_SHORT, _MARKDOWN_LONG = 4_000, 16_000
 _FLOOR = 0.5  # seconds of the processor that nobody minds
 _SHARE = 4  # how much slower a character of a long text may be than one of a short text
 _END = 30.0
@@ -170,8 +172,8 @@ def test_the_time_grows_with_the_length_only(name: str) -> None:
         whole = text.of(size)
         return min(cpu_time(lambda: function(whole), _END) for _ in range(times))
 
-    first = {text: time(text, _FIRST) for text in texts}
-    second = {text: time(text, _SECOND) for text in texts}
+    first = {text: time(text, _MARKDOWN_FIRST if name in MARKDOWN else _FIRST) for text in texts}
+    second = {text: time(text, _MARKDOWN_SECOND if name in MARKDOWN else _SECOND) for text in texts}
     by_growth = sorted(texts, key=lambda text: second[text] / max(first[text], 1e-3), reverse=True)
     slowest = sorted(texts, key=second.__getitem__, reverse=True)
     slow = {}
