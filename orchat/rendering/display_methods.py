@@ -9,7 +9,7 @@ from typing import Any
 
 from orchat.rendering.images import render_encoded
 from orchat.rendering.rendered_value import Rendered
-from orchat.rendering.safe_introspection import is_instance_by_name, own_method, safe_repr, type_name
+from orchat.rendering.safe_introspection import own_method, safe_repr, type_name
 
 _IMAGE_TYPES = ("image/png", "image/jpeg")
 _EMPTY_REPR = re.compile(r"<[^<>]* object(?: at \w+)?>")  # only the class's name
@@ -23,9 +23,6 @@ def render_display(value: Any, budget: int) -> Rendered:
     for method, mime_type in (("_repr_png_", "image/png"), ("_repr_jpeg_", "image/jpeg")):
         if image := _call_display_method(value, method):
             return render_encoded(image, mime_type, budget, name)
-    if is_instance_by_name(value, "plotly.basedatatypes.BaseFigure"):
-        # Its MIME bundle would open a browser or carry the whole of its data.
-        return Rendered.from_text(_plotly_titles(value), "titles of a plotly figure", budget)
     bundle = _call_display_method(value, "_repr_mimebundle_", include=None, exclude=None)
     bundle = bundle if isinstance(bundle, Mapping) else {}
     for mime_type in _IMAGE_TYPES:
@@ -58,18 +55,6 @@ def _call_display_method(value: object, method: str, **options: object) -> Any:
     except Exception:  # noqa: BLE001 - anybody's code
         return None
     return data[0] if isinstance(data, tuple) and data else data  # (data, metadata)
-
-
-def _plotly_titles(figure: Any) -> str:
-    layout = figure.layout
-    titles = {
-        "title": layout.title.text,
-        "x": layout.xaxis.title.text,
-        "y": layout.yaxis.title.text,
-        "traces": ", ".join(f"{trace.type} {trace.name or ''}".strip() for trace in figure.data[:20]),
-    }
-    lines = [f"{name}: {text}" for name, text in titles.items() if text]
-    return "\n".join([f"plotly figure with {len(figure.data)} traces", *lines])
 
 
 class _TextExtractor(HTMLParser):

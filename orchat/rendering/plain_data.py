@@ -16,6 +16,7 @@ import inspect
 import json
 import math
 import pathlib
+import sqlite3
 import types
 import uuid
 from collections import deque
@@ -23,8 +24,10 @@ from collections.abc import Collection, Iterable, Iterator, KeysView, Mapping, S
 from itertools import islice
 from typing import Any
 
+from orchat.rendering.data_privacy import Privacy, describe_data, describe_records, holds_data
 from orchat.rendering.rendered_value import Rendered
 from orchat.rendering.safe_introspection import describe_error, is_instance_by_name, own_method, safe_repr, type_name
+from orchat.rendering.table_sources import LazyTable, Table, table_of
 from orchat.rendering.token_budget import fits_budget
 from orchat.secrets import HIDDEN, is_secret, redact, redact_lines
 
@@ -34,6 +37,7 @@ _BYTES_TYPES = (bytes, bytearray, memoryview)
 _LIST_TYPES = (list, tuple, deque, range, array.array, Set, KeysView, ValuesView)
 _MAX_DEPTH = 12
 _MAX_JSON_TEXT = 262_144
+_SMALL = 64  # cells of an array or a table that is shown among other data
 _MARGIN = 4096  # as in `token_budget`: keys are detected beyond the cut
 
 
@@ -55,14 +59,14 @@ def is_plain(value: object) -> bool:
     )
 
 
-def render_plain(value: object, budget: int) -> Rendered:
+def render_plain(value: object, budget: int, privacy: Privacy = "head") -> Rendered:
     """Render a value as JSON, reading less of every container and text until it fits the budget."""
     items, characters = 2 * budget, 4 * budget
     reprs: dict[int, str] = {}
     whole = True
     while True:
         try:
-            found = _JsonConverter(items, characters, 4 * budget, reprs).read(value)
+            found = _JsonConverter(items, characters, 4 * budget, reprs, privacy=privacy).read(value)
             text = found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
         except _TooLargeError:
             text = None
@@ -97,6 +101,26 @@ def json_without_secrets(text: str) -> str:
     return text if shown == data else json.dumps(shown, ensure_ascii=False, indent=2 if "\n" in text.strip() else None)
 
 
+def compact_text(value: object, characters: int) -> str | None:
+    """Return a list, dictionary or small array as JSON where that is no longer than so many characters.
+
+    Examples
+    --------
+    >>> compact_text({"port": "Hull", "tons": [40, 50]}, 60), compact_text(list(range(100)), 60)
+    ('{"port": "Hull", "tons": [40, 50]}', None)
+    """
+    if not (isinstance(value, _LIST_TYPES) or _is_mapping(value) or is_instance_by_name(value, "numpy.ndarray")):
+        return None
+    if len(value) > characters:  # type: ignore[arg-type]
+        return None
+    try:
+        found = _JsonConverter(characters, characters, characters, {}, max_depth=4).read(value)
+    except _TooLargeError:
+        return None
+    text = found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
+    return text if len(text) <= characters else None
+
+
 def short_repr(value: object, characters: int = 120) -> str:
     """Describe a value briefly: containers by type and size, other values by their ``repr``.
 
@@ -126,7 +150,14 @@ class _JsonConverter:
     """Converts a value to JSON types within limits of items, characters and nodes."""
 
     def __init__(
-        self, items: int, characters: int, nodes: int, reprs: dict[int, str], *, max_depth: int = _MAX_DEPTH
+        self,
+        items: int,
+        characters: int,
+        nodes: int,
+        reprs: dict[int, str],
+        *,
+        max_depth: int = _MAX_DEPTH,
+        privacy: Privacy = "head",
     ) -> None:
         self._max_depth = max_depth
         self._items = items
@@ -134,6 +165,7 @@ class _JsonConverter:
         self._nodes = nodes
         self._reprs = reprs
         self._open: set[int] = set()
+        self._privacy = privacy
 
     def read(self, value: Any) -> Any:
         """Convert a value to JSON types; an item that raises is replaced by its type and error."""
@@ -152,7 +184,7 @@ class _JsonConverter:
     def _read(self, value: Any) -> Any:
         if isinstance(value, enum.Enum):
             return self.read(value.value)
-        if is_instance_by_name(value, "numpy.generic"):
+        if is_instance_by_name(value, "numpy.generic") and not (self._privacy == "schema" and holds_data(value)):
             value = value.item()
         if value is None or isinstance(value, bool):
             return value
@@ -167,6 +199,14 @@ class _JsonConverter:
             return value.isoformat()
         if isinstance(value, _STRING_TYPES):
             return _truncate(str(value), self._characters)
+        if self._privacy == "schema":
+            described = _table_columns(value) or (
+                describe_data(value) if holds_data(value) else describe_records(value)
+            )
+            if described is not None:
+                return _truncate(described, max(120, self._characters))
+        elif (small := _small_data(value)) is not None:
+            value = small
         fields = _fields(value)
         if fields is None and (
             isinstance(value, (Iterator, *_BYTES_TYPES)) or not isinstance(value, (*_LIST_TYPES, Mapping))
@@ -194,21 +234,29 @@ class _JsonConverter:
             while name in found:  # two keys never become one
                 number += 1
                 name = f"{plain} ({number})"
-            found[name] = HIDDEN if is_secret(self._name(key), item) else self.read(item)
+            found[name] = HIDDEN if any(is_secret(each, item) for each in self._names(key)) else self.read(item)
         if len(value) > self._items:
             found["..."] = f"{len(value) - self._items:,} more"
         return found
 
-    @staticmethod
-    def _name(key: Any) -> str:
-        return str(key.value if isinstance(key, enum.Enum) else key)[:200] if isinstance(key, str | enum.Enum) else ""
-
-    def _key_text(self, key: Any) -> str:
+    @classmethod
+    def _names(cls, key: Any) -> list[str]:
+        """Return the texts of a key, which may say that its value is a secret."""
         if isinstance(key, enum.Enum):
             key = key.value
-        return (
-            _truncate(key, self._characters) if isinstance(key, str) else _truncate(short_repr(key), self._characters)
-        )
+        if isinstance(key, tuple):
+            return [name for each in key[:4] for name in cls._names(each)]
+        return [key[:200]] if isinstance(key, str) else []
+
+    def _key_text(self, key: Any) -> str:
+        """Return a key as text that says its value: keys that are no text must stay apart."""
+        if isinstance(key, str) and not isinstance(key, enum.Enum):
+            return _truncate(key, self._characters)
+        plain = self.read(key)
+        text = plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
+        if isinstance(key, tuple) and isinstance(plain, list):
+            text = f"({text[1:-1]})"
+        return _truncate(text, self._characters)
 
     def _list(self, value: Iterable[Any]) -> list[Any]:
         items = list(islice(value, self._items))
@@ -247,7 +295,36 @@ def _fields(value: Any) -> dict[str, Any] | None:
         return known | (value.model_extra or {})
     if isinstance(value, tuple) and hasattr(kind, "_fields") and hasattr(kind, "_asdict"):
         return dict(zip(kind._fields, value, strict=False))
+    if isinstance(value, sqlite3.Row):
+        return dict(zip(value.keys(), value, strict=True))
     return vars(value) if isinstance(value, types.SimpleNamespace) else None
+
+
+def _small_data(value: Any) -> Any:
+    """Return a small array or table as plain data; None for larger ones and all else."""
+    if is_instance_by_name(value, "numpy.ndarray"):
+        return value.tolist() if value.ndim and value.size <= _SMALL else None
+    table = table_of(value)
+    if not isinstance(table, Table) or not 0 < table.rows * table.columns <= _SMALL:
+        return None
+    names, cells = table.read(range(table.rows), table.columns)
+    if table.is_single:
+        return [row[0] for row in cells] if len(names) == 1 else {_row_key(row[:-1]): row[-1] for row in cells}
+    return [dict(zip(names, row, strict=True)) for row in cells]
+
+
+def _table_columns(value: Any) -> str | None:
+    """Return class and columns of a table; None for anything else."""
+    table = table_of(value)
+    if table is None:
+        return None
+    columns = table.schema if isinstance(table, LazyTable) else {table.name(n): "" for n in range(table.columns)}
+    size = "" if isinstance(table, LazyTable) else f", {table.rows:,} rows"
+    return f"{table.kind}{size}, columns: {', '.join(columns)}"
+
+
+def _row_key(labels: list[Any]) -> Any:
+    return labels[0] if len(labels) == 1 else tuple(labels)
 
 
 def _without_secret(item: Any) -> Any:

@@ -15,6 +15,8 @@ from orchat.rendering.rendered_value import Rendered
 from orchat.rendering.safe_introspection import describe_error, safe_repr
 
 _MAX_FRAMES = 5
+_MAX_OF_A_GROUP = 10
+_DEEPEST_GROUP = 4
 
 
 def is_code(value: object) -> bool:
@@ -81,4 +83,21 @@ def render_exception(error: BaseException, budget: int) -> Rendered:
         seen.add(id(cause))
         lines.append(f"caused by {describe_error(cause)}")
         cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+    if isinstance(error, BaseExceptionGroup):
+        lines += _group_lines(error)
     return Rendered.from_text("\n".join(lines), f"exception {type(error).__name__}", budget)
+
+
+def _group_lines(group: BaseExceptionGroup[BaseException], depth: int = 1) -> list[str]:
+    """Return the exceptions of a group, those of inner groups below them."""
+    lines = []
+    for error in group.exceptions[:_MAX_OF_A_GROUP]:
+        lines.append(f"{'  ' * depth}- {describe_error(error)}")
+        lines += (
+            f"{'  ' * depth}    in {frame.name}, {pathlib.PurePath(frame.filename).name}, line {frame.lineno}"
+            for frame in traceback.extract_tb(error.__traceback__)[-1:]
+        )
+        if isinstance(error, BaseExceptionGroup) and depth < _DEEPEST_GROUP:
+            lines += _group_lines(error, depth + 1)
+    more = len(group.exceptions) - _MAX_OF_A_GROUP
+    return [*lines, f"{'  ' * depth}... {more:,} more"] if more > 0 else lines

@@ -8,14 +8,18 @@ from typing import Any
 
 from orchat.errors import ConfigurationError
 from orchat.messages import AudioContent, FileContent, ImageContent, TextContent
+from orchat.rendering.arrays import render_array
 from orchat.rendering.call_tool_result import is_call_tool_result, render_call_tool_result
+from orchat.rendering.data_privacy import Privacy, describe_data, describe_records, holds_data
 from orchat.rendering.display_methods import render_display
 from orchat.rendering.images import figure_of, render_figure, render_image
+from orchat.rendering.library_objects import render_library_object
 from orchat.rendering.plain_data import is_plain, json_without_secrets, render_plain
 from orchat.rendering.rendered_value import Rendered
 from orchat.rendering.safe_introspection import describe_error, is_instance_by_name, own_method, type_name
 from orchat.rendering.source_code import is_code, render_code, render_exception
-from orchat.rendering.tables import Privacy, render_array, render_table, table_of
+from orchat.rendering.table_sources import table_of
+from orchat.rendering.tables import render_table
 from orchat.rendering.token_budget import Part
 
 _TEXT_BUDGET = 8_000
@@ -37,8 +41,9 @@ def render(value: object, *, budget: int | None = None, privacy: Privacy = "head
         The largest number of tokens, by `estimate_tokens`; None for 8,000 for text and results of MCP
         tools, and 2,000 for anything else.
     privacy
-        The content of frames, series and arrays: ``"schema"`` (no values), ``"head"`` (the first rows) or ``"sample"``
-        (random rows, the same each time).
+        The content of frames, series, arrays, records and other data of libraries: ``"schema"`` (no values, also of
+        kinds that are not known here), ``"head"`` (the first rows) or ``"sample"`` (random rows, the same each time).
+        Pictures, single values and plain lists are sent whatever it is.
 
     Raises
     ------
@@ -114,14 +119,20 @@ def _render_by_kind(value: Any, budget: int, privacy: Privacy) -> Rendered:
         return render_array(value, budget, privacy)
     if is_instance_by_name(value, "PIL.Image.Image"):
         return render_image(value, budget)
+    if (rendered := render_library_object(value, budget, privacy)) is not None:
+        return rendered
     if is_code(value):
         return render_code(value, budget)
     if isinstance(value, BaseException):
         return render_exception(value, budget)
+    if privacy == "schema" and holds_data(value):
+        return Rendered.from_text(describe_data(value), f"schema of {type_name(value)}", budget)
+    if privacy == "schema" and (described := describe_records(value)) is not None:
+        return Rendered.from_text(described, "schema of records", budget)
     if isinstance(value, list | tuple) and any(_has_own_renderer(item) for item in value[:_MAX_VALUES]):
         return _render_items(value, budget, privacy)
     if is_plain(value) and own_method(value, "_repr_markdown_") is None:
-        return render_plain(value, budget)
+        return render_plain(value, budget, privacy)
     return render_display(value, budget)
 
 
@@ -141,7 +152,7 @@ def _render_by_own_method(value: object, method: Any, budget: int, privacy: Priv
     rendered = (
         _render_by_kind(result, budget, privacy)
         if result is not value and not _has_own_method(result)
-        else render_plain(result, budget)
+        else render_plain(result, budget, privacy)
     )
     return Rendered(rendered.parts, f"{name} in its own words")
 
@@ -169,7 +180,7 @@ def _render_items(values: Sequence[Any], budget: int, privacy: Privacy) -> Rende
     more = len(values) - _MAX_VALUES
     share = (budget - (12 if more > 0 else 0)) // min(len(values), _MAX_VALUES)
     if share < 16:
-        return render_plain(values, budget)
+        return render_plain(values, budget, privacy)
     found = [render_value(value, budget=share, privacy=privacy) for value in values[:_MAX_VALUES]]
     parts = [part for rendered in found for part in rendered.parts]
     if more > 0:

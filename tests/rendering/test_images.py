@@ -10,7 +10,6 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-import plotly.graph_objects as go
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -142,15 +141,6 @@ assert "PIL" not in sys.modules
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert said.startswith("Map, ")
     assert "too large to send; after `import PIL.Image` it is made smaller" in said
-
-
-def test_a_plotly_figure_is_its_titles() -> None:
-    made = go.Figure([go.Scatter(y=list(range(10_000)), name="Hull"), go.Bar(y=[1])])
-    made.update_layout(title="Tides", xaxis_title="hour", yaxis_title="metres")
-    assert render_text(made) == (
-        "plotly figure with 2 traces\ntitle: Tides\nx: hour\ny: metres\ntraces: scatter Hull, bar"
-    )
-    assert render_text(go.Figure()) == "plotly figure with 0 traces"
 
 
 VALUES = [figure(), Image.new("RGB", (4000, 10)), Image.new("P", (500, 900)), DisplayedImage(data=png(800, 800))]

@@ -35,10 +35,11 @@ def read(text: str) -> tuple[list[list[str]], list[list[str]]]:
 
 def test_a_frame_is_its_schema_and_its_first_rows() -> None:
     rendered = render_value(tides(), budget=120)
-    assert rendered.text.startswith("pandas DataFrame: 12,000 rows, 3 columns\ncolumn,dtype,non-null\n")
+    assert rendered.text.startswith("pandas DataFrame: 12,000 rows, 3 columns\ncolumn,dtype,missing,distinct,")
     schema, rows = read(rendered.text)
     assert [line[0] for line in schema] == ["port", "level", "at"]
-    assert [line[2] for line in schema] == ["12000", "6000", "12000"]
+    assert [line[2:4] for line in schema] == [["0", "12000"], ["6000", "6000"], ["0", "12000"]]
+    assert [line[4] for line in schema] == ["", "0 374.9 749.9 1124.8 1499.75", "2026-01-01 to 2027-05-15 23:00:00"]
     assert rows[:3] == [
         ["port", "level", "at"],
         ["port-0", "0", "2026-01-01 00:00:00"],
@@ -121,7 +122,7 @@ def test_empty_frames_are_their_schema(value: Any) -> None:
 def test_polars_is_read_alike() -> None:
     frame = pl.DataFrame({"port": [f"port-{n}" for n in range(100)], "level": [None, 1.5] * 50})
     schema, rows = read(render_text(frame))
-    assert schema == [["port", "String", "100"], ["level", "Float64", "50"]]
+    assert schema == [["port", "String", "0", "100", ""], ["level", "Float64", "50", "1", "1.5 1.5 1.5 1.5 1.5"]]
     assert rows[:3] == [["port", "level"], ["port-0", ""], ["port-1", "1.5"]]
     assert len(rows) == 21
     assert "port-" not in render_text(frame, privacy="schema")
@@ -129,11 +130,61 @@ def test_polars_is_read_alike() -> None:
     assert render_text(frame, privacy="sample") == render_text(frame, privacy="sample") != render_text(frame)
 
 
-def test_in_other_data_a_frame_or_array_is_its_shape() -> None:
-    text = render_text({"df": tides(), "a": np.zeros((2, 3))})
+def test_in_other_data_a_large_table_is_its_shape_and_a_small_one_is_shown() -> None:
+    text = render_text({"df": tides(), "a": np.zeros((20, 30)), "small": tides(1)[["port"]], "b": np.zeros((2, 3))})
     assert "of shape (12000, 3)" in text
-    assert '"a": "numpy.ndarray of shape (2, 3)"' in text
-    assert "port-" not in text
+    assert '"a": "numpy.ndarray of shape (20, 30)"' in text
+    assert '"small": [{"port": "port-0"}], "b": [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]' in text
+    assert "port-1" not in text
+    series = {"s": pd.Series([1, 2], index=["x", "y"]), "i": pd.Index([3]), "p": pl.Series([4])}
+    assert render_text(series) == '{"s": {"x": 1, "y": 2}, "i": [3], "p": [4]}'
+
+
+def test_keys_that_are_no_text_stay_apart() -> None:
+    keys = {(0, 1): "a", (1, 2): "b", np.int64(3): "c", 1.5: "d", None: "e", ("x", np.float32(0.5)): "f", 1: "g"}
+    assert render_text({**keys, "1": "h"}) == (
+        '{"(0, 1)": "a", "(1, 2)": "b", "3": "c", "1.5": "d", "null": "e", "(\\"x\\", 0.5)": "f", "1": "g", '
+        '"1 (2)": "h"}'
+    )
+    levels = pd.DataFrame({"port": ["Hull", "York"], "year": [1, 2], "level": [7, 2]})
+    assert render_text(dict(list(levels.groupby(["port", "year"])["level"]))) == (
+        '{"(\\"Hull\\", 1)": [7], "(\\"York\\", 2)": [2]}'
+    )
+    assert "tide-7" not in render_text({("api_key", 1): "tide-7"})
+
+
+def test_dtypes_lists_structs_and_digits_are_shown() -> None:
+    frame = pd.DataFrame(
+        {"n": [0.123456789, 123.456789], "price": [1234.56, 0.01], "l": [[1, 2], None], "d": [{"a": "x"}, {"b": 1}]}
+    )
+    assert read(render_text(frame.dtypes))[1][1:] == [
+        ["n", "float64"], ["price", "float64"], ["l", "object"], ["d", "object"],
+    ]  # fmt: skip
+    assert read(render_text(frame))[1][1:] == [
+        ["0.12", "1234.56", "[1, 2]", '{"a": "x"}'],
+        ["123.46", "0.01", "", '{"b": 1}'],
+    ]
+    assert read(render_text(pl.DataFrame({"s": [{"a": 1}]})))[1][1:] == [['{"a": 1}']]
+
+
+def test_a_wide_frame_of_floats_tells_of_each_column() -> None:
+    values = np.random.default_rng(0).normal(size=(1000, 61))
+    rendered = render_value(pd.DataFrame(values, columns=[f"c{n}" for n in range(61)]))
+    schema, rows = read(rendered.text)
+    assert [line[0] for line in schema] == [f"c{n}" for n in range(61)]
+    assert all(len(line[4].split()) == 5 for line in schema)
+    assert len(rows) >= 9
+
+
+def test_a_summary_tells_no_secret() -> None:
+    frame = pd.DataFrame(
+        {"password": ["hunter2"] * 3, "pin_code_secret": [4711] * 3, "note": ["sk-or-v1-0123456789abcdef"] * 3}
+    )
+    text = render_text(frame)
+    assert "hunter2" not in text
+    assert "0123456789abcdef" not in text
+    turned = pd.DataFrame([["a", "b", "api_key", "api_key"], ["1", "1", "tide-7", "tide-7"]]).T
+    assert "tide-7 (2)" not in render_text(turned.set_index(0))
 
 
 def test_a_list_of_frames_is_each_of_them() -> None:
