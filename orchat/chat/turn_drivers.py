@@ -70,7 +70,7 @@ class _TurnDriver:
         """Reserve the estimated cost of the next request, and return the request's arguments."""
         context = self.context
         messages = messages_to_send([*context.history, *self.turn.messages], context.model)
-        tools = list(context.tools.values())
+        tools = [tool for tool in context.tools.values() if not tool.is_deferred]
         estimate = None
         if any(budget.limit is not None for budget in context.budgets):
             kwargs = {**context.generator.generation_kwargs, **context.generation_kwargs}
@@ -171,6 +171,8 @@ class _TurnDriver:
         result = message.tool_call_result
         assert result is not None
         meta = {"tool_result": result.result, "tool_call": result.origin, "place": place}
+        if details := message.meta.get("details"):
+            meta["details"] = details
         return StreamingChunk("", meta, index=number, tool_call_result=result, start=True)
 
 

@@ -18,6 +18,7 @@ from orchat.mcp.server_parameters import ServerParameters, Setting
 from orchat.mcp.session_owner import SessionOptions
 from orchat.mcp.tool_names import model_names
 from orchat.tools import Tool, Toolset
+from orchat.tools.deferred_tools import DeferredTools
 
 _INSTALL = 'pip install "orchat-jupyter[mcp]"'
 
@@ -46,6 +47,9 @@ class McpToolset(Toolset):
         An ``Auth`` of httpx2 for a server at an address, such as the SDK's ``OAuthClientProvider``.
     tools
         The server's names of the tools to use; otherwise all.
+    max_schema_tokens
+        How many tokens the tools' schemas may cost in each request. Where they are more, the model is told of a tool
+        that searches them, and requests name what it has found.
     timeout
         Seconds that a call may take; None for no limit.
     connect_timeout
@@ -76,6 +80,7 @@ class McpToolset(Toolset):
         headers: Mapping[str, Setting] | None = None,
         auth: Any = None,
         tools: Collection[str] | None = None,
+        max_schema_tokens: int = 10_000,
         timeout: float | None = 300.0,
         connect_timeout: float = 60.0,
         mode: str | None = None,
@@ -94,7 +99,14 @@ class McpToolset(Toolset):
         self.prefix = self.name if prefix is None else prefix
         self.skipped: dict[str, str] = {}
         self._wanted = None if tools is None else tuple(tools)
-        self._settings = {"timeout": timeout, "connect_timeout": connect_timeout, "mode": mode}
+        self._settings = {
+            "max_schema_tokens": max_schema_tokens,
+            "timeout": timeout,
+            "connect_timeout": connect_timeout,
+            "mode": mode,
+        }
+        search_name = model_names(["search_tools"], self.prefix)["search_tools"]
+        self._deferred = DeferredTools(self.name, search_name, max_schema_tokens)
         self._lock = threading.Lock()
         self._was_listed = False
         self._connection = ServerConnection(
@@ -107,11 +119,22 @@ class McpToolset(Toolset):
     def __repr__(self) -> str:
         if not self._was_listed:
             return f"McpToolset({self.name!r}, not connected: `{self.parameters}`)"
-        skipped = f", {len(self.skipped)} that cannot be used" if self.skipped else ""
-        return f"McpToolset({self.name!r}, {_count(len(self.tools))}{skipped}: `{self.parameters}`)"
+        return f"McpToolset({self.name!r}, {self.summary}: `{self.parameters}`)"
 
     def __str__(self) -> str:
         return f"{self.name} ({self.parameters})"
+
+    @property
+    def summary(self) -> str:
+        """How many tools there are, what they cost in each request, and how many of them requests leave out."""
+        deferred = self._deferred
+        parts = [_count(len(self.tools)), f"{deferred.tokens:,} tokens"]
+        if deferred.is_over_limit:
+            offered = sum(not tool.is_deferred for tool in self.tools)
+            parts.append(f"over the limit of {deferred.max_tokens:,}: {offered} found by search, the others left out")
+        if self.skipped:
+            parts.append(f"{len(self.skipped)} that cannot be used")
+        return ", ".join(parts) if self._was_listed else "not connected"
 
     __eq__ = object.__eq__
     __hash__ = object.__hash__
@@ -120,7 +143,8 @@ class McpToolset(Toolset):
 
     def __iter__(self) -> Iterator[Tool]:
         self.warm_up()
-        return iter(list(self.tools))
+        search = [self._deferred.search_tool] if self._deferred.is_over_limit else []
+        return iter([*search, *self.tools])
 
     def warm_up(self) -> None:
         """Connect, and list the tools, unless that was done and the server has not said since that they have changed.
@@ -177,6 +201,7 @@ class McpToolset(Toolset):
                     skipped[name] = str(error)
             self.tools[:] = tools
             self.skipped = skipped
+            self._deferred.set_tools(tools)
             self._was_listed = True
 
     def add(self, tool: Tool) -> None:
@@ -209,7 +234,7 @@ class McpToolset(Toolset):
 
     def defers(self, tool: McpTool) -> bool:
         """Whether requests leave a tool out until a search has found it."""
-        return False
+        return self._deferred.defers(tool)
 
     # -- the server ---------------------------------------------------------------------------------------------
 

@@ -140,9 +140,9 @@ class ServerParameters:
         if self.url:
             words = [word for word in _host_of(self.url).split(".") if word not in _NOT_TELLING and not word.isdigit()]
             return _as_name(words[-1]) if words else "mcp"
-        program = PurePath(self.command[0]).stem.rstrip("0123456789.")
+        program = PurePath(self.command[0]).stem
         told = [word for word in self.command[1:] if not word.startswith("-") and word not in _RUNNERS_WORDS]
-        if program not in _RUNNERS or not told:
+        if not is_runner(program) or not told:
             return _as_name(program)
         return _as_name(told[-1] if program in ("docker", "podman") else told[0])
 
@@ -173,6 +173,17 @@ class ServerParameters:
             for name in ("env", "headers")
         }
         return cls.of(data.get("url") or data["command"], cwd=data.get("cwd"), **settings)
+
+
+def is_runner(word: str) -> bool:
+    """Whether a word is a program that runs another one, such as ``uvx``, so that it is no name of a server.
+
+    Examples
+    --------
+    >>> is_runner("npx"), is_runner("/usr/bin/python3.12"), is_runner("time")
+    (True, True, False)
+    """
+    return PurePath(word).stem.rstrip("0123456789.") in _RUNNERS
 
 
 def _resolved(settings: Mapping[str, Setting]) -> dict[str, str]:

@@ -418,7 +418,7 @@ class OpenRouterChatGenerator:
         server_tools = kwargs.pop("server_tools", ())
         base_url = check_base_url(self.api_base_url or DEFAULT_BASE_URL)
         dialect = dialect_of(base_url, model)
-        sent_tools = flatten(self.tools if tools is None else tools)
+        sent_tools = [tool for tool in flatten(self.tools if tools is None else tools) if not tool.is_deferred]
         is_strict = self.tools_strict if tools_strict is None else tools_strict
         body = chat_body(
             model=self.model,

@@ -195,6 +195,10 @@ def test_it_is_quick_and_goes_away(ready: Kernel) -> None:
         ("fix gpt-5", ["openai/gpt-5", "openai/gpt-5-mini", "vendor/other-gpt-5"]),
         ("cost ", []),
         ("mod", ["models"]),
+        ("mcp ", ["list", "add", "tools", "remove"]),
+        ("mcp remove ", ["time", "git"]),
+        ("mcp tools t", ["time"]),
+        ("-T ti", ["time"]),
     ],
 )
 def test_what_may_stand_behind_a_sub_command(line: str, offered: list[str]) -> None:
@@ -205,6 +209,7 @@ def test_what_may_stand_behind_a_sub_command(line: str, offered: list[str]) -> N
         aliases=list,
         conversations=lambda: ["high seas"],
         commands=lambda: {name: command.usage for name, command in COMMANDS.items()},
+        servers=lambda: ["time", "git"],
     )
     found = completions.complete_at(text := f"%openrouter {line}", 0, len(text))
     assert found is not None

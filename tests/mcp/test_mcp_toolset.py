@@ -56,7 +56,7 @@ def test_a_tool_tells_models_its_own_words_and_people_its_title(tides: Tides) ->
     assert list(tool.parameters["properties"]) == ["port", "day"]
     assert tides.tool("wait").title == "wait"
     assert "tides_high_water" in tides
-    assert repr(tides).startswith(f"McpToolset('tides', {len(tides)} tools: `")
+    assert repr(tides).startswith(f"McpToolset('tides', {len(tides)} tools, ")
 
 
 def test_annotations_are_shown_and_not_trusted(tides: Tides) -> None:

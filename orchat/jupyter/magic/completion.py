@@ -45,6 +45,7 @@ _PLACEHOLDER_REST = re.compile(r"^[\w.\[\]\"']*\}")  # of a field that the curso
 _CLOSING_BRACKET = re.compile(r"[\"']?\]")
 _PATH_STEP = re.compile(r"\.(\w+)|\[(\d+)\]|\[\"([^\"\]]*)\"\]|\['([^'\]]*)'\]")
 _FORBIDDEN_IN_KEYS = frozenset("\\[]{}\n")  # no key that holds one of these can stand in a field
+_VERB_ARGUMENTS = {"add": "FILE", "tools": "SERVER", "remove": "SERVER"}  # of sub-commands that begin with a verb
 _KERNEL_TOOLS = ("run_python", "inspect_variable")
 _PRIORITY = 1_000
 
@@ -65,8 +66,8 @@ class Completions:
         The running IPython.
     names
         Return the user's variables.
-    models, aliases, threads
-        Return the ids of models, their aliases, and the names of conversations.
+    models, aliases, conversations, servers
+        Return the ids of models, their aliases, and the names of conversations and MCP servers.
     commands
         Return the sub-commands of the line magic; a mapping adds the usage of each, such as ``"[CHAT | --all]"``.
     """
@@ -80,6 +81,7 @@ class Completions:
         aliases: NameSource,
         conversations: NameSource,
         commands: NameSource,
+        servers: NameSource = tuple,
     ) -> None:
         self._shell = shell
         self._names = names
@@ -87,6 +89,7 @@ class Completions:
         self._aliases = aliases
         self._conversations = conversations
         self._commands = commands
+        self._servers = servers
         self._matcher: Any = None
 
     def register(self) -> None:
@@ -154,7 +157,8 @@ class Completions:
         done, fragment = incomplete_word(words)
         known = self._commands() if commands else ()
         if done and done[0] in known:
-            return fragment, self._subcommand_arguments(known[done[0]] if isinstance(known, Mapping) else "", fragment)
+            usage = known[done[0]] if isinstance(known, Mapping) else ""
+            return fragment, self._subcommand_arguments(usage, done[1:], fragment)
         table = option_table()
         if fragment.startswith("--") and "=" in fragment:
             option, _, fragment = fragment.partition("=")
@@ -172,18 +176,25 @@ class Completions:
         first = _with_prefix(known, fragment) if not done else []
         return fragment, [*first, *self._model_names(fragment), *([] if fragment else _with_prefix(options, "--"))]
 
-    def _subcommand_arguments(self, usage: str, fragment: str) -> list[str]:
-        """Return the completions of a sub-command's arguments."""
+    def _subcommand_arguments(self, usage: str, done: list[str], fragment: str) -> list[str]:
+        """Return the completions of a sub-command's next argument; of alternatives, of the one that was begun."""
+        alternatives = [re.findall(r"[\w-]+", each) for each in usage.split(" | ")]
+        if done and done[:1] in alternatives:
+            alternatives = [[_VERB_ARGUMENTS.get(done[0], "")]]
+        elif len(alternatives) > 1:
+            alternatives = [each[:1] if each[:1] and each[0].islower() else each for each in alternatives]
         found: list[str] = []
-        for word in re.findall(r"[\w-]+", usage):
+        for word in dict.fromkeys(word for each in alternatives for word in each):
             match word:
                 case "CHAT":
                     found += self._conversation_names(fragment)
                 case "MODEL":
                     found += self._model_names(fragment)
+                case "SERVER":
+                    found += _with_prefix(self._servers(), fragment)
                 case "FILE" | "FILES":
                     found += _matching_files(fragment)
-                case _ if not word.isupper():
+                case _ if word and not word.isupper():
                     found += _with_prefix([word], fragment)
         return found
 
@@ -225,7 +236,7 @@ class Completions:
         names = self._names()
         kinds = (Tool, Toolset, FunctionType)
         found = [name for name in names if issubclass(type(names[name]), kinds)]
-        return list(dict.fromkeys([*found, *_KERNEL_TOOLS]))
+        return list(dict.fromkeys([*found, *self._servers(), *_KERNEL_TOOLS]))
 
     # -- the prompt ---------------------------------------------------------------------------------------------
 

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
         NotebookConversation,
         NotebookConversations,
     )
+    from orchat.mcp import McpToolset
     from orchat.messages import ChatMessage
-    from orchat.tools import Tool
+    from orchat.tools import Tool, Toolset
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,8 @@ class MagicSession:
         self.hidden_error: BaseException | None = None
         # Notes that were printed: each is printed once.
         self.printed_notes: set[str] = set()
+        # The MCP servers that `%openrouter mcp add` has connected, by name.
+        self.mcp_toolsets: dict[str, McpToolset] = {}
         # The chat of each parked turn: it has the tools that wait for a decision.
         self.chats_by_turn: WeakKeyDictionary[CellTurn, Chat] = WeakKeyDictionary()
 
@@ -124,6 +127,11 @@ class MagicSession:
         history = conversation.history(turn, max_tokens)
         messages = history.with_instruction(CODE_WANTED) if options.format == "code" else history.messages
         return ConversationStart(conversation, turn, history, messages, remembers=not options.no_history)
+
+    @property
+    def named_tools(self) -> Mapping[str, Tool | Toolset]:
+        """The tools that ``-T`` finds without a variable: the kernel's own, and those of the MCP servers by server."""
+        return {**self.kernel_tools, **self.mcp_toolsets}
 
     @cached_property
     def kernel_tools(self) -> Mapping[str, Tool]:

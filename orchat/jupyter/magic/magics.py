@@ -57,6 +57,7 @@ class OpenRouterMagics(Magics, ConfigurableTraits):
             aliases=lambda: setting("aliases"),
             conversations=lambda: self.session.conversation_names,
             commands=_subcommand_usages,
+            servers=lambda: self.session.mcp_toolsets,
         )
 
     @no_var_expand
@@ -133,7 +134,7 @@ class OpenRouterMagics(Magics, ConfigurableTraits):
         if not source:
             raise UsageError(f"The prompt is empty: write it below the %%{MAGIC} line.")
         request = PromptRequest.from_options(
-            options, source, self.session.prompt_namespace(local), self.session.kernel_tools if options.tool else {}
+            options, source, self.session.prompt_namespace(local), self.session.named_tools if options.tool else {}
         )
         if request.prompt.warning:
             print(f"{MAGIC}: {request.prompt.warning}", file=sys.stderr)  # noqa: T201 - told beside the answer
@@ -219,7 +220,7 @@ def register_magics(shell: InteractiveShell) -> None:
     set_key_lookup(_find_key)
     magics.completions.register()
     shell.input_transformers_cleanup.insert(0, keep_prompt_verbatim)
-    shell.input_transformers_post.append(AwaitedCellTransformer(shell, MAGIC, ("restore",)))
+    shell.input_transformers_post.append(AwaitedCellTransformer(shell, MAGIC, ("restore", "mcp")))
     if "orchat.chat" in sys.modules:
         cell_sink.show_chats(shell)
 
@@ -234,6 +235,8 @@ def unregister_magics(shell: InteractiveShell) -> None:
         del shell.magics_manager.magics[kind][MAGIC]
     cell_sink.unregister_sink(shell)
     magics.completions.unregister()
+    for toolset in magics.session.mcp_toolsets.values():
+        toolset.close()
     if "orchat.jupyter.kernel.cell_storage.metadata_bridge" in sys.modules:
         magics.session.bridge.close()
     set_key_lookup(None)

@@ -208,9 +208,11 @@ def generation_kwargs(options: argparse.Namespace, names: Mapping[str, object]) 
 
 
 def resolve_tools(
-    wanted: Iterable[str], names: Mapping[str, object], kernel_tools: Mapping[str, Tool]
+    wanted: Iterable[str], names: Mapping[str, object], named_tools: Mapping[str, Tool | Toolset]
 ) -> tuple[Tool | Toolset, ...]:
-    """Return the tools of these names: variables that hold tools or functions, one or a list, or the kernel's tools.
+    """Return the tools of these names: variables that hold tools or functions, one or a list, or tools that need none.
+
+    A set of tools that was added by its name, such as that of an MCP server, hides a variable of that name.
 
     Raises
     ------
@@ -231,14 +233,14 @@ def resolve_tools(
 
     tools: list[Tool | Toolset] = []
     for name in wanted:
-        value = names.get(name)
+        value = named if isinstance(named := named_tools.get(name), Toolset) else names.get(name)
         if value is None or str(getattr(value, "__module__", "")).startswith("orchat.jupyter.kernel.variable_tools"):
-            value = kernel_tools.get(name, value)  # also where what makes it was imported by its name
+            value = named_tools.get(name, value)  # also where what makes it was imported by its name
         if value is None and name not in names:
             # By their types: a value that is asked for its class runs code of its own.
             types = {each: type(value) for each, value in names.items()}
             callables = [each for each in types if issubclass(types[each], Tool | Toolset) or callable(names[each])]
-            hint = closest_match(name, [*callables, *kernel_tools]) or "Give the name of a function of this notebook."
+            hint = closest_match(name, [*callables, *named_tools]) or "Give the name of a function of this notebook."
             raise UsageError(f"-T: there is no tool {name}. {hint}")
         several = isinstance(value, list | tuple)
         for number, each in enumerate(value if isinstance(value, list | tuple) else [value]):

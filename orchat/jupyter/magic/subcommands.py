@@ -20,6 +20,7 @@ from orchat.jupyter.kernel.coroutine_runner import CellError
 from orchat.jupyter.kernel.output.text_escaping import escape_control_characters, single_line
 from orchat.jupyter.kernel.output.turn_transcript import call_text
 from orchat.jupyter.magic.cell_turn_runner import CellTurnRunner
+from orchat.jupyter.magic.mcp_command import USAGE as MCP_USAGE
 from orchat.jupyter.magic.option_parser import MAGIC, closest_match, help_text, parse_options
 from orchat.secrets import redact
 
@@ -243,6 +244,12 @@ def _alias(session: MagicSession, words: Sequence[str]) -> str:
     return "\n".join(f"{name} -> {model}" for name, model in shown.items()) or "No such alias."
 
 
+def _mcp(session: MagicSession, words: Sequence[str]) -> SubcommandResult:
+    from orchat.jupyter.magic.mcp_command import mcp_command
+
+    return mcp_command(session, words)
+
+
 def _params(session: MagicSession, words: Sequence[str]) -> str:
     rows = [(name, *effective_setting(name)) for name in SETTINGS]
     cells = [(name, "" if value is None else redact(str(value)), source) for name, value, source in rows]
@@ -305,6 +312,7 @@ COMMANDS: dict[str, Subcommand] = {
     "undo": Subcommand(_undo, "[CHAT]", "take the last turn of a conversation back"),
     "reset": Subcommand(_reset, "[CHAT | --all]", "forget what was said in a conversation"),
     "fix": Subcommand(_fix, "[MODEL]", "explain the last error, and propose the corrected cell below"),
+    "mcp": Subcommand(_mcp, MCP_USAGE, "tools of MCP servers, for -T: connect one, list its tools, end it"),
     "panel": Subcommand(_panel, "[NAME]", "a chat panel in this cell"),
     "strip": Subcommand(_strip, "[--check] [--outputs] FILES", "take what orchat keeps out of notebook files"),
     "fork": Subcommand(_fork, "[CHAT] NAME", "go on from here under another name"),

@@ -70,7 +70,7 @@ class PromptRequest:
 
     @classmethod
     def from_options(
-        cls, options: Namespace, text: str, names: Mapping[str, object], kernel_tools: Mapping[str, Tool]
+        cls, options: Namespace, text: str, names: Mapping[str, object], named_tools: Mapping[str, Tool | Toolset]
     ) -> PromptRequest:
         """Build a request from parsed options and a prompt.
 
@@ -82,8 +82,8 @@ class PromptRequest:
             The prompt as typed.
         names
             The namespace of placeholders, schemas and tools.
-        kernel_tools
-            The kernel's own tools by name.
+        named_tools
+            The tools that need no variable, by name: the kernel's own, and those of MCP servers.
 
         Raises
         ------
@@ -119,7 +119,7 @@ class PromptRequest:
             system=options.system,
             generation_kwargs=generation_kwargs(options, names),
             attached=attached,
-            tools=resolve_tools(options.tool, names, kernel_tools),
+            tools=resolve_tools(options.tool, names, named_tools),
         )
 
     @property

@@ -35,6 +35,8 @@ _ADDRESS = re.compile(r'[^\x00-\x20<>"`\\\x7f-\xa0\u2028\u2029]+')
 _MOST_SOURCES = 12
 _MOST_ARGUMENTS = 20_000  # characters of arguments that still arrive
 _MOST_RESULT = 4_000
+_MOST_DETAILS = 3_000
+_DETAILS = "\n\nThe tool wrote, of which no model is told:\n"
 _LONG_BLOCK = 10_000  # characters
 
 
@@ -111,7 +113,7 @@ class TurnViewModel:
             for delta in chunk.tool_calls:
                 self._add_call_delta(delta)
         elif chunk.tool_call_result is not None:
-            self._add_result(chunk.tool_call_result, chunk.meta.get("place"))
+            self._add_result(chunk.tool_call_result, chunk.meta.get("place"), chunk.meta.get("details"))
         else:
             is_visible = False
         if chunk.finish_reason is not None:
@@ -322,13 +324,14 @@ class TurnViewModel:
         if (streamed := self._streaming_calls.take(item)) is not None:
             self.set(item, form=None, args=escape_control_characters(streamed[:_MOST_ARGUMENTS]))
 
-    def _add_result(self, result: ToolCallResult, place: CallPlace | None) -> None:
+    def _add_result(self, result: ToolCallResult, place: CallPlace | None, details: str | None = None) -> None:
         self._close_blocks()
         self._calls.end_response()
         # A result without a place gets an item of its own.
         item = self.attach_call(CallPlace(-1, self._count) if place is None else CallPlace(*place), result.origin)
         status = "failed" if result.error else "done"
-        self.set(item, status=status, result=_result_as_text(result), form=None)
+        text = _result_as_text(result, f"{_DETAILS}{details[-_MOST_DETAILS:]}" if details else "")
+        self.set(item, status=status, result=text, form=None)
 
     def _add_extras(self, extras: Mapping[str, Any]) -> bool:
         from orchat.chat.reply import Reply
@@ -382,9 +385,9 @@ def _with_html(item: Mapping[str, Any]) -> dict[str, Any]:
     return {**item, "blocks": blocks, "html": to_html(item["tail"])}
 
 
-def _result_as_text(result: ToolCallResult) -> str:
+def _result_as_text(result: ToolCallResult, details: str) -> str:
     content = result.result
     if not isinstance(content, str):
         content = "\n".join(str(getattr(part, "text", f"[{type(part).__name__}]")) for part in content)
-    content = escape_control_characters(content)
+    content = escape_control_characters(content + details)
     return content if len(content) <= _MOST_RESULT else content[: _MOST_RESULT - 1] + "…"
