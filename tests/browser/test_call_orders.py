@@ -161,7 +161,7 @@ _PERSON = """(seed) => {
         } else if (said < 0.3) {
             press(form, form.querySelector('.orchat-always'), 'always');
         } else if (said < 0.4) {
-            const port = form.querySelector('.orchat-form-fields input');
+            const port = form.querySelector('.orchat-form-fields input, .orchat-form-fields textarea');
             port.value += '!';
             port.dispatchEvent(new Event('input', {bubbles: true}));
             press(form, approve, 'edited');
