@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable
+from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
@@ -45,7 +46,7 @@ class EventLoopRunner:
             self._runner.close()
 
     def run(self, awaitable: Awaitable[Any]) -> Any:
-        """Run an awaitable to its end, and return its result.
+        """Run an awaitable to its end, and return its result; an interrupt of this thread cancels it.
 
         Raises
         ------
@@ -63,7 +64,15 @@ class EventLoopRunner:
             if inspect.iscoroutine(awaitable):
                 awaitable.close()
             raise
-        return running.run_until_complete(_as_coroutine(awaitable))
+        task = running.create_task(_as_coroutine(awaitable))
+        try:
+            return running.run_until_complete(task)
+        except BaseException:  # an interrupt of this thread: the task knows nothing of it yet
+            if not task.done():
+                task.cancel()
+                with suppress(asyncio.CancelledError, Exception):
+                    running.run_until_complete(task)
+            raise
 
 
 async def _as_coroutine(awaitable: Awaitable[Any]) -> Any:

@@ -15,6 +15,7 @@ from orchat.chat.money import Budget
 from orchat.chat.reply import Reply
 from orchat.chat.turn import Turn
 from orchat.chat.turn_drivers import AsyncTurnDriver, TurnContext, TurnDriver
+from orchat.event_loop_wakeup import LoopWakeup
 from orchat.messages import ChatMessage
 from orchat.streaming import StreamingChunk
 
@@ -164,15 +165,17 @@ class AsyncChatStream(_Stream):
 
     async def drain(self) -> Reply:
         """Run the turn to its end, and return the reply."""
-        async for _ in self._chunks:
-            pass
+        with LoopWakeup(only_in_kernel=True):
+            async for _ in self._chunks:
+                pass
         return self.reply
 
     def __aiter__(self) -> AsyncIterator[StreamingChunk]:
-        return self._chunks
+        return self
 
     async def __anext__(self) -> StreamingChunk:
-        return await anext(self._chunks)
+        with LoopWakeup(only_in_kernel=True):
+            return await anext(self._chunks)
 
     async def aclose(self) -> None:
         """Stop the turn; `reply` keeps the part that arrived."""

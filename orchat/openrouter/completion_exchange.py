@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from orchat.errors import APIConnectionError, APIError, ResponseLimitError
+from orchat.event_loop_wakeup import LoopWakeup
 from orchat.message_assembly import warn
 from orchat.messages import ChatMessage, ToolCall
 from orchat.openrouter.catalog import suggest_models
@@ -134,8 +135,9 @@ def read_whole(plan: RequestPlan, transport: HttpClient) -> list[ChatMessage]:
 async def read_whole_async(plan: RequestPlan, transport: HttpClient) -> list[ChatMessage]:
     """Send a request, and read its response whole, on the running event loop."""
     try:
-        async with transport.open_async(plan.request) as body:
-            return plan.read(body, await body.text_async())
+        with LoopWakeup(only_in_kernel=True):
+            async with transport.open_async(plan.request) as body:
+                return plan.read(body, await body.text_async())
     except APIError as error:
         raise plan.explained(error) from None
 
@@ -287,10 +289,11 @@ class AsyncChunkStream(_Stream):
         self._finish()
 
     def __aiter__(self) -> AsyncIterator[StreamingChunk]:
-        return self._chunks
+        return self
 
     async def __anext__(self) -> StreamingChunk:
-        return await anext(self._chunks)
+        with LoopWakeup(only_in_kernel=True):
+            return await anext(self._chunks)
 
     async def aclose(self) -> None:
         """Close the connection; `message` keeps the part that arrived."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from orchat.errors import APIError, MissingKeyError, NotFoundError, ProviderError
+from orchat.event_loop_wakeup import LoopWakeup
 from orchat.messages.memory_size import json_memory
 from orchat.openrouter.client_options import default_timeout
 from orchat.openrouter.dialect import dialect_of, is_loopback
@@ -151,8 +152,9 @@ class JsonEndpoint:
     async def _get_payload_async(self, query: JsonQuery) -> dict[str, Any]:
         request, transport = self._prepare(query)
         try:
-            async with transport.open_async(request) as body:
-                return _read_payload(body, await body.text_async(), request)
+            with LoopWakeup(only_in_kernel=True):
+                async with transport.open_async(request) as body:
+                    return _read_payload(body, await body.text_async(), request)
         except APIError as error:
             raise _as_query_error(error, query) from None
         finally:

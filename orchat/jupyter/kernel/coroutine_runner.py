@@ -6,8 +6,7 @@ While a cell is awaited the kernel handles messages (Stop, widgets), and later c
   only where Python accepts one: not inside ``%%time`` or ``%%capture``, not with ``%autoawait off``, not in a terminal.
   There the magic is called as any other, and `orchat.private_event_loop` runs the same coroutine while the main
   thread waits for Ctrl-C.
-- `wake_loop_periodically` wakes the loop 20 times a second. A kernel's interrupt only schedules a cancellation; on a
-  quiet loop that would wait for the next byte from the network.
+- `wake_loop_periodically` wakes the loop, without which an interrupt would have to wait (`orchat.event_loop_wakeup`).
 - `deliver_comms_while_awaiting` delivers the messages of widgets where the kernel would not before the cell ends.
 - `CellError` ends a cell as an error of one line, so that the cells queued behind it do not run.
 
@@ -27,16 +26,13 @@ from contextlib import asynccontextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from orchat.event_loop_wakeup import LoopWakeup
 from orchat.private_event_loop import make_thread, settle_future
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 T = TypeVar("T")
-
-WAKE_INTERVAL = 0.05
-"""Seconds between two wake-ups of the loop: the longest delay of an interrupt."""
-
 
 _PUMP_INTERVAL = 0.03
 
@@ -70,16 +66,8 @@ async def wake_loop_periodically() -> AsyncIterator[None]:
     >>> asyncio.run(answer())
     '42'
     """
-
-    async def tick() -> None:
-        while True:
-            await asyncio.sleep(WAKE_INTERVAL)
-
-    task = asyncio.ensure_future(tick())
-    try:
+    with LoopWakeup():
         yield
-    finally:
-        task.cancel()
 
 
 @asynccontextmanager
