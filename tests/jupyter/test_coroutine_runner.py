@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from orchat import event_loop_wakeup
 from orchat.jupyter.kernel.coroutine_runner import CellError, run_in_thread, wake_loop_periodically
 from orchat.private_event_loop import run_in_private_loop
 from tests.patience import PATIENCE, stretched
@@ -95,14 +96,29 @@ def test_a_cancellation_does_not_wait_for_the_thread() -> None:
     assert ended.wait(PATIENCE)  # it delivers to a loop that is closed, and nothing is raised
 
 
-def test_ticking_ends_with_its_block() -> None:
-    async def main() -> int:
+def test_a_quiet_loop_is_woken_for_what_wakes_it_not_itself() -> None:
+    async def main() -> float:
+        woken, loop = asyncio.Event(), asyncio.get_running_loop()
         async with wake_loop_periodically():
-            assert len(asyncio.all_tasks()) == 2
-        await asyncio.sleep(0)
-        return len(asyncio.all_tasks())
+            threading.Timer(0.05, lambda: loop.call_soon(woken.set)).start()  # as an interrupt's cancellation
+            started = time.monotonic()
+            await asyncio.wait_for(woken.wait(), PATIENCE)
+            return time.monotonic() - started
 
-    assert asyncio.run(main()) == 1
+    assert asyncio.run(main()) < PATIENCE
+
+
+def test_the_wake_ups_end_with_their_block() -> None:
+    async def main() -> None:
+        async with wake_loop_periodically(), wake_loop_periodically():
+            assert [timer.users for timer in event_loop_wakeup._timers.values()] == [2]
+        timer = next(iter(event_loop_wakeup._timers.values()))
+        assert timer.users == 0
+        while timer.is_set:
+            await asyncio.sleep(event_loop_wakeup.WAKE_INTERVAL)
+
+    event_loop_wakeup._timers.clear()
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))
 
 
 def test_a_cell_error_never_shows_more_than_a_line() -> None:
