@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from orchat.errors import OutputValidationError
@@ -113,7 +115,7 @@ def read_response_format(value: Any, dialect: StrictDialect = OPENAI) -> OutputF
 
 def response_format_to_dict(value: Any) -> Any:
     """Serialize a ``response_format``: a class becomes its schema."""
-    return _format_of_class(value, OPENAI).wire if isinstance(value, type) else value
+    return deepcopy(_format_of_class(value, OPENAI).wire) if isinstance(value, type) else value
 
 
 def _clean_name(name: object) -> str:
@@ -121,6 +123,7 @@ def _clean_name(name: object) -> str:
     return re.sub(r"[^A-Za-z0-9_-]", "_", str(name)).rstrip("_")[:64] or "response"
 
 
+@lru_cache(maxsize=64)  # making a schema takes longer than all else of a request
 def _format_of_class(model: Any, dialect: StrictDialect) -> OutputFormat:
     name, schema, note = _clean_name(model.__name__), model.model_json_schema(), None
     try:
