@@ -1,9 +1,9 @@
-"""The command line interface: ``orchat demo``, ``ask``, ``models``, ``store``, ``strip`` and ``local``.
+"""The command line interface: ``orchat demo``, ``ask``, ``map``, ``models``, ``store``, ``strip`` and ``local``.
 
 ``demo`` opens the quickstart notebook in JupyterLab (`orchat.quickstart_launcher`), ``ask`` streams one answer into the
-terminal, ``models`` lists models and their prices, ``store`` lists and deletes kept answers, ``strip`` takes
-conversations out of notebook files, ``local`` fetches the embedded model's weights. Each command imports what it needs
-when it runs.
+terminal, ``map`` asks about each row of a file, ``models`` lists models and their prices, ``store`` lists and deletes
+kept answers, ``strip`` takes conversations out of notebook files, ``local`` fetches the embedded model's weights. Each
+command imports what it needs when it runs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from orchat._version import __version__
 from orchat.errors import ConfigurationError, OrchatError
@@ -69,6 +69,21 @@ def parser() -> argparse.ArgumentParser:
     ask.add_argument("-t", "--temperature", type=float)
     ask.add_argument("--allow-secrets", action="store_true", help="send keys and passwords of the question, too")
     ask.set_defaults(command=_ask)
+
+    column = commands.add_parser("map", help="ask about each row of a file: .csv, .jsonl or .parquet")
+    column.add_argument("file", type=Path, metavar="FILE")
+    column.add_argument("-p", "--prompt", required=True, help="the question; {column} stands for a row's value")
+    column.add_argument("-o", "--out", type=Path, metavar="OUT", help="the file for the rows and their answers")
+    column.add_argument("--schema", help="a JSON Schema, a file of one, or labels such as good,bad")
+    column.add_argument("-m", "--model", help="a name or an alias; default: ORCHAT_MODEL")
+    column.add_argument("-s", "--system", help="a system message")
+    column.add_argument("-t", "--temperature", type=float)
+    column.add_argument("--max-cost", type=float, metavar="USD", help="end before more is spent")
+    column.add_argument("--concurrency", type=int, metavar="N", help="at most so many requests at a time")
+    column.add_argument("--store", metavar="FILE", help="where answers are kept; default: ORCHAT_STORE")
+    column.add_argument("--dry-run", action="store_true", help="only say what it would take")
+    column.add_argument("--allow-secrets", action="store_true", help="send what looks like a key, too")
+    column.set_defaults(command=_map)
 
     models = commands.add_parser("models", help="list models and their prices")
     models.add_argument("query", nargs="*", metavar="QUERY", help="words that the id or the name must hold")
@@ -153,6 +168,53 @@ def _ask(arguments: argparse.Namespace) -> int:
             for warning in chunks.message.meta.get("warnings", ()):
                 _report(warning)
     return 0
+
+
+def _map(arguments: argparse.Namespace) -> int:
+    from orchat.jupyter.magic.configurable_traits import read_config_files
+    from orchat.mapping.file_map import estimate_file, map_file
+
+    read_config_files()
+    prompt, system = arguments.prompt, arguments.system
+    if not arguments.allow_secrets:
+        prompt, system = _without_typed_secrets(prompt), system and _without_typed_secrets(system)
+    options = {
+        "schema": _read_schema(arguments.schema),
+        "system": system,
+        "model": arguments.model,
+        "generation_kwargs": {} if arguments.temperature is None else {"temperature": arguments.temperature},
+        "concurrency": arguments.concurrency,
+        "store": arguments.store,
+        "allow_secrets": arguments.allow_secrets,
+    }
+    if arguments.dry_run:
+        _print_piece(f"{estimate_file(arguments.file, prompt, **options)}\n")
+        return 0
+    if arguments.out is None:
+        raise ConfigurationError("There is no file for the answers.", hint="Name one with -o, or give --dry-run.")
+    progress = sys.stderr.isatty()
+    summary = map_file(arguments.file, prompt, arguments.out, max_cost=arguments.max_cost, progress=progress, **options)
+    _report(f"{arguments.out}: {summary}")
+    return 1 if summary.failures else 0
+
+
+def _read_schema(text: str | None) -> Any:
+    """Read a schema: JSON, the name of a JSON file, or labels with commas in between."""
+    import json
+
+    if text is None:
+        return None
+    if text.endswith(".json"):
+        try:
+            text = Path(text).read_text("utf-8")
+        except (OSError, UnicodeError) as error:
+            raise ConfigurationError(f"--schema: {text} cannot be read: {error}.") from None
+    if not text.lstrip().startswith("{"):
+        return {"type": "string", "enum": [label.strip() for label in text.split(",") if label.strip()]}
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise ConfigurationError(f"--schema is no JSON: {error}.") from None
 
 
 def _report(text: str) -> None:

@@ -159,6 +159,18 @@ def map(  # noqa: A001 - that is what it does
     return run_column(job.estimate) if dry_run else run_column(job.run)
 
 
+@overload
+async def map_async(
+    prompt: Prompt, data: Any, *, dry_run: Literal[True], **options: Unpack[MapOptions]
+) -> MapEstimate: ...
+@overload
+async def map_async(
+    prompt: Prompt, data: Any, *, dry_run: Literal[False] = False, **options: Unpack[MapOptions]
+) -> MapResult: ...
+@overload
+async def map_async(
+    prompt: Prompt, data: Any, *, dry_run: bool, **options: Unpack[MapOptions]
+) -> MapResult | MapEstimate: ...
 async def map_async(
     prompt: Prompt, data: Any, *, dry_run: bool = False, **options: Unpack[MapOptions]
 ) -> MapResult | MapEstimate:

@@ -74,7 +74,7 @@ class MapResult:
         ``finish_reason`` (with ``answer_`` before the name where the schema has a field called so). Where answers
         explode, each item is a row, ``row`` says of which row of the data, and the cost stands at the first item.
         """
-        return build_table(self._source, self._columns, self._positions if self._schema.explodes else None)
+        return build_table(self._source, self._columns, self.positions if self._schema.explodes else None)
 
     @property
     def spent(self) -> Cost:
@@ -125,7 +125,8 @@ class MapResult:
         ]
 
     @property
-    def _positions(self) -> list[int]:
+    def positions(self) -> list[int]:
+        """The row of the data, counted from 0, of each row of the table."""
         return [position for position, rows in enumerate(self._rows) for _ in rows]
 
     @cached_property
@@ -138,13 +139,13 @@ class MapResult:
         flat = [row for rows in self._rows for row in rows]
         columns = [TableColumn(column, [row[column.name] for row in flat]) for column in self._schema.columns]
         firsts = [number == 0 for rows in self._rows for number in range(len(rows))]
-        of_rows = [self.outcomes[position] for position in self._positions]
+        of_rows = [self.outcomes[position] for position in self.positions]
         costs = [
             None if each.cost is None else float(each.cost) if first else 0.0
             for first, each in zip(firsts, of_rows, strict=True)
         ]
         if self._schema.explodes:
-            columns.append(TableColumn(AnswerColumn(own("row"), "integer"), self._positions))
+            columns.append(TableColumn(AnswerColumn(own("row"), "integer"), self.positions))
         columns += [
             TableColumn(AnswerColumn(own("error"), "text"), [each.error for each in of_rows]),
             TableColumn(AnswerColumn(own("cost"), "number"), costs),
@@ -159,7 +160,7 @@ class MapResult:
         return ResultSummary(
             outcomes=self.outcomes,
             columns=self._columns[: len(self._schema.columns)],
-            positions=self._positions,
+            positions=self.positions,
             spent=self.spent,
             ended_by=None if self.ended_by is None else str(self.ended_by),
         )

@@ -64,7 +64,7 @@ class OpenRouterMagics(Magics, ConfigurableTraits):
     @cell_magic
     def openrouter(self, line: str, cell: str) -> None:  # noqa: D102 - set below
         if (answer := self._prepare_turn(line, cell)) is not None:
-            run_in_private_loop(answer)
+            _print_text(run_in_private_loop(answer))
 
     openrouter.__doc__ = help_text()  # what `%%openrouter?` shows
 
@@ -90,7 +90,7 @@ class OpenRouterMagics(Magics, ConfigurableTraits):
             result = self._prepare_subcommand(before.strip())
             return None if result is None else _print_text(run_in_private_loop(result))
         answer = self._prepare_turn(before, prompt, local_ns, in_line=True)
-        return None if answer is None else run_in_private_loop(answer)
+        return None if answer is None else _print_text(run_in_private_loop(answer))
 
     def _prepare_subcommand(self, line: str) -> Callable[[], Coroutine[Any, Any, Reply | str]] | None:
         """Run a sub-command; return the coroutine function that finishes it, None where it is finished."""
@@ -105,8 +105,8 @@ class OpenRouterMagics(Magics, ConfigurableTraits):
 
     def _prepare_turn(
         self, line: str, cell: str, local: Mapping[str, Any] | None = None, *, in_line: bool = False
-    ) -> Callable[[], Coroutine[Any, Any, Reply]] | None:
-        """Return the coroutine function that runs a turn; None for help and dry runs, which are printed here."""
+    ) -> Callable[[], Coroutine[Any, Any, Any]] | None:
+        """Return the coroutine function that runs a turn or a column; None for what is printed here."""
         with self._raise_usage_errors():
             return self._parse_turn(line, cell.strip(), local, in_line=in_line)
 
@@ -123,7 +123,7 @@ class OpenRouterMagics(Magics, ConfigurableTraits):
 
     def _parse_turn(
         self, line: str, source: str, local: Mapping[str, Any] | None, *, in_line: bool
-    ) -> Callable[[], Coroutine[Any, Any, Reply]] | None:
+    ) -> Callable[[], Coroutine[Any, Any, Any]] | None:
         from orchat.jupyter.magic.cell_turn_runner import CellTurnRunner
         from orchat.jupyter.magic.turn_request import PromptRequest, dry_run
 
@@ -133,6 +133,11 @@ class OpenRouterMagics(Magics, ConfigurableTraits):
             return None
         if not source:
             raise UsageError(f"The prompt is empty: write it below the %%{MAGIC} line.")
+        if options.map is not None:
+            from orchat.jupyter.magic.column_cell import ColumnCell
+
+            names = self.session.prompt_namespace(local)
+            return ColumnCell(self.session.shell, options, source, names, shows_result=not in_line).ask
         request = PromptRequest.from_options(
             options, source, self.session.prompt_namespace(local), self.session.named_tools if options.tool else {}
         )

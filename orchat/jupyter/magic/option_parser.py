@@ -50,6 +50,8 @@ _RESERVED_PARAMETERS = {
     "response_format": "--schema or -f json",
 }
 
+_PLAIN_TYPES: Mapping[str, type] = {"bool": bool, "float": float, "int": int, "str": str}
+
 
 class _OptionParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
@@ -80,6 +82,7 @@ def _parser() -> _OptionParser:
     option("-h", "--help", action="store_true", help="show this")
     option = parser.add_argument_group("more").add_argument
     option("--schema", metavar="NAME_OR_JSON", help="the answer as an object, NAME.parsed: a pydantic class or a dict")
+    option("--map", metavar="NAME", help="ask for each row of this list or data frame: {column}, or {value}")
     option("--web", action="store_true", help="let the model search the web")
     option("--new", action="store_true", help="begin the conversation anew with this cell")
     option("--no-history", action="store_true", help="ask by itself: nothing goes along, nothing is remembered")
@@ -254,16 +257,29 @@ def resolve_tools(
     return tuple(tools)
 
 
-def _resolve_schema(text: str, names: Mapping[str, object]) -> Any:
+def schema_of_any_type(text: str, names: Mapping[str, object]) -> Any:
+    """Return the value of ``--schema`` where any type may be one: JSON, a variable, or a type of Python.
+
+    Raises
+    ------
+    UsageError
+        There is no such variable, or it is no JSON.
+    """
     if text.lstrip().startswith("{"):
         try:
             return _json_object(text)
         except argparse.ArgumentTypeError as error:
             raise UsageError(f"--schema: {error}.") from None
-    if text not in names:
-        hint = closest_match(text, names) or "Give a pydantic class, a dict or a JSON Schema."
-        raise UsageError(f"--schema: there is no variable {text}. {hint}")
-    value = names[text]
+    if text in names:
+        return names[text]
+    if text in _PLAIN_TYPES:
+        return _PLAIN_TYPES[text]
+    hint = closest_match(text, names) or "Give a pydantic class, a dict or a JSON Schema."
+    raise UsageError(f"--schema: there is no variable {text}. {hint}")
+
+
+def _resolve_schema(text: str, names: Mapping[str, object]) -> Any:
+    value = schema_of_any_type(text, names)
     if isinstance(value, dict) or (isinstance(value, type) and hasattr(value, "model_json_schema")):
         return value
     raise UsageError(

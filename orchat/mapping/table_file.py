@@ -1,0 +1,169 @@
+"""Tables in files, read and written batch by batch: CSV and JSON lines by Python itself, Parquet by pyarrow."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+from orchat.errors import ConfigurationError
+
+Row = Mapping[str, Any]
+Write = Callable[[Sequence[Row]], None]
+
+FORMATS = (".csv", ".jsonl", ".parquet")
+
+
+def check_format(path: Path) -> str:
+    """Return the ending of a table's file.
+
+    Raises
+    ------
+    ConfigurationError
+        It is none that can be read and written (a ValueError).
+
+    Examples
+    --------
+    >>> check_format(Path("reviews.CSV"))
+    '.csv'
+    """
+    ending = path.suffix.lower()
+    if ending not in FORMATS:
+        known = ", ".join(FORMATS)
+        raise ConfigurationError(f"{path.name} is no table that is known.", hint=f"Its name ends in {known}.")
+    if ending == ".parquet":
+        _pyarrow()
+    return ending
+
+
+def read_batches(path: Path, size: int) -> Iterator[list[dict[str, Any]]]:
+    """Read the rows of a table in batches.
+
+    Raises
+    ------
+    ConfigurationError
+        There is no such file, or it is no table of its kind (a ValueError).
+    """
+    ending = check_format(path)
+    try:
+        if ending == ".parquet":
+            with _pyarrow().ParquetFile(path) as file:
+                for batch in file.iter_batches(batch_size=size):
+                    yield batch.to_pylist()
+            return
+        with path.open(encoding="utf-8-sig", newline="" if ending == ".csv" else None) as file:
+            rows = _csv_rows(file) if ending == ".csv" else map(_json_row, file)
+            while batch := list(islice(rows, size)):
+                yield batch
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror or error}.") from None
+    except (ValueError, csv.Error) as error:
+        raise ConfigurationError(f"{path} is no {ending[1:]}: {error}.") from None
+
+
+def count_rows(path: Path) -> int | None:
+    """Count the rows of a table; None where that would take as long as to read it."""
+    if path.suffix.lower() != ".parquet":
+        return None
+    with suppress(OSError), _pyarrow().ParquetFile(path) as file:
+        return int(file.metadata.num_rows)
+    return None
+
+
+@contextmanager
+def batch_writer(path: Path) -> Iterator[Write]:
+    """Write batches of rows to a table, which takes the place of an older one when all are written.
+
+    Raises
+    ------
+    ConfigurationError
+        It cannot be written (a ValueError).
+    """
+    ending = check_format(path)
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    try:
+        if ending == ".parquet":
+            with _parquet_writer(unfinished) as write:
+                yield write
+        else:
+            with unfinished.open("w", encoding="utf-8", newline="" if ending == ".csv" else None) as file:
+                yield _csv_writer(file) if ending == ".csv" else _json_writer(file)
+        unfinished.replace(path)
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be written: {error.strerror or error}.") from None
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _csv_rows(file: IO[str]) -> Iterator[dict[str, Any]]:
+    reader = csv.DictReader(file)
+    for row in reader:
+        if None in row:
+            raise ValueError(f"line {reader.line_num} has more cells than the first line")
+        yield row
+
+
+def _json_row(line: str) -> dict[str, Any]:
+    row = json.loads(line)
+    if not isinstance(row, dict):
+        raise ValueError(f"a line is a {type(row).__name__}, not an object")
+    return row
+
+
+def _csv_writer(file: IO[str]) -> Write:
+    writer: csv.DictWriter[str] | None = None
+
+    def write(rows: Sequence[Row]) -> None:
+        nonlocal writer
+        if writer is None:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+        writer.writerows({name: _csv_cell(value) for name, value in row.items()} for row in rows)
+
+    return write
+
+
+def _csv_cell(value: Any) -> Any:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
+
+
+def _json_writer(file: IO[str]) -> Write:
+    def write(rows: Sequence[Row]) -> None:
+        file.writelines(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows)
+
+    return write
+
+
+@contextmanager
+def _parquet_writer(path: Path) -> Iterator[Write]:
+    import pyarrow
+
+    writer: Any = None
+
+    def write(rows: Sequence[Row]) -> None:
+        nonlocal writer
+        table = pyarrow.Table.from_pylist(list(rows))
+        if writer is None:
+            # A column without any value yet has no type: text is what it is most often.
+            types = [pyarrow.string() if pyarrow.types.is_null(each.type) else each.type for each in table.schema]
+            schema = pyarrow.schema(list(zip(table.schema.names, types, strict=True)))
+            writer = _pyarrow().ParquetWriter(path, schema)
+        writer.write_table(table.cast(writer.schema))
+
+    try:
+        yield write
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+def _pyarrow() -> Any:
+    try:
+        from pyarrow import parquet
+    except ImportError:
+        raise ConfigurationError("Parquet needs the package pyarrow.", hint="pip install pyarrow.") from None
+    return parquet

@@ -1,0 +1,136 @@
+"""``orchat map``: a file's rows with their answers in another file, batch by batch."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from orchat import cli
+from orchat.errors import BudgetExceededError, ConfigurationError
+from orchat.mapping.file_map import map_file
+from tests.mapping.conftest import question_of, questions
+from tests.openrouter_server import Answer, Request, ScriptedOpenRouter, error, text
+
+ROWS: list[dict[str, Any]] = [
+    {"id": "1", "text": "a good, long one", "cost": "5"},
+    {"id": "2", "text": 'a "bad" one\nof two lines', "cost": "6"},
+    {"id": "3", "text": "größer als 😀", "cost": "7"},
+]
+
+
+def tone(request: Request) -> Answer:
+    return text(json.dumps({"answer": "bad" if "bad" in question_of(request) else "good"}))
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> None:
+    if path.suffix == ".parquet":
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    elif path.suffix == ".csv":
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+    else:
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    if path.suffix == ".parquet":
+        found: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+        return found
+    if path.suffix == ".csv":
+        with path.open(encoding="utf-8", newline="") as file:
+            return [*csv.DictReader(file)]
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+@pytest.mark.parametrize("ending", [".csv", ".jsonl", ".parquet"])
+def test_a_file_becomes_another_one(
+    service: ScriptedOpenRouter, tmp_path: Path, ending: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.always(tone)
+    source, target = tmp_path / f"in{ending}", tmp_path / f"out{ending}"
+    write(source, ROWS)
+    command = ["map", str(source), "-p", "Tone of {text}", "--schema", "good,bad", "-o", str(target), "-s", "Briefly."]
+    assert cli.main([*command, "--dry-run"]) == 0
+    assert capsys.readouterr().out.startswith("3 rows: 3 requests; about")
+    assert not target.exists()
+    assert cli.main(command) == 0
+    assert capsys.readouterr().err == f"orchat: {target}: 3 rows for $0.00012\n"
+    rows = read(target)
+    assert [{name: row[name] for name in ROWS[0]} for row in rows] == ROWS
+    assert [row["answer"] for row in rows] == ["good", "bad", "good"]
+    assert [float(row["answer_cost"]) for row in rows] == [0.00004] * 3  # the source has a column `cost`
+    assert rows[0]["finish_reason"] == "stop"
+    assert service.request.json["messages"][0]["content"] == "Briefly."
+    assert [path.name for path in tmp_path.iterdir() if path.name.endswith("unfinished")] == []
+
+
+def test_batches_are_asked_one_after_the_other_and_a_failed_row_is_told(
+    service: ScriptedOpenRouter, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.always(lambda request: error(400, "No.") if question_of(request) == "7" else text("Yes."))
+    source, target = tmp_path / "in.jsonl", tmp_path / "out.parquet"
+    write(source, [{"n": number} for number in range(25)])
+    summary = map_file(source, "{n}", target, progress=False, batch=10)
+    assert str(summary) == "25 rows for $0.00096; without an answer: 1 x BadRequestError"
+    rows = read(target)
+    assert [row["n"] for row in rows] == list(range(25))
+    assert [row["answer"] for row in rows].count("Yes.") == 24
+    assert "400" in rows[7]["error"]
+
+
+def test_a_limit_ends_it_and_the_same_command_goes_on(
+    service: ScriptedOpenRouter, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, target = tmp_path / "in.csv", tmp_path / "out.csv"
+    write(source, [{"n": number} for number in range(25)])
+    target.write_text("older")
+    command = ["map", str(source), "-p", "{n}", "-o", str(target), "-m", "openai/gpt-4o-mini", "--concurrency", "1"]
+    assert cli.main([*command, "--max-cost", "0.0026"]) == 1
+    assert "may cost" in capsys.readouterr().err
+    assert target.read_text() == "older"
+    count = len(questions(service))
+    assert 1 <= count < 25
+    assert cli.main([*command, "--max-cost", "1"]) == 0
+    assert len(questions(service)) == 25
+    assert [row["answer"] for row in read(target)] == [str(number) for number in range(25)]
+
+
+def test_a_dear_file_is_not_begun_without_a_limit(
+    service: ScriptedOpenRouter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ORCHAT_CONFIRM_ABOVE", "0.01")
+    write(tmp_path / "in.csv", [{"n": number} for number in range(300)])
+    with pytest.raises(BudgetExceededError, match="300 rows: 300 requests"):
+        map_file(
+            tmp_path / "in.csv", "{n}", tmp_path / "out.csv", model="openai/gpt-4o-mini", progress=False, batch=100
+        )
+    assert questions(service) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "says"),
+    [
+        ("missing.csv", "out.csv", "missing.csv cannot be read"),
+        ("in.csv", "out.xlsx", "no table that is known"),
+        ("in.csv", "in.csv", "take the place of its source"),
+        ("odd.csv", "out.csv", "line 3 has more cells"),
+        ("odd.jsonl", "out.csv", "a line is a list"),
+        ("odd.parquet", "out.csv", "no parquet"),
+    ],
+)
+def test_mistakes_are_told(service: ScriptedOpenRouter, tmp_path: Path, source: str, target: str, says: str) -> None:
+    write(tmp_path / "in.csv", ROWS)
+    (tmp_path / "odd.csv").write_text("text\na\nb,c\n")
+    (tmp_path / "odd.jsonl").write_text('{"text": "a"}\n[1]\n')
+    (tmp_path / "odd.parquet").write_text("nothing of the kind")
+    with pytest.raises(ConfigurationError, match=says):
+        map_file(tmp_path / source, "{text}", tmp_path / target, progress=False)
+    assert questions(service) == []
