@@ -21,6 +21,7 @@ def test_the_notebooks_run(local_server: LocalServer, tmp_path: Path) -> None:
         "ORCHAT_MODEL": "local/smollm2-135m-instruct",
         "JUPYTER_PLATFORM_DIRS": "1",
         "IPYTHONDIR": str(tmp_path),
+        "XDG_DATA_HOME": str(tmp_path),
     }
     command = [
         sys.executable,

@@ -29,6 +29,8 @@ def answer(request: Request) -> Answer:
     if body["model"] == "openai/gpt-5-mni":
         return error(400, "openai/gpt-5-mni is not a valid model ID")
     if body.get("response_format"):
+        if "answer" in body["response_format"]["json_schema"]["schema"]["properties"]:
+            return text('{"answer": "bad"}' if "broke" in body["messages"][-1]["content"] else '{"answer": "good"}')
         return text('{"name": "Anna", "age": 31}')
     if body.get("tools") and body["messages"][-1]["role"] == "user":
         return calls(call("tide", {"port": "Hull"}))
@@ -42,7 +44,8 @@ def endpoint(
     openrouter: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Iterator[ScriptedOpenRouter]:
     """OpenRouter's own address, led to the scripted server at the wire."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))  # where the list of models is kept
+    for name in ("XDG_CACHE_HOME", "XDG_DATA_HOME"):  # where the list of models and answers are kept
+        monkeypatch.setenv(name, str(tmp_path))
     openrouter.always(answer)
     monkeypatch.setenv("OPENROUTER_API_KEY", "sk-or-v1-0123456789abcdef")
     for name in ("OPENROUTER_BASE_URL", "ORCHAT_MODEL"):
@@ -71,6 +74,7 @@ def test_the_python_blocks_run_in_order(endpoint: ScriptedOpenRouter, capsys: py
     assert "The Humber." in printed
     assert "\n32\n" in printed
     assert "Read from the tool: High tide at Hull is at 14:10." in printed
+    assert "['bad', 'good'] 8e-05 []" in printed
     assert "not a valid model ID" in printed
     sent = [request.json for request in endpoint.requests]
     assert sent[1]["temperature"] == 0

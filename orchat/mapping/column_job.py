@@ -238,7 +238,9 @@ class ColumnJob:
     def _requester(self, price: Price, budget: Budget | None, store: AnswerStore | None) -> RowRequester:
         budgets = [each for each in (budget, session_budget()) if each is not None]
         admission = LocalRequestAdmission(self._level(), self.rate, budgets)
-        return RowRequester(self.generator, self.model_name, self.kwargs, self.schema, admission, price, store)
+        return RowRequester(
+            self.generator, self.model_name, self.kwargs, self.schema, admission, price, store, is_free=self.is_local
+        )
 
     async def _price(self) -> Price:
         """Return the prices of the host's catalog."""

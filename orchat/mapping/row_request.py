@@ -73,6 +73,8 @@ class RowRequester:
         Estimates costs, where they count.
     store
         Keeps the answers; None for none.
+    is_free
+        Whether answers cost nothing, although their endpoint sends no bill: those of the embedded model.
     """
 
     generator: OpenRouterChatGenerator
@@ -82,6 +84,7 @@ class RowRequester:
     admission: RequestAdmission
     price: Price | None = None
     store: AnswerStore | None = None
+    is_free: bool = False
     in_flight: set[asyncio.Task[Any] | None] = field(default_factory=set, init=False)
     _keys: RequestKeys | None = field(default=None, init=False)
 
@@ -129,16 +132,16 @@ class RowRequester:
                 with self._flying():
                     result = await self.generator.run_async(messages, generation_kwargs=dict(self.generation_kwargs))
                 message = result["replies"][0]
-                cost, signal = Cost.of(message.meta.get("usage")), "answered"
+                cost, signal = self._cost(message), "answered"
                 self._keep(key, message, cost, monotonic() - started)
                 return self._outcome(message, spent + cost)
             except OutputValidationError as error:
                 if error.partial is not None:
-                    cost, signal = Cost.of(error.partial.meta.get("usage")), "answered"
+                    cost, signal = self._cost(error.partial), "answered"
                     self._keep(key, error.partial, cost, monotonic() - started)
                 return RowOutcome.failure(error, _bill(spent + cost))
             except APIError as error:
-                cost = _cost_of_failure(error)
+                cost = Cost() if self.is_free else _cost_of_failure(error)
                 spent += cost
                 signal, hold, again = self._judge(error, attempt)
                 if again is None:
@@ -188,6 +191,9 @@ class RowRequester:
             self.store.put(
                 key, StoredAnswer.of(message, host=host, model=self.model, cost=_bill(cost), seconds=seconds)
             )
+
+    def _cost(self, message: ChatMessage) -> Cost:
+        return Cost() if self.is_free else Cost.of(message.meta.get("usage"))
 
     def _outcome(self, message: ChatMessage, cost: Cost) -> RowOutcome:
         try:
