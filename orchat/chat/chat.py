@@ -10,7 +10,7 @@ import copy
 import json
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from decimal import Decimal
 from typing import Any, Unpack
@@ -19,9 +19,11 @@ from orchat.chat import state
 from orchat.chat.approval import Decision, Decisions, Policy, check_policy, to_decisions
 from orchat.chat.chat_dependencies import Sink, make_default_generator, price_lookup, shared_budget, sink_for
 from orchat.chat.conversation import Conversation, Question
+from orchat.chat.exit_conditions import ExitCondition, read_exit_conditions
 from orchat.chat.money import Budget, Cost
 from orchat.chat.reply import Reply
 from orchat.chat.request_estimate import Price
+from orchat.chat.tool_hooks import AfterToolCall, BeforeToolCall, ToolHooks
 from orchat.chat.turn import MAX_TOOL_RUNS, Turn
 from orchat.chat.turn_drivers import AsyncTurnDriver, TurnContext, TurnDriver
 from orchat.chat.turn_streams import AsyncChatStream, ChatStream, TurnOptions
@@ -53,9 +55,17 @@ class Chat(Conversation):
     name
         A display name.
     max_rounds
-        The largest number of responses in a turn, tool rounds included.
+        The largest number of responses in a turn that may call tools; then it ends with one more answer without tools.
     max_tool_runs
         The largest number of tool calls in a turn; a response with more ends it with a `ResponseLimitError`.
+    exit_conditions
+        When a turn ends with one more answer without tools: names of tools (one was called), and functions of the
+        `Reply` so far that return a reason, such as `orchat.chat.cost_limit` and `orchat.chat.total_tokens_limit` make.
+    before_tool_call
+        A function of each `ToolCall` that fits, run before anybody decides about it. It returns other arguments,
+        `Reject` or `Answer` to end the call, or None.
+    after_tool_call
+        A function of a `ToolCall` as it ran and its result; it returns another result, or None.
     generation_kwargs
         Laid over the generator's: ``temperature``, ``max_tokens`` ...
     session
@@ -94,6 +104,9 @@ class Chat(Conversation):
         show: bool = True,
         price: Price | None = None,
         max_tool_runs: int = MAX_TOOL_RUNS,
+        exit_conditions: Sequence[str | ExitCondition] = (),
+        before_tool_call: BeforeToolCall | None = None,
+        after_tool_call: AfterToolCall | None = None,
     ) -> None:
         super().__init__([ChatMessage.from_system(system)] if system else (), name)
         given = generator_or_model
@@ -109,6 +122,8 @@ class Chat(Conversation):
         self.approve = check_policy(approve)
         self.max_rounds = max_rounds
         self.max_tool_runs = max_tool_runs
+        self.exit_conditions = read_exit_conditions(exit_conditions)
+        self.hooks = ToolHooks(before_tool_call, after_tool_call)
         self.generation_kwargs = dict(generation_kwargs or {})
         self.price = price
         self.budget = Budget.of(max_cost)
@@ -311,7 +326,9 @@ class Chat(Conversation):
         # Connected first: a missing key must not cost a decision.
         tools = flatten(self.generator.tools if self.tools is None else self.tools)
         named = {tool.name: tool for tool in tools}
-        return self._turn_in_progress(question, named, self.max_rounds, self.max_tool_runs)
+        return self._turn_in_progress(
+            question, named, self.max_rounds, self.max_tool_runs, self.exit_conditions, self.hooks
+        )
 
     def _turn_context(self, options: TurnOptions, sink: Sink | None) -> TurnContext:
         """Assemble the context of a turn: generator, tools, policy, budgets and sink."""

@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from typing import TypeAlias
 
 from orchat.chat.approval import Decisions
+from orchat.chat.exit_conditions import ExitCondition
 from orchat.chat.markdown_export import as_markdown
 from orchat.chat.message_selection import pending_calls, skip_pending_calls
+from orchat.chat.tool_hooks import ToolHooks
 from orchat.chat.turn import MAX_TOOL_RUNS, Turn
 from orchat.errors import ConfigurationError, TurnInProgressError
 from orchat.messages import ChatMessage, ChatRole, ToolCall
@@ -98,20 +100,23 @@ class Conversation:
         tools: Mapping[str, Tool],
         max_rounds: int,
         max_tool_runs: int = MAX_TOOL_RUNS,
+        exit_conditions: Sequence[ExitCondition] = (),
+        hooks: ToolHooks = ToolHooks(),  # noqa: B008 - immutable
     ) -> Iterator[Turn]:
         """Lock the conversation for one turn, and add the turn's messages at its end.
 
         A question without any response is removed again, so that it can simply be asked again.
         """
+        rules = (tools, max_rounds, max_tool_runs, exit_conditions, hooks)
         with self._locked():
             before = self._messages
             if isinstance(question, dict):
                 at = self._last_question()
-                turn = Turn(before[at:], tools, max_rounds, max_tool_runs)
+                turn = Turn(before[at:], *rules)
                 turn.resume(question)
                 kept = before[:at]
             else:
-                turn = Turn([_message(question)], tools, max_rounds, max_tool_runs)
+                turn = Turn([_message(question)], *rules)
                 kept = skip_pending_calls(before)
             self._messages, self._turn = kept, turn
             try:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from orchat.errors import ConfigurationError
 from orchat.messages import ChatMessage, ChatRole, ReasoningContent, ToolCall
 from orchat.messages.parts import Part, is_blank
 from orchat.openrouter.model_names import model_family
@@ -177,3 +178,26 @@ def truncate_partial(partial: ChatMessage) -> ChatMessage:
 
 def _arguments_text(call: ToolCall) -> str:
     return call.malformed_arguments or (json.dumps(call.arguments, ensure_ascii=False) if call.arguments else "")
+
+
+def place_of_waiting_call(key: object, waiting: Mapping[CallPlace, ToolCall]) -> CallPlace:
+    """Return the place of a waiting call, by its id or its place.
+
+    Raises
+    ------
+    ConfigurationError
+        None has it, or several have (a ValueError).
+    """
+    found = [place for place, call in waiting.items() if (place if isinstance(key, CallPlace) else call.id) == key]
+    if len(found) > 1:
+        names = ", ".join(waiting[place].tool_name for place in found)
+        raise ConfigurationError(
+            f"{len(found)} waiting tool calls have the id {key!r}: {names}. Which one is meant is not clear.",
+            hint="Decide in the calls' forms, or ask again.",
+        )
+    if not found:
+        ids = ", ".join(str(call.id) for call in waiting.values())
+        raise ConfigurationError(
+            f"No tool call {key!r} waits for a decision.", hint=f"These do: {ids}." if ids else "None does."
+        )
+    return found[0]

@@ -9,7 +9,9 @@ from typing import Any, Literal
 from orchat.chat.money import Cost
 from orchat.messages import ChatMessage, ChatRole, ImageContent, ToolCall
 
-Ending = Literal["finished", "parked", "max_rounds", "cut", "repeated", "stopped", "interrupted", "failed"]
+Ending = Literal[
+    "finished", "parked", "max_rounds", "exit_condition", "cut", "repeated", "stopped", "interrupted", "failed"
+]
 
 
 @dataclass(frozen=True)
@@ -43,9 +45,9 @@ class Reply:
         Tool calls that wait for a person's decision (`orchat.chat.Chat.resume`).
     ending
         How the turn ended: ``finished``; ``parked``, with calls pending; ``max_rounds``, when tools were called once
-        too often; ``cut``, when the token limit ended it within a tool call; ``repeated``, when the same call that
-        cannot run came twice in a row (`warnings` says more of these three); ``stopped``, ``interrupted`` or
-        ``failed``, with what had arrived.
+        too often, and ``exit_condition``, when one held, both with a last answer without tools; ``cut``, when the token
+        limit ended it within a tool call; ``repeated``, when the same call that cannot run came twice in a row
+        (`warnings` says more of these four); ``stopped``, ``interrupted`` or ``failed``, with what had arrived.
 
     Examples
     --------

@@ -75,12 +75,17 @@ def mend_arguments(call: ToolCall, tool: Tool) -> str | None:
     coerced = tool.coerce_arguments(call.arguments)
     if not coerced.notes:
         return None
-    written = call.mended_arguments or call.json_arguments
-    call.extra = {**(call.extra or {}), "mended_arguments": written}
-    call.arguments, call.arguments_text = coerced.values, None
+    replace_arguments(call, coerced.values)
     notes, more = coerced.notes[:_MOST_NOTES], len(coerced.notes) - _MOST_NOTES
     tail = f" and {more} more" if more > 0 else ""
     return f"The arguments for `{call.tool_name}` were mended: {', '.join(notes)}{tail}."
+
+
+def replace_arguments(call: ToolCall, arguments: dict[str, Any]) -> None:
+    """Replace a call's arguments; it keeps what the model wrote as its `mended_arguments`."""
+    written = call.mended_arguments or call.json_arguments
+    call.extra = {**(call.extra or {}), "mended_arguments": written}
+    call.arguments, call.arguments_text = arguments, None
 
 
 def argument_error(tool: Tool, arguments: object) -> str | None:

@@ -20,15 +20,17 @@ import copy
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from dataclasses import replace
+from typing import Any
 
 from orchat.chat.approval import Answer, Approve, Decision, Reject
+from orchat.chat.exit_conditions import ExitCondition, exit_reason
 from orchat.chat.message_selection import (
     CallPlace,
     answered_calls,
     pending_calls,
     pending_indices,
+    place_of_waiting_call,
     truncate_partial,
     waiting_calls,
 )
@@ -39,8 +41,11 @@ from orchat.chat.tool_execution import (
     call_error,
     mend_arguments,
     prepend_note,
+    replace_arguments,
     result_content,
 )
+from orchat.chat.tool_hooks import ToolHooks
+from orchat.chat.turn_steps import AskApproval, CallModel, RunTool, RunTools, Step, TurnEnded
 from orchat.errors import ConfigurationError, ResponseLimitError
 from orchat.message_assembly import warn, was_cut
 from orchat.messages import ChatMessage, ChatRole, ToolCall
@@ -60,45 +65,6 @@ _CUT = {
 }
 
 
-@dataclass(frozen=True)
-class CallModel:
-    """The step: request a response from the model, and pass it to `Turn.responded`."""
-
-
-@dataclass(frozen=True)
-class AskApproval:
-    """The step: get a decision for each of these calls, and pass them to `Turn.decided`."""
-
-    calls: Mapping[CallPlace, ToolCall]
-
-
-@dataclass(frozen=True)
-class RunTool:
-    """One tool to run with these arguments; its outcome goes to `Turn.returned`."""
-
-    place: CallPlace
-    call: ToolCall
-    tool: Tool
-    arguments: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class RunTools:
-    """The step: run these tools, in any order."""
-
-    runs: tuple[RunTool, ...]
-
-
-@dataclass(frozen=True)
-class TurnEnded:
-    """The final step: the turn has ended, in this way."""
-
-    ending: Ending
-
-
-Step: TypeAlias = CallModel | AskApproval | RunTools | TurnEnded
-
-
 class Turn:
     """The state machine of a turn: its messages so far, and its next step.
 
@@ -109,15 +75,19 @@ class Turn:
     tools
         By name.
     max_rounds
-        How many responses it may take.
+        How many responses may call tools; then one more is asked for, without.
     max_tool_runs
         How many tool calls it may make.
+    exit_conditions
+        When it ends with one more answer without tools.
+    hooks
+        What the chat's author does before and after calls.
 
     Examples
     --------
     >>> turn = Turn([ChatMessage.from_user("Hi")])
     >>> turn.step()
-    CallModel()
+    CallModel(is_last=False)
     >>> _ = turn.responded(ChatMessage.from_assistant("Hello."))
     >>> turn.step()
     TurnEnded(ending='finished')
@@ -129,6 +99,8 @@ class Turn:
         tools: Mapping[str, Tool] | None = None,
         max_rounds: int = 25,
         max_tool_runs: int = MAX_TOOL_RUNS,
+        exit_conditions: Sequence[ExitCondition] = (),
+        hooks: ToolHooks = ToolHooks(),  # noqa: B008 - immutable
     ) -> None:
         self.messages = list(messages)
         self.ending: Ending | None = None
@@ -136,6 +108,10 @@ class Turn:
         self._max_rounds = max_rounds
         self._rounds = 0
         self._max_tool_runs = max_tool_runs
+        self._exit_conditions = tuple(exit_conditions)
+        self._hooks = hooks
+        self._exit: tuple[Ending, str] | None = None  # how and why it ends with the next response
+        self._looked_at = 0  # the messages at which the exit conditions were looked at last
         self._number_of_calls = sum(len(message.tool_calls) for message in messages)
         self._failed_before: set[tuple[str, str | None, str]] = set()
         self._undecided: dict[CallPlace, ToolCall] = {}
@@ -160,7 +136,11 @@ class Turn:
             return AskApproval(dict(self._undecided))
         if self._approved:
             return RunTools(tuple(self._approved.values()))
-        return CallModel()
+        if self._exit is None and self.messages[-1].is_from(ChatRole.TOOL) and self._looked_at < len(self.messages):
+            self._looked_at = len(self.messages)
+            why = exit_reason(self._exit_conditions, self.reply)
+            self._exit = ("exit_condition", why) if why is not None else None
+        return CallModel(is_last=self._exit is not None)
 
     @property
     def last_calls(self) -> dict[CallPlace, ToolCall]:
@@ -214,26 +194,50 @@ class Turn:
             self._results[place] = len(self.messages)
             self.messages.append(ChatMessage.from_tool(_NOT_YET, call, error=True))
         self._number_of_calls += len(calls)
-        if self._number_of_calls > self._max_tool_runs:
+        if self._number_of_calls > self._max_tool_runs and self._exit is None:
             raise self._end_over_limit(message, calls)
         errors = {place: call_error(call, self.tools) for place, call in calls.items()}
-        if (stop := self._stop_reason(message, calls, errors, mends)) is not None:
-            self.ending, why = stop
-            spent = self.reply.spent
-            warn(message, f"{why} {self._rounds} responses cost {spent}." if self._rounds > 1 else why)
-            _log.warning("%s", message.meta["warnings"][-1])
-            outcome = ToolOutcome(f"This call did not run: {why}", error=True)
-            return {place: self._answer(place, call, outcome) for place, call in calls.items()}
+        if (stop := self._exit or self._stop_reason(message, calls, errors, mends)) is not None:
+            return self._stop(message, calls, *stop)
         told = {}
         for place, call in calls.items():
             wrong = errors[place]
             if wrong is not None and not mends(call.tool_name):
                 told[place] = self._answer(place, call, ToolOutcome(wrong, error=True))
                 continue
+            if wrong is None and (ended := self._run_hook_before(message, place, call)) is not None:
+                told[place] = ended
+                continue
             self._undecided[place] = call
             if wrong is not None:
                 self._wrong[place] = wrong
         return told
+
+    def _stop(
+        self, message: ChatMessage, calls: Mapping[CallPlace, ToolCall], ending: Ending, why: str
+    ) -> dict[CallPlace, ChatMessage]:
+        """End the turn with this response; or with one more, if it is one round of tool calls too many."""
+        if ending == "max_rounds" and self._exit is None:
+            self._exit = (ending, why)
+        else:
+            self.ending = ending
+            warn(message, f"{why} {self._rounds} responses cost {self.reply.spent}." if self._rounds > 1 else why)
+            _log.warning("%s", message.meta["warnings"][-1])
+        outcome = ToolOutcome(f"This call did not run: {why}", error=True)
+        return {place: self._answer(place, call, outcome) for place, call in calls.items()}
+
+    def _run_hook_before(self, message: ChatMessage, place: CallPlace, call: ToolCall) -> ChatMessage | None:
+        """Let the chat's author change a call; return its result where that ends it."""
+        match self._hooks.before_call(call, self.tools[call.tool_name]):
+            case Reject() as decision:
+                text = f"This call was rejected and did not run. {decision.reason}".strip()
+                return self._answer(place, call, ToolOutcome(text, error=True), decision="rejected")
+            case Answer() as decision:
+                return self._answer(place, call, ToolOutcome(result_content(decision.value)), decision="answered")
+            case dict() as arguments:
+                replace_arguments(call, arguments)
+                warn(message, f"The arguments for `{call.tool_name}` were changed by before_tool_call.")
+        return None
 
     def _end_over_limit(self, message: ChatMessage, calls: Mapping[CallPlace, ToolCall]) -> ResponseLimitError:
         """End the turn before the calls of a response, and return the error that says why."""
@@ -276,7 +280,7 @@ class Turn:
             fit it; nothing has changed then (a ValueError).
         """
         waiting = waiting_calls(self.messages)
-        decided = {_place_of(key, waiting): decision for key, decision in decisions.items()}
+        decided = {place_of_waiting_call(key, waiting): decision for key, decision in decisions.items()}
         for place, decision in decided.items():
             self._check(waiting[place], decision)
         self.ending = None
@@ -323,7 +327,9 @@ class Turn:
 
     def returned(self, place: CallPlace, outcome: ToolOutcome) -> ChatMessage:
         """Add the outcome of a tool, and return its message."""
-        run = self._approved.pop(place)
+        run = self._approved[place]
+        outcome = self._hooks.after_call(run.call, run.arguments, outcome)
+        del self._approved[place]
         self._started.discard(place)
         if _as_text(run.arguments) == _as_text(run.call.arguments):
             return self._answer(place, run.call, outcome, decision="approved")
@@ -372,23 +378,6 @@ class Turn:
 
     def _put(self, place: CallPlace, message: ChatMessage) -> None:
         self.messages[self._results[place]] = message
-
-
-def _place_of(key: object, waiting: Mapping[CallPlace, ToolCall]) -> CallPlace:
-    """Find the place of a waiting call by its id or its place."""
-    found = [place for place, call in waiting.items() if (place if isinstance(key, CallPlace) else call.id) == key]
-    if len(found) > 1:
-        names = ", ".join(waiting[place].tool_name for place in found)
-        raise ConfigurationError(
-            f"{len(found)} waiting tool calls have the id {key!r}: {names}. Which one is meant is not clear.",
-            hint="Decide in the calls' forms, or ask again.",
-        )
-    if not found:
-        ids = ", ".join(str(call.id) for call in waiting.values())
-        raise ConfigurationError(
-            f"No tool call {key!r} waits for a decision.", hint=f"These do: {ids}." if ids else "None does."
-        )
-    return found[0]
 
 
 def _as_text(arguments: Mapping[str, Any]) -> str:

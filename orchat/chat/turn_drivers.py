@@ -21,7 +21,8 @@ from orchat.chat.money import Budget, Cost
 from orchat.chat.reply import Ending
 from orchat.chat.request_estimate import Price, estimate_request
 from orchat.chat.tool_execution import cancelled_outcome, invoke_tool, invoke_tool_async
-from orchat.chat.turn import AskApproval, CallModel, RunTool, Turn, TurnEnded
+from orchat.chat.turn import Turn
+from orchat.chat.turn_steps import AskApproval, CallModel, RunTool, TurnEnded
 from orchat.errors import APIError
 from orchat.messages import ChatMessage, ChatRole, ToolCall
 from orchat.openrouter.completion_exchange import AsyncChunkStream, ChunkStream
@@ -66,7 +67,7 @@ class _TurnDriver:
 
     # -- a request ----------------------------------------------------------------------------------------------
 
-    def _asked(self) -> tuple[list[ChatMessage], dict[str, Any], list[Tool]]:
+    def _asked(self, step: CallModel) -> tuple[list[ChatMessage], dict[str, Any], list[Tool]]:
         """Reserve the estimated cost of the next request, and return the request's arguments."""
         context = self.context
         messages = messages_to_send([*context.history, *self.turn.messages], context.model)
@@ -81,11 +82,13 @@ class _TurnDriver:
                 undo.callback(budget.settle, estimate, Cost())
             undo.pop_all()
         self._estimate, self._open = estimate, True
-        return messages, self._kwargs(), tools
+        return messages, self._kwargs(step), tools
 
-    def _kwargs(self) -> dict[str, Any]:
+    def _kwargs(self, step: CallModel) -> dict[str, Any]:
         """Return the generation kwargs; a forced ``tool_choice`` is sent once, or the turn would never end."""
         kwargs = self.context.generation_kwargs
+        if step.is_last and self.context.tools:  # several providers refuse calls in a history without any tools
+            return {**kwargs, "tool_choice": "none"}
         choice = kwargs.get("tool_choice", self.context.generator.generation_kwargs.get("tool_choice"))
         answers_call = self.turn.messages[-1].is_from(ChatRole.TOOL)
         return {**kwargs, "tool_choice": "auto"} if answers_call and choice not in (None, "auto", "none") else kwargs
@@ -202,7 +205,7 @@ class TurnDriver(_TurnDriver):
                 while not isinstance(step := self.turn.step(), TurnEnded):
                     self._check()
                     if isinstance(step, CallModel):
-                        yield from self._respond()
+                        yield from self._respond(step)
                     elif isinstance(step, AskApproval):
                         decisions = {place: self._decision(place, call, loop) for place, call in step.calls.items()}
                         yield from self._chunks(self.turn.decided(decisions))
@@ -212,8 +215,8 @@ class TurnDriver(_TurnDriver):
             if not self._end(error):
                 raise
 
-    def _respond(self) -> Iterator[StreamingChunk]:
-        messages, kwargs, tools = self._asked()
+    def _respond(self, step: CallModel) -> Iterator[StreamingChunk]:
+        messages, kwargs, tools = self._asked(step)
         if self.context.whole:
             replies = self.context.generator.run(messages, None, kwargs, tools=tools, on_retry=self._on_retry)[
                 "replies"
@@ -270,7 +273,7 @@ class AsyncTurnDriver(_TurnDriver):
             while not isinstance(step := self.turn.step(), TurnEnded):
                 self._check()
                 if isinstance(step, CallModel):
-                    pieces = self._respond()
+                    pieces = self._respond(step)
                 elif isinstance(step, AskApproval):
                     pieces = self._settle_calls(step.calls)
                 else:
@@ -286,8 +289,8 @@ class AsyncTurnDriver(_TurnDriver):
         finally:
             self._waiting = None
 
-    async def _respond(self) -> AsyncIterator[StreamingChunk]:
-        messages, kwargs, tools = self._asked()
+    async def _respond(self, step: CallModel) -> AsyncIterator[StreamingChunk]:
+        messages, kwargs, tools = self._asked(step)
         generator = self.context.generator
         if self.context.whole:
             replies = await generator.run_async(messages, None, kwargs, tools=tools, on_retry=self._on_retry)

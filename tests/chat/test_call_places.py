@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from orchat.chat import Answer, Approve, Reject
 from orchat.chat.message_selection import CallPlace, answered_calls, waiting_calls
 from orchat.chat.tool_execution import ToolOutcome
-from orchat.chat.turn import AskApproval, RunTools, Turn
+from orchat.chat.turn import Turn
+from orchat.chat.turn_steps import AskApproval, RunTools
 from orchat.errors import ConfigurationError
 from orchat.message_assembly import MessageAssembler, assemble_tool_calls
 from orchat.messages import ChatMessage, ChatRole, ToolCall

@@ -169,10 +169,10 @@ def test_a_call_that_is_wrong_in_another_way_may_go_on(openrouter, make, way: Wa
 
 
 def test_a_tool_loop_that_ends_tells_what_it_spent(openrouter, make, way: Way) -> None:
-    openrouter.answers(*(calls(call("report", {"summary": str(n)})) for n in range(3)))
+    openrouter.answers(*(calls(call("report", {"summary": str(n)})) for n in range(3)), text("Well."))
     reply = way.ask(make(tools=[report], approve="always", max_rounds=3))
     assert reply.ending == "max_rounds"
-    assert reply.warnings == ["3 rounds are the limit. 3 responses cost $0.00012."]
+    assert reply.warnings == ["3 rounds are the limit. 4 responses cost $0.00016."]
 
 
 def test_text_that_was_cut_is_no_loop(openrouter, make, way: Way) -> None:

@@ -284,15 +284,30 @@ def test_a_call_that_is_demanded_is_demanded_once(
     assert openrouter.request.json.get("tool_choice") == (choice if of_the_generator else None)
 
 
-def test_calls_again_and_again_have_an_end(make: Make, way: Way, openrouter: ScriptedOpenRouter, log: Log) -> None:
-    openrouter.always(calls(HULL))
+def test_calls_again_and_again_end_with_an_answer(
+    make: Make, way: Way, openrouter: ScriptedOpenRouter, log: Log
+) -> None:
+    openrouter.answers(calls(HULL), calls(HULL), calls(HULL), text("That is all I know."))
     chat = make(tools=[log.tide()], approve="always", max_rounds=3)
     reply = way.ask(chat)
-    assert (reply.ending, len(openrouter.requests), len(log.calls)) == ("max_rounds", 3, 2)
-    assert chat.messages[-1].tool_call_result.result == "This call did not run: 3 rounds are the limit."  # type: ignore[union-attr]
+    assert (reply.ending, reply.text, len(log.calls)) == ("max_rounds", "That is all I know.", 2)
+    assert [request.json.get("tool_choice") for request in openrouter.requests] == [None, None, None, "none"]
+    assert len(openrouter.request.json["tools"]) == 1
+    assert results(openrouter)[-1] == "This call did not run: 3 rounds are the limit."
     assert "max_rounds" in repr(reply)
+    assert reply.warnings == ["3 rounds are the limit. 4 responses cost $0.00016."]
     openrouter.always(text("Enough."))
-    assert way.ask(chat, "Go on.").text == "Enough."
+    assert way.ask(chat, "Go on.").ending == "finished"
+
+
+def test_who_calls_tools_all_the_same_is_not_asked_again(
+    make, way: Way, openrouter: ScriptedOpenRouter, log: Log
+) -> None:
+    openrouter.always(calls(HULL))
+    chat = make(tools=[log.tide()], approve="always", max_rounds=1, max_tool_runs=1)
+    reply = way.ask(chat)
+    assert (reply.ending, len(openrouter.requests), len(log.calls)) == ("max_rounds", 2, 0)
+    assert chat.messages[-1].tool_call_result.result == "This call did not run: 1 rounds are the limit."
 
 
 def test_a_plain_function_is_made_a_tool(make: Make, way: Way, openrouter: ScriptedOpenRouter) -> None:

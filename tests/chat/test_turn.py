@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from orchat.chat.approval import Answer, Approve, Decision, Reject, check_policy, request_decision, to_decision
 from orchat.chat.message_selection import CallPlace, messages_to_send, pending_calls, skip_pending_calls
 from orchat.chat.tool_execution import ToolOutcome
-from orchat.chat.turn import AskApproval, CallModel, RunTool, RunTools, Turn, TurnEnded
+from orchat.chat.turn import Turn
+from orchat.chat.turn_steps import AskApproval, CallModel, RunTool, RunTools, TurnEnded
 from orchat.errors import ConfigurationError
 from orchat.messages import ChatMessage, ChatRole, ReasoningContent, ToolCall
 from tests.chat.tools import Log

@@ -25,6 +25,7 @@ _ENDINGS = {
     "stopped": "stopped",
     "parked": "waits for your decision",
     "max_rounds": "ended, for it called tools too often",
+    "exit_condition": "ended by an exit condition",
     "cut": "cut at its token limit",
     "repeated": "ended, for the same call failed twice",
 }
