@@ -10,6 +10,7 @@ import pytest
 
 from tests.benchmarks import ceilings, cell_traffic, completion, interrupt, restore, startup, stream
 from tests.benchmarks import map as map_benchmark
+from tests.benchmarks import tools as tools_benchmark
 
 
 def lines_of(module: str, *options: str) -> list[str]:
@@ -66,6 +67,14 @@ def test_map_measures_every_way() -> None:
     for name in map_benchmark.ARMS:
         assert any(re.match(rf"{re.escape(name)} +\d+\.\d{{3}} +\d+\.\d{{3}} +\d+$", line) for line in lines), name
     assert len([line for line in lines if re.search(r": goal (reached|MISSED)$", line)]) == len(map_benchmark.GOALS)
+
+
+def test_tools_measures_every_step() -> None:
+    lines = lines_of("tools", "--tools", "40", "--rounds", "1")
+    for name in tools_benchmark.GATES:
+        assert any(re.match(rf"{re.escape(name)} +\d+\.\d{{3}} +\d+\.\d{{3}}  (gate|GATE) ", line) for line in lines), (
+            name
+        )
 
 
 @pytest.mark.slow
