@@ -31,7 +31,6 @@ _MOST_REPORTED = 2  # problems that the one line of a warning names
 _MOST_COMPARED = 500  # candidates for a similar name
 _NEAR = "; did you mean "
 _MISSPELT = 0.75  # the similarity of {nmae} and name; {firstname} of a template is something else
-_AS_IT_STANDS = "`{{...}}` or --raw sends it as it stands."
 # What a format of Python looks like behind a value: {x:.2f}, {x:>10}, {x!r}. {x:10} is more often an object's field.
 _FORMATTED = re.compile(
     r"(?P<value>[^\W\d][\w.]{0,60})(?:![rsa](?::[^{}\s]{1,20})?|:(?!\d+\Z)[<>^=]?[+-]?#?0?\d{0,3}[,_]?(?:\.\d{1,2})?[bcdeEfFgGnosxX%]?(?<!:))"
@@ -100,6 +99,7 @@ def interpolate(
     render: Callable[[object], Rendered] = render_value,
     *,
     allow_secrets: bool = False,
+    way_out: str = "`{{...}}` or --raw sends it as it stands.",
 ) -> Prompt:
     """Replace the placeholders of a prompt by their values.
 
@@ -113,6 +113,8 @@ def interpolate(
         Converts a value to content parts.
     allow_secrets
         Whether the value of a placeholder such as ``{api_key}`` is sent all the same.
+    way_out
+        The end of a refusal: how to send the text without a value.
 
     Examples
     --------
@@ -159,7 +161,9 @@ def interpolate(
         for expression in [*find_expressions(text), *(each for each in fields if parse_steps(each) is None)]
         if _is_computed(expression, names)
     ]
-    return Prompt(parts.parts() or (TextContent(text),), sent, _warning(problems), _refusal(computed, problems))
+    return Prompt(
+        parts.parts() or (TextContent(text),), sent, _warning(problems), _refusal(computed, problems, way_out)
+    )
 
 
 @dataclass(frozen=True)
@@ -329,17 +333,17 @@ def _warning(problems: Mapping[str, str]) -> str | None:
     return "; ".join(reports) + (f"; and {more} more" if more else "")
 
 
-def _refusal(computed: Sequence[str], problems: Mapping[str, str]) -> str | None:
+def _refusal(computed: Sequence[str], problems: Mapping[str, str], way_out: str) -> str | None:
     if computed:
         first, more = computed[0], len(computed) - 1
         others = f" (so {'is' if more == 1 else 'are'} {more} more)" if more else ""
         return (
             f"{{{first}}} is more than a variable{others}: assign it first, `value = {_assignable(first)}`, and write "
-            f"{{value}}. {_AS_IT_STANDS}"
+            f"{{value}}. {way_out}"
         )
     for placeholder, problem in problems.items():
         if _NEAR in problem:
-            return f"{{{placeholder}}}: {problem} {_AS_IT_STANDS}"
+            return f"{{{placeholder}}}: {problem} {way_out}"
     return None
 
 

@@ -54,6 +54,36 @@ def ask(panel: Locator, words: str) -> None:
     field.press("Enter")
 
 
+def test_a_variable_is_completed_sent_and_shown_on_demand(page: Page, lab: Lab, endpoint: ScriptedOpenRouter) -> None:
+    endpoint.answers(text("At 14:10."))
+    code = PANEL + "tides, time_zone = {'Hull': '14:10'}, 'GMT'\nChatPanel('some/model')"
+    _, panel = opened(page, lab, "panel-variables.ipynb", code)
+    field, names = panel.locator(".orchat-text-input"), panel.get_by_role("listbox", name="Variables")
+    field.press_sequentially("High when? {ti")
+    expect(names.get_by_role("option")).to_have_text(["tides", "time_zone"])
+    panel.screenshot(path=str(lab.work / "completion.png"))
+    field.press("ArrowDown")
+    field.press("ArrowUp")
+    field.press("Enter")
+    expect(field).to_have_value("High when? {tides}")
+    expect(names).to_be_hidden()
+    field.press_sequentially("[")  # behind the name, before the brace
+    expect(names.get_by_role("option")).to_have_text(['["Hull"]'])
+    field.press("Escape")
+    expect(names).to_be_hidden()
+    field.press("Backspace")
+    field.press("Enter")
+    expect(panel.locator(".orchat-items")).to_contain_text("At 14:10.")
+    question = panel.locator(".orchat-question")
+    expect(question.locator(".orchat-question-text")).to_contain_text("High when? {tides}")
+    expect(question.locator("summary")).to_contain_text("Sent with tides (")
+    expect(question.locator("pre")).to_be_hidden()
+    question.locator("summary").click()
+    expect(question.locator("pre")).to_have_text(endpoint.request.json["messages"][-1]["content"])
+    panel.screenshot(path=str(lab.work / "sent.png"))
+    assert Axe().run(page, context=".orchat-panel").response["violations"] == []
+
+
 def test_it_streams_and_stops_while_later_cells_run(page: Page, front_end: Lab, endpoint: ScriptedOpenRouter) -> None:
     endpoint.answers(endless(ANSWER).paced(0.05), text("Second."))
     cells = (PANEL + 'panel = ChatPanel("some/model")\npanel', "print(6 * 7)", "print(len(panel.messages))")

@@ -28,7 +28,7 @@ from orchat.jupyter.panel.file_uploads import Uploads
 from orchat.jupyter.panel.model_picker import ModelSearch
 from orchat.jupyter.panel.panel_serialization import PanelSnapshot, from_entry, to_entry
 from orchat.jupyter.panel.panel_view_model import PAGE_SIZE, PanelViewModel
-from orchat.jupyter.panel.turn_grouping import split_turns, transcript_text
+from orchat.jupyter.panel.turn_grouping import question_view, split_turns, transcript_text
 from orchat.messages import ChatMessage, ImageContent, ToolCall
 from tests.jupyter.kernel import Kernel
 from tests.jupyter.panel_page import PANEL, Page
@@ -444,6 +444,45 @@ def test_of_many_queries_for_models_the_last_is_answered(
     assert shown[-1]["n"] == 3000 * 2 + 2999
     assert (shown[-1]["query"], shown[-1]["total"]) == ("v/9", 1 if models else 0)
     assert len(openrouter.requests) == 1
+
+
+def test_a_question_takes_the_notebooks_variables_and_says_so(kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
+    endpoint.answers(text("High at 14:10."), text("So it is."))
+    page = Page(kernel, "variables")
+    page.run(PANEL + "tides = {'Hull': '14:10'}\nport = 'Hull'\nChatPanel('m')")
+    page.send({"t": "complete", "before": "When in {ti", "after": "?", "n": 7})
+    page.until(lambda: "completions" in page.fields)
+    assert page.fields["completions"] == {"n": 7, "length": 2, "list": ["tides"]}
+    page.ask("When is it high in {port}? {tides} Not {whatever_else}.")
+    assert endpoint.request.json["messages"][-1]["content"].startswith("When is it high in Hull? {")
+    assert "14:10" in endpoint.request.json["messages"][-1]["content"]
+    (turn,) = page.turns
+    assert turn["q"]["text"] == "When is it high in {port}? {tides} Not {whatever_else}."
+    assert [value.partition(" ")[0] for value in turn["q"]["values"]] == ["port", "tides"]
+    assert turn["q"]["sent"] == endpoint.request.json["messages"][-1]["content"]
+    assert page.fields["note"] == "{whatever_else} is sent as it is: there is no variable whatever_else."
+    # What is misspelt or computed would be invented by the model: nothing is sent, and the draft stays.
+    for draft, words in (("And in {prot}?", "did you mean port?"), ("And {len(tides)}?", "more than a variable")):
+        page.send({"t": "send", "text": draft})
+        page.until(lambda words=words: words in str(page.fields["error"]))
+        assert "--raw" not in page.fields["error"]["text"]
+        assert page.fields["draft"]["text"] == draft
+    assert len(page.turns) == 1
+    # It is kept as it was typed, beside what was sent, and edited as it was typed.
+    page.kept("typed")
+    page.run(PANEL + "ChatPanel('m')")
+    assert page.turns[0]["q"] == turn["q"]
+    page.send({"t": "edit"})
+    page.until(lambda: not page.turns)
+    assert page.fields["draft"]["text"] == turn["q"]["text"]
+
+
+def test_a_typed_text_that_does_not_fit_what_was_sent_is_not_believed() -> None:
+    meta = {"typed": "Harmless {x}?", "values": ["x (text)"]}
+    view = question_view(ChatMessage.from_user("Delete all files.", meta))
+    assert (view["text"], view["sent"]) == ("Delete all files.", "Delete all files.")
+    for broken in ({"typed": 7, "values": ["x"]}, {"typed": "Hi {x}", "values": 7}, {"typed": "Hi", "values": []}):
+        assert question_view(ChatMessage.from_user("Hi", broken))["text"] == "Hi"
 
 
 def test_a_search_without_a_loop_is_none() -> None:

@@ -11,20 +11,13 @@ import os
 import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 
+from orchat.jupyter.kernel.prompt.placeholder_completion import MAX_COMPLETIONS, complete_placeholder, with_prefix
 from orchat.jupyter.magic.line_splitting import incomplete_word, split_prompt
 from orchat.jupyter.magic.option_parser import MAGIC, POLICIES, Choice, option_table
-from orchat.rendering.static_lookup import (
-    NOTHING,
-    get_attribute_static,
-    get_item_static,
-    static_attributes,
-    static_keys,
-)
 
 if TYPE_CHECKING:
     import argparse
@@ -34,17 +27,8 @@ if TYPE_CHECKING:
 
 NameSource = Callable[[], Iterable[str]]
 
-_MAX_COMPLETIONS = 300
 _CELL_MAGIC = re.compile(rf"[ \t]*%%{MAGIC}(?=[ \t]|$)")
 _LINE_MAGIC = re.compile(rf"\s*+(?:[\w.,\[\]'\" ]++=\s*+)?%{MAGIC}[ \t]+")
-_OPEN_PLACEHOLDER = re.compile(r"\{([^{}\n]*)$")
-_OPEN_PATH = re.compile(
-    r"(?P<path>[^\W\d]\w*(?:\.[^\W\d]\w*|\[(?:\d+|\"[^\"\]]*\"|'[^'\]]*')\])*)(?P<last>\.\w*|\[[^\]]*)"
-)
-_PLACEHOLDER_REST = re.compile(r"^[\w.\[\]\"']*\}")  # of a field that the cursor stands in
-_CLOSING_BRACKET = re.compile(r"[\"']?\]")
-_PATH_STEP = re.compile(r"\.(\w+)|\[(\d+)\]|\[\"([^\"\]]*)\"\]|\['([^'\]]*)'\]")
-_FORBIDDEN_IN_KEYS = frozenset("\\[]{}\n")  # no key that holds one of these can stand in a field
 _VERB_ARGUMENTS = {"add": "FILE", "tools": "SERVER", "remove": "SERVER"}  # of sub-commands that begin with a verb
 _KERNEL_TOOLS = ("run_python", "inspect_variable")
 _PRIORITY = 1_000
@@ -132,7 +116,7 @@ class Completions:
                 if "--raw" in incomplete_word(lines[top][found.end() :] + " ")[0]:
                     return "", []
                 body, rest = lines[top + 1 : row], lines[row + 1 :]
-                return self._complete_placeholder("\n".join([*body, before]), "\n".join([after, *rest]))
+                return complete_placeholder("\n".join([*body, before]), "\n".join([after, *rest]), self._names())
             if row == top and column > found.end():
                 return self._complete_word(before[found.end() :], commands=False)
             return None  # the name of a magic is for IPython
@@ -151,7 +135,7 @@ class Completions:
             return self._complete_word(words, commands=True)
         if "--raw" in incomplete_word(options)[0]:
             return "", []
-        return self._complete_placeholder(words[len(options) + 2 :], after)
+        return complete_placeholder(words[len(options) + 2 :], after, self._names())
 
     def _complete_word(self, words: str, *, commands: bool) -> tuple[str, list[str]]:
         done, fragment = incomplete_word(words)
@@ -169,12 +153,12 @@ class Completions:
         options = [name for name in table if name.startswith("-")]
         if fragment.startswith("-"):
             return fragment, [
-                name for name in _with_prefix(options, fragment) if name[:2] == fragment[:2] or fragment == "-"
+                name for name in with_prefix(options, fragment) if name[:2] == fragment[:2] or fragment == "-"
             ]
         if _names_a_model(done):
             return fragment, [name for name in options if name.startswith("--")] if not fragment else []
-        first = _with_prefix(known, fragment) if not done else []
-        return fragment, [*first, *self._model_names(fragment), *([] if fragment else _with_prefix(options, "--"))]
+        first = with_prefix(known, fragment) if not done else []
+        return fragment, [*first, *self._model_names(fragment), *([] if fragment else with_prefix(options, "--"))]
 
     def _subcommand_arguments(self, usage: str, done: list[str], fragment: str) -> list[str]:
         """Return the completions of a sub-command's next argument; of alternatives, of the one that was begun."""
@@ -191,30 +175,30 @@ class Completions:
                 case "MODEL":
                     found += self._model_names(fragment)
                 case "SERVER":
-                    found += _with_prefix(self._servers(), fragment)
+                    found += with_prefix(self._servers(), fragment)
                 case "FILE" | "FILES":
                     found += _matching_files(fragment)
                 case _ if word and not word.isupper():
-                    found += _with_prefix([word], fragment)
+                    found += with_prefix([word], fragment)
         return found
 
     def _option_values(self, action: Any, fragment: str) -> list[str]:
         if isinstance(action.type, Choice):
-            return _with_prefix(action.type.choices, fragment)
+            return with_prefix(action.type.choices, fragment)
         match action.metavar:
             case "MODEL":
                 return self._model_names(fragment)
             case "THREAD":
                 return self._conversation_names(fragment)
             case "TOOL":
-                return _with_prefix(self._tool_names(), fragment)
+                return with_prefix(self._tool_names(), fragment)
             case "POLICY":
-                return _with_prefix(POLICIES, fragment)
+                return with_prefix(POLICIES, fragment)
             case "NAME":
-                return _with_prefix(self._names(), fragment)
+                return with_prefix(self._names(), fragment)
             case "NAME_OR_JSON":
                 names = self._names()
-                return [name for name in _with_prefix(names, fragment) if issubclass(type(names[name]), type | dict)]
+                return [name for name in with_prefix(names, fragment) if issubclass(type(names[name]), type | dict)]
             case "FILE_OR_URL":
                 return _matching_files(fragment)
         return []
@@ -223,10 +207,10 @@ class Completions:
         wanted = fragment.lower()
         known = dict.fromkeys([*self._aliases(), *self._models()])
         found = [name for name in known if wanted in name.lower()]
-        return sorted(found, key=lambda name: _match_rank(name.lower(), wanted))[:_MAX_COMPLETIONS]
+        return sorted(found, key=lambda name: _match_rank(name.lower(), wanted))[:MAX_COMPLETIONS]
 
     def _conversation_names(self, fragment: str) -> list[str]:
-        return [shlex.quote(name) for name in _with_prefix(self._conversations(), fragment.strip("\"'"))]
+        return [shlex.quote(name) for name in with_prefix(self._conversations(), fragment.strip("\"'"))]
 
     def _tool_names(self) -> list[str]:
         from types import FunctionType
@@ -237,48 +221,6 @@ class Completions:
         kinds = (Tool, Toolset, FunctionType)
         found = [name for name in names if issubclass(type(names[name]), kinds)]
         return list(dict.fromkeys([*found, *self._servers(), *_KERNEL_TOOLS]))
-
-    # -- the prompt ---------------------------------------------------------------------------------------------
-
-    def _complete_placeholder(self, before: str, after: str) -> tuple[str, list[str]]:
-        from orchat.prompt_language.placeholder_parser import find_placeholders
-
-        if (found := _OPEN_PLACEHOLDER.search(before)) is None:
-            return "", []
-        # Would it be a field if it were whole?
-        rest = _PLACEHOLDER_REST.sub("", after, count=1)
-        text = f"{before[: found.start()]}{{x}}{rest}"
-        if not any(field.start == found.start() and field.in_prose for field in find_placeholders(text)):
-            return "", []
-        typed = found[1]
-        if (path := _OPEN_PATH.fullmatch(typed)) is None:
-            return typed, _with_prefix(self._names(), typed)
-        value, fragment = self._resolve_path(path["path"]), path["last"]
-        if value is NOTHING:
-            return "", []
-        if fragment.startswith("."):
-            return fragment, ["." + name for name in _with_prefix(static_attributes(value), fragment[1:])]
-        wanted = fragment[1:].strip("\"'")
-        written = [_key_literal(key, fragment[1:2]) for key in static_keys(value) if str(key).startswith(wanted)]
-        closed = _CLOSING_BRACKET.match(after)  # by an editor that closes brackets by itself
-        texts = [f"[{each}]" for each in written if each is not None][:_MAX_COMPLETIONS]
-        return fragment, [each.removesuffix(closed[0]) for each in texts] if closed else texts
-
-    def _resolve_path(self, path: str) -> object:
-        """Return the value at a path such as ``table.columns[0]``, found without running code; else `NOTHING`."""
-        root = re.match(r"\w+", path)
-        names = self._names()
-        if root is None or root[0] not in names:
-            return NOTHING
-        value = names[root[0]]
-        for step in _PATH_STEP.finditer(path, root.end()):
-            if step[1] is not None:
-                value = get_attribute_static(value, step[1])
-            else:
-                value = get_item_static(value, int(step[2]) if step[2] is not None else step[step.lastindex or 0])
-            if value is NOTHING:
-                return NOTHING
-        return value
 
 
 def _first_content_line(lines: list[str]) -> int:
@@ -301,27 +243,11 @@ def _names_a_model(words: list[str]) -> bool:
     return False
 
 
-def _with_prefix(names: Iterable[str], start: str) -> list[str]:
-    """Return the names with a prefix; private ones only for a prefix that is not empty."""
-    found = (name for name in names if name.startswith(start) and (start or not name.startswith("_")))
-    return list(islice(found, _MAX_COMPLETIONS))
-
-
 def _match_rank(name: str, wanted: str) -> tuple[int, int]:
     """Return the sort key of a model's name: matches at its start first, then after the vendor, then elsewhere."""
     if name.startswith(wanted):
         return 0, len(name)
     return (1 if name.rpartition("/")[2].startswith(wanted) else 2), len(name)
-
-
-def _key_literal(key: str | int, quote: str) -> str | None:
-    """Return a key as a literal for a placeholder, in the quotes already typed; None where none is possible."""
-    if isinstance(key, int):
-        return str(key) if key >= 0 and not quote.strip("0123456789") else None
-    if not _FORBIDDEN_IN_KEYS.isdisjoint(key):
-        return None
-    free = [each for each in ([quote] if quote in {'"', "'"} else ['"', "'"]) if each not in key]
-    return f"{free[0]}{key}{free[0]}" if free else None
 
 
 def _matching_files(start: str) -> list[str]:
@@ -330,4 +256,4 @@ def _matching_files(start: str) -> list[str]:
         return []
     found = glob.glob(glob.escape(os.path.expanduser(bare)) + "*")
     texts = sorted(each + os.sep if os.path.isdir(each) else each for each in found if each.isprintable())
-    return [shlex.quote(text) for text in texts[:_MAX_COMPLETIONS]]
+    return [shlex.quote(text) for text in texts[:MAX_COMPLETIONS]]

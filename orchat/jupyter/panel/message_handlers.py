@@ -76,6 +76,9 @@ def handle_message(panel: PanelActions, content: dict[str, Any]) -> None:
     match content.get("t"):
         case "draft" if isinstance(content.get("text"), str):
             panel.composer.set_draft(_clean_text(content["text"]))
+        case "complete" if isinstance(before := content.get("before"), str) and isinstance(content.get("n"), int):
+            after = content.get("after")
+            panel.composer.complete(before[:_MAX_TEXT], str(after)[:_MAX_TEXT] if after else "", content["n"])
         case "attach":
             panel.composer.attach(content)
         case "unattach":

@@ -21,6 +21,7 @@ from orchat.jupyter.kernel.live_view.live_view import shows_widgets
 from orchat.jupyter.kernel.live_view.tool_grants import KERNEL_GRANTS
 from orchat.jupyter.kernel.live_view.widget_channel import WIDGET_MIME_TYPE, WidgetChannel
 from orchat.jupyter.kernel.output.text_escaping import single_line
+from orchat.jupyter.kernel.prompt.prompt_namespace import PromptNamespace
 from orchat.jupyter.panel import message_handlers
 from orchat.jupyter.panel.call_decisions import CallDecisions
 from orchat.jupyter.panel.mime_bundle import PanelOutput, transcript_bundle
@@ -71,7 +72,7 @@ class PanelController:
         self.conversations = PanelConversations(chat)
         self.view_model = PanelViewModel(cell=self._can_insert)
         self.view_model.set(height=height, error=None, readonly=None, note="", running=False)
-        self.composer = QuestionComposer(self.view_model)
+        self.composer = QuestionComposer(self.view_model, None if shell is None else PromptNamespace(shell))
         self.model_search = ModelSearch(self.start_task, self._show_models)
         self.observers: list[Callable[[Reply], object]] = []
         self._output = PanelOutput(shell)
@@ -376,9 +377,11 @@ class PanelController:
             return  # the page shows the warning now, and the next try is about that
         warned = self.view_model.field("warning") is not None
         if (question := self.composer.take(allow_secrets=allow_secrets)) is not None:
-            self._note = f"What looked like a secret went out as {HIDDEN}." if warned and not allow_secrets else ""
+            redacted = f"What looked like a secret went out as {HIDDEN}." if warned and not allow_secrets else ""
+            unreplaced = f"{question.warning}." if question.warning else ""
+            self._note = single_line(" ".join(filter(None, (redacted, unreplaced))), 300)
             self.view_model.set(note=self._note)
-            self.start_task(self.ask(question))
+            self.start_task(self.ask(question.message))
 
     def _messages_so_far(self, chat: Chat) -> list[ChatMessage]:
         turn_in_progress = self._turn_in_progress

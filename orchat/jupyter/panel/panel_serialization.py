@@ -18,11 +18,12 @@ from orchat.configuration import setting
 from orchat.errors import StateError
 from orchat.jupyter.kernel.conversations.message_encoding import decode_messages, encode_messages
 from orchat.jupyter.kernel.output.text_escaping import single_line
+from orchat.jupyter.panel.typed_question import TYPED, VALUES
 from orchat.messages import ChatMessage, ChatRole, TextContent, ToolCallResult
 
 MAX_CHATS = 100
 # The meta of messages that is needed to continue a conversation.
-_PERSISTED_META = ("pending", "ending", "decision", "arguments", "requested_model", "model", "refusal")
+_PERSISTED_META = ("pending", "ending", "decision", "arguments", "requested_model", "model", "refusal", TYPED, VALUES)
 _MESSAGE_OVERHEAD = 300  # bytes, about, that a message takes beside its words
 
 

@@ -7,16 +7,34 @@ was not named before.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from orchat.configuration import setting
+from orchat.errors import ConfigurationError
 from orchat.jupyter.kernel.output.text_escaping import single_line
+from orchat.jupyter.kernel.prompt.placeholder_completion import complete_placeholder
 from orchat.jupyter.kernel.prompt.typed_secrets import secret_kinds, secret_line, without_secrets
 from orchat.jupyter.panel.file_uploads import Uploads
 from orchat.jupyter.panel.turn_grouping import split_question
-from orchat.messages import ChatMessage, TextContent
+from orchat.jupyter.panel.typed_question import typed_meta
+from orchat.messages import ChatMessage
+from orchat.prompt_language.interpolation import interpolate
+from orchat.rendering import render_value
+from orchat.secrets import redact
 
 if TYPE_CHECKING:
     from orchat.jupyter.panel.panel_view_model import PanelViewModel
+
+
+_MAX_LISTED = 50  # completions
+
+
+class ComposedQuestion(NamedTuple):
+    """A user's message, and a warning about placeholders that went out as they were typed."""
+
+    message: ChatMessage
+    warning: str | None
 
 
 class QuestionComposer:
@@ -26,21 +44,24 @@ class QuestionComposer:
     ----------
     view_model
         The view model whose fields show it.
+    names
+        The namespace of placeholders in the text, ``{name}``.
 
     Examples
     --------
     >>> from orchat.jupyter.panel.panel_view_model import PanelViewModel
     >>> composer = QuestionComposer(PanelViewModel())
     >>> composer.put_back(ChatMessage.from_user("When is high tide?"))
-    >>> composer.take().text
+    >>> composer.take().message.text
     'When is high tide?'
     >>> composer.set_draft("Is AKIAIOSFODNN7EXAMPLE a key?")
-    >>> composer.is_warned(0), composer.is_warned(1), composer.take().text
+    >>> composer.is_warned(0), composer.is_warned(1), composer.take().message.text
     (False, True, 'Is [redacted] a key?')
     """
 
-    def __init__(self, view_model: PanelViewModel) -> None:
+    def __init__(self, view_model: PanelViewModel, names: Mapping[str, object] | None = None) -> None:
         self._view_model = view_model
+        self._names = names or {}
         self._uploads = Uploads()
         self._draft_number = self._warning_number = 0
         self._text = ""
@@ -51,6 +72,20 @@ class QuestionComposer:
         self._text = text
         self._view_model.set(draft={"n": self._draft_number, "text": text})
         self._warn()
+
+    def complete(self, before: str, after: str, number: int) -> None:
+        """Answer the page's request for completions of the placeholder at the cursor.
+
+        Parameters
+        ----------
+        before, after
+            The draft on both sides of the cursor.
+        number
+            The page's number of the request.
+        """
+        fragment, found = complete_placeholder(before, after, self._names)
+        listed = [single_line(each, 120) for each in found[:_MAX_LISTED] if each.isprintable()]
+        self._view_model.set(completions={"n": number, "length": len(fragment), "list": listed})
 
     def is_warned(self, number: object) -> bool:
         """Whether the warning of that number is the one about this draft; any is where nothing is to be warned of."""
@@ -67,21 +102,37 @@ class QuestionComposer:
         self._uploads.drop(number)
         self._show_files()
 
-    def take(self, *, allow_secrets: bool = False) -> ChatMessage | None:
+    def take(self, *, allow_secrets: bool = False) -> ComposedQuestion | None:
         """Return the user's message and clear the draft; None where it is empty, or a file is still being uploaded.
 
         Parameters
         ----------
         allow_secrets
             Whether secrets stay in it; else they are redacted.
+
+        Raises
+        ------
+        ConfigurationError
+            A placeholder is misspelt, or more than a variable (a ValueError). The draft stays.
         """
-        parts = [*self._uploads.parts, *([TextContent(self._text)] if self._text.strip() else [])]
-        if not parts or self._uploads.is_incomplete:
+        if not (self._text.strip() or self._uploads.parts) or self._uploads.is_incomplete:
             return None
-        self.clear()
-        return ChatMessage.from_user(
-            content_parts=parts if allow_secrets else [without_secrets(each) for each in parts]
+        text = self._text if allow_secrets else redact(self._text)
+        privacy = setting("privacy")
+        prompt = interpolate(
+            text,
+            self._names,
+            lambda value: render_value(value, privacy=privacy, allow_secrets=allow_secrets),
+            allow_secrets=allow_secrets,
+            way_out="`{{...}}` sends it as it stands.",
         )
+        if prompt.refusal is not None:
+            raise ConfigurationError(prompt.refusal)
+        files = self._uploads.parts if allow_secrets else [without_secrets(each) for each in self._uploads.parts]
+        parts = [*files, *(prompt.parts if text.strip() else ())]
+        self.clear()
+        message = ChatMessage.from_user(content_parts=parts, meta=typed_meta(text, prompt))
+        return ComposedQuestion(message, prompt.warning)
 
     def put_back(self, question: ChatMessage) -> None:
         """Make a draft of an earlier message, to be edited."""

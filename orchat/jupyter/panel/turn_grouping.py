@@ -15,6 +15,7 @@ from orchat.jupyter.kernel.output.answer_footer import footer
 from orchat.jupyter.kernel.output.markdown_sanitizer import escape_markdown, safe_markdown
 from orchat.jupyter.kernel.output.text_escaping import escape_control_characters, single_line
 from orchat.jupyter.kernel.output.turn_transcript import TurnTranscript, cut_calls_text
+from orchat.jupyter.panel.typed_question import sent_values, typed_text
 from orchat.messages import (
     ChatMessage,
     ChatRole,
@@ -29,6 +30,7 @@ from orchat.streaming import StreamingChunk, ToolCallDelta
 WAITING_LABEL = "a tool call waits for your decision"
 
 _INCOMPLETE_ENDINGS: tuple[Ending, ...] = ("stopped", "interrupted", "failed")
+_MAX_SENT_TEXT = 20_000  # characters of a message with values that the page can show
 _MAX_TRANSCRIPT = 60_000  # characters of a transcript in a saved output
 _FILE_TEXT = re.compile(r"The file (.{1,200}):\n\n.*\n\n\(The end of \1\.\)\n\n", re.DOTALL)
 
@@ -61,14 +63,22 @@ def question_view(question: ChatMessage) -> dict[str, Any]:
     {'text': 'When is high tide?', 'files': [{'name': 'tides.csv', 'kind': 'text'}]}
     """
     words, files = split_question(question)
-    return {"text": escape_control_characters(words), "files": [file_summary(part) for part in files]}
+    view = {"text": escape_control_characters(words), "files": [file_summary(part) for part in files]}
+    if values := sent_values(question):
+        view |= {"values": values, "sent": escape_control_characters(_whole_text(question)[:_MAX_SENT_TEXT])}
+    return view
 
 
 def split_question(question: ChatMessage) -> tuple[str, list[Any]]:
-    """Split a user's message into its text and its attached parts."""
-    words = [part.text for part in question.parts if isinstance(part, TextContent) and not _is_file(part)]
+    """Split a user's message into its text, as it was typed, and its attached parts."""
+    texts = [part for part in question.parts if isinstance(part, TextContent) and not _is_file(part)]
     files = [part for part in question.parts if not isinstance(part, TextContent) or _is_file(part)]
-    return "\n\n".join(words), files
+    typed = typed_text(question, texts)
+    return "\n\n".join(part.text for part in texts) if typed is None else typed, files
+
+
+def _whole_text(question: ChatMessage) -> str:
+    return "\n\n".join(part.text for part in question.parts if isinstance(part, TextContent) and not _is_file(part))
 
 
 def file_summary(part: Any) -> dict[str, str]:

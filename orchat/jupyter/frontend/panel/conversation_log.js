@@ -63,6 +63,11 @@ export function createConversationLog({ rendermime, send, forms, announce }) {
     const questionFiles = element("p", "orchat-question-files", fileNames);
     questionFiles.hidden = !q.files.length;
     const question = element("div", "orchat-question", questionText, questionFiles);
+    if (q.values) {
+      const summary = element("summary", "", `${STRINGS.withValues} ${q.values.join(", ")}`);
+      const sentText = element("pre", "orchat-question-sent", q.sent ?? "");
+      question.append(element("details", "orchat-question-values", summary, sentText));
+    }
     const node = element("article", "orchat-exchange", question);
     node.dataset.turn = String(k);
     node.setAttribute("aria-label", q.text.slice(0, 80));

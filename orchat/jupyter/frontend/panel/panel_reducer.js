@@ -4,7 +4,7 @@
  *
  * @typedef {import("../view/view_reducer.js").State} TurnState
  * @typedef {{name: string, kind: string}} Along
- * @typedef {{k: number, q: {text: string, files: Along[]}, s: TurnState}} Turn
+ * @typedef {{k: number, q: {text: string, files: Along[], values?: string[], sent?: string}, s: TurnState}} Turn
  * @typedef {{n: number, name: string, kind: string, error: string, done: number}} File
  * @typedef {{id: string, name: string, facts: string}} Model
  * @typedef {{temperature: number|null, max_tokens: number|null, effort: string|null}} Parameters
@@ -12,7 +12,7 @@
  *   error: {title: string, text: string, hint: string}|null, readonly: {text: string, discard: boolean}|null,
  *   note: string, warning: {n: number, text: string}|null, parameters: Parameters, system: string,
  *   chats: string[], chat: string, cost: string, where: string,
- *   grants: string[], cell: boolean, models?: {n: number, query: string, list: Model[], total: number, note: string},
+ *   completions?: {n: number, length: number, list: string[]}, grants: string[], cell: boolean, models?: {n: number, query: string, list: Model[], total: number, note: string},
  *   exported?: {n: number, text: string}, saved?: Record<string, string>|null,
  *   widget?: string}} Fields
  * @typedef {{fields: Fields, first: number, turns: Turn[]}} State

@@ -9,6 +9,7 @@
 import { button, element, setText } from "../shared/elements.js";
 import { insertLineBreak, isPlainEnter } from "../shared/line_break.js";
 import { STRINGS } from "./panel_strings.js";
+import { createPlaceholderCompletion } from "./placeholder_completion.js";
 
 const DRAFT_DELAY = 300; // milliseconds between the last key and sending the draft
 const CHUNK_BYTES = 393_216; // bytes of a file in one message; a multiple of three, for base64
@@ -25,6 +26,7 @@ export function createQuestionComposer({ send, announce, lastQuestion, onSend })
   text.rows = 2;
   text.placeholder = STRINGS.placeholder;
   text.setAttribute("aria-label", STRINGS.question);
+  const completion = createPlaceholderCompletion(text, send);
   const fileInput = element("input", "orchat-file-input");
   fileInput.type = "file";
   fileInput.multiple = true;
@@ -48,7 +50,7 @@ export function createQuestionComposer({ send, announce, lastQuestion, onSend })
   });
   const warning = element("div", "orchat-secret-warning", warningText, asItIsButton);
   warning.hidden = true;
-  const node = element("div", "orchat-composer", fileList, attach, text, sendButton, stopButton, warning, fileInput);
+  const node = element("div", "orchat-composer", fileList, attach, text, sendButton, stopButton, warning, completion.node, fileInput);
 
   let enterBreaksLine = false;
   let draftNumber = -1; // of the draft that was taken over
@@ -162,6 +164,7 @@ export function createQuestionComposer({ send, announce, lastQuestion, onSend })
         } else text.removeAttribute("aria-describedby");
       }
       const focused = document.activeElement;
+      completion.update(next);
       fields = next;
       text.readOnly = Boolean(next.readonly);
       updateButtons();
@@ -186,6 +189,7 @@ export function createQuestionComposer({ send, announce, lastQuestion, onSend })
     },
     dispose() {
       clearTimeout(timer);
+      completion.dispose();
     },
   };
 
