@@ -449,20 +449,23 @@ def test_of_many_queries_for_models_the_last_is_answered(
 def test_a_question_takes_the_notebooks_variables_and_says_so(kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
     endpoint.answers(text("High at 14:10."), text("So it is."))
     page = Page(kernel, "variables")
-    page.run(PANEL + "tides = {'Hull': '14:10'}\nport = 'Hull'\nChatPanel('m')")
-    page.send({"t": "complete", "before": "When in {ti", "after": "?", "n": 7})
+    page.run(PANEL + "harbour_tides = {'Hull': '14:10'}\nharbour = 'Hull'\nChatPanel('m')")
+    page.send({"t": "complete", "before": "When in {harbour_", "after": "?", "n": 7})
     page.until(lambda: "completions" in page.fields)
-    assert page.fields["completions"] == {"n": 7, "length": 2, "list": ["tides"]}
-    page.ask("When is it high in {port}? {tides} Not {whatever_else}.")
+    assert page.fields["completions"] == {"n": 7, "length": 8, "list": ["harbour_tides"]}
+    page.ask("When is it high in {harbour}? {harbour_tides} Not {whatever_else}.")
     assert endpoint.request.json["messages"][-1]["content"].startswith("When is it high in Hull? {")
     assert "14:10" in endpoint.request.json["messages"][-1]["content"]
     (turn,) = page.turns
-    assert turn["q"]["text"] == "When is it high in {port}? {tides} Not {whatever_else}."
-    assert [value.partition(" ")[0] for value in turn["q"]["values"]] == ["port", "tides"]
+    assert turn["q"]["text"] == "When is it high in {harbour}? {harbour_tides} Not {whatever_else}."
+    assert [value.partition(" ")[0] for value in turn["q"]["values"]] == ["harbour", "harbour_tides"]
     assert turn["q"]["sent"] == endpoint.request.json["messages"][-1]["content"]
     assert page.fields["note"] == "{whatever_else} is sent as it is: there is no variable whatever_else."
     # What is misspelt or computed would be invented by the model: nothing is sent, and the draft stays.
-    for draft, words in (("And in {prot}?", "did you mean port?"), ("And {len(tides)}?", "more than a variable")):
+    for draft, words in (
+        ("And in {habrour}?", "did you mean harbour?"),
+        ("And {len(harbour_tides)}?", "more than a variable"),
+    ):
         page.send({"t": "send", "text": draft})
         page.until(lambda words=words: words in str(page.fields["error"]))
         assert "--raw" not in page.fields["error"]["text"]
