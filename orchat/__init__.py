@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from orchat.chat import Chat, Reply, ask
     from orchat.jupyter.magic.conversation_restore import restore
     from orchat.jupyter.panel.chat_panel import ChatPanel
-    from orchat.mapping import map, map_async  # noqa: A004 - that is what they do
+    from orchat.mapping import decide, map, map_async  # noqa: A004 - that is what they do
     from orchat.openrouter.generator import OpenRouterChatGenerator
     from orchat.streaming import FinishReason, StreamingChunk, ToolCallDelta, print_streaming_chunk
     from orchat.tools import Tool, Toolset, create_tool_from_function, tool
@@ -61,6 +61,7 @@ __all__ = [
     "Toolset",
     "ask",
     "create_tool_from_function",
+    "decide",
     "map",
     "map_async",
     "print_streaming_chunk",
@@ -84,6 +85,7 @@ _LAZY = {
     "Toolset": "orchat.tools",
     "ask": "orchat.generator_factory",
     "create_tool_from_function": "orchat.tools",
+    "decide": "orchat.mapping",
     "map": "orchat.mapping",
     "map_async": "orchat.mapping",
     "print_streaming_chunk": "orchat.streaming",

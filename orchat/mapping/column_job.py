@@ -22,11 +22,13 @@ from orchat.generator_factory import connect, open_store, session_budget
 from orchat.mapping.answer_schema import AnswerSchema
 from orchat.mapping.column_run import ColumnRun, OnError, RowQuestion
 from orchat.mapping.concurrency_level import MOST_AT_ONCE, ConcurrencyLevel
+from orchat.mapping.decision import DecisionExchange, DecisionQuestion, StatePrompt
 from orchat.mapping.map_estimate import MapEstimate, estimate_column, estimate_mean_cost
 from orchat.mapping.map_result import MapResult
 from orchat.mapping.progress_bar import ProgressBar
 from orchat.mapping.rate_limit import RateLimit
 from orchat.mapping.request_admission import LocalRequestAdmission
+from orchat.mapping.row_exchange import ChatExchange, RowExchange
 from orchat.mapping.row_outcome import RowOutcome
 from orchat.mapping.row_prompt import RowPrompt
 from orchat.mapping.row_request import RowRequester
@@ -76,10 +78,12 @@ class ColumnJob:
         Of the requests, in seconds.
     shows_progress
         Whether a bar is shown.
+    decision
+        What decision models are asked, in the place of a question to a chat model.
     """
 
     source: RowSource
-    prompt: RowPrompt
+    prompt: RowPrompt | StatePrompt
     schema: AnswerSchema
     model: str | OpenRouterChatGenerator | None
     generation_kwargs: Mapping[str, Any]
@@ -91,6 +95,7 @@ class ColumnJob:
     is_distinct: bool
     timeout: float | None
     shows_progress: bool
+    decision: DecisionQuestion | None = None
     generator: OpenRouterChatGenerator = field(init=False)
     budget: Budget | None = field(init=False)
 
@@ -113,9 +118,11 @@ class ColumnJob:
             if "response_format" in self.generation_kwargs:
                 raise ConfigurationError("Both a schema and a response_format are given.", hint="Give one of them.")
             kwargs["response_format"] = self.schema.response_format
-        self.kwargs = kwargs
         self.model_name = str(kwargs.get("model", self.generator.model))
         self.is_local = self.model_name.startswith(LOCAL_PREFIX)
+        self.exchange: RowExchange = ChatExchange(self.generator, kwargs)
+        if self.decision is not None:
+            self.exchange = DecisionExchange(self.generator, self.model_name, self.decision, kwargs.get("provider"))
 
     # -- running --------------------------------------------------------------------------------------------------
 
@@ -213,7 +220,7 @@ class ColumnJob:
 
     async def _close(self, store: AnswerStore | None) -> None:
         with suppress(RuntimeError):  # the loop is closing
-            await self.generator.close_async()
+            await self.exchange.close()
         try:
             if store is not None:
                 store.flush() if store is self.store else store.close()
@@ -238,9 +245,7 @@ class ColumnJob:
     def _requester(self, price: Price, budget: Budget | None, store: AnswerStore | None) -> RowRequester:
         budgets = [each for each in (budget, session_budget()) if each is not None]
         admission = LocalRequestAdmission(self._level(), self.rate, budgets)
-        return RowRequester(
-            self.generator, self.model_name, self.kwargs, self.schema, admission, price, store, is_free=self.is_local
-        )
+        return RowRequester(self.exchange, self.model_name, self.schema, admission, price, store, is_free=self.is_local)
 
     async def _price(self) -> Price:
         """Return the prices of the host's catalog."""

@@ -93,7 +93,7 @@ def estimate_column(
         if len(priced) < _PRICED:
             priced.append(question.messages)
     scale = requests / len(priced) if priced else 0.0
-    sizes = [estimate_size(messages, (), requester.generation_kwargs) for messages in priced]
+    sizes = [estimate_size(messages, (), requester.exchange.options) for messages in priced]
     likely = [_likely(size, columns) for size in sizes]
     return MapEstimate(
         rows=rows,
@@ -110,7 +110,7 @@ def estimate_mean_cost(
     sample: Sequence[list[ChatMessage]], requester: RowRequester, price: Price, columns: Sequence[AnswerColumn]
 ) -> Decimal | None:
     """Estimate what a row costs in the mean of a sample, in USD; None where prices are unknown or there is none."""
-    sizes = [_likely(estimate_size(messages, (), requester.generation_kwargs), columns) for messages in sample]
+    sizes = [_likely(estimate_size(messages, (), requester.exchange.options), columns) for messages in sample]
     return _total(price, requester.model, sizes, 1 / len(sizes)) if sizes else None
 
 

@@ -112,26 +112,37 @@ def bar_chart(column: TableColumn) -> str | None:
     counts = _counts(column)
     if not counts or len(counts) > _MOST_BARS:
         return None
-    told = ", ".join(f"{label} {count:,}" for label, count in counts)
-    most = max(count for _, count in counts) or 1
+    return draw_bars(column.column.name, [(label, float(count), f"{count:,}") for label, count in counts])
+
+
+def draw_bars(name: str, bars: Sequence[tuple[str, float, str]]) -> str:
+    """Draw bars as an image in HTML: the label of each, its length, and the text behind it.
+
+    Examples
+    --------
+    >>> draw_bars("tide", [("high", 0.75, "75 %")]).partition('alt="')[2].partition('"')[0]
+    'Bar chart of tide: high 75 %'
+    """
+    told = ", ".join(f"{label} {text}" for label, _, text in bars)
+    longest = max((length for _, length, _ in bars), default=0.0) or 1.0
     rows = []
-    for number, (label, count) in enumerate(counts):
+    for number, (label, length, text) in enumerate(bars):
         y = 24 * number
-        width = round(240 * count / most, 1)
+        width = round(240 * length / longest, 1)
         rows.append(
             f'<text x="112" y="{y + 15}" text-anchor="end">{escape(_shortened(label, 16))}</text>'
             f'<rect x="120" y="{y + 3}" width="{width}" height="16" fill="#4a7ebb"/>'
-            f'<text x="{126 + width}" y="{y + 15}">{count:,}</text>'
+            f'<text x="{126 + width}" y="{y + 15}">{escape(text)}</text>'
         )
-    height = 24 * len(counts)
+    height = 24 * len(bars)
     svg = (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="430" height="{height}" viewBox="0 0 430 {height}">'
         f'<rect width="430" height="{height}" fill="#fff"/>'
         f'<g font-family="sans-serif" font-size="12" fill="#222">{"".join(rows)}</g></svg>'
     )
     data = base64.b64encode(svg.encode()).decode("ascii")
-    alt = escape(f"Bar chart of {column.column.name}: {told}", quote=True)
-    return f'<p>{escape(column.column.name)}:<br><img alt="{alt}" src="data:image/svg+xml;base64,{data}"></p>'
+    alt = escape(f"Bar chart of {name}: {told}", quote=True)
+    return f'<p>{escape(name)}:<br><img alt="{alt}" src="data:image/svg+xml;base64,{data}"></p>'
 
 
 def _counts(column: TableColumn) -> list[tuple[str, int]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
@@ -27,14 +27,13 @@ from orchat.errors import (
 )
 from orchat.mapping.answer_schema import AnswerSchema
 from orchat.mapping.request_admission import RequestAdmission, RequestDemand, Signal
+from orchat.mapping.row_exchange import RowExchange
 from orchat.mapping.row_outcome import RowOutcome
 from orchat.messages import ChatMessage
-from orchat.openrouter.dialect import DEFAULT_BASE_URL, host_of
+from orchat.openrouter.dialect import host_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from orchat.openrouter.generator import OpenRouterChatGenerator
 
 LONGEST_HOLD = 600.0
 """Seconds that a host may ask to wait; the run ends where it asks for more."""
@@ -59,12 +58,10 @@ class RowRequester:
 
     Parameters
     ----------
-    generator
+    exchange
         Sends each request once; what is sent again is decided here.
     model
         The model's name.
-    generation_kwargs
-        Of every request, the ``response_format`` included.
     schema
         Reads the answers.
     admission
@@ -77,9 +74,8 @@ class RowRequester:
         Whether answers cost nothing, although their endpoint sends no bill: those of the embedded model.
     """
 
-    generator: OpenRouterChatGenerator
+    exchange: RowExchange
     model: str
-    generation_kwargs: Mapping[str, Any]
     schema: AnswerSchema
     admission: RequestAdmission
     price: Price | None = None
@@ -91,8 +87,7 @@ class RowRequester:
     def key(self, messages: Sequence[ChatMessage]) -> bytes:
         """Return the key of a row's request."""
         if self._keys is None:
-            body = self.generator.request_body(list(messages), dict(self.generation_kwargs))
-            self._keys = RequestKeys(self.generator.api_base_url or DEFAULT_BASE_URL, body)
+            self._keys = RequestKeys(self.exchange.base_url, self.exchange.body(list(messages)))
         return self._keys.key(messages)
 
     def stored(self, key: bytes) -> RowOutcome | None:
@@ -130,8 +125,7 @@ class RowRequester:
             signal: Signal = "failed"
             try:
                 with self._flying():
-                    result = await self.generator.run_async(messages, generation_kwargs=dict(self.generation_kwargs))
-                message = result["replies"][0]
+                    message = await self.exchange.send(messages)
                 cost, signal = self._cost(message), "answered"
                 self._keep(key, message, cost, monotonic() - started)
                 return self._outcome(message, spent + cost)
@@ -181,13 +175,13 @@ class RowRequester:
     def _demand(self, messages: list[ChatMessage]) -> RequestDemand:
         if not self.admission.needs_estimate:
             return RequestDemand(self.model)
-        size = estimate_size(messages, (), self.generation_kwargs)
-        estimate = estimate_request(self.price, self.model, messages, (), self.generation_kwargs)
+        size = estimate_size(messages, (), self.exchange.options)
+        estimate = estimate_request(self.price, self.model, messages, (), self.exchange.options)
         return RequestDemand(self.model, size.prompt_tokens + size.completion_tokens, estimate)
 
     def _keep(self, key: bytes, message: ChatMessage, cost: Cost, seconds: float) -> None:
         if self.store is not None:
-            host = host_of(self.generator.api_base_url or DEFAULT_BASE_URL)
+            host = host_of(self.exchange.base_url)
             self.store.put(
                 key, StoredAnswer.of(message, host=host, model=self.model, cost=_bill(cost), seconds=seconds)
             )

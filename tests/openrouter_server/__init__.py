@@ -16,6 +16,7 @@ against the official request models.
 """
 
 from tests.openrouter_server.answers import Answer, calls, endless, error, raw, reply_json, stream, text, wire
+from tests.openrouter_server.decisions import DECISION_MODEL, decisions
 from tests.openrouter_server.events import (
     ERROR_SHAPES,
     GENERATION_ID,
@@ -50,6 +51,7 @@ from tests.openrouter_server.server import DEFAULT_TEXT, Route, ScriptedOpenRout
 from tests.openrouter_server.sse import comment, data, done, hold, pause, sse_bytes
 
 __all__ = [
+    "DECISION_MODEL",
     "DEFAULT_TEXT",
     "ERROR_SHAPES",
     "GENERATION_ID",
@@ -73,6 +75,7 @@ __all__ = [
     "completion",
     "data",
     "debug",
+    "decisions",
     "done",
     "endless",
     "error",

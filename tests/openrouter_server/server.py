@@ -14,18 +14,21 @@ from urllib.parse import unquote
 
 from tests.openrouter_server.answers import Answer, error, text
 from tests.openrouter_server.connection import ClientLeftError, Connection
+from tests.openrouter_server.decisions import decision_answer
 from tests.openrouter_server.facts import key_answer, models_answer
 from tests.openrouter_server.request import BadRequestError, Request, RequestReader
 from tests.patience import PATIENCE
 
 BASE_PATH: Final = "/api/v1"
 CHAT: Final = ("POST", "/chat/completions")
+DECISIONS: Final = ("POST", "/api/alpha/decisions")
 DEFAULT_TEXT: Final = "The Humber flows past Hull into the North Sea."
 
 Script = Answer | Callable[[Request], Answer]
 
 DEFAULTS: Final[dict[tuple[str, str], Script]] = {
     CHAT: text(DEFAULT_TEXT),
+    DECISIONS: decision_answer,
     ("GET", "/models"): models_answer,
     ("GET", "/key"): key_answer,
 }
@@ -257,11 +260,12 @@ class ScriptedOpenRouter:
                 return error(401, "No cookie auth credentials found", user_id=None)
             if given != f"Bearer {self.required_key}":
                 return error(401, "User not found.", user_id=None)
-        if self.validate and (request.method, request.path) == CHAT:
+        if self.validate and (request.method, request.path) in {CHAT, DECISIONS}:
             from tests.openrouter_server.validation import problems_of
 
             problems = problems_of(request, self.allowed)
             if problems:
-                self.failures += [f"chat request {len(self.requests)}: {problem}" for problem in problems]
+                kind = "chat" if request.path == CHAT[1] else "decision"
+                self.failures += [f"{kind} request {len(self.requests)}: {problem}" for problem in problems]
                 return error(400, "; ".join(problems), metadata={"error_type": "invalid_request"})
         return None

@@ -70,6 +70,14 @@ def load() -> Any:
     return ChatRequest
 
 
+@cache
+def load_decisions() -> Any:
+    """Import the official model of a request for decisions."""
+    from openrouter.components.decisionsrequest import DecisionsRequest
+
+    return DecisionsRequest
+
+
 def problems_of(request: Request, allowed: Collection[str] = ()) -> list[str]:
     """What is wrong with a chat request; an empty list when it is fine."""
     problems = []
@@ -78,6 +86,8 @@ def problems_of(request: Request, allowed: Collection[str] = ()) -> list[str]:
         problems.append(f"Content-Type is {content_type!r}")
     if not isinstance(request.json, dict):
         return [*problems, "the body is no JSON object"]
+    if request.path.endswith("/decisions"):
+        return problems + problems_with(load_decisions(), request.json)
     return problems + problems_of_body(request.json, allowed)
 
 
@@ -93,15 +103,20 @@ def problems_of_body(body: dict[str, Any], allowed: Collection[str] = (), gaps: 
     gaps
         What else is taken out first.
     """
-    from pydantic import ValidationError
-
     body = {key: copy.deepcopy(value) for key, value in body.items() if key not in allowed}
     if body.get("messages") == []:
         return ["messages: at least one is needed"]
     for gap in gaps:
         _remove(body, gap.path.split("."))
+    return problems_with(load(), body)
+
+
+def problems_with(model: Any, body: dict[str, Any]) -> list[str]:
+    """What an official model says against a body."""
+    from pydantic import ValidationError
+
     try:
-        parsed = load().model_validate(body)
+        parsed = model.model_validate(body)
     except ValidationError as problem:
         return [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in problem.errors(include_url=False)]
     return list(_differences(body, parsed.model_dump(mode="json", by_alias=True, warnings=False), ""))
