@@ -1,9 +1,10 @@
 """Conversations with a model: chats, their turns, tool calls, approval, cost and saved state.
 
 From low to high: `money`, `reply`, `approval`, `tool_execution`, `message_selection`, `exit_conditions` and
-`tool_hooks` are pure; `turn` is the state machine, `turn_steps` what it says; `chat_dependencies` holds what higher
-layers provide; `event_loop_runner` runs coroutines for synchronous callers; `turn_drivers` and `turn_streams` execute a
-turn; `state` and `markdown_export` serialize it; `conversation`, `chat` and `single_question` are the API.
+`tool_hooks` are pure; `result_store` keeps long results; `turn` is the state machine, `turn_steps` what it says;
+`chat_dependencies` holds what higher layers provide; `event_loop_runner` runs coroutines for synchronous callers;
+`turn_drivers` and `turn_streams` execute a turn; `state` and `markdown_export` serialize it; `conversation`, `chat` and
+`single_question` are the API.
 """
 
 from orchat.chat.approval import Answer, Approve, Decision, Policy, Reject
@@ -13,6 +14,7 @@ from orchat.chat.exit_conditions import ExitCondition, cost_limit, total_tokens_
 from orchat.chat.money import Budget, Cost
 from orchat.chat.reply import Citation, Reply
 from orchat.chat.request_estimate import Price
+from orchat.chat.result_store import ResultStore
 from orchat.chat.single_question import ask
 from orchat.chat.turn_streams import AsyncChatStream, ChatStream
 
@@ -31,6 +33,7 @@ __all__ = [
     "Price",
     "Reject",
     "Reply",
+    "ResultStore",
     "Sink",
     "ask",
     "cost_limit",

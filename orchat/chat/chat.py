@@ -23,6 +23,7 @@ from orchat.chat.exit_conditions import ExitCondition, read_exit_conditions
 from orchat.chat.money import Budget, Cost
 from orchat.chat.reply import Reply
 from orchat.chat.request_estimate import Price
+from orchat.chat.result_store import ResultStore
 from orchat.chat.tool_hooks import AfterToolCall, BeforeToolCall, ToolHooks
 from orchat.chat.turn import MAX_TOOL_RUNS, Turn
 from orchat.chat.turn_drivers import AsyncTurnDriver, TurnContext, TurnDriver
@@ -66,6 +67,9 @@ class Chat(Conversation):
         `Reject` or `Answer` to end the call, or None.
     after_tool_call
         A function of a `ToolCall` as it ran and its result; it returns another result, or None.
+    result_store
+        An `orchat.chat.ResultStore` keeps long results of tools whole, and gives the model their head and a tool to
+        read on. Without one what is longer than about 8,000 tokens is cut.
     generation_kwargs
         Laid over the generator's: ``temperature``, ``max_tokens`` ...
     session
@@ -107,6 +111,7 @@ class Chat(Conversation):
         exit_conditions: Sequence[str | ExitCondition] = (),
         before_tool_call: BeforeToolCall | None = None,
         after_tool_call: AfterToolCall | None = None,
+        result_store: ResultStore | None = None,
     ) -> None:
         super().__init__([ChatMessage.from_system(system)] if system else (), name)
         given = generator_or_model
@@ -123,7 +128,7 @@ class Chat(Conversation):
         self.max_rounds = max_rounds
         self.max_tool_runs = max_tool_runs
         self.exit_conditions = read_exit_conditions(exit_conditions)
-        self.hooks = ToolHooks(before_tool_call, after_tool_call)
+        self.hooks = ToolHooks(before_tool_call, after_tool_call, result_store)
         self.generation_kwargs = dict(generation_kwargs or {})
         self.price = price
         self.budget = Budget.of(max_cost)
@@ -325,6 +330,8 @@ class Chat(Conversation):
     def _begin_turn(self, question: Question | Decisions) -> AbstractContextManager[Turn]:
         # Connected first: a missing key must not cost a decision.
         tools = flatten(self.generator.tools if self.tools is None else self.tools)
+        if tools and self.hooks.results is not None:
+            tools.append(self.hooks.results.read_result)
         named = {tool.name: tool for tool in tools}
         return self._turn_in_progress(
             question, named, self.max_rounds, self.max_tool_runs, self.exit_conditions, self.hooks

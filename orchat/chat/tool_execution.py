@@ -40,6 +40,7 @@ class ToolOutcome:
     content: ResultContent
     error: bool = False
     details: str = field(default="", repr=False)
+    value: Any = field(default=None, compare=False, repr=False)  # what the tool returned, before it was rendered
 
 
 def call_error(call: ToolCall, tools: Mapping[str, Tool]) -> str | None:
@@ -156,18 +157,19 @@ def _outcome(tool: Tool, value: Any) -> ToolOutcome:
     if is_call_tool_result(value) and value.is_error:  # also where a function of one's own passes it on
         return ToolOutcome(result_content(value), error=True)
     if not config or not _SINGLE.isdisjoint(config):
-        return ToolOutcome(_converted(config, value))
-    named = {name: _converted(entry, value) for name, entry in config.items()}
+        value = _converted(config, value)
+        return ToolOutcome(result_content(value), value=value)
+    named = {name: result_content(_converted(entry, value)) for name, entry in config.items()}
     return ToolOutcome(json.dumps(named, ensure_ascii=False, default=str))
 
 
-def _converted(config: Mapping[str, Any], value: Any) -> ResultContent:
+def _converted(config: Mapping[str, Any], value: Any) -> Any:
     source, handler = config.get("source"), config.get("handler")
     if source is not None and isinstance(value, Mapping):
         value = value.get(source)
     if handler is not None:
         value = handler(value)
-    return result_content(value)
+    return value
 
 
 def result_content(value: Any) -> ResultContent:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from orchat.chat.approval import Answer, Approve, Reject
+from orchat.chat.result_store import ResultStore
 from orchat.chat.tool_execution import ToolOutcome, argument_error, result_content
 from orchat.errors import ConfigurationError
 from orchat.messages import ToolCall
@@ -34,6 +35,8 @@ class ToolHooks:
         `Reject` or `Answer` to end it; `ToolRejected` rejects as well.
     after
         Takes a call as it ran and its result. Returns None to leave the result, or another one.
+    results
+        Where long results are kept, of which model and hook get the head.
 
     Raises
     ------
@@ -43,6 +46,7 @@ class ToolHooks:
 
     before: BeforeToolCall | None = None
     after: AfterToolCall | None = None
+    results: ResultStore | None = None
 
     def __post_init__(self) -> None:
         for name, hook in (("before_tool_call", self.before), ("after_tool_call", self.after)):
@@ -90,6 +94,8 @@ class ToolHooks:
 
     def after_call(self, call: ToolCall, arguments: dict[str, Any], outcome: ToolOutcome) -> ToolOutcome:
         """Run the hook after a call, and return the outcome that the model gets."""
+        if self.results is not None and call.tool_name != self.results.read_result.name:
+            outcome = self.results.shorten(outcome)
         if self.after is None:
             return outcome
         ran = replace(copy.deepcopy(call), arguments=copy.deepcopy(arguments), arguments_text=None)

@@ -1,8 +1,8 @@
 """CPU of tools in large numbers: ``python -m tests.benchmarks.tools``.
 
 1,367 synthetic tools, as many as 32 real servers have and of the same shape (`tests.benchmarks.tool_schemas`), are
-made, described in a request, rewritten for strict mode; a call of each is validated, mended and shown as a form. Beside them
-typed functions are made tools, and called.
+made, described in a request, rewritten for strict mode; a call of each is validated, mended and shown as a form. Beside
+them typed functions are made tools, and called.
 
 Goals, which are also the gates, are in the table `GATES`: some eight times what a quiet machine of 2026 needs.
 """

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from orchat.chat import Answer, Approve, Reject, Reply, cost_limit, total_tokens_limit
+from orchat.chat import Answer, Approve, Reject, Reply, ResultStore, cost_limit, total_tokens_limit
+from orchat.chat.tool_execution import ToolOutcome
 from orchat.errors import ConfigurationError
 from orchat.messages import ToolCall
 from orchat.tools import ToolRejected, tool
@@ -180,3 +181,64 @@ def test_no_hook_sees_a_call_that_cannot_run(make: Make, way: Way, openrouter: S
     openrouter.answers(calls(call("count", {"number": "many"})), calls(call("count", {"number": "7"})), text("7."))
     way.ask(make(tools=[count], approve="always", before_tool_call=lambda wanted: seen.append(wanted.arguments)))
     assert seen == [{"number": 7}]
+
+
+def lines(start: int, end: int) -> str:
+    return "".join(f"line {number}\n" for number in range(start, end))
+
+
+@tool
+def table(kind: str) -> Any:
+    """Return a lot."""
+    return lines(0, 2_000) if kind == "text" else [{"line": number} for number in range(2_000)]
+
+
+def test_of_a_long_result_the_model_gets_the_head_and_reads_on(make: Make, way: Way, openrouter) -> None:
+    store = ResultStore(head=1_000, page=5_000)
+    read = [call("read_result", {"result": "result_1", "start": at}, id=str(at)) for at in (1_000, 16_000, 99_999)]
+    openrouter.answers(calls(call("table", {"kind": "text"})), calls(*read), text("Read."))
+    chat = make(tools=[table], approve="always", result_store=store)
+    assert way.ask(chat).text == "Read."
+    assert [each["function"]["name"] for each in openrouter.request.json["tools"]] == ["table", "read_result"]
+    whole = lines(0, 2_000)
+    head, first, second, none = results(openrouter)
+    note = f'[The first 1,000 of {len(whole):,} characters. Read on with read_result(result="result_1", start=1000).]'
+    assert head == f"{whole[:1_000]}\n{note}"
+    assert first.startswith(whole[1_000:6_000])
+    assert first.endswith('Read on with read_result(result="result_1", start=6000).]')
+    assert second == whole[16_000:]
+    assert none == f"result_1 ends before: it has {len(whole):,} characters."
+
+
+def test_long_data_is_kept_as_json_and_short_results_stay(make: Make, way: Way, openrouter, log: Log) -> None:
+    store = ResultStore(head=200)
+    two = [call("table", {"kind": "data"}, id="a"), call("tide", {"port": "Hull"}, id="b")]
+    openrouter.answers(calls(*two), text("Read."))
+    way.ask(make(tools=[table, log.tide()], approve="always", result_store=store))
+    data, tide = results(openrouter)
+    assert data.startswith('[{"line": 0}, {"line": 1}')
+    assert "The first 200 of " in data
+    assert tide == "Hull: 14:10"
+
+
+def test_reading_on_is_decided_about_as_any_call(make: Make, way: Way, openrouter: ScriptedOpenRouter) -> None:
+    openrouter.answers(calls(call("read_result", {"result": "result_1"})))
+    reply = way.ask(make(tools=[table], result_store=ResultStore()))
+    assert reply.ending == "parked"
+
+
+def test_a_kept_result_has_no_secrets_and_the_oldest_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchat.chat.result_store._MOST_CHARACTERS", 1_000)
+    store = ResultStore(head=100)
+    key = "sk-or-v1-" + "0123456789abcdef" * 4
+    for at in range(3):
+        store.shorten(ToolOutcome("", value=f"{at} {'x' * 90} {key} {'y' * 300}"))
+    told = store.read_result.invoke(result="result_1")
+    assert told.startswith("There is no result 'result_1'")
+    assert "result_2, result_3" in told
+    kept = store.read_result.invoke(result="result_3")
+    assert key not in kept
+    assert "[redacted]" in kept
+    for wrong in (0, 99, 1.5, True, "all"):
+        with pytest.raises(ConfigurationError, match="makes no sense"):
+            ResultStore(head=wrong)
