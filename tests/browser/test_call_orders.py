@@ -177,9 +177,6 @@ _PERSON = """(seed) => {
 _BATCH = 5  # turns at a time
 _SOME = 10  # turns of a cell, or of a chat: JupyterLab shows fifty outputs of a cell
 _CELLS = f"""
-from orchat.jupyter.kernel.live_view import live_view, widget_channel
-widget_channel._FIRST_MESSAGE_LIMIT = live_view._FIRST_ANSWER_LIMIT = 30  # also on a busy machine
-
 async def turn(n):
     chat = orchat.Chat("some/model", tools=tools, show=False)
     shown = Showing(LiveView(get_ipython(), on_stop=chat.stop), "some/model")
