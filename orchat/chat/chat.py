@@ -20,6 +20,7 @@ from orchat.chat.approval import Decision, Decisions, Policy, check_policy, to_d
 from orchat.chat.chat_dependencies import Sink, make_default_generator, price_lookup, shared_budget, sink_for
 from orchat.chat.conversation import Conversation, Question
 from orchat.chat.exit_conditions import ExitCondition, read_exit_conditions
+from orchat.chat.history_policies import HistoryPolicy, read_history_policies
 from orchat.chat.money import Budget, Cost
 from orchat.chat.reply import Reply
 from orchat.chat.request_estimate import Price
@@ -67,6 +68,10 @@ class Chat(Conversation):
         `Reject` or `Answer` to end the call, or None.
     after_tool_call
         A function of a `ToolCall` as it ran and its result; it returns another result, or None.
+    history
+        Which earlier messages are sent: a function of the earlier messages, or several, such as
+        `orchat.chat.last_turns`, `orchat.chat.drop_tool_results` and `orchat.chat.SummarizeOlder` make. Default: all.
+        The chat keeps all of them, and the reply's warnings say what was not sent.
     result_store
         An `orchat.chat.ResultStore` keeps long results of tools whole, and gives the model their head and a tool to
         read on. Without one what is longer than about 8,000 tokens is cut.
@@ -112,6 +117,7 @@ class Chat(Conversation):
         before_tool_call: BeforeToolCall | None = None,
         after_tool_call: AfterToolCall | None = None,
         result_store: ResultStore | None = None,
+        history: HistoryPolicy | Sequence[HistoryPolicy] | None = None,
     ) -> None:
         super().__init__([ChatMessage.from_system(system)] if system else (), name)
         given = generator_or_model
@@ -128,6 +134,7 @@ class Chat(Conversation):
         self.max_rounds = max_rounds
         self.max_tool_runs = max_tool_runs
         self.exit_conditions = read_exit_conditions(exit_conditions)
+        self.history = read_history_policies(history)
         self.hooks = ToolHooks(before_tool_call, after_tool_call, result_store)
         self.generation_kwargs = dict(generation_kwargs or {})
         self.price = price
@@ -353,6 +360,7 @@ class Chat(Conversation):
             model=str(model),
             generation_kwargs=kwargs,
             history=self._messages,
+            history_policies=self.history,
             tools=self._turn.tools if self._turn is not None else {},
             policy=self.approve,
             sink=sink,

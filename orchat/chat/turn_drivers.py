@@ -16,6 +16,7 @@ from typing import Any
 from orchat.chat.approval import Decision, Policy, Reject, needs_approval, request_decision, to_decision
 from orchat.chat.chat_dependencies import Sink
 from orchat.chat.event_loop_runner import EventLoopRunner
+from orchat.chat.history_policies import HistoryPolicy, apply_policies
 from orchat.chat.message_selection import CallPlace, messages_to_send, truncate_partial
 from orchat.chat.money import Budget, Cost
 from orchat.chat.reply import Ending
@@ -24,6 +25,7 @@ from orchat.chat.tool_execution import cancelled_outcome, invoke_tool, invoke_to
 from orchat.chat.turn import Turn
 from orchat.chat.turn_steps import AskApproval, CallModel, RunTool, TurnEnded
 from orchat.errors import APIError
+from orchat.message_assembly import warn
 from orchat.messages import ChatMessage, ChatRole, ToolCall
 from orchat.openrouter.completion_exchange import AsyncChunkStream, ChunkStream
 from orchat.openrouter.generator import OpenRouterChatGenerator
@@ -39,6 +41,7 @@ class TurnContext:
     model: str
     generation_kwargs: dict[str, Any]
     history: Sequence[ChatMessage]
+    history_policies: Sequence[HistoryPolicy] = field(default=(), kw_only=True)
     tools: dict[str, Tool]
     policy: Policy
     sink: Sink | None = None
@@ -59,6 +62,8 @@ class _TurnDriver:
         self.reason: BaseException | None = None
         self._stopping = False
         self._open = False
+        self._history: list[ChatMessage] | None = None
+        self._history_note: str | None = None
         self._stream: ChunkStream | AsyncChunkStream | None = None
         self._estimate: Decimal | None = None
         self._on_retry: Callable[[str], object] | None = getattr(context.sink, "retrying", None)
@@ -67,10 +72,16 @@ class _TurnDriver:
 
     # -- a request ----------------------------------------------------------------------------------------------
 
+    def _read_history(self) -> None:
+        """Select the earlier messages that this turn's requests have."""
+        if self._history is None:
+            self._history, self._history_note = apply_policies(self.context.history_policies, self.context.history)
+
     def _asked(self, step: CallModel) -> tuple[list[ChatMessage], dict[str, Any], list[Tool]]:
         """Reserve the estimated cost of the next request, and return the request's arguments."""
         context = self.context
-        messages = messages_to_send([*context.history, *self.turn.messages], context.model)
+        self._read_history()
+        messages = messages_to_send([*(self._history or ()), *self.turn.messages], context.model)
         tools = [tool for tool in context.tools.values() if not tool.is_deferred]
         estimate = None
         if any(budget.limit is not None for budget in context.budgets):
@@ -104,6 +115,9 @@ class _TurnDriver:
         indexes = self._stream.call_indexes if self._stream is not None else []
         self._settle(Cost.of(message.meta.get("usage")))
         message.meta["requested_model"] = self.context.model
+        if self._history_note is not None:
+            warn(message, self._history_note)
+            self._history_note = None
         told = self.turn.responded(message, self._mends)
         if (tell := getattr(self.context.sink, "called", None)) is not None and message.tool_calls:
             tell(self.turn.last_calls, indexes)
@@ -290,6 +304,8 @@ class AsyncTurnDriver(_TurnDriver):
             self._waiting = None
 
     async def _respond(self, step: CallModel) -> AsyncIterator[StreamingChunk]:
+        if self.context.history_policies:  # one may ask a model for a summary
+            await asyncio.to_thread(self._read_history)
         messages, kwargs, tools = self._asked(step)
         generator = self.context.generator
         if self.context.whole:
