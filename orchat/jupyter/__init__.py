@@ -1,4 +1,4 @@
-"""The notebook: the ``%%openrouter`` magic. The only rooms that import IPython.
+"""The notebook: the ``%%openrouter`` magic, the panel, the tools for the notebook. The only rooms that import IPython.
 
 ``%load_ext orchat`` arrives at `load_ipython_extension`. Loading prints nothing and touches no network.
 """
@@ -10,7 +10,35 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-__all__ = ["load_ipython_extension", "unload_ipython_extension"]
+    from orchat.tools import Tool
+
+__all__ = ["load_ipython_extension", "notebook_tools", "unload_ipython_extension"]
+
+
+def notebook_tools(name: str = "notebook") -> list[Tool]:
+    """Return tools for the running notebook, for ``Chat(tools=...)``; each change needs a decision of a person.
+
+    Parameters
+    ----------
+    name
+        ``notebook``: list, read, insert, edit, delete and run cells. ``analyst``: those, `run_python` and
+        `inspect_variable`.
+
+    Raises
+    ------
+    ConfigurationError
+        No IPython runs here, or there is no such set (a ValueError).
+
+    Examples
+    --------
+    >>> notebook_tools("everything")
+    Traceback (most recent call last):
+        ...
+    orchat.errors.ConfigurationError: There is no set of tools 'everything'. It is "notebook" or "analyst".
+    """
+    from orchat.jupyter.kernel.notebook_tools import tool_set
+
+    return tool_set(name)
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:

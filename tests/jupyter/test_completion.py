@@ -99,7 +99,7 @@ def test_what_may_follow(ready: Kernel, tmp_path: Path) -> None:
     assert complete(ready, "%%openrouter --fallback llama") == ["meta/llama-3"]
     assert complete(ready, "%%openrouter -f te") == ["text"]
     assert complete(ready, "%%openrouter -o sa") == ["sales"]
-    assert complete(ready, "%%openrouter -T ") == ["tide", "run_python", "inspect_variable"]
+    assert complete(ready, "%%openrouter -T ") == ["tide", "run_python", "inspect_variable", "notebook", "analyst"]
     (tmp_path / "my notes.txt").touch()
     (tmp_path / "more").mkdir()
     assert complete(ready, f"%%openrouter -a {tmp_path}/m") == [f"{tmp_path}/more/", f"'{tmp_path}/my notes.txt'"]

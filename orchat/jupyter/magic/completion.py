@@ -30,7 +30,7 @@ NameSource = Callable[[], Iterable[str]]
 _CELL_MAGIC = re.compile(rf"[ \t]*%%{MAGIC}(?=[ \t]|$)")
 _LINE_MAGIC = re.compile(rf"\s*+(?:[\w.,\[\]'\" ]++=\s*+)?%{MAGIC}[ \t]+")
 _VERB_ARGUMENTS = {"add": "FILE", "tools": "SERVER", "remove": "SERVER"}  # of sub-commands that begin with a verb
-_KERNEL_TOOLS = ("run_python", "inspect_variable")
+_KERNEL_TOOLS = ("run_python", "inspect_variable", "notebook", "analyst")
 _PRIORITY = 1_000
 
 

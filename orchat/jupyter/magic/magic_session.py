@@ -129,14 +129,14 @@ class MagicSession:
         return ConversationStart(conversation, turn, history, messages, remembers=not options.no_history)
 
     @property
-    def named_tools(self) -> Mapping[str, Tool | Toolset]:
+    def named_tools(self) -> Mapping[str, Tool | Toolset | list[Tool]]:
         """The tools that ``-T`` finds without a variable: the kernel's own, and those of the MCP servers by server."""
         return {**self.kernel_tools, **self.mcp_toolsets}
 
     @cached_property
-    def kernel_tools(self) -> Mapping[str, Tool]:
-        """The kernel's own tools by name, which need no variable."""
-        from orchat.jupyter.kernel.variable_tools import inspect_variable, run_python
+    def kernel_tools(self) -> Mapping[str, Tool | list[Tool]]:
+        """The kernel's own tools by name, and sets of them, which need no variable."""
+        from orchat.jupyter.kernel.notebook_tools import tool_sets
 
-        tools = (run_python(self.shell), inspect_variable(self.shell))
-        return {tool.name: tool for tool in tools}
+        sets = tool_sets(self.shell)
+        return {**{tool.name: tool for tools in sets.values() for tool in tools}, **sets}

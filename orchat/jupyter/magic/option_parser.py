@@ -211,7 +211,7 @@ def generation_kwargs(options: argparse.Namespace, names: Mapping[str, object]) 
 
 
 def resolve_tools(
-    wanted: Iterable[str], names: Mapping[str, object], named_tools: Mapping[str, Tool | Toolset]
+    wanted: Iterable[str], names: Mapping[str, object], named_tools: Mapping[str, Tool | Toolset | list[Tool]]
 ) -> tuple[Tool | Toolset, ...]:
     """Return the tools of these names: variables that hold tools or functions, one or a list, or tools that need none.
 

@@ -119,7 +119,7 @@ class UserSources:
 
     def _is_user_code(self, frame: FrameType) -> bool:
         file = frame.f_code.co_filename
-        if self._cell_label(file) is not None or file.startswith("<run_python"):
+        if self._cell_label(file) is not None or file.startswith(("<run_python", "<run_cell")):
             return True
         if file.startswith("<") or _package_name(frame) in _RUNTIME_PACKAGES:
             return False

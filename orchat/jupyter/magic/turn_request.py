@@ -70,7 +70,11 @@ class PromptRequest:
 
     @classmethod
     def from_options(
-        cls, options: Namespace, text: str, names: Mapping[str, object], named_tools: Mapping[str, Tool | Toolset]
+        cls,
+        options: Namespace,
+        text: str,
+        names: Mapping[str, object],
+        named_tools: Mapping[str, Tool | Toolset | list[Tool]],
     ) -> PromptRequest:
         """Build a request from parsed options and a prompt.
 

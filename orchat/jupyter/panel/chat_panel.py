@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from orchat.errors import ConfigurationError
 from orchat.generator_factory import Chat
@@ -37,7 +37,8 @@ class ChatPanel:
     generator_or_chat
         A generator, a model's name, or a `Chat` to continue. Default: the default model.
     system, tools, approve
-        As for `Chat`; a panel of a `Chat` takes them from there.
+        As for `Chat`; a panel of a `Chat` takes them from there. ``tools="notebook"`` lets it read the notebook and
+        propose changes of it, ``"analyst"`` use the kernel's variables as well.
     name
         The key of the panel's saved conversation; default: its position among the panels of the cell.
     restore
@@ -66,7 +67,7 @@ class ChatPanel:
         self,
         generator_or_chat: OpenRouterChatGenerator | Chat | str | None = None,
         system: str | None = None,
-        tools: Tools | None = None,
+        tools: Tools | Literal["notebook", "analyst"] | None = None,
         approve: Policy = "ask",
         *,
         name: str | None = None,
@@ -80,6 +81,11 @@ class ChatPanel:
 
         if name is not None and (not name or single_line(name, 60) != name or name.isdigit()):
             raise ConfigurationError(f"name={name!r:.80} makes no sense.", hint="It is a short text, and no number.")
+        shell = get_ipython()
+        if isinstance(tools, str):
+            from orchat.jupyter.kernel.notebook_tools import tool_set
+
+            tools = tool_set(tools)
         if isinstance(generator_or_chat, Chat):
             chat = generator_or_chat
             if system or tools is not None or approve != "ask" or max_cost is not None or generation_kwargs:
@@ -88,7 +94,6 @@ class ChatPanel:
             chat = Chat(
                 generator_or_chat, system, tools, approve, max_cost, generation_kwargs=generation_kwargs, show=False
             )
-        shell = get_ipython()
         storage = PanelStorage(shell, state, name)
         self._controller = PanelController(shell, chat, storage, restore=restore, height=str(height)[:40])
 

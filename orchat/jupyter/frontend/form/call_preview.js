@@ -7,6 +7,19 @@
 import { element } from "../shared/elements.js";
 
 /**
+ * Mark the added and removed lines of a difference; Jupyter's highlighter leaves them black.
+ *
+ * @param {Element} code
+ */
+function colourDifference(code) {
+  const lines = (code.textContent ?? "").replace(/\n$/, "").split("\n").map((line) => {
+    const kind = line.startsWith("+") ? "orchat-added" : line.startsWith("-") ? "orchat-removed" : "";
+    return element("span", `orchat-difference-line ${kind}`.trim(), `${line}\n`);
+  });
+  code.replaceChildren(...lines);
+}
+
+/**
  * @param {import("../shared/markdown_renderer.js").Render | undefined} render Without it Markdown is shown as text.
  * @param {string} label
  */
@@ -31,6 +44,7 @@ export function createPreview(render, label) {
       if (thisUpdate !== updates) return; // another one has come meanwhile
       shownMarkdown = block.md;
       content.replaceChildren(drawn);
+      for (const code of content.querySelectorAll("code[class*='diff']")) colourDifference(code);
     },
     /** @param {boolean} stale Whether the arguments have changed since, or do not fit. */
     setStale(stale) {

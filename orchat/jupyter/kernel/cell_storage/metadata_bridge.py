@@ -250,11 +250,25 @@ class MetadataBridge:
         self._has_cell_ids = self._has_cell_ids or current_cell(self._shell).id is not None
         return in_kernel(self._shell) and self._has_cell_ids
 
-    async def _ask(self, op: str, timeout: float, **content: Any) -> Mapping[str, Any]:
+    async def request(self, op: str, timeout: float = 5.0, **content: Any) -> Mapping[str, Any]:
+        """Ask the page for an operation, and return its answer: ``ok``, and a ``reason`` where it was refused.
+
+        Parameters
+        ----------
+        op
+            The operation.
+        timeout
+            Seconds to wait.
+        **content
+            The other fields of the message, plain JSON.
+        """
         if self._status == "absent" or not self._can_ask():
-            return {}
-        answer = await self._messenger.ask(op, timeout, **content)
-        return answer if answer is not None and answer.get("ok") is True else {}
+            return {"ok": False, "reason": "no page"}
+        return await self._messenger.ask(op, timeout, **content) or {"ok": False, "reason": "no page"}
+
+    async def _ask(self, op: str, timeout: float, **content: Any) -> Mapping[str, Any]:
+        answer = await self.request(op, timeout, **content)
+        return answer if answer.get("ok") is True else {}
 
     def _send_hello(self, interval: float) -> None:
         if time.monotonic() - self._last_hello >= interval and self._can_ask():

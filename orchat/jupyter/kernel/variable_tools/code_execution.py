@@ -15,7 +15,7 @@ import threading
 import traceback
 from collections.abc import Callable
 from types import CodeType, TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from orchat.chat.interrupt_detection import raise_keyboard_interrupt
 from orchat.errors import ToolInvocationError
@@ -31,6 +31,33 @@ if TYPE_CHECKING:
 
 _numbers = itertools.count(1)
 _GRACE = 5.0  # seconds in which the handler of the interrupt may cancel this task
+
+
+class Execution(NamedTuple):
+    """What code did.
+
+    Parameters
+    ----------
+    printed
+        The text of stdout and stderr.
+    displayed
+        Displays and figures, as values with a display.
+    value
+        The value of a last expression; ``NOTHING`` without one.
+    error
+        What it raised.
+    """
+
+    printed: str
+    displayed: list[Any]
+    value: Any
+    error: BaseException | None
+
+    @property
+    def has_value(self) -> bool:
+        """Whether there is a value that says more than what was displayed."""
+        is_drawn = any(figure_of(self.value) is figure for figure in self.displayed)
+        return self.error is None and self.value is not NOTHING and self.value is not None and not is_drawn
 
 
 class CodeExecutor:
@@ -58,38 +85,64 @@ class CodeExecutor:
         KeyboardInterrupt
             It was interrupted.
         """
+        return self.report(self.execute(code))
+
+    async def run_async(self, code: str) -> ResultContent:
+        """Do what `run` does, in the thread where cells run: code that draws or uses comms needs it."""
+        return self.report(await self.execute_async(code))
+
+    def execute(self, code: str) -> Execution:
+        """Run code in this thread, and return what it printed, displayed and returned, or its error.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            It was interrupted.
+        """
         name = f"<{self._tool_name} {next(_numbers)}>"
-        value, failure = NOTHING, None
+        value, error = NOTHING, None
         with OutputCapture(self._shell) as captured:
             try:
                 value = _interruptible(lambda: self._evaluate(code, name))
             except KeyboardInterrupt:
                 raise
-            except BaseException as error:  # noqa: BLE001 - the model gets any error, SystemExit too
-                failure = _error_report(error)
-        sections = [ReportSection("Printed", captured.printed, is_text=True)] if captured.printed.strip() else []
-        sections += [ReportSection("Displayed", each) for each in captured.displayed]
-        if failure is not None:
-            text = build_report([*sections, ReportSection("Failed", failure, is_text=True)], only_text=True)
-            raise ToolInvocationError(str(text), self._tool_name) from None
-        is_drawn = any(figure_of(value) is figure for figure in captured.displayed)
-        if value is not NOTHING and value is not None and not is_drawn:
-            sections.append(ReportSection("Value", value))
-        return build_report(sections)
+            except BaseException as raised:  # noqa: BLE001 - the model gets any error, SystemExit too
+                error = raised
+        return Execution(captured.printed, captured.displayed, value, error)
 
-    async def run_async(self, code: str) -> ResultContent:
-        """Do what `run` does, in the thread where cells run: code that draws or uses comms needs it."""
+    async def execute_async(self, code: str) -> Execution:
+        """Do what `execute` does, in the thread where cells run."""
         if runs_on_private_loop():
-            return await run_in_waiting_thread(lambda: self.run(code))
+            return await run_in_waiting_thread(lambda: self.execute(code))
         before = signal.getsignal(signal.SIGINT)
         try:
-            return self.run(code)
+            return self.execute(code)
         except KeyboardInterrupt:
             # It must not leave a task, or the event loop would end.
             if callable(before):
                 before(signal.SIGINT, None)
         await asyncio.sleep(_GRACE)
         raise ToolInvocationError("The code was interrupted.", self._tool_name)
+
+    def report(self, execution: Execution) -> ResultContent:
+        """Return what code did as the tool's result.
+
+        Raises
+        ------
+        ToolInvocationError
+            The code raised; the text has the error and the earlier output.
+        """
+        printed, displayed, value, error = execution
+        sections = [ReportSection("Printed", printed, is_text=True)] if printed.strip() else []
+        sections += [ReportSection("Displayed", each) for each in displayed]
+        if error is not None:
+            failure = ReportSection("Failed", _error_report(error), is_text=True)
+            raise ToolInvocationError(
+                str(build_report([*sections, failure], only_text=True)), self._tool_name
+            ) from None
+        if execution.has_value:
+            sections.append(ReportSection("Value", value))
+        return build_report(sections)
 
     def _evaluate(self, code: str, name: str) -> Any:
         """Run all statements, and return the value of a last expression."""

@@ -7,11 +7,18 @@
  */
 
 import { OPERATIONS, WRITE_OPERATIONS, trackExecuteRequests } from "./notebook_cells.js";
+import { EDIT_OPERATIONS, ONCE_OPERATIONS } from "./notebook_edits.js";
 
 const TARGET = "orchat.meta";
 export const PROTOCOL = 1;
 
 const SUBSHELL_TIMEOUT = 300; // milliseconds
+
+const ALL_OPERATIONS = { ...OPERATIONS, ...EDIT_OPERATIONS };
+const MAX_ANSWERS = 100;
+
+/** Answers to changes by the request's id: a request that is sent again is not done again. @type {Map<string, object>} */
+const givenAnswers = new Map();
 
 const PAGE_ID = crypto.getRandomValues(new Uint32Array(2)).join("-");
 
@@ -95,11 +102,22 @@ async function waitForSubshell(kernel, comm) {
 function handleRequest(request, panels) {
   const { op, protocol } = request;
   if (op === "hello") return { ok: true, path: panels[0]?.context.path ?? null };
-  if (!Object.hasOwn(OPERATIONS, op)) return { ok: false, reason: "unknown" };
-  if (WRITE_OPERATIONS.has(op) && protocol !== PROTOCOL) return { ok: false, reason: "protocol" };
+  if (!Object.hasOwn(ALL_OPERATIONS, op)) return { ok: false, reason: "unknown" };
+  const isOnce = ONCE_OPERATIONS.has(op);
+  if ((isOnce || WRITE_OPERATIONS.has(op)) && protocol !== PROTOCOL) return { ok: false, reason: "protocol" };
+  const given = isOnce ? givenAnswers.get(request.id) : undefined;
+  if (given) return given;
   try {
-    return OPERATIONS[op](panels, request);
+    const answer = ALL_OPERATIONS[op](panels, request);
+    if (isOnce) remember(request.id, answer);
+    return answer;
   } catch (error) {
     return { ok: false, reason: String(error) };
   }
+}
+
+/** @param {string} id @param {object} answer */
+function remember(id, answer) {
+  givenAnswers.set(id, answer);
+  if (givenAnswers.size > MAX_ANSWERS) givenAnswers.delete(givenAnswers.keys().next().value ?? "");
 }

@@ -20,7 +20,7 @@ const lastRuns = new WeakMap();
 /** @typedef {{ok: boolean, reason?: string, [name: string]: unknown}} Answer */
 
 /** @param {any} panel @returns {any[]} */
-function listCells(panel) {
+export function listCells(panel) {
   const cells = panel.content?.model?.cells;
   return cells ? Array.from({ length: cells.length }, (_, at) => cells.get(at)) : [];
 }
@@ -30,7 +30,7 @@ function listCells(panel) {
  * @param {unknown} id
  * @returns {{panel: any, cell: any, at: number} | null}
  */
-function findCell(panels, id) {
+export function findCell(panels, id) {
   for (const panel of panels) {
     const cells = listCells(panel);
     const at = cells.findIndex((cell) => cell.id === id);
@@ -59,7 +59,7 @@ export function deepEqual(one, other) {
 const isNewer = (value) => typeof value?.version === "number" && value.version > VERSION;
 
 /** @type {Answer} */
-const NO_SUCH_CELL = { ok: false, reason: "no such cell" };
+export const NO_SUCH_CELL = { ok: false, reason: "no such cell" };
 
 /** @param {any[]} panels @param {any} request @returns {Answer} */
 function set(panels, { cell_id, value }) {
@@ -135,13 +135,13 @@ function set_output(panels, { cell_id, display_id, run, execution_count, bundle,
 }
 
 /** @param {any[]} panels @param {any} request @returns {Answer} */
-function insert_cell(panels, { below, source, cell_id }) {
-  const found = findCell(panels, below);
+function insert_cell(panels, { below, above, source, cell_id, cell_type = "code" }) {
+  const found = findCell(panels, below ?? above);
   if (!found) return NO_SUCH_CELL;
   if (typeof source !== "string" || typeof cell_id !== "string") return { ok: false, reason: "no source" };
   if (findCell([found.panel], cell_id)) return { ok: true };
-  const cell = { cell_type: "code", id: cell_id, source, metadata: {} };
-  found.panel.content.model.sharedModel.insertCell(found.at + 1, cell);
+  const cell = { cell_type: cell_type === "markdown" ? "markdown" : "code", id: cell_id, source, metadata: {} };
+  found.panel.content.model.sharedModel.insertCell(below ? found.at + 1 : found.at, cell);
   return { ok: true };
 }
 
