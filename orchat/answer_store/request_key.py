@@ -9,6 +9,9 @@ from typing import Any
 
 from orchat.messages import ChatMessage
 
+KEY_BYTES = 32
+"""The length of a key."""
+
 # Who asks, for what, and how the answer travels change nothing of the answer.
 _WITHOUT_EFFECT = frozenset(
     {"messages", "metadata", "session_id", "stream", "stream_options", "trace", "usage", "user"}

@@ -19,7 +19,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TypeVar
 
-from orchat.answer_store.stored_answer import StoredAnswer
+from orchat.answer_store.request_key import KEY_BYTES
+from orchat.answer_store.stored_answer import StoredAnswer, StoredJob
 from orchat.errors import StateError
 
 T = TypeVar("T")
@@ -32,11 +33,17 @@ _PATIENCE = 60.0  # seconds for a lock that another process holds
 _RETRY_INTERVAL = 0.05
 _APPLICATION_ID = 0x6F726368  # "orch"
 _VERSION = 1
-_SCHEMA = """
+_SCHEMA = (
+    """
 CREATE TABLE IF NOT EXISTS answer(
     id INTEGER PRIMARY KEY AUTOINCREMENT, key BLOB NOT NULL UNIQUE, host TEXT NOT NULL, model TEXT NOT NULL,
     message TEXT NOT NULL, cost TEXT, seconds REAL NOT NULL, created REAL NOT NULL)
-"""
+""",
+    """
+CREATE TABLE IF NOT EXISTS job(
+    id TEXT NOT NULL, host TEXT NOT NULL, keys BLOB NOT NULL, created REAL NOT NULL, PRIMARY KEY (host, id))
+""",
+)
 _PUT = """
 INSERT INTO answer(key, host, model, message, cost, seconds, created) VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT(key) DO UPDATE SET message = excluded.message, cost = excluded.cost, seconds = excluded.seconds,
@@ -162,6 +169,26 @@ class SqliteAnswerStore:
             with self._reading:
                 self._reader.close()
 
+    # -- batches --------------------------------------------------------------------------------------------------
+
+    def jobs(self, host: str) -> list[StoredJob]:
+        """Return the batches at a host whose answers were not picked up yet."""
+        query = "SELECT id, keys, created FROM job WHERE host = ? ORDER BY created"
+        with self._reading, self._state_errors():
+            rows = _patiently(lambda: self._reader.execute(query, (host,)).fetchall())
+        return [StoredJob(name, host, _cut_keys(keys), created) for name, keys, created in rows]
+
+    def put_job(self, job: StoredJob) -> None:
+        """Keep a batch; it is committed when this returns."""
+        values = (job.id, job.host, b"".join(job.keys), job.created_at)
+        with self._reading, self._state_errors(), _transaction(self._reader):
+            self._reader.execute("INSERT OR REPLACE INTO job VALUES (?, ?, ?, ?)", values)
+
+    def remove_job(self, job: StoredJob) -> None:
+        """Forget a batch whose answers were picked up."""
+        with self._reading, self._state_errors(), _transaction(self._reader):
+            self._reader.execute("DELETE FROM job WHERE host = ? AND id = ?", (job.host, job.id))
+
     # -- what is there --------------------------------------------------------------------------------------------
 
     def entries(self) -> list[StoreEntry]:
@@ -282,7 +309,7 @@ class SqliteAnswerStore:
         """Check that the file is a store, or make an empty one of it."""
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if application != _APPLICATION_ID and (application or tables):
             raise StateError(f"{self.path} is a database of something else.", hint="Name another file for the store.")
         if version > _VERSION:
@@ -292,9 +319,10 @@ class SqliteAnswerStore:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA journal_size_limit = 16000000")
-        if not tables:
+        if not {"answer", "job"} <= tables:
             with _transaction(connection):
-                connection.execute(_SCHEMA)
+                for statement in _SCHEMA:
+                    connection.execute(statement)
                 connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
                 connection.execute(f"PRAGMA user_version = {_VERSION}")
 
@@ -334,6 +362,10 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
         connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
+
+
+def _cut_keys(keys: bytes) -> tuple[bytes, ...]:
+    return tuple(keys[start : start + KEY_BYTES] for start in range(0, len(keys), KEY_BYTES))
 
 
 def _used_bytes(connection: sqlite3.Connection) -> int:

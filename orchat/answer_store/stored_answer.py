@@ -52,6 +52,28 @@ class StoredAnswer:
         return ChatMessage.from_dict(json.loads(self.message_json))
 
 
+@dataclass(frozen=True)
+class StoredJob:
+    """A batch whose answers were not picked up yet.
+
+    Parameters
+    ----------
+    id
+        Its name at its host.
+    host
+        Where it runs.
+    keys
+        The keys of its requests.
+    created_at
+        When it was submitted, in seconds since the epoch.
+    """
+
+    id: str
+    host: str
+    keys: tuple[bytes, ...]
+    created_at: float
+
+
 class AnswerStore(Protocol):
     """Keeps answers by the keys of their requests; it may lie in another process."""
 
@@ -60,6 +82,15 @@ class AnswerStore(Protocol):
 
     def put(self, key: bytes, answer: StoredAnswer) -> None:
         """Keep an answer; it returns at once, and an earlier answer to the request is replaced."""
+
+    def jobs(self, host: str) -> list[StoredJob]:
+        """Return the batches at a host whose answers were not picked up yet."""
+
+    def put_job(self, job: StoredJob) -> None:
+        """Keep a batch; it is kept when this returns."""
+
+    def remove_job(self, job: StoredJob) -> None:
+        """Forget a batch whose answers were picked up."""
 
     def flush(self) -> None:
         """Wait until what was put is kept.

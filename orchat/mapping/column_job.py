@@ -20,6 +20,7 @@ from orchat.configuration import setting
 from orchat.errors import APIError, BudgetExceededError, ConfigurationError, StateError
 from orchat.generator_factory import connect, open_store, session_budget
 from orchat.mapping.answer_schema import AnswerSchema
+from orchat.mapping.batch_run import BatchRun
 from orchat.mapping.column_run import ColumnRun, OnError, RowQuestion
 from orchat.mapping.concurrency_level import MOST_AT_ONCE, ConcurrencyLevel
 from orchat.mapping.decision import DecisionExchange, DecisionQuestion, StatePrompt
@@ -33,8 +34,10 @@ from orchat.mapping.row_outcome import RowOutcome
 from orchat.mapping.row_prompt import RowPrompt
 from orchat.mapping.row_request import RowRequester
 from orchat.mapping.row_source import RowSource
+from orchat.openrouter.batches import BatchEndpoint
 from orchat.openrouter.dialect import DEFAULT_BASE_URL, LOCAL_PREFIX
 from orchat.openrouter.generator import OpenRouterChatGenerator
+from orchat.openrouter.json_exchange import JsonExchange
 from orchat.openrouter.json_query import JsonEndpoint
 
 if TYPE_CHECKING:
@@ -80,6 +83,10 @@ class ColumnJob:
         Whether a bar is shown.
     decision
         What decision models are asked, in the place of a question to a chat model.
+    is_batch
+        Whether the rows go as a batch, which takes up to a day.
+    wait
+        Seconds to wait for a batch; None for as long as it takes.
     """
 
     source: RowSource
@@ -96,6 +103,8 @@ class ColumnJob:
     timeout: float | None
     shows_progress: bool
     decision: DecisionQuestion | None = None
+    is_batch: bool = False
+    wait: float | None = None
     generator: OpenRouterChatGenerator = field(init=False)
     budget: Budget | None = field(init=False)
 
@@ -123,6 +132,7 @@ class ColumnJob:
         self.exchange: RowExchange = ChatExchange(self.generator, kwargs)
         if self.decision is not None:
             self.exchange = DecisionExchange(self.generator, self.model_name, self.decision, kwargs.get("provider"))
+        self.batches = BatchEndpoint(JsonExchange(self.generator))
 
     # -- running --------------------------------------------------------------------------------------------------
 
@@ -144,7 +154,7 @@ class ColumnJob:
             # Nobody knows how many rows come: what may be spent unasked is the limit.
             limit = setting("confirm_above")
             budget = None if limit is None else Budget(limit, allow_unknown=True)
-        store = open_store(self.store)
+        store = self._opened_store()
         try:
             requester = self._requester(price, budget, store)
             if budget is None and not self.is_local:
@@ -173,33 +183,38 @@ class ColumnJob:
     async def _run(
         self, requester: RowRequester, questions: Iterator[RowQuestion], earlier: list[RowOutcome | None]
     ) -> MapResult:
-        run = ColumnRun(
-            questions,
-            requester,
-            most_at_once=self._level().most,
-            is_distinct=self.is_distinct,
-            on_error=self.on_error,
-            outcomes=earlier,
-        )
+        run: ColumnRun | BatchRun
+        if self.is_batch:
+            assert requester.store is not None
+            run = BatchRun(questions, requester, self.batches, requester.store, wait=self.wait, outcomes=earlier)
+        else:
+            run = ColumnRun(
+                questions,
+                requester,
+                most_at_once=self._level().most,
+                is_distinct=self.is_distinct,
+                on_error=self.on_error,
+                outcomes=earlier,
+            )
         progress = ProgressBar(self.source.count, is_shown=self.shows_progress)
         try:
             await run.run(progress)
         except asyncio.CancelledError as error:
-            error.partial = self._result(run, "interrupted")  # type: ignore[attr-defined]
+            error.partial = self._result(run, run.why_not_asked if self.is_batch else "interrupted")  # type: ignore[attr-defined]
             raise
         finally:
             progress.close()
-        result = self._result(run, None if run.ended_by is None else run.ended_by.message)
+        result = self._result(run, run.why_not_asked)
         if isinstance(run.ended_by, APIError | BudgetExceededError) and self.on_error == "raise":
             raise run.ended_by
         if run.ended_by is not None and all(each.error is not None for each in result.outcomes):
             raise run.ended_by  # there is nothing to keep
         return result
 
-    def _result(self, run: ColumnRun, why: str | None) -> MapResult:
+    def _result(self, run: ColumnRun | BatchRun, why: str) -> MapResult:
         """Make the result of a run; rows that were not asked say why."""
         count = max(self.source.count or 0, len(run.outcomes))
-        missing = RowOutcome.not_asked(why or "the run ended early")
+        missing = RowOutcome.not_asked(why)
         outcomes = [each if each is not None else missing for each in run.outcomes]
         outcomes += [missing] * (count - len(outcomes))
 
@@ -208,9 +223,9 @@ class ColumnJob:
 
         return MapResult(self.source, self.schema, outcomes, ended_by=run.ended_by, retry=retry)
 
-    async def _again(self, run: ColumnRun, max_cost: float | Decimal | Budget | None) -> MapResult:
+    async def _again(self, run: ColumnRun | BatchRun, max_cost: float | Decimal | Budget | None) -> MapResult:
         """Ask for the rows of a run that have no answer."""
-        store = open_store(self.store)
+        store = self._opened_store()
         try:
             requester = self._requester(await self._price(), Budget.of(max_cost) or self.budget, store)
             waiting = [run.unanswered[position] for position in sorted(run.unanswered)]
@@ -221,6 +236,7 @@ class ColumnJob:
     async def _close(self, store: AnswerStore | None) -> None:
         with suppress(RuntimeError):  # the loop is closing
             await self.exchange.close()
+            await self.batches.close()
         try:
             if store is not None:
                 store.flush() if store is self.store else store.close()
@@ -237,6 +253,14 @@ class ColumnJob:
                 if position == 0 and self.prompt.is_function:  # it will be wrong for all rows
                     raise
                 yield RowQuestion(position, error)
+
+    def _opened_store(self) -> AnswerStore | None:
+        store = open_store(self.store)
+        if store is None and self.is_batch:
+            raise ConfigurationError(
+                "A batch needs a store: its name and its answers are kept there.", hint="Name one."
+            )
+        return store
 
     def _level(self) -> ConcurrencyLevel:
         most = self.concurrency or (_LOCAL_AT_ONCE if self.is_local else MOST_AT_ONCE)
@@ -256,7 +280,8 @@ class ColumnJob:
         url = self.generator.api_base_url or DEFAULT_BASE_URL
         endpoint = JsonEndpoint(url, self.generator.api_key, timeout=_CATALOG_TIMEOUT, max_retries=1)
         try:
-            return (await load_catalog_async(endpoint)).price
+            price = (await load_catalog_async(endpoint)).price
+            return _batch_price(price) if self.is_batch else price
         except APIError:  # no list: a budget refuses, unless it was told not to
             return _unknown
 
@@ -283,6 +308,16 @@ class ColumnJob:
     def _estimate(self, requester: RowRequester, price: Price) -> MapEstimate:
         columns = self.schema.columns
         return estimate_column(self._questions(), requester, price, columns=columns, is_distinct=self.is_distinct)
+
+
+def _batch_price(price: Price) -> Price:
+    """Return the prices of batch variants, where they are listed; else those of the models, which are no lower."""
+
+    def of_batch(model: str, size: RequestSize) -> Decimal | None:
+        cost = price(f"{model}:batch", size)
+        return price(model, size) if cost is None else cost
+
+    return of_batch
 
 
 def _unknown(model: str, size: RequestSize) -> Decimal | None:

@@ -5,18 +5,23 @@ from __future__ import annotations
 import warnings
 from collections.abc import Collection
 from decimal import Decimal
-from typing import Any, Literal, TypedDict, Unpack, overload
+from typing import Any, Literal, TypedDict, Unpack, get_args, overload
 
 from orchat.chat.money import Budget
+from orchat.errors import ConfigurationError
 from orchat.mapping.answer_schema import answer_schema
 from orchat.mapping.column_job import ColumnJob, Store
 from orchat.mapping.column_run import OnError
+from orchat.mapping.decision import DecisionQuestion
+from orchat.mapping.decision_map import decision_job
 from orchat.mapping.map_estimate import MapEstimate
 from orchat.mapping.map_result import MapResult, run_column
 from orchat.mapping.rate_limit import RateLimit
 from orchat.mapping.row_prompt import Prompt, RowPrompt
-from orchat.mapping.row_source import row_source
+from orchat.mapping.row_source import RowSource, row_source
 from orchat.openrouter.generator import OpenRouterChatGenerator
+
+Mode = Literal["chat", "batch", "decide"]
 
 
 class MapOptions(TypedDict, total=False):
@@ -38,6 +43,8 @@ class MapOptions(TypedDict, total=False):
     tokens_per_minute: float | None
     timeout: float | None
     allow_secrets: bool
+    mode: Mode
+    wait: float | None
 
 
 @overload
@@ -65,6 +72,8 @@ def map(  # noqa: A001 - that is what it does
     tokens_per_minute: float | None = None,
     timeout: float | None = None,
     allow_secrets: bool = False,
+    mode: Mode = "chat",
+    wait: float | None = None,
 ) -> MapResult | MapEstimate:
     """Ask a model about each row of some data, and return a column of answers.
 
@@ -113,6 +122,12 @@ def map(  # noqa: A001 - that is what it does
         Seconds to connect, to the answer and for each gap in it.
     allow_secrets
         Whether what looks like a key or a password in the data is sent.
+    mode
+        ``chat``: each row is asked now. ``batch``: all rows go as one batch, for half the price, which takes up to a
+        day; its name is in the store, and the same call picks the answers up, in another kernel too. ``decide``: as
+        `orchat.decide`, with the prompt as the question, each row as what it is about, and the labels of the schema.
+    wait
+        Seconds to wait for a batch; default: as long as it takes. 0 submits it, and returns.
 
     Returns
     -------
@@ -154,6 +169,8 @@ def map(  # noqa: A001 - that is what it does
         tokens_per_minute=tokens_per_minute,
         timeout=timeout,
         allow_secrets=allow_secrets,
+        mode=mode,
+        wait=wait,
     )
     job = _job(prompt, data, options)
     return run_column(job.estimate) if dry_run else run_column(job.run)
@@ -183,7 +200,11 @@ def _job(prompt: Prompt, data: Any, options: MapOptions) -> ColumnJob:
     """Check all that can be checked before anything is sent."""
     if unknown := options.keys() - MapOptions.__annotations__.keys():
         raise TypeError(f"map has no option {', '.join(sorted(unknown))}.")
-    source = row_source(data)
+    source, mode = row_source(data), options.get("mode", "chat")
+    if mode not in get_args(Mode):
+        raise ConfigurationError(f"mode={mode!r} makes no sense.", hint=f"It is {', '.join(get_args(Mode))}.")
+    if mode == "decide":
+        return _decision_job(prompt, source, options)
     row_prompt = RowPrompt(
         prompt,
         source,
@@ -209,4 +230,26 @@ def _job(prompt: Prompt, data: Any, options: MapOptions) -> ColumnJob:
         is_distinct=is_distinct,
         timeout=options.get("timeout"),
         shows_progress=options.get("progress", True),
+        is_batch=mode == "batch",
+        wait=options.get("wait"),
+    )
+
+
+def _decision_job(prompt: Prompt, source: RowSource, options: MapOptions) -> ColumnJob:
+    (column, *others) = answer_schema(options.get("schema")).columns
+    if others or column.kind not in {"label", "boolean"}:
+        raise ConfigurationError("Decisions are labels, or true and false.", hint="Give schema=Literal[...] or bool.")
+    if not isinstance(prompt, str):
+        raise TypeError("The question of a decision is a text.")
+    return decision_job(
+        source,
+        DecisionQuestion(prompt, column.labels or None),
+        model=options.get("model"),
+        max_cost=options.get("max_cost"),
+        concurrency=options.get("concurrency"),
+        on_error=options.get("on_error", "collect"),
+        store=options.get("store"),
+        timeout=options.get("timeout"),
+        shows_progress=options.get("progress", True),
+        allow_secrets=options.get("allow_secrets", False),
     )

@@ -113,6 +113,11 @@ class ColumnRun:
             raise self._failure
 
     @property
+    def why_not_asked(self) -> str:
+        """What is said of rows that have no outcome."""
+        return "the run ended early" if self.ended_by is None else self.ended_by.message
+
+    @property
     def _is_over(self) -> bool:
         return self.ended_by is not None or self._failure is not None
 

@@ -17,7 +17,7 @@ from orchat.mapping.decision import DecisionQuestion, StatePrompt
 from orchat.mapping.map_result import MapResult, run_column
 from orchat.mapping.rate_limit import RateLimit
 from orchat.mapping.result_summary import draw_bars
-from orchat.mapping.row_source import row_source
+from orchat.mapping.row_source import RowSource, row_source
 from orchat.openrouter.generator import OpenRouterChatGenerator
 
 
@@ -117,27 +117,55 @@ def decide(
     """
     asked = DecisionQuestion(question, options, scale)
     is_single = isinstance(data, str | Mapping)
-    job = ColumnJob(
+    job = decision_job(
         row_source([data] if is_single else data),
-        StatePrompt(allow_secrets=allow_secrets),
-        asked.schema,
-        model=_listed_model() if model is None else model,
-        generation_kwargs={},
+        asked,
+        model=model,
         max_cost=max_cost,
         concurrency=concurrency,
-        rate=RateLimit(),
-        store=store,
         on_error="raise" if is_single else on_error,
-        is_distinct=True,
+        store=store,
         timeout=timeout,
         shows_progress=progress and not is_single,
-        decision=asked,
+        allow_secrets=allow_secrets,
     )
     result = run_column(job.run)
     if not is_single:
         return result
     (outcome,) = result.outcomes
     return Decision(question, **outcome.value, cost=result.cost, model=outcome.model)
+
+
+def decision_job(
+    source: RowSource,
+    question: DecisionQuestion,
+    *,
+    model: str | OpenRouterChatGenerator | None,
+    max_cost: float | Decimal | Budget | None,
+    concurrency: int | None,
+    on_error: OnError,
+    store: Store,
+    timeout: float | None,
+    shows_progress: bool,
+    allow_secrets: bool,
+) -> ColumnJob:
+    """Make the job that decides a question for each row."""
+    return ColumnJob(
+        source,
+        StatePrompt(allow_secrets=allow_secrets),
+        question.schema,
+        model=_listed_model() if model is None else model,
+        generation_kwargs={},
+        max_cost=max_cost,
+        concurrency=concurrency,
+        rate=RateLimit(),
+        store=store,
+        on_error=on_error,
+        is_distinct=True,
+        timeout=timeout,
+        shows_progress=shows_progress,
+        decision=question,
+    )
 
 
 def _listed_model() -> str:

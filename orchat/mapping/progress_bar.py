@@ -17,6 +17,9 @@ class Progress(Protocol):
     def advance(self, outcome: RowOutcome) -> None:
         """Take note of a row's outcome."""
 
+    def note(self, text: str) -> None:
+        """Show what is waited for."""
+
     def close(self) -> None:
         """Show the final figures."""
 
@@ -73,6 +76,11 @@ class ProgressBar:
                 self._shown_at = now
                 self._bar.set_postfix_str(self.text, refresh=False)
             self._bar.update()
+
+    def note(self, text: str) -> None:
+        """Show what is waited for."""
+        if self._bar is not None:
+            self._bar.set_postfix_str(text)
 
     def close(self) -> None:
         """Show the final figures."""

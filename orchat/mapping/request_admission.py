@@ -66,6 +66,9 @@ class RequestAdmission(Protocol):
     def settle(self, demand: RequestDemand, cost: Cost, signal: Signal, hold: float | None = None) -> None:
         """Take note of an admitted request's end: its cost, what it tells of the host, and seconds to send nothing."""
 
+    def charge(self, cost: Cost) -> None:
+        """Take note of a bill that comes later than its request."""
+
 
 class LocalRequestAdmission:
     """Admits the requests of one process to one host.
@@ -140,6 +143,11 @@ max_cost, lower max_tokens, or ask a cheaper model.
             pause = self._level.congested(demand.sent_at, now)
             self._held_until = max(self._held_until, now + (pause if hold is None else hold))
         self._admit_waiting()
+
+    def charge(self, cost: Cost) -> None:
+        """Take note of a bill that comes later than its request."""
+        for budget in self._budgets:
+            budget.settle(Decimal(0), cost)
 
     def _admit_waiting(self) -> None:
         while self._waiting:

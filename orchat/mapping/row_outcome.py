@@ -68,6 +68,17 @@ class RowOutcome:
         """Make the outcome of a row that was not asked."""
         return cls(error=f"not asked: {why}", reason="not asked")
 
+    @classmethod
+    def not_answered(cls, what: str, why: str | None, reason: str) -> RowOutcome:
+        """Make the outcome of a row whose batch ended without an answer to it.
+
+        Examples
+        --------
+        >>> RowOutcome.not_answered("batch b1 failed", "No credits.", "batch failed").error
+        'batch b1 failed: No credits.'
+        """
+        return cls(error=redact(f"{what}: {why}" if why else what), reason=reason)
+
 
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) else None

@@ -99,7 +99,7 @@ class RowRequester:
         if found is None:
             return None
         message = found.message
-        outcome = self._outcome(message, Cost())
+        outcome = self.outcome(message, Cost())
         outcome.is_stored = True
         return outcome
 
@@ -111,7 +111,7 @@ class RowRequester:
         RunEndedError
             No row can be asked any more.
         """
-        demand = self._demand(messages)
+        demand = self.demand(messages)
         attempt = 0
         spent = Cost()
         while True:
@@ -128,7 +128,7 @@ class RowRequester:
                     message = await self.exchange.send(messages)
                 cost, signal = self._cost(message), "answered"
                 self._keep(key, message, cost, monotonic() - started)
-                return self._outcome(message, spent + cost)
+                return self.outcome(message, spent + cost)
             except OutputValidationError as error:
                 if error.partial is not None:
                     cost, signal = self._cost(error.partial), "answered"
@@ -172,7 +172,8 @@ class RowRequester:
         pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (attempt - 1))
         return "congested", hold, pause if attempt < _MOST_ATTEMPTS else None
 
-    def _demand(self, messages: list[ChatMessage]) -> RequestDemand:
+    def demand(self, messages: list[ChatMessage]) -> RequestDemand:
+        """Estimate what a row's request will take, where that counts."""
         if not self.admission.needs_estimate:
             return RequestDemand(self.model)
         size = estimate_size(messages, (), self.exchange.options)
@@ -186,10 +187,17 @@ class RowRequester:
                 key, StoredAnswer.of(message, host=host, model=self.model, cost=_bill(cost), seconds=seconds)
             )
 
+    def keep(self, key: bytes, message: ChatMessage) -> Cost:
+        """Keep an answer that came in another way, and return its bill."""
+        cost = self._cost(message)
+        self._keep(key, message, cost, 0.0)
+        return cost
+
     def _cost(self, message: ChatMessage) -> Cost:
         return Cost() if self.is_free else Cost.of(message.meta.get("usage"))
 
-    def _outcome(self, message: ChatMessage, cost: Cost) -> RowOutcome:
+    def outcome(self, message: ChatMessage, cost: Cost) -> RowOutcome:
+        """Return the outcome of an answer that cost so much; a failure where it does not fit the schema."""
         try:
             value = self.schema.read(message)
         except OutputValidationError as error:

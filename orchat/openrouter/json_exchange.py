@@ -72,7 +72,9 @@ class JsonExchange:
                 payload = response.json(await response.text_async())
         except APIError as error:
             raise error.with_traceback(None) from None
-        if isinstance(payload, dict) and not payload.get("error"):
+        if isinstance(payload, dict) and (
+            "object" in payload or not payload.get("error")
+        ):  # a batch tells its own error
             return payload
         if (found := error_object(payload)) is not None:
             raise error_from_object(found, payload, *request.secrets, other_url=request.other_url)
