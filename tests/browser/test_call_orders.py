@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
-from tests.browser.driver import DRIVER
+from tests.browser.driver import PATIENT_DRIVER
 from tests.browser.lab import Lab
 from tests.browser.test_panel import opened as panel_opened
 from tests.browser.test_view import printed
@@ -244,7 +244,9 @@ def test_in_a_hundred_orders_what_is_shown_in_a_cell_is_what_runs(
     orders = Orders(1, 100)
     endpoint.always(orders.answer)
     some = [f"await turns({first}, {first + _SOME})" for first in range(0, 100, _SOME)]
-    notebook = lab.open(page, "orders.ipynb", DRIVER + TOOLS + _CELLS, "import json; print(json.dumps(ran))", *some)
+    notebook = lab.open(
+        page, "orders.ipynb", PATIENT_DRIVER + TOOLS + _CELLS, "import json; print(json.dumps(ran))", *some
+    )
     notebook.run(0)
     notebook.wait(0)
     page.evaluate(_PERSON, 1)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import threading
+import time
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -108,15 +110,20 @@ def test_a_call_is_edited_and_approved_in_a_form(page: Page, front_end: Lab, end
         "%%openrouter -T tide -o reply\nWhen?",
         "print([type(value).__name__ for value in reply.messages[2].meta['arguments'].values()])",
     )
+    started = time.monotonic()
     notebook.run(0, 1, 2)
     form = page.locator(".orchat-form")
     form.get_by_label("port").first.fill("Goole")
+    expect(page.locator(".orchat-status")).to_have_text("waits for you")
+    asked = time.monotonic()
     form.get_by_label("days", exact=True).fill("three")
     expect(form.get_by_text("“three” is no number.")).to_be_visible()
     form.get_by_label("days", exact=True).fill("3")
     expect(form.locator(".orchat-form-difference")).to_contain_text("days: 2 → 3")
     violations = Axe().run(page, context=".orchat-form").response["violations"]
     assert [each["id"] for each in violations if each["impact"] in ("serious", "critical")] == []
+    page.wait_for_timeout(1_500)
+    waited = time.monotonic() - asked
     form.get_by_role("button", name="Approve edited").click()
     notebook.wait(2)
     assert endpoint.request.json["messages"][-1]["content"].endswith("\n\nGoole 3")
@@ -124,3 +131,5 @@ def test_a_call_is_edited_and_approved_in_a_form(page: Page, front_end: Lab, end
     assert "".join(printed["text"]) == "['str', 'int']\n"
     (output,) = notebook.save().cells[1].outputs
     assert 'tide (edited)(port="Goole", days=3)' in output.data["text/plain"]
+    seconds = float(re.findall(r"([\d.]+) s$", output.data["text/plain"])[0])  # without a person's time to think
+    assert seconds <= time.monotonic() - started - waited + 0.1

@@ -20,7 +20,7 @@ from orchat.jupyter.kernel.live_view.frontend_modules import loader_source, modu
 from orchat.jupyter.kernel.live_view.turn_view_model import TurnViewModel
 from orchat.messages import ReasoningContent
 from orchat.streaming import StreamingChunk
-from tests.browser.driver import DRIVER
+from tests.browser.driver import PATIENT_DRIVER
 from tests.browser.lab import ROOT, Lab, Notebook
 from tests.jupyter.kernel import INSTALLED, SOON, ipykernel_folder
 from tests.openrouter_server import (
@@ -66,7 +66,7 @@ def opened(page: Page, lab: Lab, name: str, *cells: str, ipykernel: str = INSTAL
         }
         (folder / "kernel.json").write_text(json.dumps(spec))
     notebook = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(cell) for cell in (DRIVER, *cells)],
+        cells=[nbformat.v4.new_code_cell(cell) for cell in (PATIENT_DRIVER, *cells)],
         metadata={"kernelspec": {"name": kernel, "display_name": kernel, "language": "python"}},
     )
     path = lab.work / name

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.attacks import ATTACKS
-from tests.browser.driver import DRIVER
+from tests.browser.driver import PATIENT_DRIVER
 from tests.browser.lab import Lab
 from tests.browser.test_untrusted import Watch, watch
 
@@ -79,7 +79,7 @@ def test_attacks_in_every_place_of_a_turn(page: Page, lab: Lab, watch: Watch) ->
     attacks = [attack.format(o=watch.origin) for attack in ATTACKS]
     assert len(attacks) >= 150
     cell = f"ATTACKS = {json.dumps(attacks)!r}\ndone = False" + _CELL
-    notebook = lab.open(page, "view-attacked.ipynb", DRIVER, cell)
+    notebook = lab.open(page, "view-attacked.ipynb", PATIENT_DRIVER, cell)
     notebook.run(0, 1)
     expect(page.locator(".jp-OutputArea-output", has_text="all shown")).to_be_attached()
     page.wait_for_timeout(1_000)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import time
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -20,6 +19,7 @@ from orchat.jupyter.kernel.cell_storage.executing_cell import current_cell
 from orchat.jupyter.kernel.conversations.notebook_conversations import DEFAULT_CONVERSATION
 from orchat.jupyter.kernel.coroutine_runner import CellError
 from orchat.jupyter.kernel.live_view.cell_sink import CellSink, display_for
+from orchat.jupyter.kernel.live_view.turn_clock import TurnClock
 from orchat.jupyter.kernel.output.answer_formats import cell_code
 from orchat.jupyter.kernel.output.error_card import error_line
 from orchat.jupyter.kernel.output.live_display import LiveDisplay
@@ -70,6 +70,7 @@ class CellTurnRunner:
         self._request_body: Mapping[str, Any] = {}
         self._encode_record: Callable[[list[ChatMessage], str], dict[str, Any]] | None = None
         self._earlier_turns: asyncio.Future[int] | None = None
+        self._clock = TurnClock()
 
     async def ask(self, request: PromptRequest, source: str | None) -> Reply:
         """Run a new turn with a user's message.
@@ -152,6 +153,7 @@ class CellTurnRunner:
 
     async def _run_turn(self, chat: Chat, question: ChatMessage | Decisions, *, parks: bool = True) -> None:
         sink = _RecordingSink(self._session.shell, self._display, self._model, self._checkpoint)
+        sink.clock = self._clock
         self._chat = chat
         self._turn_request = TurnRequest(chat, question, sink, streams=not self._options.no_stream, parks=parks)
         await self._turn_request.wait()
@@ -166,7 +168,7 @@ class CellTurnRunner:
     ) -> Reply:
         from orchat.chat.message_selection import pending_calls
 
-        started = time.monotonic()
+        self._clock = TurnClock()
         earlier_costs = len(_costs(turn.messages))  # of a turn that goes on, these are counted already
         continued = earlier_costs > 0
         ending: Ending = "finished"
@@ -203,7 +205,7 @@ class CellTurnRunner:
         orchat_error = failure if isinstance(failure, OrchatError) else None
         self._display.end(
             reply,
-            time.monotonic() - started,
+            self._clock.seconds,
             model=self._model,
             error=orchat_error,
             sent=sent,

@@ -61,7 +61,6 @@ class TurnInProgress:
         self._model = model
         self._on_change = on_change
         self._asked_calls: set[CallPlace] = set()
-        self._started = time.monotonic()
         self._checkpointed_at = 0.0
         self._has_chunks = False
         self.reply: Reply | None = None
@@ -117,7 +116,7 @@ class TurnInProgress:
         if reply.pending:
             self._view_model.start(WAITING_LABEL)
         else:
-            footer_text = footer(reply, time.monotonic() - self._started, style=str(setting("footer")))
+            footer_text = footer(reply, self._view_model.clock.seconds, style=str(setting("footer")))
             self._view_model.end(footer_text if reply.messages[1:] else "", reply.ending)
         self._on_change(True)
 

@@ -47,6 +47,7 @@ export function createTurn({ rendermime, send, forms, liveRegion }) {
   /** @type {State | null} */
   let state = null;
   let startedAt = 0;
+  let pausedAt = 0; // since when it waits for a person; 0: it does not
   let frame = 0;
   /** @type {KernelLoss | null} */
   let loss = null;
@@ -111,10 +112,18 @@ export function createTurn({ rendermime, send, forms, liveRegion }) {
 
   function drawStatus() {
     if (!state || loss) return;
-    const seconds = Math.floor((performance.now() - startedAt) / 1000);
+    const now = performance.now();
+    const isAsking = state.items.some((item) => item.kind === "call" && item.status === "asking");
+    if (isAsking) pausedAt ||= now; // a person's thinking is not the model's time
+    else if (pausedAt) {
+      startedAt += now - pausedAt;
+      pausedAt = 0;
+    }
+    const seconds = Math.floor((now - startedAt) / 1000);
     const clock = seconds >= 1 ? ` ${seconds}${STRINGS.seconds}` : "";
     const isWaiting = state.phase === "waiting";
-    setText(status, isWaiting ? `${STRINGS.waiting} ${state.label} …${clock}` : `${state.label}${clock}`);
+    if (isAsking) setText(status, STRINGS.waitsForYou);
+    else setText(status, isWaiting ? `${STRINGS.waiting} ${state.label} …${clock}` : `${state.label}${clock}`);
     node.classList.toggle("orchat-waiting", isWaiting && !loss);
   }
 
@@ -152,7 +161,10 @@ export function createTurn({ rendermime, send, forms, liveRegion }) {
     node,
     /** @param {State} next */
     update(next) {
-      if (!state || next.elapsed !== state.elapsed) startedAt = performance.now() - next.elapsed * 1000;
+      if (!state || next.elapsed !== state.elapsed) {
+        startedAt = performance.now() - next.elapsed * 1000;
+        pausedAt = 0;
+      }
       state = next;
       frame ||= requestAnimationFrame(draw);
     },

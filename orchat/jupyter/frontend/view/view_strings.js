@@ -2,6 +2,7 @@
 export const STRINGS = {
   answer: "Answer",
   waiting: "waiting for",
+  waitsForYou: "waits for you",
   seconds: " s",
   stop: "Stop",
   stopping: "Stopping …",

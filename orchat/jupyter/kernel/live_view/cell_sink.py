@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from orchat.configuration import setting
 from orchat.errors import OrchatError
 from orchat.jupyter.kernel.coroutine_runner import CellError, in_kernel
+from orchat.jupyter.kernel.live_view.turn_clock import TurnClock
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -55,7 +55,7 @@ class CellSink:
         self._display = display
         self._model = model
         self._on_end = on_end
-        self._started = time.monotonic()
+        self.clock = TurnClock()
 
     def start(self, question: ChatMessage | None) -> None:
         """Show the waiting line."""
@@ -79,12 +79,18 @@ class CellSink:
 
     def ask(self, call: ToolCall, tool: Tool, place: CallPlace) -> Verdict | Awaitable[Verdict]:
         """Ask by a form or in the terminal; None where no person can be asked, and the turn parks."""
-        return self._display.ask(call, tool, place)
+        with self.clock.paused():
+            verdict = self._display.ask(call, tool, place)
+        return self._await_paused(verdict) if isinstance(verdict, Awaitable) else verdict
+
+    async def _await_paused(self, verdict: Awaitable[Verdict]) -> Verdict:
+        with self.clock.paused():
+            return await verdict
 
     def end(self, reply: Reply, error: BaseException | None) -> None:
         """Show the end of the turn."""
         known = error if isinstance(error, OrchatError) else None
-        self._display.end(reply, time.monotonic() - self._started, model=self._model, error=known)
+        self._display.end(reply, self.clock.seconds, model=self._model, error=known)
         if self._on_end is not None:
             self._on_end(reply)
 

@@ -133,7 +133,8 @@ class PendingApprovals:
         self._on_change()
         status = "waiting"
         try:
-            decision = await approval.future
+            with self._view_model.clock.paused():
+                decision = await approval.future
             status = _STATUS_BY_DECISION[type(decision).__name__]
             return decision
         finally:

@@ -7,7 +7,6 @@ the event holds only the change of the rest.
 from __future__ import annotations
 
 import re
-import time
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -17,6 +16,7 @@ from orchat.jupyter.kernel.live_view.call_index import CallIndex, StreamedCall
 from orchat.jupyter.kernel.live_view.markdown_blocks import split_blocks
 from orchat.jupyter.kernel.live_view.markdown_html import to_html
 from orchat.jupyter.kernel.live_view.streaming_calls import StreamingCalls
+from orchat.jupyter.kernel.live_view.turn_clock import TurnClock
 from orchat.jupyter.kernel.live_view.view_reducer import Event, State, initial_state, reduce_events, text_change
 from orchat.jupyter.kernel.output.answer_formats import render_as
 from orchat.jupyter.kernel.output.image_bundle import image_bundle
@@ -77,14 +77,14 @@ class TurnViewModel:
         self._streaming_calls = StreamingCalls()
         self._form_lookup: Callable[[str], Tool | None] = lambda name: None
         self._links: dict[str, dict[str, str]] = {}
-        self._started = time.monotonic()
+        self.clock = TurnClock()
         self._label = self._shown_label = ""
 
     # -- a turn -------------------------------------------------------------------------------------------------
 
     def start(self, label: str) -> None:
         """Set the label: the model's name."""
-        self._started = time.monotonic()
+        self.clock = TurnClock()
         self._label = single_line(label)
         self._show_label(self._label)
 
@@ -221,7 +221,7 @@ class TurnViewModel:
         self.pending()
         if self._html:
             self._state = {**self._state, "items": [_with_html(item) for item in self._state["items"]]}
-        return {**self._state, "elapsed": round(time.monotonic() - self._started, 2)}
+        return {**self._state, "elapsed": round(self.clock.seconds, 2)}
 
     # -- text and reasoning -------------------------------------------------------------------------------------
 
