@@ -241,7 +241,7 @@ def test_tools_come_from_functions_tools_and_toolsets(tools: Kernel, endpoint: S
     for name, words in (
         ("tied", "-T: there is no tool tied. Did you mean tide?"),
         ("run_pyton", "-T: there is no tool run_pyton. Did you mean run_python?"),
-        ("ran", "-T: ran is no tool: "),
+        ("ran", "-T: ran is empty."),
         ("NoTool()", "-T: there is no tool NoTool()."),
         ("zzzzzz", "-T: there is no tool zzzzzz. Give the name of a function of this notebook."),
         ("endless", "-T: endless is no tool: "),
