@@ -24,13 +24,16 @@ from orchat.tools import Tool
 class Sink(Protocol):
     """Displays a turn while it runs, and may ask a person about tool calls.
 
-    Four methods are optional. ``awaited()`` is called first if the turn leaves the event loop free; otherwise the turn
+    Five methods are optional. ``awaited()`` is called first if the turn leaves the event loop free; otherwise the turn
     blocks its thread until it ends. ``expect(tool_to_ask)`` is called when the turn has begun, and tells which calls
     need approval: ``tool_to_ask(name)`` is the tool, or None; it returns whether a person may then be asked to mend a
     call whose arguments do not fit. ``called(calls, indexes)`` is called with the calls of each whole response: by
     `orchat.chat.message_selection.CallPlace`, with the index of each one's deltas
     (`orchat.streaming.ToolCallDelta`), none where it came in one piece. ``retrying(text)`` is called before the wait
     for each retry of a request that did not start; the text says why, and how long the wait is.
+    ``running(call, place, part, text)`` is called while a tool runs, with what it tells of its progress: the part of 1,
+    or None, and a text. ``ask`` may be called for a running call, too: its tool asks the person a question, by a form
+    that is described as a tool.
     """
 
     def start(self, question: ChatMessage | None) -> None:

@@ -21,6 +21,7 @@ from orchat.chat.message_selection import CallPlace, messages_to_send, truncate_
 from orchat.chat.money import Budget, Cost
 from orchat.chat.reply import Ending
 from orchat.chat.request_estimate import Price, estimate_request
+from orchat.chat.running_call import RunningCall
 from orchat.chat.tool_execution import cancelled_outcome, invoke_tool, invoke_tool_async
 from orchat.chat.turn import Turn
 from orchat.chat.turn_steps import AskApproval, CallModel, RunTool, TurnEnded
@@ -256,7 +257,8 @@ class TurnDriver(_TurnDriver):
         for number, run in enumerate(runs):
             self._check()
             self.turn.started(run.place)
-            outcome = invoke_tool(run.tool, run.arguments, loop.run)
+            with RunningCall(self.context.sink, run).in_thread(loop.run):
+                outcome = invoke_tool(run.tool, run.arguments, loop.run)
             yield self._chunk(self.turn.returned(run.place, outcome), number, run.place)
         yield _RESULTS_END
 
@@ -346,7 +348,8 @@ class AsyncTurnDriver(_TurnDriver):
         tasks = {}
         for run in runs:
             self.turn.started(run.place)
-            tasks[asyncio.ensure_future(invoke_tool_async(run.tool, run.arguments))] = run
+            with RunningCall(self.context.sink, run).on_loop(self._loop):
+                tasks[asyncio.ensure_future(invoke_tool_async(run.tool, run.arguments))] = run
         try:
             number = 0
             waiting = set(tasks)

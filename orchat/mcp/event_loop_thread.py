@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextvars
+import queue
 import sys
 import threading
 from collections.abc import Callable, Coroutine
@@ -16,6 +18,41 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+
+WaitingTasks = queue.SimpleQueue[Callable[[], object] | None]
+
+_waiting_tasks: contextvars.ContextVar[WaitingTasks | None] = contextvars.ContextVar("waiting_tasks", default=None)
+
+
+def waiting_tasks() -> WaitingTasks | None:
+    """Return where functions are put that the thread which waits for this coroutine calls; None where none waits."""
+    return _waiting_tasks.get()
+
+
+async def run_in_waiting_thread(tasks: WaitingTasks, function: Callable[[], T]) -> T:
+    """Await a function that runs in the thread which waits, where a person may be asked in a terminal."""
+    loop = asyncio.get_running_loop()
+    result: asyncio.Future[T] = loop.create_future()
+
+    def settle(value: T | None, error: Exception | None) -> None:
+        if result.done():  # cancelled meanwhile
+            return
+        if error is not None:
+            result.set_exception(error)
+        else:
+            result.set_result(value)  # type: ignore[arg-type]  # None only when T allows it
+
+    def work() -> None:
+        value, error = None, None
+        try:
+            value = function()
+        except Exception as caught:  # noqa: BLE001 - raised by the await; an interrupt ends the waiting
+            error = caught
+        loop.call_soon_threadsafe(settle, value, error)
+
+    tasks.put(work)
+    return await result
 
 
 class EventLoopThread:
@@ -53,13 +90,23 @@ class EventLoopThread:
         main
             Makes the coroutine.
         timeout
-            Seconds to wait at most; then it is cancelled, and TimeoutError raised.
+            Seconds to wait at most for the end, or for what the coroutine wants done here; then it is cancelled, and
+            TimeoutError raised.
         """
         if threading.current_thread() is self._thread:
             raise RuntimeError("This thread runs the loop, and cannot wait for it.")
-        future = asyncio.run_coroutine_threadsafe(main(), self._running_loop())
+        tasks: WaitingTasks = queue.SimpleQueue()
+        context = contextvars.copy_context()
+        context.run(_waiting_tasks.set, tasks)
+        future = context.run(asyncio.run_coroutine_threadsafe, main(), self._running_loop())
+        future.add_done_callback(lambda _: tasks.put(None))
         try:
-            return future.result(timeout)
+            while (task := tasks.get(timeout=timeout)) is not None:
+                task()
+            return future.result()
+        except queue.Empty:
+            future.cancel()
+            raise TimeoutError from None
         except BaseException:
             future.cancel()
             raise

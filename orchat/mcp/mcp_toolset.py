@@ -15,7 +15,6 @@ from orchat.mcp.mcp_tool import McpTool
 from orchat.mcp.server_configuration import read_configuration
 from orchat.mcp.server_connection import ServerConnection
 from orchat.mcp.server_parameters import ServerParameters, Setting
-from orchat.mcp.session_owner import SessionOptions
 from orchat.mcp.tool_names import model_names
 from orchat.tools import Tool, Toolset
 from orchat.tools.deferred_tools import DeferredTools
@@ -110,10 +109,7 @@ class McpToolset(Toolset):
         self._lock = threading.Lock()
         self._was_listed = False
         self._connection = ServerConnection(
-            self.parameters,
-            self.name,
-            timeout,
-            lambda on_message: SessionOptions(mode, connect_timeout, auth, _refuse_elicitation, on_message),
+            self.parameters, self.name, timeout=timeout, mode=mode, connect_timeout=connect_timeout, auth=auth
         )
 
     def __repr__(self) -> str:
@@ -230,7 +226,7 @@ class McpToolset(Toolset):
                     hint="Nothing has run: ask again.",
                 )
 
-        return await self._connection.call_tool(tool.server_tool, arguments, check, None)
+        return await self._connection.call_tool(tool.server_tool, arguments, check)
 
     def defers(self, tool: McpTool) -> bool:
         """Whether requests leave a tool out until a search has found it."""
@@ -396,12 +392,6 @@ def _has_sdk() -> bool:
         return importlib.util.find_spec("mcp") is not None
     except ValueError:  # it is blocked
         return False
-
-
-async def _refuse_elicitation(context: Any, params: Any) -> Any:
-    from mcp.types import ElicitResult
-
-    return ElicitResult(action="cancel")
 
 
 def _count(number: int) -> str:

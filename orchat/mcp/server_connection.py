@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from orchat.errors import ToolServerError
+from orchat.mcp.calling_turn import CallingTurn
 from orchat.mcp.connection_errors import (
     CONNECTION_CLOSED,
     error_code,
@@ -23,11 +24,11 @@ from orchat.mcp.server_log import ServerLog
 from orchat.mcp.server_parameters import ServerParameters
 from orchat.mcp.session_owner import SessionOptions, SessionOwner
 from orchat.secrets import redact
+from orchat.tools.call_context import PersonAnswer
 
 if TYPE_CHECKING:
     from mcp import Client
-    from mcp.shared.dispatcher import ProgressFnT
-    from mcp.types import CallToolResult, Tool
+    from mcp.types import CallToolResult, ElicitRequestParams, ElicitResult, Tool
 
 _MOST_PAGES = 100
 _MOST_DETAILS = 8_000
@@ -47,23 +48,37 @@ class ServerConnection:
         Its name for people.
     timeout
         Seconds that a call may take.
-    make_options
-        Makes the options of each session, given what is called when the server says that its tools have changed.
+    mode, connect_timeout, auth
+        As of `SessionOptions`.
     """
 
     def __init__(
         self,
         parameters: ServerParameters,
         name: str,
+        *,
         timeout: float | None,
-        make_options: Callable[[Callable[[Any], None]], SessionOptions],
+        mode: str | None,
+        connect_timeout: float,
+        auth: Any,
     ) -> None:
         self.parameters = parameters
         self.log = ServerLog()
+        self._name = name
         self._label = f"`{name}` ({parameters})"
         self._timeout = timeout
-        on_message = weakref.WeakMethod(self._on_message)  # the session must not keep what ends it alive
-        self._options = make_options(lambda message: (found := on_message()) and found(message))
+        # The session must not keep alive what ends it.
+        on_message, elicit = weakref.WeakMethod(self._on_message), weakref.WeakMethod(self._elicit)
+
+        async def ask(context: Any, params: ElicitRequestParams) -> ElicitResult:
+            from mcp.types import ElicitResult
+
+            return ElicitResult(action="cancel") if (found := elicit()) is None else await found(context, params)
+
+        self._options = SessionOptions(
+            mode, connect_timeout, auth, ask, lambda message: (found := on_message()) and found(message)
+        )
+        self._turns: list[CallingTurn] = []  # of the calls that run now
         self._lock: asyncio.Lock | None = None
         self._lock_loop: asyncio.AbstractEventLoop | None = None
         self._sessions: list[SessionOwner] = []  # none, or the one that was opened last
@@ -128,7 +143,7 @@ class ServerConnection:
         raise ToolServerError(f"The MCP server {self._label} lists its tools without end.")
 
     async def call_tool(
-        self, tool: str, arguments: dict[str, Any], check: Callable[[], Awaitable[None]], progress: ProgressFnT | None
+        self, tool: str, arguments: dict[str, Any], check: Callable[[], Awaitable[None]]
     ) -> tuple[CallToolResult, str]:
         """Call a tool, and return its result and, where it failed, what the server wrote meanwhile.
 
@@ -140,15 +155,13 @@ class ServerConnection:
             The call.
         check
             Awaited when connected, before the call; raises where the tool is not what it was.
-        progress
-            Awaited with progress, total and message.
         """
         for is_last in (False, True):
             session, client = await self._connected()
             await check()
             position = self.log.position
             try:
-                result = await client.call_tool(tool, arguments, self._timeout, progress)
+                result = await self._call(client, tool, arguments)
             except Exception as error:  # noqa: BLE001 - the SDK raises many kinds, and groups of them
                 leaf = next(leaf_errors(error))
                 if error_code(leaf) == CONNECTION_CLOSED:
@@ -166,6 +179,23 @@ class ServerConnection:
             await asyncio.sleep(_STDERR_DELAY)
             return result, self._details(position)
         raise AssertionError(tool)
+
+    async def _call(self, client: Client, tool: str, arguments: dict[str, Any]) -> CallToolResult:
+        turn = CallingTurn(self._name, str(self.parameters), self._timeout)
+        self._turns.append(turn)
+        try:
+            async with turn:
+                return await client.call_tool(tool, arguments, progress_callback=turn.show_progress)
+        finally:
+            self._turns.remove(turn)
+
+    async def _elicit(self, context: Any, params: ElicitRequestParams) -> ElicitResult:
+        """Ask the person a question of the server; which call it belongs to is not told, so it is the last one."""
+        from mcp.types import ElicitResult
+
+        answer = await self._turns[-1].ask(params) if self._turns else PersonAnswer("cancel")
+        is_form = getattr(params, "url", None) is None
+        return ElicitResult(action=answer.action, content=answer.content if is_form else None)
 
     async def _was_not_seen(self, session: SessionOwner, error: BaseException) -> bool:
         """Whether a failed call cannot have begun; then the session is ended."""

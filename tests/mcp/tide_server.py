@@ -113,9 +113,11 @@ async def choose(ctx: Context) -> str:  # type: ignore[type-arg]
 
 
 @server.tool()
-async def step(ctx: Context, count: int = 3) -> str:  # type: ignore[type-arg]
-    """Tell progress."""
+async def step(ctx: Context, count: int = 3, until: str = "") -> str:  # type: ignore[type-arg]
+    """Tell progress, and wait in the middle until a file is there."""
     for number in range(count):
+        while until and number == count // 2 and not Path(until).exists():
+            await asyncio.sleep(0.01)
         await ctx.report_progress(number + 1, count, f"step {number + 1}")
     return "done"
 

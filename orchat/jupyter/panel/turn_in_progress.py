@@ -98,6 +98,11 @@ class TurnInProgress:
         self._view_model.called(calls, indexes)
         self._on_change(True)
 
+    def running(self, call: ToolCall, place: CallPlace, part: float | None, text: str) -> None:
+        """Show how far a running call is."""
+        self._view_model.running(call, place, part, text)
+        self._on_change(False)
+
     async def ask(self, call: ToolCall, tool: Tool, place: CallPlace) -> Verdict:
         """Ask for a decision by a form; without a page the turn parks."""
 

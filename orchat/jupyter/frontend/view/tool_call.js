@@ -30,7 +30,10 @@ function isAnotherForm(next, last) {
 export function createToolCall(send, announce, forms, render) {
   const name = element("code", "orchat-call-name");
   const status = element("span", "orchat-call-status");
-  const head = element("div", "orchat-call-head", name, status);
+  const progress = element("progress", "orchat-call-progress");
+  progress.max = 1;
+  const progressText = element("span", "orchat-call-progress-text");
+  const head = element("div", "orchat-call-head", name, status, progress, progressText);
   const code = element("code");
   const argumentsNode = element("pre", "orchat-call-arguments", code);
   argumentsNode.tabIndex = 0;
@@ -81,6 +84,16 @@ export function createToolCall(send, announce, forms, render) {
     form?.setLocked(loss !== null || item?.status !== "asking", loss ? STRINGS.noKernel : undefined);
   }
 
+  /** @param {CallItem["progress"]} told */
+  function showProgress(told) {
+    const part = told?.part ?? null;
+    progress.hidden = part === null;
+    if (part !== null) progress.value = part;
+    progressText.hidden = !told?.text;
+    setText(progressText, told?.text ?? "");
+    progress.setAttribute("aria-label", told?.text || STRINGS.progress);
+  }
+
   function closeForm() {
     clearTimeout(checkTimer);
     const hadFocus = formSlot.contains(document.activeElement);
@@ -105,6 +118,7 @@ export function createToolCall(send, announce, forms, render) {
       node.setAttribute("aria-label", `${STRINGS.call} ${toolName}`);
       node.dataset.status = next.status;
       setText(status, STRINGS.status[next.status] ?? "");
+      showProgress(next.status === "running" ? next.progress : null);
       const isStreaming = ["writing", "cut", "twice"].includes(next.status);
       setText(code, isStreaming ? next.args : next.text ?? next.args);
       argumentsNode.hidden = Boolean(next.form && forms) || !code.textContent;

@@ -20,6 +20,7 @@ export const STRINGS = {
   arguments: "Arguments",
   result: "Result",
   revoke: "Ask again next time",
+  progress: "Progress",
   granted: "runs without asking, as you said",
   ended: "The answer is complete.",
   noKernel: "Its kernel is gone: nothing can be decided here.",

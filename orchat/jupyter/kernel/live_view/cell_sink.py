@@ -77,6 +77,11 @@ class CellSink:
         """Show the calls of a whole response."""
         self._display.called(calls, indexes)
 
+    def running(self, call: ToolCall, place: CallPlace, part: float | None, text: str) -> None:
+        """Show how far a running call is, where there is a place for it."""
+        if (show := getattr(self._display, "running", None)) is not None:
+            show(call, place, part, text)
+
     def ask(self, call: ToolCall, tool: Tool, place: CallPlace) -> Verdict | Awaitable[Verdict]:
         """Ask by a form or in the terminal; None where no person can be asked, and the turn parks."""
         with self.clock.paused():

@@ -111,6 +111,12 @@ class LiveView(LiveDisplay):
             self._view_model.called(calls, indexes)
             self._channel.schedule_flush()
 
+    def running(self, call: ToolCall, place: CallPlace, part: float | None, text: str) -> None:
+        """Show how far a running call is."""
+        if self._channel is not None:
+            self._view_model.running(call, place, part, text)
+            self._channel.schedule_flush()
+
     async def ask(self, call: ToolCall, tool: Tool, place: CallPlace) -> Verdict:
         """Ask for a decision about a call by a form; None without a ready view, and the turn parks."""
         return await self._approvals.decide(call, tool, place, self._channel, self._ensure_widget)

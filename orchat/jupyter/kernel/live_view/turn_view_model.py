@@ -165,6 +165,13 @@ class TurnViewModel:
             self._calls.settle(known.item)
             self.set(known.item, status="twice")
 
+    def running(self, call: ToolCall, place: CallPlace, part: float | None, text: str) -> None:
+        """Show a call as running, with what its tool tells of its progress: the part of 1, or None, and a text."""
+        shown = None if part is None else min(1.0, max(0.0, part))
+        self.set(
+            self.attach_call(place, call), status="running", progress={"part": shown, "text": single_line(text, 120)}
+        )
+
     def attach_call(self, place: CallPlace, call: ToolCall) -> int:
         """Return the item of a call that is asked about or answered, a new one if it has none."""
         item = self._item_of(place, call)
