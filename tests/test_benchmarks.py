@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.benchmarks import ceilings, cell_traffic, completion, interrupt, restore, startup, stream
+from tests.benchmarks import ceilings, cell_traffic, completion, interrupt, mcp_calls, restore, startup, stream
 from tests.benchmarks import map as map_benchmark
 from tests.benchmarks import tools as tools_benchmark
 
@@ -37,6 +37,13 @@ def test_startup_measures_each_step_in_a_fresh_process() -> None:
         assert any(re.match(rf"{re.escape(name)} +\d+\.\d{{3}} +-?\d+\.\d{{3}}  ", line) for line in lines), name
     assert any(line.startswith(f"{startup.EXTENSION} adds ") for line in lines)
     assert f"{startup.IMPORT} loads no heavy module: gate passed" in lines
+
+
+def test_mcp_calls_measures_every_way_to_call() -> None:
+    lines = lines_of("mcp_calls", "--calls", "3", "--rounds", "1")
+    for name in (mcp_calls.SDK, mcp_calls.SYNC, mcp_calls.ASYNC):
+        assert any(re.match(rf"{re.escape(name)} +\d+\.\d\d +\d+\.\d\d$", line) for line in lines), name
+    assert re.match(r"at most 1 ms more than the SDK \(-?\d+\.\d\d\): gate ", lines[-1])
 
 
 def test_completion_presses_every_key() -> None:

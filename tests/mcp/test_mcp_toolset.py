@@ -17,6 +17,7 @@ import pytest
 from orchat import OpenRouterChatGenerator
 from orchat.chat import Chat, Reply
 from orchat.errors import ConfigurationError, SerializationError, ToolInvocationError, ToolServerError
+from orchat.jupyter.kernel.live_view.tool_grants import ToolGrants
 from orchat.mcp import McpTool, McpToolset
 from orchat.secret import Secret
 from orchat.tools.toolset import flatten
@@ -182,18 +183,18 @@ def test_a_server_at_an_address(openrouter: ScriptedOpenRouter, http_server: Htt
     http_server.end()
     with pytest.raises(ToolInvocationError, match=r"cannot be reached: ConnectError|did not answer"):
         toolset.tool("high_water").invoke(port="Hull")
+    other = Tides(http_server.url, name="other", connect_timeout=1)
+    with pytest.raises(ToolServerError, match="cannot be reached: ConnectError"):
+        list(other)
     http_server.start()
-    assert toolset.tool("high_water").invoke(port="Hull").structured_content == {"port": "Hull", "metres": 8.1}
-    toolset.close()
-
-
-def test_a_server_that_was_restarted_forgets_a_session_and_gets_the_call_again(http_server: HttpServer) -> None:
-    toolset = Tides(http_server.url)
     high_water = toolset.tool("high_water")
+    assert high_water.invoke(port="Hull").structured_content == {"port": "Hull", "metres": 8.1}
+    assert "other_high_water" in other
     http_server.end()
-    http_server.start()
+    http_server.start()  # it knows nothing of the session, and so has not seen the call
     assert high_water.invoke(port="Goole").structured_content == {"port": "Goole", "metres": 8.1}
     toolset.close()
+    other.close()
 
 
 def test_only_the_wanted_tools_are_there(http_server: HttpServer) -> None:
@@ -217,12 +218,16 @@ def test_each_way_to_negotiate_the_protocol(http_server: HttpServer, mode: str) 
 def test_a_tool_that_has_changed_since_it_was_shown_does_not_run() -> None:
     toolset = Tides([sys.executable, SERVER], name="tides")
     old = toolset.tool("high_water")
+    grants = ToolGrants()
+    grants.allow(old)
+    assert grants.covers(toolset.tool("high_water"))  # listed again, and still the same
     toolset.tool("change").invoke(name="high_water")
     with pytest.raises(ToolInvocationError, match="has changed its tool `high_water` since it was shown") as caught:
         old.invoke(port="Hull")
     assert "Nothing has run" in str(caught.value)
     new = toolset.tool("high_water")
     assert new is not old
+    assert not grants.covers(new)
     assert new.invoke(port="Hull").content[0].text == "changed Hull True"
     toolset.close()
 
@@ -310,8 +315,8 @@ def pid_of(toolset):
     return toolset[[tool.server_tool for tool in toolset].index("where")].invoke().content[0].text
 
 command = [sys.executable, {SERVER!r}]
-gone, kept, stubborn = McpToolset(command), McpToolset(command), McpToolset([*command, "--stubborn"])
-print(pid_of(gone), pid_of(kept), pid_of(stubborn))
+gone, stubborn = McpToolset(command), McpToolset([*command, "--stubborn"])
+print(pid_of(gone), pid_of(stubborn))
 del gone
 gc.collect()
 input()
@@ -319,12 +324,11 @@ input()
     process = subprocess.Popen([sys.executable, "-W", "error", "-c", code], stdin=-1, stdout=-1, stderr=-1, text=True)
     assert process.stdin is not None
     assert process.stdout is not None
-    gone, kept, stubborn = map(int, process.stdout.readline().split())
+    gone, stubborn = map(int, process.stdout.readline().split())
     assert wait_until(lambda: not is_running(gone))
-    assert is_running(kept)
     assert is_running(stubborn)
     assert process.communicate("\n", timeout=PATIENCE) == ("", "")
-    assert wait_until(lambda: not is_running(kept) and not is_running(stubborn))
+    assert wait_until(lambda: not is_running(stubborn))
 
 
 def test_without_the_sdk_the_error_says_what_to_install() -> None:

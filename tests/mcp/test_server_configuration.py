@@ -13,7 +13,7 @@ from orchat.errors import ConfigurationError
 from orchat.mcp import McpServers, McpToolset
 from orchat.mcp.server_configuration import read_configuration
 from orchat.secret import Secret
-from tests.mcp.conftest import SERVER
+from tests.mcp.conftest import SERVER, HttpServer
 
 TOKEN = "hunter2-hunter2-hunter2"
 
@@ -95,9 +95,9 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         McpToolset.from_config(tmp_path / "none.json")
 
 
-def test_the_servers_of_a_file_are_one_toolset(tmp_path: Path) -> None:
-    entry = {"command": sys.executable, "args": [SERVER]}
-    servers = McpToolset.from_config(written(tmp_path, {"mcpServers": {"north": entry, "south": entry}}))
+def test_the_servers_of_a_file_are_one_toolset(tmp_path: Path, http_server: HttpServer) -> None:
+    north, south = {"command": sys.executable, "args": [SERVER]}, {"type": "http", "url": http_server.url}
+    servers = McpToolset.from_config(written(tmp_path, {"mcpServers": {"north": north, "south": south}}))
     assert isinstance(servers, McpServers)
     assert {"north_high_water", "south_high_water"} <= {tool.name for tool in servers}
     assert servers["north"].name == "north"
