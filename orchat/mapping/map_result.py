@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 from orchat.chat.money import Budget, Cost
 from orchat.errors import OrchatError
-from orchat.mapping.answer_schema import AnswerColumn, AnswerSchema
-from orchat.mapping.result_summary import ResultSummary, summary_html, summary_text
+from orchat.mapping.answer_schema import AnswerColumn, AnswerSchema, ColumnKind
+from orchat.mapping.result_summary import SHOWN_ROWS, ResultSummary, summary_html, summary_text
 from orchat.mapping.result_table import TableColumn, build_table, take_column
 from orchat.mapping.row_outcome import RowOutcome
 from orchat.mapping.row_source import RowSource
@@ -56,9 +56,8 @@ class MapResult:
 
     def __getitem__(self, name: str) -> Any:
         """Return a column of the table, in the order of the data."""
-        names = [each.column.name for each in self._columns]
-        if name not in names:
-            raise KeyError(f"There is no column {name!r}; there are {', '.join(names)}.")
+        if name not in self._names:
+            raise KeyError(f"There is no column {name!r}; there are {', '.join(self._names)}.")
         return take_column(self.frame, name)
 
     @property
@@ -74,7 +73,7 @@ class MapResult:
         ``finish_reason`` (with ``answer_`` before the name where the schema has a field called so). Where answers
         explode, each item is a row, ``row`` says of which row of the data, and the cost stands at the first item.
         """
-        return build_table(self._source, self._columns, self.positions if self._schema.explodes else None)
+        return build_table(self._source, self._columns(), self.positions if self._schema.explodes else None)
 
     @property
     def spent(self) -> Cost:
@@ -116,60 +115,75 @@ class MapResult:
 
     # -- as a table -----------------------------------------------------------------------------------------------
 
-    @cached_property
-    def _rows(self) -> list[list[dict[str, Any]]]:
-        """The values of the schema's columns of each row: several where answers explode."""
+    @property
+    def positions(self) -> Sequence[int]:
+        """The row of the data, counted from 0, of each row of the table."""
+        if not self._schema.explodes:
+            return range(len(self.outcomes))
+        return [position for position, rows in enumerate(self._rows(self.outcomes)) for _ in rows]
+
+    def _rows(self, outcomes: Sequence[RowOutcome]) -> Iterator[list[dict[str, Any]]]:
+        """Yield the values of the schema's columns of each row: several where answers explode."""
         empty = [dict.fromkeys([column.name for column in self._schema.columns])]
-        return [
-            empty if each.error is not None else list(self._schema.rows(each.value)) or empty for each in self.outcomes
-        ]
+        for each in outcomes:
+            yield empty if each.error is not None else list(self._schema.rows(each.value)) or empty
+
+    def _answers(self, outcomes: Sequence[RowOutcome]) -> list[TableColumn]:
+        """Return the columns of the answers."""
+        flat = [row for rows in self._rows(outcomes) for row in rows]
+        return [TableColumn(column, [row[column.name] for row in flat]) for column in self._schema.columns]
+
+    def _own_name(self, name: str) -> str:
+        """Return the name of a column that is none of the answers."""
+        return f"answer_{name}" if any(name == column.name for column in self._schema.columns) else name
 
     @property
-    def positions(self) -> list[int]:
-        """The row of the data, counted from 0, of each row of the table."""
-        return [position for position, rows in enumerate(self._rows) for _ in rows]
+    def _names(self) -> list[str]:
+        own = [*(["row"] if self._schema.explodes else []), "error", "cost", "model", "finish_reason"]
+        return [*(column.name for column in self._schema.columns), *map(self._own_name, own)]
 
-    @cached_property
     def _columns(self) -> list[TableColumn]:
-        taken = {column.name for column in self._schema.columns}
-
-        def own(name: str) -> str:
-            return f"answer_{name}" if name in taken else name
-
-        flat = [row for rows in self._rows for row in rows]
-        columns = [TableColumn(column, [row[column.name] for row in flat]) for column in self._schema.columns]
-        firsts = [number == 0 for rows in self._rows for number in range(len(rows))]
-        of_rows = [self.outcomes[position] for position in self.positions]
-        costs = [
-            None if each.cost is None else float(each.cost) if first else 0.0
-            for first, each in zip(firsts, of_rows, strict=True)
-        ]
+        """Return all columns of the table."""
+        positions = self.positions
+        of_rows = [self.outcomes[position] for position in positions]
+        costs: list[float | None] = []
+        last = -1
+        for position, each in zip(positions, of_rows, strict=True):
+            costs.append(None if each.cost is None else float(each.cost) if position != last else 0.0)
+            last = position
+        values: dict[str, Sequence[Any]] = {
+            "error": [each.error for each in of_rows],
+            "cost": costs,
+            "model": [each.model for each in of_rows],
+            "finish_reason": [each.finish_reason for each in of_rows],
+        }
+        columns = self._answers(self.outcomes)
         if self._schema.explodes:
-            columns.append(TableColumn(AnswerColumn(own("row"), "integer"), self.positions))
-        columns += [
-            TableColumn(AnswerColumn(own("error"), "text"), [each.error for each in of_rows]),
-            TableColumn(AnswerColumn(own("cost"), "number"), costs),
-            TableColumn(AnswerColumn(own("model"), "text"), [each.model for each in of_rows]),
-            TableColumn(AnswerColumn(own("finish_reason"), "text"), [each.finish_reason for each in of_rows]),
+            columns.append(TableColumn(AnswerColumn(self._own_name("row"), "integer"), positions))
+        kinds: dict[str, ColumnKind] = {"cost": "number"}
+        return columns + [
+            TableColumn(AnswerColumn(self._own_name(name), kinds.get(name, "text")), each)
+            for name, each in values.items()
         ]
-        return columns
 
     # -- for people -----------------------------------------------------------------------------------------------
 
-    def _summary(self) -> ResultSummary:
+    def _summary(self, *, draws_charts: bool) -> ResultSummary:
+        # Of a text the first rows are enough: it is made of a million rows as fast as of ten.
+        outcomes = self.outcomes if draws_charts or self._schema.explodes else self.outcomes[:SHOWN_ROWS]
         return ResultSummary(
             outcomes=self.outcomes,
-            columns=self._columns[: len(self._schema.columns)],
+            columns=self._answers(outcomes),
             positions=self.positions,
             spent=self.spent,
             ended_by=None if self.ended_by is None else str(self.ended_by),
         )
 
     def __repr__(self) -> str:
-        return summary_text(self._summary())
+        return summary_text(self._summary(draws_charts=False))
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        summary = self._summary()
+        summary = self._summary(draws_charts=True)
         return {"text/plain": summary_text(summary), "text/html": summary_html(summary)}
 
     def __iter__(self) -> Iterator[Any]:

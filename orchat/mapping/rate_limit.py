@@ -37,6 +37,7 @@ class RateLimit:
             if value is not None and not value > 0:
                 raise ConfigurationError(f"{name}={value!r} makes no sense.", hint="Give a number above 0.")
         self._rates = tuple(None if limit is None else limit / _MINUTE for limit in limits.values())
+        self._is_limited = any(rate is not None for rate in self._rates)
         self._free_at = [float("-inf"), float("-inf")]  # when what was taken so far has been paid off
 
     @property
@@ -46,6 +47,8 @@ class RateLimit:
 
     def delay(self, tokens: int, now: float) -> float:
         """Return the seconds until a request of so many tokens may be sent."""
+        if not self._is_limited:
+            return 0.0
         dues = [
             free_at + (amount / rate - max(_BURST, amount / rate))
             for rate, free_at, amount in zip(self._rates, self._free_at, (1, tokens), strict=True)
@@ -55,6 +58,8 @@ class RateLimit:
 
     def take(self, tokens: int, now: float) -> None:
         """Take note of a request that is sent."""
+        if not self._is_limited:
+            return
         for position, (rate, amount) in enumerate(zip(self._rates, (1, tokens), strict=True)):
             if rate is not None:
                 self._free_at[position] = max(self._free_at[position], now) + amount / rate

@@ -13,7 +13,7 @@ from orchat.chat.money import Cost
 from orchat.mapping.result_table import TableColumn
 from orchat.mapping.row_outcome import RowOutcome
 
-_SHOWN_ROWS = 5
+SHOWN_ROWS = 5
 _LONGEST_CELL = 80
 _MOST_BARS = 12
 _BINS = 8
@@ -28,7 +28,7 @@ class ResultSummary:
     outcomes
         Those of all rows.
     columns
-        The columns of the answers.
+        The columns of the answers, of the first rows at least.
     positions
         The row of the data of each of their values.
     spent
@@ -66,11 +66,11 @@ def summary_text(summary: ResultSummary) -> str:
         lines.append(f"The run ended early: {summary.ended_by}")
     lines += [f"{count:,} x {reason}: {_cell(example)}" for reason, count, example in summary.failures]
     names = [each.column.name for each in summary.columns]
-    for number in range(min(_SHOWN_ROWS, len(summary.positions))):
+    for number in range(min(SHOWN_ROWS, len(summary.positions))):
         cells = [f"{name}={_cell(each.values[number])}" for name, each in zip(names, summary.columns, strict=True)]
         lines.append(f"  {summary.positions[number]}: {', '.join(cells)}")
-    if len(summary.positions) > _SHOWN_ROWS:
-        lines.append(f"  ... and {len(summary.positions) - _SHOWN_ROWS:,} more")
+    if len(summary.positions) > SHOWN_ROWS:
+        lines.append(f"  ... and {len(summary.positions) - SHOWN_ROWS:,} more")
     return "\n".join(lines)
 
 
@@ -81,7 +81,7 @@ def summary_html(summary: ResultSummary) -> str:
         f'<tr><th scope="row">{summary.positions[number]}</th>'
         + "".join(f"<td>{escape(_cell(each.values[number]))}</td>" for each in summary.columns)
         + "</tr>"
-        for number in range(min(_SHOWN_ROWS, len(summary.positions)))
+        for number in range(min(SHOWN_ROWS, len(summary.positions)))
     )
     parts = [
         f"<table><caption>{escape(summary.headline)}</caption>"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -58,8 +59,8 @@ class RowOutcome:
             error=" ".join(redact(str(error)).split())[:1000] or type(error).__name__,
             reason=type(error).__name__,
             cost=cost,
-            model=_text(meta.get("model")),
-            finish_reason=_text(meta.get("finish_reason")),
+            model=shared_text(meta.get("model")),
+            finish_reason=shared_text(meta.get("finish_reason")),
             exception=error.with_traceback(None),
         )
 
@@ -80,5 +81,12 @@ class RowOutcome:
         return cls(error=redact(f"{what}: {why}" if why else what), reason=reason)
 
 
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
+def shared_text(value: Any) -> str | None:
+    """Return a text of which there may be a million, as one object; None for anything else.
+
+    Examples
+    --------
+    >>> shared_text("stop") is shared_text("".join(["st", "op"])), shared_text(7)
+    (True, None)
+    """
+    return sys.intern(str(value)) if isinstance(value, str) else None

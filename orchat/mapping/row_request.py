@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from orchat.answer_store import AnswerStore, RequestKeys, StoredAnswer
 from orchat.chat.money import Cost
@@ -28,12 +27,9 @@ from orchat.errors import (
 from orchat.mapping.answer_schema import AnswerSchema
 from orchat.mapping.request_admission import RequestAdmission, RequestDemand, Signal
 from orchat.mapping.row_exchange import RowExchange
-from orchat.mapping.row_outcome import RowOutcome
+from orchat.mapping.row_outcome import RowOutcome, shared_text
 from orchat.messages import ChatMessage
 from orchat.openrouter.dialect import host_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 LONGEST_HOLD = 600.0
 """Seconds that a host may ask to wait; the run ends where it asks for more."""
@@ -111,7 +107,7 @@ class RowRequester:
         RunEndedError
             No row can be asked any more.
         """
-        demand = self.demand(messages)
+        demand, task = self.demand(messages), asyncio.current_task()
         attempt = 0
         spent = Cost()
         while True:
@@ -124,8 +120,11 @@ class RowRequester:
             cost, hold, again = Cost(unknown=1), None, None
             signal: Signal = "failed"
             try:
-                with self._flying():
+                self.in_flight.add(task)  # it may be paid from now on
+                try:
                     message = await self.exchange.send(messages)
+                finally:
+                    self.in_flight.discard(task)
                 cost, signal = self._cost(message), "answered"
                 self._keep(key, message, cost, monotonic() - started)
                 return self.outcome(message, spent + cost)
@@ -203,17 +202,12 @@ class RowRequester:
         except OutputValidationError as error:
             return RowOutcome.failure(error, _bill(cost))
         meta = message.meta
-        return RowOutcome(value, cost=_bill(cost), model=meta.get("model"), finish_reason=meta.get("finish_reason"))
-
-    @contextmanager
-    def _flying(self) -> Iterator[None]:
-        """Mark this task as one whose request is on its way, and may be paid."""
-        task = asyncio.current_task()
-        self.in_flight.add(task)
-        try:
-            yield
-        finally:
-            self.in_flight.discard(task)
+        return RowOutcome(
+            value,
+            cost=_bill(cost),
+            model=shared_text(meta.get("model")),
+            finish_reason=shared_text(meta.get("finish_reason")),
+        )
 
 
 def _cost_of_failure(error: APIError) -> Cost:
