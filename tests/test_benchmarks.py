@@ -8,7 +8,18 @@ import sys
 
 import pytest
 
-from tests.benchmarks import ceilings, cell_traffic, completion, interrupt, mcp_calls, restore, startup, stream
+from tests.benchmarks import (
+    calls,
+    ceilings,
+    cell_traffic,
+    completion,
+    fanout,
+    interrupt,
+    mcp_calls,
+    restore,
+    startup,
+    stream,
+)
 from tests.benchmarks import map as map_benchmark
 from tests.benchmarks import tools as tools_benchmark
 
@@ -29,6 +40,19 @@ def test_stream_measures_everyone_that_is_installed() -> None:
     assert (
         len([line for line in lines if re.search(r"gate [\d.]+\): (goal reached|gate passed|GATE MISSED)$", line)]) == 6
     )
+
+
+def test_fanout_measures_ours_and_bare_httpx2() -> None:
+    lines = lines_of("fanout", "--calls", "8", "--width", "4", "--rounds", "1")
+    for name in (fanout.OURS, fanout.BARE):
+        assert any(re.match(rf"{re.escape(name)} +\d+ +\d+\.\d{{3}} +\d+$", line) for line in lines), name
+    assert re.match(r"[1-5] connections \(goal 80\): goal reached$", lines[-1])
+
+
+def test_calls_measures_questions_chats_and_cells() -> None:
+    lines = lines_of("calls", "--calls", "2")
+    for name in (calls.ASK, calls.CHAT, calls.CELL, calls.PLAIN):
+        assert any(re.match(rf"{re.escape(name)} +\d+\.\d\d +[01]$", line) for line in lines), name
 
 
 def test_startup_measures_each_step_in_a_fresh_process() -> None:

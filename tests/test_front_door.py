@@ -12,7 +12,18 @@ from traitlets.config import Config
 
 import orchat
 
-HEAVY = ("httpx", "pydantic", "pydantic_core", "IPython", "jsonschema_rs", "anywidget", "tenacity", "ssl", "asyncio")
+HEAVY = (
+    "httpx",
+    "httpx2",
+    "pydantic",
+    "pydantic_core",
+    "IPython",
+    "jsonschema_rs",
+    "anywidget",
+    "tenacity",
+    "ssl",
+    "asyncio",
+)
 
 
 def test_the_names_are_few_sorted_and_there() -> None:

@@ -60,7 +60,7 @@ def endpoint(
             reply.status_code, content=reply.content, headers={"content-type": reply.headers["content-type"]}
         )
 
-    with respx.mock(assert_all_called=False) as router:
+    with respx.mock(assert_all_called=False, using="httpcore2") as router:
         router.route(host="127.0.0.1").pass_through()
         router.route(host="openrouter.ai").mock(side_effect=forward)
         yield openrouter

@@ -61,11 +61,17 @@ class RequestPlan:
         try:
             if looks_like_events(text):  # though no stream was asked for
                 return [self._read_events(body, text)]
-            payload = body.json(text)
+            payload, has_whole_characters = _parse(body, text)
             if self.rewrite is not None and isinstance(payload, dict):
                 payload = self.rewrite(payload)
             request = self.request
-            return read_replies(payload, *request.secrets, other_url=request.other_url, limits=request.limits)
+            return read_replies(
+                payload,
+                *request.secrets,
+                other_url=request.other_url,
+                limits=request.limits,
+                has_whole_characters=has_whole_characters,
+            )
         except APIError as error:
             text = payload = ""  # it may repeat a key, and a verbose traceback shows what frames hold
             error.generation_id = error.generation_id or body.generation_id
@@ -123,6 +129,17 @@ class RequestPlan:
             call.arguments, call.arguments_text = arguments, None
 
 
+def _parse(body: ResponseBody, text: str) -> tuple[Any, bool]:
+    """Parse a whole response as JSON; return also whether its characters are surely whole."""
+    from pydantic_core import from_json
+
+    try:
+        return from_json(text), True
+    except ValueError:
+        # Perhaps valid JSON that the fast decoder refuses: half of a character, escaped.
+        return body.json(text), False
+
+
 def read_whole(plan: RequestPlan, transport: HttpClient) -> list[ChatMessage]:
     """Send a request, and read its response whole."""
     try:
@@ -136,7 +153,7 @@ async def read_whole_async(plan: RequestPlan, transport: HttpClient) -> list[Cha
     """Send a request, and read its response whole, on the running event loop."""
     try:
         with LoopWakeup(only_in_kernel=True):
-            async with transport.open_async(plan.request) as body:
+            async with await transport.open_async(plan.request) as body:
                 return plan.read(body, await body.text_async())
     except APIError as error:
         raise plan.explained(error) from None
@@ -272,7 +289,7 @@ class AsyncChunkStream(_Stream):
         for request in self._requests:
             body: ResponseBody | None = None
             try:
-                async with self._transport.open_async(request) as body:
+                async with await self._transport.open_async(request) as body:
                     body.call_on_growth(self._reader.check_size)
                     batches = body.aevents()
                     try:

@@ -10,6 +10,7 @@ import ipaddress
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -71,6 +72,7 @@ def dialect_of(base_url: str, model: str) -> Dialect:
     return Dialect(prepare=_prepare_other)
 
 
+@lru_cache(maxsize=256)  # asked several times for each request
 def host_of(url: str) -> str:
     """Return a URL's host, in lower case; empty where there is none."""
     return (urlsplit(url).hostname or "").lower()
@@ -82,6 +84,7 @@ def is_openrouter(url: str) -> bool:
     return host == "openrouter.ai" or host.endswith(".openrouter.ai")
 
 
+@lru_cache(maxsize=256)
 def is_loopback(url: str) -> bool:
     """Whether the URL's host is the loopback of this machine, by its name or any of its addresses.
 
@@ -214,6 +217,9 @@ def _text_to_call(name: str) -> Rewrite:
     return rewrite
 
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
+
 def canonical_json(body: Mapping[str, Any]) -> bytes:
     """Serialize a body as JSON bytes: compact, in its own order, the same each time, so that upstream caches can hit.
 
@@ -224,4 +230,4 @@ def canonical_json(body: Mapping[str, Any]) -> bytes:
     ValueError
         It holds NaN or an infinity.
     """
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8", "replace")
+    return _encode(body).encode("utf-8", "replace")

@@ -84,7 +84,8 @@ class OpenRouterChatGenerator:
         How many times a request that did not start is sent again. Default: ``OPENAI_MAX_RETRIES``, else 5; on the
         loopback once where nothing listens or the server fails.
     http_client_kwargs
-        Arguments of the httpx clients (``proxy``, ``verify``, ``limits`` ...).
+        Arguments of the HTTP clients (``proxy``, ``verify``, ``limits`` ...): of httpx2, or of httpx where they hold
+        objects of that package. Generators with the same arguments share their connections.
     limits
         How much of a response is read and kept: `orchat.openrouter.response_limits.ResponseLimits`, or a dictionary of
         those that differ from the defaults.
@@ -299,12 +300,12 @@ class OpenRouterChatGenerator:
         await self._get_transport().async_client(self.api_base_url or DEFAULT_BASE_URL)
 
     def close(self) -> None:
-        """Close the connections of sync requests; a later request opens new ones."""
+        """Close the connections of sync requests that no other generator uses; a later request opens new ones."""
         if self._transport is not None:
             self._transport.close()
 
     async def close_async(self) -> None:
-        """Close the connections of the running event loop."""
+        """Close the connections of the running event loop that no other generator uses."""
         if self._transport is not None:
             await self._transport.aclose()
 

@@ -68,7 +68,7 @@ class JsonExchange:
             limits=generator.limits,
         )
         try:
-            async with self._client.open_async(request) as response:
+            async with await self._client.open_async(request) as response:
                 payload = response.json(await response.text_async())
         except APIError as error:
             raise error.with_traceback(None) from None

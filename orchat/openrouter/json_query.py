@@ -1,6 +1,6 @@
 """Query an endpoint: a GET request whose response is JSON with ``data``, such as models, prices or account status.
 
-The transport is responsible for retries, deadlines and keys. Connections are not reused: queries are rare.
+The transport is responsible for retries, deadlines, keys and connections.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class JsonEndpoint:
     max_retries
         The number of retries of a request that did not start.
     http_client_kwargs
-        Arguments of the httpx clients (``proxy``, ``verify`` ...).
+        Arguments of the HTTP clients (``proxy``, ``verify`` ...), as those of a generator.
     limits
         How much of a response is read.
 
@@ -146,19 +146,15 @@ class JsonEndpoint:
                 return _read_payload(body, body.text(), request)
         except APIError as error:
             raise _as_query_error(error, query) from None
-        finally:
-            transport.close()
 
     async def _get_payload_async(self, query: JsonQuery) -> dict[str, Any]:
         request, transport = self._prepare(query)
         try:
             with LoopWakeup(only_in_kernel=True):
-                async with transport.open_async(request) as body:
+                async with await transport.open_async(request) as body:
                     return _read_payload(body, await body.text_async(), request)
         except APIError as error:
             raise _as_query_error(error, query) from None
-        finally:
-            await transport.aclose()
 
     def _prepare(self, query: JsonQuery) -> tuple[PreparedRequest, HttpClient]:
         from orchat.openrouter.transport import HttpClient, PreparedRequest, check_base_url, merge_headers

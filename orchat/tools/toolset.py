@@ -159,7 +159,8 @@ def flatten(tools: Any) -> list[Tool]:
     orchat.errors.ConfigurationError: Several tools are called: now.
     """
     flat = [tool for item in _as_list(tools) for tool in (item if isinstance(item, Toolset) else [item])]
-    _refuse_duplicates(flat)
+    if len(flat) > 1:
+        _refuse_duplicates(flat)
     return flat
 
 

@@ -21,7 +21,17 @@ from dataclasses import dataclass
 from statistics import median
 
 GATE = 0.15
-HEAVY = ("IPython", "anywidget", "httpx", "ipywidgets", "jsonschema", "jsonschema_rs", "pydantic", "pydantic_core")
+HEAVY = (
+    "IPython",
+    "anywidget",
+    "httpx",
+    "httpx2",
+    "ipywidgets",
+    "jsonschema",
+    "jsonschema_rs",
+    "pydantic",
+    "pydantic_core",
+)
 
 _IPYTHON = "from IPython.core.interactiveshell import InteractiveShell; shell = InteractiveShell.instance()"
 _REPORT = "import sys, json; print(json.dumps([name for name in {heavy!r} if name in sys.modules]))"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-import httpx
+import httpx2
 import platformdirs
 import pytest
 
@@ -19,7 +19,7 @@ from tests.openrouter_server import ScriptedOpenRouter
 
 KEY: Final = "sk-or-v1-0123456789abcdef0123456789abcdef"
 # Made once: reading the machine's certificates takes longer than most tests.
-TRUST: Final = httpx.create_ssl_context()
+TRUST: Final = httpx2.create_ssl_context()
 
 Ask = Callable[..., Any]
 Make = Callable[..., JsonEndpoint]

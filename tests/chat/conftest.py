@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-import httpx
+import httpx2
 import pytest
 
 from orchat.chat import Chat
@@ -15,7 +15,7 @@ from tests.chat.ways import KEY, Way, check_sendable
 from tests.openrouter_server import ScriptedOpenRouter
 
 # Made once: reading the machine's certificates takes longer than most tests.
-TRUST: Final = httpx.create_ssl_context()
+TRUST: Final = httpx2.create_ssl_context()
 
 Make = Callable[..., Chat]
 

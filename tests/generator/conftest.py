@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import httpx
+import httpx2
 import pytest
 
 from orchat.openrouter.generator import OpenRouterChatGenerator
@@ -14,7 +15,7 @@ from tests.generator.ways import KEY, STREAMING, WHOLE, Way
 from tests.openrouter_server import ScriptedOpenRouter
 
 # Made once: reading the machine's certificates takes longer than most tests.
-TRUST: Final = httpx.create_ssl_context()
+TRUST: Final = httpx2.create_ssl_context()
 
 
 @pytest.fixture(autouse=True)
@@ -23,15 +24,29 @@ def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the tests of the modules that are about connections with both HTTP packages."""
+    if getattr(metafunc.module, "BOTH_PACKAGES", False) and "make" in metafunc.fixturenames:
+        metafunc.parametrize("package", ["httpx2", "httpx"], indirect=True)
+
+
 @pytest.fixture
-def make(openrouter: ScriptedOpenRouter) -> Iterator[Callable[..., OpenRouterChatGenerator]]:
+def package(request: pytest.FixtureRequest) -> str:
+    """The HTTP package that generators use."""
+    return str(getattr(request, "param", "httpx2"))
+
+
+@pytest.fixture
+def make(openrouter: ScriptedOpenRouter, package: str) -> Iterator[Callable[..., OpenRouterChatGenerator]]:
     """Make a generator that asks the scripted OpenRouter once."""
     made: list[OpenRouterChatGenerator] = []
 
     def make(**parameters: Any) -> OpenRouterChatGenerator:
         defaults = {"api_key": Secret.from_token(KEY), "api_base_url": openrouter.base_url}
         parameters = defaults | {"timeout": 60.0, "max_retries": 0} | parameters
-        parameters["http_client_kwargs"] = {"verify": TRUST} | (parameters.get("http_client_kwargs") or {})
+        # Any object of the package makes it the one that is used.
+        usual = {"verify": TRUST} | ({"params": httpx.QueryParams()} if package == "httpx" else {})
+        parameters["http_client_kwargs"] = usual | (parameters.get("http_client_kwargs") or {})
         made.append(OpenRouterChatGenerator(**parameters))
         return made[-1]
 

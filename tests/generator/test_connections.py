@@ -18,6 +18,8 @@ from tests.generator.ways import KEY, Way
 from tests.openrouter_server import ScriptedOpenRouter, event, hold, stream, text
 from tests.patience import PATIENCE, stretched
 
+BOTH_PACKAGES = True
+
 
 @pytest.fixture
 def endless(openrouter):

@@ -6,6 +6,7 @@ import time
 from threading import Event
 
 import httpx
+import httpx2
 import pytest
 
 from orchat.errors import APITimeoutError, ConfigurationError
@@ -207,5 +208,5 @@ def test_without_any_timeout_a_reasoning_model_may_think_for_five_minutes(make, 
     generator = make(timeout=None)
     driver(generator)
     client = generator._transport.client(generator.api_base_url)
-    assert client.timeout == httpx.Timeout(300, connect=30)
+    assert client.timeout == httpx2.Timeout(300, connect=30)
     assert generator._transport.idle_timeout == 300

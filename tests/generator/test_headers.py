@@ -15,6 +15,8 @@ from tests.openrouter_server import ScriptedOpenRouter, error, raw, text
 
 OTHER_KEY = "sk-other-service-0123456789"
 
+BOTH_PACKAGES = True
+
 
 @pytest.fixture
 def second():

@@ -13,7 +13,10 @@ from orchat.openrouter.generator import OpenRouterChatGenerator
 from orchat.secret import Secret
 from tests.generator.ways import KEY, Way
 
+BOTH_PACKAGES = True
 STEPS = ["warm_up", "warm_up_async", "close", "close_async"]
+
+BOTH_PACKAGES = True
 
 
 @pytest.mark.parametrize("order", list(permutations(STEPS, 3)), ids="-".join)

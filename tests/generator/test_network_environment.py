@@ -14,7 +14,7 @@ import pytest
 
 from orchat.errors import APIConnectionError, ConfigurationError
 from orchat.openrouter.json_query import JsonEndpoint, JsonQuery
-from orchat.openrouter.transport import network_environment
+from orchat.openrouter.transport import certificates
 from orchat.openrouter.transport.network_environment import is_excluded, network_route
 from tests.generator.test_connections import closed_port
 from tests.generator.ways import KEY, Way
@@ -137,7 +137,7 @@ def test_a_proxy_that_cannot_be_used_is_named(
         way(make(api_base_url=ELSEWHERE, max_retries=2))
     assert str(caught.value).startswith(told)
     everything = "".join(traceback.format_exception(caught.value))
-    assert not any(secret in everything for secret in ("/httpx/", "/httpcore/", PASSWORD, KEY))
+    assert not any(secret in everything for secret in ("/httpx2/", "/httpcore2/", PASSWORD, KEY))
     for frame, _ in traceback.walk_tb(caught.value.__traceback__):
         assert PASSWORD not in repr(frame.f_locals) or "/orchat/" not in frame.f_code.co_filename
     assert way(make()).text  # the loopback needs none
@@ -231,7 +231,7 @@ def test_certificates_that_cannot_be_read_are_named(
         driver(make(api_base_url=secure, http_client_kwargs={"verify": True}))
     assert str(caught.value).startswith(f"{variable} is {str(path)!r}, {told}. Let it name a ")
     assert str(caught.value).endswith("or unset it: then the usual ones count.")
-    assert "/httpx/" not in "".join(traceback.format_exception(caught.value))
+    assert "/httpx2/" not in "".join(traceback.format_exception(caught.value))
     # Nothing is encrypted on the way to these, or it is this machine.
     assert driver(make(http_client_kwargs={"verify": True})).text
     with pytest.raises(APIConnectionError):
@@ -258,14 +258,14 @@ def test_certificates_that_the_environment_names_count(monkeypatch: pytest.Monke
     own.write_text(first + "-----END CERTIFICATE-----\n")
     monkeypatch.setenv("SSL_CERT_FILE", str(own))
     for url in ("https://elsewhere.invalid/v1", "https://127.0.0.1/v1"):
-        context = network_environment.make_ssl_context(network_route(url), True, None, trust_env=True)
+        context = certificates.make_ssl_context(network_route(url), True, None, trust_env=True)
         assert len(context.get_ca_certs()) == 1
         assert context.verify_mode == ssl.CERT_REQUIRED
-        context = network_environment.make_ssl_context(network_route(url), True, None, trust_env=False)
+        context = certificates.make_ssl_context(network_route(url), True, None, trust_env=False)
         assert len(context.get_ca_certs()) > 50
-    assert "SSL_CERT_FILE alone counts" in network_environment.certificate_hint()
+    assert "SSL_CERT_FILE alone counts" in certificates.certificate_hint()
 
 
 def test_a_plain_connection_trusts_no_certificate() -> None:
-    context = network_environment.make_ssl_context(network_route(ELSEWHERE), False, None, trust_env=True)
+    context = certificates.make_ssl_context(network_route(ELSEWHERE), False, None, trust_env=True)
     assert (context.get_ca_certs(), context.verify_mode, context.check_hostname) == ([], ssl.CERT_REQUIRED, True)

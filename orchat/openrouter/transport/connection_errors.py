@@ -1,28 +1,31 @@
-"""Convert httpx's connection errors and timeouts to `APIConnectionError`, and decide whether a request is retried."""
+"""Convert connection errors and timeouts to `APIConnectionError`, and decide whether a request is retried."""
 
 from __future__ import annotations
 
+import errno
 from urllib.parse import urlsplit
-
-import httpx
 
 from orchat.errors import APIConnectionError, APIError, APITimeoutError
 from orchat.openrouter.dialect import host_of
-from orchat.openrouter.transport.network_environment import certificate_hint
+from orchat.openrouter.transport.certificates import certificate_hint
+from orchat.openrouter.transport.http_engine import error_names
 from orchat.openrouter.transport.prepared_request import PreparedRequest
 from orchat.secrets import redact
 
 
-def connection_failure(error: httpx.HTTPError, request: PreparedRequest, *, response_started: bool = False) -> APIError:
-    """Convert an httpx error to an `APIConnectionError`, retryable only if the request did not start."""
+def connection_failure(error: Exception, request: PreparedRequest, *, response_started: bool = False) -> APIError:
+    """Convert an error of an HTTP package to an `APIConnectionError`, retryable only if the request did not start."""
     host = _host_and_port(request.url)
     said = redact(str(error), *request.secrets)[: request.limits.header_characters]
     reason = said.rstrip(".") or type(error).__name__
-    if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):
+    names = error_names(error)
+    if not names.isdisjoint({"ConnectTimeout", "PoolTimeout"}):
         return timeout_error(request, "could not be reached in time", retryable=True)
-    if isinstance(error, httpx.TimeoutException):
+    if is_dead := _is_dead(error):
+        reason = "nothing that was sent to it was confirmed"
+    elif "TimeoutException" in names:
         return timeout_error(request, "sent nothing in time")
-    if isinstance(error, httpx.ConnectError | httpx.ProxyError):
+    if not names.isdisjoint({"ConnectError", "ProxyError"}):
         # A certificate is not trusted more the second time.
         retryable = "certificate" not in reason.lower()
         return APIConnectionError(
@@ -33,20 +36,30 @@ def connection_failure(error: httpx.HTTPError, request: PreparedRequest, *, resp
             f"The connection to {host} broke in the middle of the answer: {reason}.",
             hint="What came is in `.partial`; try again.",
         )
-    if isinstance(error, httpx.ProtocolError) and "disconnected" not in reason:
+    if "ProtocolError" in names and "disconnected" not in reason:
         return APIConnectionError(f"{host} answered what is no HTTP: {reason}.", hint="Is the base URL right?")
     # A pooled connection that the server closed meanwhile never saw the request. A fresh one may have, and there is no
     # idempotency key: sending it again could be paid for twice.
+    what = f"The connection to {host} is dead" if is_dead else f"{host} closed the connection without an answer"
     return APIConnectionError(
-        f"{host} closed the connection without an answer: {reason}.",
+        f"{what}: {reason}.",
         hint="Try again.",
         retryable=not request.opened_connection,
     )
 
 
-def redirect_failure(error: Exception, request: PreparedRequest) -> APIError:
-    """Convert the error of a redirect whose target is no address."""
-    reason = redact(str(error), *request.secrets)[: request.limits.header_characters].rstrip(".")
+def _is_dead(error: BaseException | None) -> bool:
+    """Whether the system gave a connection up, which looks like a timeout of ours."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno == errno.ETIMEDOUT:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def redirect_failure(reason: object, request: PreparedRequest) -> APIError:
+    """Make the error of a redirect whose target is no address; the reason is an error, or the target."""
+    reason = redact(str(reason), *request.secrets)[: request.limits.header_characters].rstrip(".")
     return APIError(f"{host_of(request.url)} redirects to what is no address: {reason}.", hint="Is the base URL right?")
 
 

@@ -1,15 +1,13 @@
 """Decompress a response piece by piece, never further than its limits allow.
 
-httpx would inflate each block of the connection at once, a thousandfold for a bomb. Only gzip and deflate are asked for
-and decoded: of the other encodings that httpx may know (br, zstd) the decoders have no bound.
+The HTTP packages would inflate each block of the connection at once, a thousandfold for a bomb. Only gzip and deflate
+are asked for and decoded: of the other encodings that those may know (br, zstd) the decoders have no bound.
 """
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
-
-import httpx
 
 from orchat.errors import ProviderError
 from orchat.openrouter.response_limits import ResponseLimits
@@ -21,6 +19,10 @@ _MAX_ENCODINGS = 2  # each may multiply
 _PIECE = 65_536
 # Below it any ratio will do: comments that keep a connection open are all the same.
 _RATIO_FLOOR = 1024 * 1024
+
+
+class ContentDecodingError(Exception):
+    """A body is not compressed as its header says."""
 
 
 class ContentDecoder:
@@ -66,7 +68,7 @@ class ContentDecoder:
         ------
         ResponseLimitError
             The body is compressed more than the limit allows.
-        httpx.DecodingError
+        ContentDecodingError
             It is not what its header says.
         """
         self._received += len(block)
@@ -116,7 +118,7 @@ class _Inflater:
                 piece = self._decompressor.decompress(rest, _PIECE)
             except zlib.error as error:
                 if not self._may_be_raw:
-                    raise httpx.DecodingError(str(error)) from None
+                    raise ContentDecodingError(str(error)) from None
                 self._decompressor, self._may_be_raw = zlib.decompressobj(-zlib.MAX_WBITS), False
                 continue
             self._may_be_raw = False

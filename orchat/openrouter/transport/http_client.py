@@ -3,217 +3,319 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
-import random
-import ssl
 import threading
 import weakref
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Hashable, Mapping
 from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 from urllib.request import Request
 
-import httpx
-from tenacity import AsyncRetrying, RetryCallState, Retrying, retry_if_exception
+from tenacity import AsyncRetrying, Retrying
 
 from orchat._version import __version__
 from orchat.errors import APIError
 from orchat.openrouter.dialect import is_loopback
+from orchat.openrouter.transport.certificates import certificate_state, ssl_context
 from orchat.openrouter.transport.connection_errors import connection_failure, redirect_failure
+from orchat.openrouter.transport.connection_pool import LIMITS, POOLS, close_with_event_loop, set_keep_alive
 from orchat.openrouter.transport.content_decoding import ACCEPTED_ENCODINGS
-from orchat.openrouter.transport.network_environment import NetworkRoute, check_proxy, make_ssl_context, network_route
+from orchat.openrouter.transport.http_engine import engine_of
+from orchat.openrouter.transport.network_environment import NetworkRoute, check_proxy, network_route
 from orchat.openrouter.transport.prepared_request import BearerAuth, HiddenValue, PreparedRequest
 from orchat.openrouter.transport.response_body import ResponseBody
-
-_log = logging.getLogger(__name__)
+from orchat.openrouter.transport.retry_rules import retry_rules
 
 # Without a timeout of the caller's: seconds to connect, and for a first token, a gap or a whole reply. A reasoning
 # model may think that long.
 CONNECT_TIMEOUT, DEFAULT_IDLE_TIMEOUT = 30.0, 300.0
-# Seconds; a server that asks for more is not waited for.
-MAX_RETRY_AFTER = 120.0
 _MAX_REDIRECTS = 3
 _MAX_TIMEOUT = 86_400.0  # sockets cannot wait for ever
+# The arguments that connections depend on; the others, such as headers and cookies, are of one client alone.
+_CONNECTION_ARGUMENTS = ("verify", "cert", "http1", "http2", "limits", "proxy")
+
+
+class _KeptClient(NamedTuple):
+    client: Any
+    # What closes it, where its connections are not shared: a function, or a generator.
+    closer: Any = None
 
 
 class HttpClient:
     """Sends prepared requests; one instance serves any number of threads and event loops.
+
+    Connections are shared by all instances with the same arguments (`connection_pool`), but for transports of the
+    caller's own.
 
     Parameters
     ----------
     timeout
         Seconds to connect, to the first token and for each gap between tokens; None for 30 s and 300 s.
     client_kwargs
-        Arguments of the httpx clients.
+        Arguments of the clients of httpx2, or of httpx where they hold objects of that package.
+
+    Raises
+    ------
+    TypeError
+        They hold objects of both packages.
     """
 
     def __init__(self, timeout: float | None, client_kwargs: Mapping[str, Any] | None) -> None:
         timeout = None if timeout is None else min(timeout, _MAX_TIMEOUT)
         self.idle_timeout = DEFAULT_IDLE_TIMEOUT if timeout is None else timeout
         kwargs = dict(client_kwargs or {})
+        self._engine = engine = engine_of(kwargs)
         # Redirects are followed here, on the same host only.
         kwargs.pop("follow_redirects", None)
-        if isinstance(limits := kwargs.get("limits"), Mapping):
-            kwargs["limits"] = httpx.Limits(**limits)
-        kwargs.setdefault("timeout", httpx.Timeout(self.idle_timeout, connect=timeout or CONNECT_TIMEOUT))
-        headers = httpx.Headers({"User-Agent": f"orchat/{__version__}", "Content-Type": "application/json"})
+        self._trusts_env = kwargs.pop("trust_env", True)
+        if not isinstance(limits := kwargs.get("limits"), engine.Limits):
+            kwargs["limits"] = engine.Limits(**{**LIMITS, **(limits or {})})
+        kwargs.setdefault("timeout", engine.Timeout(self.idle_timeout, connect=timeout or CONNECT_TIMEOUT))
+        headers = engine.Headers({"User-Agent": f"orchat/{__version__}", "Content-Type": "application/json"})
         headers.update(kwargs.get("headers"))
         headers["Accept-Encoding"] = ACCEPTED_ENCODINGS
         kwargs["headers"] = headers
-        kwargs["cookies"] = _given_cookies(kwargs.get("cookies"))
+        kwargs["cookies"] = _given_cookies(engine.Cookies(kwargs.get("cookies")))
+        self._connection_kwargs = {name: kwargs.pop(name) for name in _CONNECTION_ARGUMENTS if name in kwargs}
         self._kwargs = kwargs
+        self._settings = self._connection_settings()
+        self._last_url: tuple[str, Any] = ("", None)
         self._lock = threading.Lock()
-        self._ssl_contexts: dict[tuple[bool, bool], ssl.SSLContext] = {}
-        # Each with what closes it. Process ids are in the keys because a parent's connections are not a fork's to use.
-        self._clients: dict[tuple[int, NetworkRoute], tuple[httpx.Client, Callable[[], object]]] = {}
-        self._async_clients: dict[
-            tuple[int, asyncio.AbstractEventLoop, NetworkRoute], tuple[httpx.AsyncClient, AsyncGenerator[None, None]]
-        ] = {}
+        # By process, because a parent's connections are not a fork's to use, by event loop and by way.
+        self._clients: dict[tuple[int, asyncio.AbstractEventLoop | None, Hashable], _KeptClient] = {}
 
-    def client(self, url: str) -> httpx.Client:
-        """Return the httpx client for a URL's host that all threads share, made on first use."""
-        return self._client(self._route(url))
+    def _connection_settings(self) -> Hashable:
+        """Return the arguments that connections depend on; None where they cannot be shared."""
+        if self._kwargs.get("transport") is not None or self._kwargs.get("mounts"):
+            return None
+        limits = self._connection_kwargs["limits"]
+        values = [self._connection_kwargs.get(name) for name in _CONNECTION_ARGUMENTS if name != "limits"]
+        settings = (
+            self._engine.__name__,
+            self._trusts_env,
+            (limits.max_connections, limits.max_keepalive_connections, limits.keepalive_expiry),
+            *(HiddenValue(value) if isinstance(value, str) else value for value in values),
+        )
+        try:
+            hash(settings)
+        except TypeError:
+            return None
+        return settings
 
-    def _client(self, route: NetworkRoute) -> httpx.Client:
-        key = os.getpid(), route
+    def client(self, url: str) -> Any:
+        """Return the client for a URL's host that all threads share, made on first use."""
+        return self._client(url, self._route(url))
+
+    def _client(self, url: str, route: NetworkRoute) -> Any:
+        way = self._way(url, route)
+        key = os.getpid(), None, way
+        if (kept := self._clients.get(key)) is not None:
+            return kept.client
+        engine = self._engine
         with self._lock:
-            if (entry := self._clients.get(key)) is None:
-                client = httpx.Client(**self._arguments(route))
-                entry = self._clients[key] = client, weakref.finalize(self, client.close)
-            return entry[0]
+            if (kept := self._clients.get(key)) is None:
+                if self._settings is None:
+                    client = engine.Client(**self._kwargs, **self._connection_arguments(route))
+                    kept = _KeptClient(client, weakref.finalize(self, client.close))
+                else:
+                    transport = POOLS.transport(way, self, self._maker(engine.HTTPTransport, route))
+                    kept = _KeptClient(engine.Client(**self._kwargs, transport=transport, trust_env=False))
+                self._clients[key] = kept
+        return kept.client
 
-    async def async_client(self, url: str) -> httpx.AsyncClient:
-        """Return the running event loop's httpx client: connections cannot leave the loop that opened them."""
-        return await self._async_client(self._route(url))
+    async def async_client(self, url: str) -> Any:
+        """Return the running event loop's client for a URL's host, made on first use."""
+        return await self._async_client(url, self._route(url))
 
-    async def _async_client(self, route: NetworkRoute) -> httpx.AsyncClient:
-        key = os.getpid(), asyncio.get_running_loop(), route
+    async def _async_client(self, url: str, route: NetworkRoute) -> Any:
+        way, loop = self._way(url, route), asyncio.get_running_loop()
+        key = os.getpid(), loop, way
+        if (kept := self._clients.get(key)) is not None:
+            return kept.client
+        engine, transport = self._engine, None
+        if self._settings is not None:
+            transport = await POOLS.async_transport(way, self, self._maker(engine.AsyncHTTPTransport, route))
         with self._lock:
-            if (entry := self._async_clients.get(key)) is not None:
-                return entry[0]
-            client = httpx.AsyncClient(**self._arguments(route))
-            for old in [old for old in self._async_clients if old[1].is_closed()]:
-                del self._async_clients[old]
-            closer = _close_with_event_loop(client)
-            self._async_clients[key] = client, closer
-        await anext(closer)
-        return client
+            if (kept := self._clients.get(key)) is not None:
+                return kept.client
+            for old in [old for old in self._clients if old[1] is not None and old[1].is_closed()]:
+                del self._clients[old]
+            if transport is None:
+                client = engine.AsyncClient(**self._kwargs, **self._connection_arguments(route))
+                kept = _KeptClient(client, close_with_event_loop(client))
+            else:
+                kept = _KeptClient(engine.AsyncClient(**self._kwargs, transport=transport, trust_env=False))
+            self._clients[key] = kept
+        if kept.closer is not None:
+            await anext(kept.closer)
+        return kept.client
 
     def _route(self, url: str) -> NetworkRoute:
         """Return the way to a host; what the caller says of proxies takes the place of the environment."""
-        given = {name for name in ("proxy", "transport") if self._kwargs.get(name) is not None}
-        if "proxy" in given and isinstance(self._kwargs["proxy"], str):
-            check_proxy(HiddenValue(self._kwargs["proxy"]), "The `proxy` of http_client_kwargs")
-        if given or not self._kwargs.get("trust_env", True):
+        proxy = self._connection_kwargs.get("proxy")
+        if isinstance(proxy, str):
+            check_proxy(HiddenValue(proxy), "The `proxy` of http_client_kwargs")
+        if proxy is not None or self._kwargs.get("transport") is not None or not self._trusts_env:
             return NetworkRoute(uses_tls=True, is_loopback=is_loopback(url))
         return network_route(url)
 
-    def _arguments(self, route: NetworkRoute) -> dict[str, Any]:
-        kwargs = {**self._kwargs, "trust_env": False}
+    def _way(self, url: str, route: NetworkRoute) -> Hashable:
+        """Return all that a connection to a URL's host depends on."""
+        parts = urlsplit(url)
+        state = certificate_state(route, self._connection_kwargs.get("verify", True), trust_env=self._trusts_env)
+        return parts.scheme, parts.hostname, parts.port, route, state, self._settings
+
+    def _maker(self, transport: Callable[..., Any], route: NetworkRoute) -> Callable[[], Any]:
+        return lambda: transport(**self._connection_arguments(route))
+
+    def _connection_arguments(self, route: NetworkRoute) -> dict[str, Any]:
+        kwargs = {**self._connection_kwargs, "trust_env": False}
         if route.proxy is not None:
             kwargs["proxy"] = route.proxy
         elif route.is_loopback:
             kwargs.pop("proxy", None)
         verify, cert = kwargs.get("verify", True), kwargs.pop("cert", None)
-        if not isinstance(verify, ssl.SSLContext):
-            # Reading the machine's certificates takes longer than the rest of making a client: once is enough.
-            key = route.uses_tls, route.is_loopback
-            if key not in self._ssl_contexts:
-                trust_env = self._kwargs.get("trust_env", True)
-                self._ssl_contexts[key] = make_ssl_context(route, verify, cert, trust_env=trust_env)
-            kwargs["verify"] = self._ssl_contexts[key]
+        kwargs["verify"] = ssl_context(route, verify, cert, trust_env=self._trusts_env)
         return kwargs
 
     def close(self) -> None:
-        """Close the threads' httpx clients; the next request makes a new one."""
-        with self._lock:
-            entries = [self._clients.pop(key) for key in list(self._clients) if key[0] == os.getpid()]
-        for _, close in entries:
-            close()
+        """End the use of the threads' connections, and close those that no other instance uses."""
+        for kept in self._take_clients(None):
+            if kept.closer is not None:
+                kept.closer()
+        POOLS.release(self)
 
     async def aclose(self) -> None:
-        """Close the running event loop's httpx clients."""
-        mine = os.getpid(), asyncio.get_running_loop()
+        """End the use of the running event loop's connections, and close those that no other instance uses."""
+        for kept in self._take_clients(asyncio.get_running_loop()):
+            if kept.closer is not None:
+                await kept.closer.aclose()
+        await POOLS.release_async(self)
+
+    def _take_clients(self, loop: asyncio.AbstractEventLoop | None) -> list[_KeptClient]:
+        mine = os.getpid(), loop
         with self._lock:
-            entries = [self._async_clients.pop(key) for key in list(self._async_clients) if key[:2] == mine]
-        for _, closer in entries:
-            await closer.aclose()
+            return [self._clients.pop(key) for key in list(self._clients) if key[:2] == mine]
 
     # -- sending: two thin drivers over the same rules ------------------------------------------------------------
 
-    @contextmanager
-    def open(self, request: PreparedRequest) -> Iterator[ResponseBody]:
-        """Send a request, and yield the body of its response; leaving the context closes the connection."""
-        for attempt in Retrying(**_retry_rules(request)):
-            with attempt:
-                body = self._send(request)
+    def open(self, request: PreparedRequest) -> ResponseBody:
+        """Send a request, and return the body of its response: a context manager that closes it."""
+        failure: APIError | None = None
         try:
-            yield body
-        finally:
-            body.close()
+            body = self._send(request)
+        except APIError as error:
+            failure = error
+        return body if failure is None else self._send_again(request, failure)
+
+    def _send_again(self, request: PreparedRequest, failure: APIError) -> ResponseBody:
+        """Send a request whose first attempt failed again, as the rules say."""
+        for attempt in Retrying(**retry_rules(request)):
+            with attempt:
+                if attempt.retry_state.attempt_number == 1:
+                    raise failure
+                body = self._send(request)
+        return body
 
     def _send(self, request: PreparedRequest) -> ResponseBody:
-        failure, started = None, monotonic()
+        failure, started, engine = None, monotonic(), self._engine
         route = self._route(request.url)
-        request.proxy_variable, client = route.variable, self._client(route)
+        request.proxy_variable, client = route.variable, self._client(request.url, route)
         try:
-            response = client.send(
-                _build_request(client, request, _connection_trace(request)), stream=True, auth=BearerAuth(request)
-            )
+            message = self._build_request(client, request, self._connection_trace(request))
+            response = client.send(message, stream=True, auth=self._auth(message, request))
             for _ in range(_MAX_REDIRECTS):
                 if (follow := _same_host_redirect(response)) is None:
                     break
                 response.close()
-                response = client.send(follow, stream=True, auth=BearerAuth(request))
-        except httpx.HTTPError as error:
+                response = client.send(follow, stream=True, auth=self._auth(follow, request))
+        except engine.HTTPError as error:
             failure = connection_failure(error, request)
-        except (httpx.InvalidURL, UnicodeError) as error:
+        except (engine.InvalidURL, UnicodeError) as error:
             failure = redirect_failure(error, request)
         if failure is not None:
-            # Outside of `except`, so that httpx's frames, whose variables hold headers, are not in the traceback.
+            # Outside of `except`, so that the package's frames, whose variables hold headers, are not in the traceback.
             raise failure
-        body = ResponseBody(response, request, started, self.idle_timeout)
+        body = ResponseBody(response, request, started, self.idle_timeout, engine.HTTPError)
         if not response.is_success:
             raise body.read_error()
         return body
 
-    @asynccontextmanager
-    async def open_async(self, request: PreparedRequest) -> AsyncIterator[ResponseBody]:
-        """Send a request on the running event loop, and yield the body of its response; see `open`."""
-        async for attempt in AsyncRetrying(**_retry_rules(request)):
-            with attempt:
-                body = await self._send_async(request)
+    async def open_async(self, request: PreparedRequest) -> ResponseBody:
+        """Send a request on the running event loop, and return the body of its response; see `open`."""
+        failure: APIError | None = None
         try:
-            yield body
-        finally:
-            await body.aclose()
+            body = await self._send_async(request)
+        except APIError as error:
+            failure = error
+        return body if failure is None else await self._send_again_async(request, failure)
+
+    async def _send_again_async(self, request: PreparedRequest, failure: APIError) -> ResponseBody:
+        async for attempt in AsyncRetrying(**retry_rules(request)):
+            with attempt:
+                if attempt.retry_state.attempt_number == 1:
+                    raise failure
+                body = await self._send_async(request)
+        return body
 
     async def _send_async(self, request: PreparedRequest) -> ResponseBody:
-        failure, started = None, monotonic()
+        failure, started, engine = None, monotonic(), self._engine
         route = self._route(request.url)
-        request.proxy_variable, client = route.variable, await self._async_client(route)
+        request.proxy_variable, client = route.variable, await self._async_client(request.url, route)
         try:
-            response = await client.send(
-                _build_request(client, request, _async_connection_trace(request)), stream=True, auth=BearerAuth(request)
-            )
+            message = self._build_request(client, request, _as_async(self._connection_trace(request)))
+            response = await client.send(message, stream=True, auth=self._auth(message, request))
             for _ in range(_MAX_REDIRECTS):
                 if (follow := _same_host_redirect(response)) is None:
                     break
                 await response.aclose()
-                response = await client.send(follow, stream=True, auth=BearerAuth(request))
-        except httpx.HTTPError as error:
+                response = await client.send(follow, stream=True, auth=self._auth(follow, request))
+        except engine.HTTPError as error:
             failure = connection_failure(error, request)
-        except (httpx.InvalidURL, UnicodeError) as error:
+        except (engine.InvalidURL, UnicodeError) as error:
             failure = redirect_failure(error, request)
         if failure is not None:
             raise failure
-        body = ResponseBody(response, request, started, self.idle_timeout)
+        body = ResponseBody(response, request, started, self.idle_timeout, engine.HTTPError)
         if not response.is_success:
             raise await body.read_error_async()
         return body
+
+    def _build_request(self, client: Any, request: PreparedRequest, trace: Any) -> Any:
+        text, url = self._last_url
+        if text != request.url:  # reading one takes as long as all else here
+            url = self._engine.URL(request.url)
+            self._last_url = request.url, url
+        extensions = {"trace": trace}
+        return client.build_request(
+            request.method, url, content=request.content, headers=request.headers, extensions=extensions
+        )
+
+    def _auth(self, message: Any, request: PreparedRequest) -> Any:
+        """Return the authorization of a request; one of the caller's own comes on top of the key."""
+        bearer = BearerAuth(request)
+        if self._kwargs.get("auth") is None:
+            return bearer
+        bearer(message)
+        return self._engine.USE_CLIENT_DEFAULT
+
+    def _connection_trace(self, request: PreparedRequest) -> Callable[[str, Mapping[str, Any]], None]:
+        """Make the package's trace callback, which records whether a request opened a connection or took a kept one."""
+        opened, request.opened_connection = False, True
+
+        def trace(name: str, info: Mapping[str, Any]) -> None:
+            nonlocal opened
+            what = name.partition(".")[2]
+            if what.startswith("connect_"):
+                opened = True
+                if what == "connect_tcp.complete" and self._settings is not None:
+                    set_keep_alive(info["return_value"].get_extra_info("socket"))
+            elif what == "send_request_headers.started":
+                request.opened_connection = opened
+
+        return trace
 
 
 class _KeepsNoCookies(DefaultCookiePolicy):
@@ -226,51 +328,19 @@ class _KeepsNoCookies(DefaultCookiePolicy):
 def _given_cookies(cookies: Any) -> CookieJar:
     """Return a jar that holds the user's cookies, and never another."""
     jar = CookieJar(_KeepsNoCookies())
-    for cookie in httpx.Cookies(cookies).jar:
+    for cookie in cookies.jar:
         jar.set_cookie(cookie)
     return jar
 
 
-async def _close_with_event_loop(client: httpx.AsyncClient) -> AsyncGenerator[None, None]:
-    """Close a client when its event loop ends: `asyncio.run` closes the generators that are still open first."""
-    try:
-        yield
-    finally:
-        await client.aclose()
-
-
-def _build_request(client: httpx.Client | httpx.AsyncClient, request: PreparedRequest, trace: Any) -> httpx.Request:
-    extensions = {"trace": trace}
-    return client.build_request(
-        request.method, request.url, content=request.content, headers=request.headers, extensions=extensions
-    )
-
-
-def _connection_trace(request: PreparedRequest) -> Any:
-    """Make httpx's trace callback that records whether a request opened a connection or took one from the pool."""
-    opened, request.opened_connection = False, True
-
-    def trace(name: str, info: Mapping[str, Any]) -> None:
-        nonlocal opened
-        what = name.partition(".")[2]
-        if what.startswith("connect_"):
-            opened = True
-        elif what == "send_request_headers.started":
-            request.opened_connection = opened
-
-    return trace
-
-
-def _async_connection_trace(request: PreparedRequest) -> Any:
-    trace = _connection_trace(request)
-
+def _as_async(trace: Callable[[str, Mapping[str, Any]], None]) -> Any:
     async def async_trace(name: str, info: Mapping[str, Any]) -> None:
         trace(name, info)
 
     return async_trace
 
 
-def _same_host_redirect(response: httpx.Response) -> httpx.Request | None:
+def _same_host_redirect(response: Any) -> Any:
     """Return the request to follow a redirect with, if it stays on its host and keeps its method."""
     follow = response.next_request
     if follow is None or response.status_code not in {307, 308}:
@@ -279,55 +349,3 @@ def _same_host_redirect(response: httpx.Response) -> httpx.Request | None:
     if (here.scheme, here.host, here.port) != (there.scheme, there.host, there.port):
         return None
     return follow
-
-
-def _retry_rules(request: PreparedRequest) -> dict[str, Any]:
-    return {
-        "stop": lambda state: state.attempt_number > _max_retries(request, state),
-        "wait": _retry_delay,
-        "retry": retry_if_exception(lambda error: _may_retry(error, request)),
-        "before_sleep": lambda state: _tell_retry(request, state),
-        "reraise": True,
-    }
-
-
-def _max_retries(request: PreparedRequest, state: RetryCallState) -> int:
-    """Return how often a request is retried: once where a server on this machine is not there, or fails.
-
-    One that is busy, or loads its model (503), says so and is waited for as any other.
-    """
-    error = state.outcome.exception() if state.outcome is not None else None
-    is_busy = isinstance(error, APIError) and (error.retry_after or error.status_code in {408, 409, 429, 503})
-    return request.max_retries if is_busy or not request.gives_up_early else min(1, request.max_retries)
-
-
-def _tell_retry(request: PreparedRequest, state: RetryCallState) -> None:
-    """Report a failure that is not yet final, since what follows is a silence."""
-    assert state.outcome is not None
-    assert state.next_action is not None
-    error = state.outcome.exception()
-    reason = " ".join(error.message.split()) if isinstance(error, APIError) else type(error).__name__
-    count = f"retry {state.attempt_number} of {_max_retries(request, state)}"
-    text = f"{reason} Trying again in {state.next_action.sleep:.1f} s ({count})."
-    if request.on_retry is not None:
-        request.on_retry(text)
-    else:
-        _log.warning("%s", text)
-
-
-def _may_retry(error: BaseException, request: PreparedRequest) -> bool:
-    if not isinstance(error, APIError) or (error.retry_after or 0) > MAX_RETRY_AFTER:
-        return False
-    return error.retryable or error.status_code in request.retry_statuses
-
-
-def _retry_delay(state: RetryCallState) -> float:
-    """Return the seconds to wait: the server's, else 0.5 s, doubled each time up to 8 s, less up to 25 % of jitter.
-
-    ``Retry-After: 0`` is no delay of the server's: asked again at once, it would answer the same.
-    """
-    error = state.outcome.exception() if state.outcome is not None else None
-    pause: float = min(8.0, 0.5 * 2 ** (state.attempt_number - 1))
-    if isinstance(error, APIError) and error.retry_after:
-        return max(error.retry_after, pause / 10)
-    return pause * (1 - 0.25 * random.random())  # noqa: S311 - jitter

@@ -1,22 +1,20 @@
-"""The proxy and the certificates that the environment names for a host, and errors that say which variable is wrong.
+"""The proxy that the environment names for a host, and errors that say which variable is wrong.
 
 A client talks to one host, so that only what applies to that host is read: a variable that is wrong for other hosts
-harms nobody. The loopback needs neither proxies nor certificates of others.
+harms nobody. The loopback needs no proxy.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import os
-import ssl
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.util import find_spec
-from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-import httpx
+import httpx2
 
 from orchat.errors import ConfigurationError
 from orchat.openrouter.dialect import host_of, is_loopback
@@ -130,8 +128,8 @@ http://, https:// or socks5://. A host that needs none belongs into NO_PROXY.
     text = HiddenValue(value.strip())
     full = HiddenValue(text if "://" in text else f"http://{text}")
     try:
-        kind, named = str(httpx.URL(full).scheme), bool(httpx.URL(full).host)
-    except (httpx.InvalidURL, ValueError):
+        kind, named = str(httpx2.URL(full).scheme), bool(httpx2.URL(full).host)
+    except (httpx2.InvalidURL, ValueError):
         kind, named = "", False
     if kind and kind not in _KINDS:
         raise ConfigurationError(
@@ -148,66 +146,6 @@ http://, https:// or socks5://. A host that needs none belongs into NO_PROXY.
             hint=f"Run `pip install socksio`, or name an http:// proxy. {_NO_PROXY_HINT}",
         )
     return full
-
-
-def make_ssl_context(route: NetworkRoute, verify: Any, cert: Any, *, trust_env: bool) -> ssl.SSLContext:
-    """Make the TLS context of an httpx client; the arguments are httpx's.
-
-    On the loopback, certificates that cannot be read are passed over.
-
-    Raises
-    ------
-    ConfigurationError
-        The certificates that ``SSL_CERT_FILE`` or ``SSL_CERT_DIR`` names cannot be read (a ValueError).
-    """
-    if not route.uses_tls and isinstance(verify, bool) and cert is None:
-        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody, and takes no time
-    variable = _certificate_variable() if verify is True and trust_env else None
-    if variable is None or (error := _certificate_error(variable)) is None:
-        return httpx.create_ssl_context(verify, cert, trust_env)
-    if route.is_loopback:
-        return httpx.create_ssl_context(verify, cert, False)
-    raise error
-
-
-def _certificate_error(variable: str) -> ConfigurationError | None:
-    """Return what is wrong with the certificates that a variable names."""
-    path = os.environ[variable]
-    what = "a file of certificates (PEM)" if variable == "SSL_CERT_FILE" else "a folder of certificates"
-    try:
-        if variable == "SSL_CERT_FILE":
-            ssl.create_default_context(cafile=path)
-            return None
-        if any(map(os.path.isdir, path.split(os.pathsep))):  # of another one, OpenSSL would just trust nobody
-            return None
-        reason = "which is no folder"
-    except ssl.SSLError:
-        reason = "in which there are no certificates"
-    except OSError as error:
-        reason = f"which cannot be read ({error.strerror})"
-    hint = f"Let it name {what}, or unset it: then the usual ones count."
-    return ConfigurationError(f"{variable} is {path!r:.200}, {reason}.", hint=hint)
-
-
-def certificate_hint() -> str:
-    """Return what to do where a host's certificate is not trusted.
-
-    Examples
-    --------
-    >>> certificate_hint().startswith("The host's certificate is not trusted")
-    True
-    """
-    if (variable := _certificate_variable()) is None:
-        return (
-            "The host's certificate is not trusted here; is a proxy in between? SSL_CERT_FILE can name its authority."
-        )
-    return (
-        f"The host's certificate is not trusted here: {variable} alone counts; let it name its authority, or unset it."
-    )
-
-
-def _certificate_variable() -> str | None:
-    return next((name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name)), None)
 
 
 def _variable_of(name: str) -> str | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
 
-import httpx
+import httpx2
 
 from orchat.errors import ConfigurationError
 from orchat.openrouter.dialect import host_of, is_openrouter
@@ -87,17 +89,20 @@ class PreparedRequest:
         return tuple(HiddenValue(word) for value in values for word in value.split()[-1:] if len(word) > 7)
 
 
-class BearerAuth(httpx.Auth):
-    """The httpx authorization that adds the key when a request is sent, so that no object with a repr holds it."""
+class BearerAuth:
+    """The authorization that adds the key when a request is sent, so that no object with a repr holds it.
+
+    A callable, which both HTTP packages take.
+    """
 
     def __init__(self, request: PreparedRequest) -> None:
         self._prepared = request
 
-    def auth_flow(self, request: httpx.Request) -> Iterator[httpx.Request]:  # type: ignore[override]
-        """Yield the request with its key."""
+    def __call__(self, request: Any) -> Any:
+        """Return the request of an HTTP package with its key."""
         if self._prepared.key is not None and "authorization" not in request.headers:
             request.headers["Authorization"] = f"Bearer {self._prepared.key}"
-        yield request
+        return request
 
 
 def check_base_url(url: str) -> str:
@@ -113,14 +118,7 @@ def check_base_url(url: str) -> str:
     >>> check_base_url("https://openrouter.ai/api/v1/")
     'https://openrouter.ai/api/v1'
     """
-    try:
-        parsed = httpx.URL(url)
-        # A socket takes a port of more than 16 bits for another one.
-        right = parsed.port is None or 0 < parsed.port < 2**16
-        right = right and parsed.scheme in {"http", "https"} and bool(parsed.host) and bool(host_of(url))
-    except (httpx.InvalidURL, TypeError, ValueError):
-        right = False
-    if not right:
+    if not isinstance(url, str) or not _is_base_url(url):
         raise ConfigurationError(
             f"{redact(repr(url))} is no base URL.", hint="It looks like https://openrouter.ai/api/v1."
         )
@@ -132,6 +130,17 @@ def check_base_url(url: str) -> str:
                 hint=f"Give {redact(base[: -len(ending)])}.",
             )
     return base
+
+
+@lru_cache(maxsize=64)  # asked for each request
+def _is_base_url(url: str) -> bool:
+    try:
+        parsed = httpx2.URL(url)
+        # A socket takes a port of more than 16 bits for another one.
+        right = parsed.port is None or 0 < parsed.port < 2**16
+        return right and parsed.scheme in {"http", "https"} and bool(parsed.host) and bool(host_of(url))
+    except (httpx2.InvalidURL, ValueError):
+        return False
 
 
 def merge_headers(*layers: Mapping[str, object] | None) -> dict[str, str]:

@@ -7,19 +7,17 @@ import codecs
 import contextlib
 import json
 import socket
-import threading
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from functools import partial
 from time import monotonic, time
-from typing import Any, TypeVar, cast
-
-import httpx
+from typing import Any, Self, TypeVar, cast
 
 from orchat.errors import APIError, APITimeoutError, ProviderError, ResponseLimitError
 from orchat.openrouter.dialect import host_of
-from orchat.openrouter.transport.connection_errors import connection_failure, timeout_error
-from orchat.openrouter.transport.content_decoding import ContentDecoder
+from orchat.openrouter.transport.connection_errors import connection_failure, redirect_failure, timeout_error
+from orchat.openrouter.transport.content_decoding import ContentDecoder, ContentDecodingError
+from orchat.openrouter.transport.deadline_alarm import DeadlineAlarm
 from orchat.openrouter.transport.event_splitter import ServerSentEvent
 from orchat.openrouter.transport.event_stream import EVENT_STREAM
 from orchat.openrouter.transport.prepared_request import PreparedRequest
@@ -54,11 +52,14 @@ class _TextStart:
 class ResponseBody:
     """The body of a response, as text or as the events of a stream."""
 
-    def __init__(self, response: httpx.Response, request: PreparedRequest, started: float, idle_timeout: float) -> None:
+    def __init__(
+        self, response: Any, request: PreparedRequest, started: float, idle_timeout: float, http_error: type[Exception]
+    ) -> None:
         self.headers = response.headers
         self.received_at: str | None = None
         self.progressed = False
         self._response = response
+        self._http_error = http_error
         self._request = request
         self._limits = request.limits
         self._size = ReceivedSize(request.limits)
@@ -69,13 +70,13 @@ class ResponseBody:
         self._deadline = started + idle_timeout
         self._decoder = codecs.getincrementaldecoder("utf-8-sig")("replace")
         self._is_aligned = False  # the decoder holds nothing back
-        self._timer: threading.Timer | None = None
+        self._alarm = DeadlineAlarm(self.abort)
         self._socket_shut_down = False
 
     @property
     def status(self) -> int:
         """The HTTP status."""
-        return self._response.status_code
+        return int(self._response.status_code)
 
     @property
     def generation_id(self) -> str | None:
@@ -156,26 +157,24 @@ class ResponseBody:
         """Read the body as it arrives: yield what ``take`` makes of the text of each block, and ``end`` of its end."""
         failure: APIError | None = None
         try:
-            if (left := self._update_deadline(0)) is not None:
-                self._start_timer(left)
+            is_alarmed = self._update_deadline(0) is not None and self._set_alarm()
             stream = cast(Iterable[bytes], self._response.stream)
             decoder = self._content_decoder()
             for block in stream if decoder is None else decoder.blocks(stream):
-                if self._timer is not None:
-                    self._stop_timer()
+                if is_alarmed:
+                    self._alarm.clear()
                     if self._socket_shut_down:
                         break
                 if piece := take(self._decode(block)):
                     yield piece
-                if (left := self._update_deadline(len(block))) is not None:
-                    self._start_timer(left)
-        except httpx.HTTPError as error:
+                is_alarmed = self._update_deadline(len(block)) is not None and self._set_alarm()
+        except (self._http_error, ContentDecodingError) as error:
             failure = self._connection_error(error)
         except (ProviderError, ResponseLimitError) as error:
             failure = self._with_generation_id(error)
         finally:
-            self._stop_timer()
-        # Outside of `except`, so that httpx's frames, whose variables hold headers, are not in the traceback.
+            self._alarm.clear()
+        # Outside of `except`: the frames of the HTTP package, whose variables hold headers, are not in the traceback.
         if self._socket_shut_down:
             raise self._timeout()
         if failure is not None:
@@ -204,7 +203,7 @@ class ResponseBody:
             pass
         except TimeoutError:
             failure = self._timeout()
-        except httpx.HTTPError as error:
+        except (self._http_error, ContentDecodingError) as error:
             failure = self._connection_error(error)
         except (ProviderError, ResponseLimitError) as error:
             failure = self._with_generation_id(error)
@@ -251,14 +250,13 @@ class ResponseBody:
         left = self._deadline - now
         return left if self._read_timeout is None or left < self._read_timeout * 0.99 else None
 
-    # A blocking read cannot be given another timeout. Where the deadline comes sooner, a timer shuts the socket down.
+    # A blocking read cannot be given another timeout. Where the deadline comes sooner, an alarm shuts the socket down.
 
-    def _start_timer(self, left: float) -> None:
-        if (sock := self._socket()) is None:
-            return
-        self._timer = threading.Timer(left, self._shut_down_socket, [sock])
-        self._timer.daemon = True
-        self._timer.start()
+    def _set_alarm(self) -> bool:
+        if self._socket() is None:
+            return False
+        self._alarm.set(self._deadline)
+        return True
 
     def _socket(self) -> socket.socket | None:
         """Return the connection's socket, if only this response uses it (HTTP/2 shares it)."""
@@ -271,11 +269,6 @@ class ResponseBody:
         if (sock := self._socket()) is not None:
             self._shut_down_socket(sock)
 
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
     def _shut_down_socket(self, sock: socket.socket) -> None:
         self._socket_shut_down = True
         with contextlib.suppress(OSError):  # it was closed in that moment
@@ -285,7 +278,7 @@ class ResponseBody:
         what = "sent nothing new" if self._renews_deadline else "did not finish its reply"
         return self._with_generation_id(timeout_error(self._request, f"{what} for {self._idle_timeout:g} s"))
 
-    def _connection_error(self, error: httpx.HTTPError) -> APIError:
+    def _connection_error(self, error: Exception) -> APIError:
         return self._with_generation_id(connection_failure(error, self._request, response_started=True))
 
     def _with_generation_id(self, failure: ErrorT) -> ErrorT:
@@ -319,6 +312,8 @@ class ResponseBody:
     def _error_from_text(self, text: str) -> APIError:
         if (follow := self._response.next_request) is not None:
             return redirect_error(self.status, host_of(self._request.url), self._shown(str(follow.url)))
+        if self._response.has_redirect_location:
+            return redirect_failure(self.headers["location"], self._request)
         return self._refusal(text.strip())
 
     def _refusal(self, text: str) -> APIError:
@@ -352,9 +347,21 @@ class ResponseBody:
             hint=f"Is the base URL right? It led to {redact(self._request.url)}.",
         )
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.aclose()
+
     def close(self) -> None:
         """Close the response; an unfinished one closes its connection."""
-        self._stop_timer()
+        self._alarm.clear()
         self._response.close()
 
     async def aclose(self) -> None:

@@ -47,6 +47,8 @@ def error_object(body: Any) -> dict[str, Any] | None:
         return next((found for each in body if isinstance(each, dict) and (found := error_object(each))), None)
     if not isinstance(body, dict):
         return None
+    if MARKS.isdisjoint(body) and body.get("choices") and not _is_failure(body.get("object")):
+        return None  # as nearly all
     if (found := body.get("error")) not in (None, "", False, [], {}):
         return _of_error(found, body)
     if (several := body.get("errors")) not in (None, "", False, [], {}):

@@ -113,9 +113,26 @@ def _thought_of(detail: Any) -> str:
 
 
 def read_replies(
-    payload: Any, *secrets: str, other_url: str | None = None, limits: ResponseLimits = DEFAULT_LIMITS
+    payload: Any,
+    *secrets: str,
+    other_url: str | None = None,
+    limits: ResponseLimits = DEFAULT_LIMITS,
+    has_whole_characters: bool = False,
 ) -> list[ChatMessage]:
     """Parse a whole response to messages, one for each choice.
+
+    Parameters
+    ----------
+    payload
+        The response's JSON.
+    secrets
+        Values to hide in errors.
+    other_url
+        The request's URL, where its host is not OpenRouter's: errors then have other hints.
+    limits
+        The limits of the response.
+    has_whole_characters
+        Whether no text in it holds half of a character, which JSON can escape.
 
     Raises
     ------
@@ -136,7 +153,7 @@ def read_replies(
             f"The reply is no JSON object but {_shown(payload, *secrets)}.", hint="Is the base URL right?"
         )
     try:
-        payload = _whole_characters(payload)
+        payload = payload if has_whole_characters else _whole_characters(payload)
     except RecursionError:
         raise ProviderError("The reply is nested too deep to be read.", hint="Is the base URL right?") from None
     choices = payload.get("choices")
