@@ -63,7 +63,13 @@ def environment(endpoint: ScriptedOpenRouter, tmp_path: Path) -> dict[str, str]:
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """A notebook with a parameter, a question and a cell behind it."""
-    cells = ["city = 'Hull'", "%load_ext orchat", "%%openrouter -o reply\nWhere is {city}?", "print(reply.text, 7)"]
+    cells = [
+        "city = 'Hull'",
+        "%load_ext orchat",
+        "%openrouter restore",
+        "%%openrouter -o reply\nWhere is {city}?",
+        "print(reply.text, 7)",
+    ]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     notebook.cells[0].metadata.tags = ["parameters"]
     notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}

@@ -67,8 +67,6 @@ async def restore_session(session: MagicSession, path: str | None) -> RestoreRes
 
     Raises
     ------
-    ConfigurationError
-        No page answers, and the notebook's file is not known (a ValueError).
     StateError
         The file is no notebook.
     """
@@ -114,7 +112,8 @@ async def _find_cells(session: MagicSession, path: str | None) -> tuple[list[Map
     if ask_page and (cells := await session.bridge.cells(_PAGE_TIMEOUT)) is not None:
         return cells, "the page, unsaved changes included"
     if (notebook := path or notebook_path(session.shell)) is None:
-        raise ConfigurationError("This notebook's file is not known here.", hint="%openrouter restore FILE.ipynb")
+        # No error: it would end the run of a notebook by papermill, nbclient or nbconvert.
+        return [], "this notebook: no page answers, and its file is not known here (%openrouter restore FILE.ipynb)"
     return read_cells(notebook), f"{os.path.basename(notebook)}, as it was saved"
 
 
@@ -136,12 +135,13 @@ async def restore(path: str | os.PathLike[str] | None = None) -> RestoreResult:
     Returns
     -------
     RestoreResult
-        The number of turns of each conversation, and their source; its text is the summary.
+        The number of turns of each conversation, and their source; its text is the summary. It is empty where no page
+        answers and the notebook's file is not known, as when papermill runs it.
 
     Raises
     ------
     ConfigurationError
-        IPython does not run; or no page answers, and the notebook's file is not known (a ValueError).
+        IPython does not run (a ValueError).
     StateError
         The file is no notebook.
 

@@ -13,9 +13,10 @@ export function createCellRunnerPlugin({ id, INotebookTracker }) {
   return {
     id,
     autoStart: true,
-    requires: [INotebookTracker],
+    optional: [INotebookTracker], // voila has none
     /** @param {any} app @param {any} tracker */
     activate(app, tracker) {
+      if (!tracker) return;
       document.addEventListener(RUN_EVENT, (event) => {
         const found = findCell(tracker, /** @type {Node} */ (event.target));
         if (!found) return;

@@ -30,9 +30,10 @@ export function createBridgePlugin({ id, version, INotebookTracker }) {
   return {
     id,
     autoStart: true,
-    requires: [INotebookTracker],
+    optional: [INotebookTracker], // voila has none
     /** @param {any} _app @param {any} tracker */
     activate(_app, tracker) {
+      if (!tracker) return;
       /** @param {any} panel */
       const attachPanel = (panel) => {
         const session = panel.sessionContext;

@@ -86,9 +86,10 @@ export function createPanelPlugin({ id, INotebookTracker, widgets }) {
   return {
     id,
     autoStart: true,
-    requires: [INotebookTracker],
+    optional: [INotebookTracker], // voila has none
     /** @param {any} _app @param {any} tracker */
     activate(_app, tracker) {
+      if (!tracker) return;
       tracker.forEach(addRenderer);
       tracker.widgetAdded.connect((/** @type {any} */ _, /** @type {any} */ panel) => addRenderer(panel));
     },
