@@ -30,6 +30,7 @@ from orchat.mapping.row_exchange import RowExchange
 from orchat.mapping.row_outcome import RowOutcome, shared_text
 from orchat.messages import ChatMessage
 from orchat.openrouter.dialect import host_of
+from orchat.secrets import redact
 
 LONGEST_HOLD = 600.0
 """Seconds that a host may ask to wait; the run ends where it asks for more."""
@@ -180,7 +181,8 @@ class RowRequester:
         return RequestDemand(self.model, size.prompt_tokens + size.completion_tokens, estimate)
 
     def _keep(self, key: bytes, message: ChatMessage, cost: Cost, seconds: float) -> None:
-        if self.store is not None:
+        text = message.text or ""
+        if self.store is not None and redact(text) == text:  # an answer that holds a secret goes into no file
             host = host_of(self.exchange.base_url)
             self.store.put(
                 key, StoredAnswer.of(message, host=host, model=self.model, cost=_bill(cost), seconds=seconds)

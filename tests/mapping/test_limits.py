@@ -127,7 +127,7 @@ def test_a_host_that_is_down_ends_the_run(service: ScriptedOpenRouter, monkeypat
     service.always(error(503, "Down for maintenance."))
     result = run(range(1000), concurrency=4)
     assert isinstance(result.ended_by, ProviderError)
-    assert result.values[:5] == ["Yes."] * 5
+    assert result.values.count("Yes.") == 5
     assert len(questions(service)) < 100
 
 

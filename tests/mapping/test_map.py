@@ -352,6 +352,15 @@ def test_secrets_in_values_stay_here_unless_allowed(service: ScriptedOpenRouter)
     assert run("Say: {note}", [{"note": note}], allow_secrets=True).values == [f"Say: {note}"]
 
 
+def test_an_answer_that_holds_a_secret_is_given_and_not_kept(service: ScriptedOpenRouter, home: Path) -> None:
+    secret = "sk-or-v1-aaaabbbbccccddddeeeeffff0000111122223333"
+    service.always(text(f"It is {secret}."))
+    assert run("{value}", ["a"]).values == [f"It is {secret}."]
+    run("{value}", ["a"])
+    assert len(questions(service)) == 2
+    assert secret.encode() not in b"".join(path.read_bytes() for path in (home / "orchat").glob("answers*"))
+
+
 def test_what_it_would_take_is_told_before(service: ScriptedOpenRouter) -> None:
     run("Where is {value}?", ["Hull"], model="openai/gpt-4o-mini")
     count = len(questions(service))

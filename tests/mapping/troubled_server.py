@@ -16,7 +16,7 @@ from tests.mapping.conftest import question_of
 from tests.openrouter_server import Answer, Request, ScriptedOpenRouter, completion, error, reply_json, text
 
 COST = Decimal("0.00004")
-BUSY, DOWN, STALLED, CUT, MALFORMED = 250, 130, 1250, 500, 300
+BUSY, DOWN, STALLED, CUT, MALFORMED = 500, 400, 1250, 500, 300
 EMPTY_AT = 3000
 """At this row the credits are used up."""
 
