@@ -325,6 +325,10 @@ class Turn:
         """Record that a tool has begun to run."""
         self._started.add(place)
 
+    def is_running(self, place: CallPlace) -> bool:
+        """Return whether a tool has begun to run and not returned."""
+        return place in self._started
+
     def returned(self, place: CallPlace, outcome: ToolOutcome) -> ChatMessage:
         """Add the outcome of a tool, and return its message."""
         run = self._approved[place]

@@ -257,7 +257,7 @@ class TurnDriver(_TurnDriver):
         for number, run in enumerate(runs):
             self._check()
             self.turn.started(run.place)
-            with RunningCall(self.context.sink, run).in_thread(loop.run):
+            with RunningCall(self.context.sink, run, self.turn.is_running).in_thread(loop.run):
                 outcome = invoke_tool(run.tool, run.arguments, loop.run)
             yield self._chunk(self.turn.returned(run.place, outcome), number, run.place)
         yield _RESULTS_END
@@ -348,7 +348,7 @@ class AsyncTurnDriver(_TurnDriver):
         tasks = {}
         for run in runs:
             self.turn.started(run.place)
-            with RunningCall(self.context.sink, run).on_loop(self._loop):
+            with RunningCall(self.context.sink, run, self.turn.is_running).on_loop(self._loop):
                 tasks[asyncio.ensure_future(invoke_tool_async(run.tool, run.arguments))] = run
         try:
             number = 0

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, overload
 
+from orchat.errors import ConfigurationError
 from orchat.tools.definition import Tool
 from orchat.tools.function_schema import schema_of_function
 
@@ -26,6 +27,9 @@ def create_tool_from_function(
 
     ``Annotated[type, "text"]`` or ``Annotated[type, Field(description="text")]`` describes a parameter.
     ``**kwargs`` lets the model add arguments; ``*args`` is left out, for arguments go by name.
+
+    A tool may tell people how far it is: by `orchat.tools.report_progress`, by a parameter of the type
+    `orchat.tools.ToolProgress`, or by what a generator yields.
 
     A hint in a parameter's schema chooses its field in a notebook's form:
     ``Annotated[str, Field(json_schema_extra={"x-orchat": {"widget": "code"}})]`` is for code, ``"textarea"`` for long
@@ -66,6 +70,11 @@ def create_tool_from_function(
     own_name: str = getattr(plain, "__name__", type(plain).__name__)
     if not inspect.iscoroutinefunction(function) and inspect.iscoroutinefunction(getattr(function, "__call__", None)):  # noqa: B004
         function = plain.__call__
+    if inspect.isasyncgenfunction(inspect.unwrap(function)):
+        raise ConfigurationError(
+            f"`{own_name}` is an async generator, which has no result.",
+            hint="Return the result, and report progress by a parameter of the type orchat.tools.ToolProgress.",
+        )
     is_async = inspect.iscoroutinefunction(function)
     return Tool(
         name=name or own_name,

@@ -22,13 +22,17 @@ from orchat.secrets import redact
 from orchat.tools import output_mapping
 from orchat.tools.argument_coercion import CoercedArguments, coerce_arguments
 from orchat.tools.argument_conversion import ArgumentConversionError, ArgumentConverter
+from orchat.tools.function_parameters import progress_parameter
 from orchat.tools.function_schema import is_schema_of_function
 from orchat.tools.import_path import import_path_of, resolve_import_path
 from orchat.tools.schema_validation import check_schema, validation_errors
+from orchat.tools.tool_adoption import adopted_fields
+from orchat.tools.tool_progress import ToolProgress, run_generator
 
 _FUNCTION_FIELDS = ("function", "async_function")
 _UNSAVED_FIELDS = ("preview",)  # runs without anybody's approval, so that no dictionary may name it
 _DERIVED_FIELDS = ("typed",)  # `from_dict` finds out, and Haystack's dictionaries have it not
+_CACHED = frozenset({"_converter", "_progress", "_is_generator"})
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -45,7 +49,8 @@ class Tool:
     parameters
         JSON Schema of the arguments, in the dialect that its ``$schema`` names; 2020-12 without one.
     function
-        The function to run; arguments are passed by name.
+        The function to run; arguments are passed by name. What a generator yields is progress, and what it returns the
+        result.
     outputs_to_string
         How the result becomes text: ``{"source"?, "handler"?, "raw_result"?}``, or several
         ``{key: {"source", "handler"?}}``.
@@ -207,6 +212,15 @@ class Tool:
         """
         return coerce_arguments(self.parameters, arguments)
 
+    @functools.cached_property
+    def _progress(self) -> dict[str, ToolProgress]:
+        name = progress_parameter(self._function)
+        return {} if name is None else {name: ToolProgress()}
+
+    @functools.cached_property
+    def _is_generator(self) -> bool:
+        return inspect.isgeneratorfunction(inspect.unwrap(self._function))
+
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call the function as if it had not been decorated: positional arguments, its own exceptions, a coroutine."""
         return self._function(*args, **kwargs)
@@ -246,7 +260,7 @@ class Tool:
                 await warm_up_async()
             elif (warm_up := getattr(self, "warm_up", None)) is not None:
                 warm_up()
-            return await self.async_function(**self.convert_arguments(kwargs))
+            return await self.async_function(**self.convert_arguments(kwargs), **self._progress)
         except Exception as error:
             if (failure := self._invocation_error(kwargs, error)) is error:
                 raise
@@ -257,7 +271,8 @@ class Tool:
         try:
             if (warm_up := getattr(self, "warm_up", None)) is not None:
                 warm_up()
-            return self._function(**self.convert_arguments(arguments))
+            result = self._function(**self.convert_arguments(arguments), **self._progress)
+            return run_generator(result) if inspect.isgenerator(result) and self._is_generator else result
         except Exception as error:
             raise self._invocation_error(arguments, error) from error
 
@@ -349,35 +364,11 @@ class Tool:
         """
         if isinstance(other, Tool):
             return other
-        function, async_function = (getattr(other, name, None) for name in _FUNCTION_FIELDS)
-        has_text = all(isinstance(getattr(other, name, None), str) for name in ("name", "description"))
-        parameters = getattr(other, "parameters", None)
-        if (
-            isinstance(other, type)
-            or not has_text
-            or not isinstance(parameters, dict)
-            or not (function or async_function)
-        ):
-            raise TypeError(f"A Tool is needed, not {type(other).__name__}.")
-        if inspect.iscoroutinefunction(function):  # so Haystack before 3
-            function, async_function = None, function
-        if _warms_up(other):  # only its own methods know when
-            function = function and getattr(other, "invoke", function)
-            async_function = async_function and getattr(other, "invoke_async", async_function)
-        mappings = ("outputs_to_string", "inputs_from_state", "outputs_to_state")
-        options: dict[str, Any] = {name: getattr(other, name, None) for name in mappings}
-        return Tool(
-            other.name,  # type: ignore[attr-defined]
-            other.description,  # type: ignore[attr-defined]
-            parameters,
-            function=function,
-            async_function=async_function,
-            **options,
-        )
+        return Tool(**adopted_fields(other))
 
     def __getstate__(self) -> dict[str, Any]:
         """Make a decorated function picklable: its module has the tool under its name, which pickle would refuse."""
-        state = {name: value for name, value in self.__dict__.items() if name != "_converter"}
+        state = {name: value for name, value in self.__dict__.items() if name not in _CACHED}
         for name in _FUNCTION_FIELDS:
             function = state[name]
             try:
@@ -393,12 +384,6 @@ class Tool:
             if isinstance(state[name], str):
                 state = {**state, name: pkgutil.resolve_name(state[name])}
         self.__dict__.update(state)
-
-
-def _warms_up(other: object) -> bool:
-    """Whether a tool has a warm-up of its own; that of Haystack's plain Tool does nothing."""
-    methods = (getattr(other, name, None) for name in ("warm_up", "warm_up_async"))
-    return any(getattr(method, "__qualname__", "Tool.").partition(".")[0] != "Tool" for method in methods)
 
 
 def _truncate(text: str, length: int) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from orchat.errors import ConfigurationError, SchemaGenerationError
+from orchat.tools.tool_progress import ToolProgress
 
 REQUIRED: Any = ...
 """The default of a parameter that has none, as pydantic writes it."""
@@ -41,7 +42,7 @@ def read_parameters(function: Callable[..., Any], *, name: str, skip: Collection
     """Read a function's parameters.
 
     Left out are ``skip``, ``*args``, optional positional-only parameters (arguments go by name), parameters typed as
-    Haystack's State, and optional ones typed as functions, which no model can give.
+    Haystack's State or `orchat.tools.ToolProgress`, and optional ones typed as functions, which no model can give.
 
     Raises
     ------
@@ -75,7 +76,7 @@ def read_parameters(function: Callable[..., Any], *, name: str, skip: Collection
                 f"The parameter `{parameter.name}` of `{name}` is a function, which no model can give.",
                 hint="Give it a default, or fix it with functools.partial.",
             )
-        if _is_function_type(hint) or _is_state(hint):
+        if _is_function_type(hint) or _is_state(hint) or _is_progress(hint):
             continue
         if parameter.kind is parameter.POSITIONAL_ONLY:
             if not required:
@@ -99,6 +100,22 @@ def read_parameters(function: Callable[..., Any], *, name: str, skip: Collection
         hints[parameter.name] = hint
         defaults[parameter.name] = _default_in(hint) if parameter.default is parameter.empty else parameter.default
     return FunctionParameters(hints, defaults, extra)
+
+
+def progress_parameter(function: Callable[..., Any]) -> str | None:
+    """Return the name of a function's parameter for progress; None without one.
+
+    Examples
+    --------
+    >>> def fetch(pages: int, report: ToolProgress): ...
+    >>> progress_parameter(fetch)
+    'report'
+    """
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (ValueError, TypeError):  # some builtins have no signature
+        return None
+    return next((each.name for each in parameters if _is_progress(_evaluated_hint(each, function))), None)
 
 
 def is_field(default: object) -> bool:
@@ -161,6 +178,10 @@ def _is_state(hint: Any) -> bool:
             isinstance(member, type) and member.__name__ == "State" and member.__module__.startswith("haystack.")
         ),
     )
+
+
+def _is_progress(hint: Any) -> bool:
+    return _has_member(hint, lambda member: member is ToolProgress)
 
 
 def _has_member(hint: Any, is_meant: Callable[[Any], bool]) -> bool:

@@ -19,6 +19,7 @@ from tests.chat.test_tools import HULL, results
 from tests.chat.tools import Log
 from tests.chat.ways import Way
 from tests.openrouter_server import ScriptedOpenRouter, call, calls, text
+from tests.tools.test_tool_progress import THREE, WAYS, by_generator
 
 
 @pytest.fixture
@@ -284,3 +285,32 @@ def test_only_people_who_are_asked_anyway_mend_calls(
     finally:
         set_sink_factory(None)
     assert results(openrouter) == [MISFIT]
+
+
+class Sink(Watching):
+    """Someone who shows progress, and whose page goes at its end."""
+
+    def running(self, call: ToolCall, place: CallPlace, part: float | None, words: str) -> None:
+        self.seen.append((place, part, words))
+        if part == 1:
+            raise OSError("the page is gone")
+
+
+@pytest.mark.parametrize("function", WAYS)
+def test_a_chat_shows_progress_and_a_page_that_is_gone_harms_nobody(
+    make: Make, way: Way, openrouter: ScriptedOpenRouter, function: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    sink = Sink(True)
+    chat = make(tools=[function])
+    set_sink_factory(lambda asked: sink)
+    try:
+        openrouter.answers(calls(call(function.__name__, {"pages": 3})), text("Read."))
+        assert way.ask(chat).text == "Read."
+    finally:
+        set_sink_factory(None)
+    told = [each for each in sink.seen if isinstance(each, tuple) and isinstance(each[0], CallPlace)]
+    first = 1 / 3 if function is not by_generator else None
+    # What comes too soon after another is not shown, but for the end.
+    assert told == [(CallPlace(0, 0), first, THREE[0]), (CallPlace(0, 0), 1.0, THREE[2])]
+    assert "could not be shown" in caplog.text
+    assert openrouter.request.json["messages"][-1]["content"] == "all there"
