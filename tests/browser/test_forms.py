@@ -286,7 +286,6 @@ def test_forms_of_complex_tools_are_short_and_keep_their_buttons_in_view(
         for summary in form.node.locator("summary:visible").all():
             summary.click()
         expect(form.node.locator(".orchat-approve")).to_be_in_viewport()
-        page.screenshot(path=str(tmp_path / f"{name}-unfolded.png"))
         form.press("Approve")
         assert form.decision == {"decision": "approve"}
     assert max(heights.values()) < 660, heights

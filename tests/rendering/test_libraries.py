@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import sqlite3
-import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -170,7 +169,7 @@ def test_a_graph_is_its_nodes_and_edges() -> None:
         '{"graph": "networkx Graph, 2 nodes, 1 edges", "nodes": ["Zanzibar", "York"], '
         '"edges": [["Zanzibar", "York", {"level": 47.11}]]}'
     )
-    assert render_value(nx.complete_graph(2_000), budget=300).tokens <= 300
+    assert render_value(nx.complete_graph(100), budget=300).tokens <= 300
 
 
 def test_a_group_by_is_its_groups() -> None:
@@ -179,7 +178,7 @@ def test_a_group_by_is_its_groups() -> None:
     assert text.endswith("port,rows\nYork,1\nZanzibar,1")
 
 
-def test_a_chart_is_its_specification_and_picture_and_asks_nobody() -> None:
+def test_a_chart_is_its_specification_and_picture_and_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     rendered = render_value(chart())
     text, picture = rendered.parts
     assert '"title": "Tides"' in text.text  # type: ignore[union-attr]
@@ -187,15 +186,8 @@ def test_a_chart_is_its_specification_and_picture_and_asks_nobody() -> None:
     assert isinstance(picture, ImageContent)
     elsewhere = alt.Chart("http://127.0.0.1:9/tides.csv").mark_bar().encode(x="port:N")
     assert render_value(elsewhere).text.startswith('{"mark": {"type": "bar"}')
-    program = """
-import sys
-sys.modules["vl_convert"] = None
-from tests.rendering.test_libraries import chart
-from orchat.rendering import render_text
-print(render_text(chart()))
-"""
-    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    assert "Zanzibar,47.11" in said
+    monkeypatch.setitem(sys.modules, "vl_convert", None)  # as if it were not installed
+    assert "Zanzibar,47.11" in render_text(chart())
 
 
 def test_plotly_and_bokeh_give_their_titles_and_data() -> None:
