@@ -50,7 +50,7 @@ def test_fanout_measures_ours_and_bare_httpx2() -> None:
 
 
 def test_calls_measures_questions_chats_and_cells() -> None:
-    lines = lines_of("calls", "--calls", "2")
+    lines = lines_of("calls", "--calls", "2", "--rounds", "1")
     for name in (calls.ASK, calls.CHAT, calls.CELL, calls.PLAIN):
         assert any(re.match(rf"{re.escape(name)} +\d+\.\d\d +[01]$", line) for line in lines), name
 

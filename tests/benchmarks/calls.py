@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import median
 
 import psutil
 
@@ -98,14 +99,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.calls", description=__doc__)
     parser.add_argument("--calls", type=int, default=50)
+    parser.add_argument("--rounds", type=int, default=3, help="how often calls are counted; the median is shown")
     parser.add_argument("--against", type=Path, help="another checkout")
     options = parser.parse_args(arguments)
-    found: dict[str, tuple[float, int]] = {}
-    for checkout in filter(None, (options.against, HERE)):
-        suffix = "" if checkout == HERE else BEFORE
-        for name in (ASK, CHAT):
-            found[name + suffix] = calls(name, options.calls, checkout)
-        found |= {name + suffix: figures for name, figures in cells(options.calls, checkout).items()}
+    checkouts = {"": HERE} if options.against is None else {BEFORE: options.against, "": HERE}
+    rounds: dict[str, list[tuple[float, int]]] = {}
+    for _ in range(options.rounds):  # the checkouts take turns
+        for suffix, checkout in checkouts.items():
+            for name in (ASK, CHAT):
+                rounds.setdefault(name + suffix, []).append(calls(name, options.calls, checkout))
+    for suffix, checkout in checkouts.items():
+        for name, figures in cells(options.calls, checkout).items():
+            rounds[name + suffix] = [figures]
+    found = {name: (median(spent for spent, _ in of), max(seen for _, seen in of)) for name, of in rounds.items()}
     print(f"{'':28}{'CPU ms':>9}{'connections':>13}")
     for name, (spent, connections) in found.items():
         print(f"{name:28}{spent:9.2f}{connections:13}")

@@ -147,11 +147,11 @@ def test_pools_that_nobody_holds_are_few_and_close_when_they_are_old(monkeypatch
             self.is_open = False
 
     pools, holder = ConnectionPools(), Holder()
-    kept = pools.transport("kept", holder, Transport)
-    made = [pools.transport(number, Holder(), Transport) for number in range(30)]
+    kept = pools.pool("kept", holder, Transport).transport
+    made = [pools.pool(number, Holder(), Transport).transport for number in range(30)]
     assert [number for number, each in enumerate(made) if each.is_open] == list(range(13, 30))
     monkeypatch.setattr(connection_pool, "monotonic", lambda: time.monotonic() + connection_pool.KEEP_ALIVE + 1)
-    pools.transport("new", Holder(), Transport)
+    pools.pool("new", Holder(), Transport)
     assert (kept.is_open, any(each.is_open for each in made)) == (True, False)
     pools.close()
     assert not kept.is_open

@@ -22,6 +22,7 @@ KEEP_ALIVE = 300.0
 # As many connections may stay idle as were busy: else each burst of requests would open most of them anew.
 LIMITS = {"max_connections": 1000, "max_keepalive_connections": 1000, "keepalive_expiry": KEEP_ALIVE}
 _MAX_UNUSED_POOLS = 16
+_MAX_CLIENTS = 16  # of one pool
 
 # A connection that swallows everything, as after a change of networks, is found dead while it is idle (seconds to the
 # first probe, and between probes), and when nothing that was sent is confirmed for so long. A network between that
@@ -55,7 +56,21 @@ class ConnectionPool:
         self.process = os.getpid()
         self.holders: WeakSet[Any] = WeakSet()
         self.used_at = monotonic()
+        self._clients: dict[Hashable, Any] = {}
         self.closer = close_with_event_loop(transport)
+
+    def client(self, settings: Hashable, make: Callable[[], Any]) -> Any:
+        """Return the client of this pool with these settings, made on first use; None as settings are like no others.
+
+        Making one takes longer than all else here that a question costs.
+        """
+        if settings is None:
+            return make()
+        if (client := self._clients.get(settings)) is None:
+            if len(self._clients) >= _MAX_CLIENTS:
+                self._clients.clear()
+            client = self._clients[settings] = make()
+        return client
 
     def belongs_to(self, loop: asyncio.AbstractEventLoop | None) -> bool:
         """Whether it is of this process, whose fork may not use it, and of a loop, or of the threads."""
@@ -79,14 +94,14 @@ class ConnectionPools:
     >>> class Holder:
     ...     pass
     >>> pools, one, another = ConnectionPools(), Holder(), Holder()
-    >>> transport = pools.transport("key", one, httpx2.HTTPTransport)
-    >>> pools.transport("key", another, httpx2.HTTPTransport) is transport
+    >>> pool = pools.pool("key", one, httpx2.HTTPTransport)
+    >>> pools.pool("key", another, httpx2.HTTPTransport) is pool
     True
     >>> pools.release(one)
-    >>> pools.transport("key", another, httpx2.HTTPTransport) is transport
+    >>> pools.pool("key", another, httpx2.HTTPTransport) is pool
     True
     >>> pools.release(another)
-    >>> pools.transport("key", another, httpx2.HTTPTransport) is transport
+    >>> pools.pool("key", another, httpx2.HTTPTransport) is pool
     False
     >>> pools.close()
     """
@@ -99,8 +114,8 @@ class ConnectionPools:
         """Make the lock anew: in a fork, a thread that is not there may hold it."""
         self._lock = threading.Lock()
 
-    def transport(self, key: Hashable, holder: Any, make: Callable[[], Any]) -> Any:
-        """Return the transport of a key for threads, made on first use.
+    def pool(self, key: Hashable, holder: Any, make: Callable[[], Any]) -> ConnectionPool:
+        """Return the pool of a key for threads, made on first use.
 
         Parameters
         ----------
@@ -114,10 +129,10 @@ class ConnectionPools:
         with self._lock:
             pool, unused = self._find(key, holder, make, None)
         _close(unused)
-        return pool.transport
+        return pool
 
-    async def async_transport(self, key: Hashable, holder: Any, make: Callable[[], Any]) -> Any:
-        """Return the transport of a key for the running event loop: connections cannot leave the loop of theirs."""
+    async def async_pool(self, key: Hashable, holder: Any, make: Callable[[], Any]) -> ConnectionPool:
+        """Return the pool of a key for the running event loop: connections cannot leave the loop of theirs."""
         loop = asyncio.get_running_loop()
         with self._lock:
             is_new = (os.getpid(), loop, key) not in self._pools
@@ -125,7 +140,7 @@ class ConnectionPools:
         if is_new:
             await anext(pool.closer)
         await _close_async(unused)
-        return pool.transport
+        return pool
 
     def _find(
         self, key: Hashable, holder: Any, make: Callable[[], Any], loop: asyncio.AbstractEventLoop | None

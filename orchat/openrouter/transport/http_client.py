@@ -7,6 +7,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Hashable, Mapping
+from functools import partial
 from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
 from time import monotonic
 from typing import Any, NamedTuple
@@ -20,7 +21,13 @@ from orchat.errors import APIError
 from orchat.openrouter.dialect import is_loopback
 from orchat.openrouter.transport.certificates import certificate_state, ssl_context
 from orchat.openrouter.transport.connection_errors import connection_failure, redirect_failure
-from orchat.openrouter.transport.connection_pool import LIMITS, POOLS, close_with_event_loop, set_keep_alive
+from orchat.openrouter.transport.connection_pool import (
+    LIMITS,
+    POOLS,
+    ConnectionPool,
+    close_with_event_loop,
+    set_keep_alive,
+)
 from orchat.openrouter.transport.content_decoding import ACCEPTED_ENCODINGS
 from orchat.openrouter.transport.http_engine import engine_of
 from orchat.openrouter.transport.network_environment import NetworkRoute, check_proxy, network_route
@@ -67,6 +74,8 @@ class HttpClient:
         self.idle_timeout = DEFAULT_IDLE_TIMEOUT if timeout is None else timeout
         kwargs = dict(client_kwargs or {})
         self._engine = engine = engine_of(kwargs)
+        # Of a client that has nothing of its own but a timeout, one serves all instances.
+        self._client_settings = (timeout,) if kwargs.keys() <= {*_CONNECTION_ARGUMENTS, "trust_env"} else None
         # Redirects are followed here, on the same host only.
         kwargs.pop("follow_redirects", None)
         self._trusts_env = kwargs.pop("trust_env", True)
@@ -120,8 +129,8 @@ class HttpClient:
                     client = engine.Client(**self._kwargs, **self._connection_arguments(route))
                     kept = _KeptClient(client, weakref.finalize(self, client.close))
                 else:
-                    transport = POOLS.transport(way, self, self._maker(engine.HTTPTransport, route))
-                    kept = _KeptClient(engine.Client(**self._kwargs, transport=transport, trust_env=False))
+                    pool = POOLS.pool(way, self, self._maker(engine.HTTPTransport, route))
+                    kept = _KeptClient(self._client_of(pool, engine.Client))
                 self._clients[key] = kept
         return kept.client
 
@@ -134,23 +143,27 @@ class HttpClient:
         key = os.getpid(), loop, way
         if (kept := self._clients.get(key)) is not None:
             return kept.client
-        engine, transport = self._engine, None
+        engine, pool = self._engine, None
         if self._settings is not None:
-            transport = await POOLS.async_transport(way, self, self._maker(engine.AsyncHTTPTransport, route))
+            pool = await POOLS.async_pool(way, self, self._maker(engine.AsyncHTTPTransport, route))
         with self._lock:
             if (kept := self._clients.get(key)) is not None:
                 return kept.client
             for old in [old for old in self._clients if old[1] is not None and old[1].is_closed()]:
                 del self._clients[old]
-            if transport is None:
+            if pool is None:
                 client = engine.AsyncClient(**self._kwargs, **self._connection_arguments(route))
                 kept = _KeptClient(client, close_with_event_loop(client))
             else:
-                kept = _KeptClient(engine.AsyncClient(**self._kwargs, transport=transport, trust_env=False))
+                kept = _KeptClient(self._client_of(pool, engine.AsyncClient))
             self._clients[key] = kept
         if kept.closer is not None:
             await anext(kept.closer)
         return kept.client
+
+    def _client_of(self, pool: ConnectionPool, client: Callable[..., Any]) -> Any:
+        make = partial(client, **self._kwargs, transport=pool.transport, trust_env=False)
+        return pool.client(self._client_settings, make)
 
     def _route(self, url: str) -> NetworkRoute:
         """Return the way to a host; what the caller says of proxies takes the place of the environment."""
