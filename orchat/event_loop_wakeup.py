@@ -39,7 +39,7 @@ class LoopWakeup:
         self._timer: _Timer | None = None
 
     def __enter__(self) -> None:
-        if self._only_in_kernel and not _is_interruptible():
+        if self._only_in_kernel and not is_interruptible():
             return
         loop = asyncio.get_running_loop()
         if (timer := _timers.get(loop)) is None:
@@ -74,8 +74,14 @@ class _Timer:
 _timers: WeakKeyDictionary[asyncio.AbstractEventLoop, _Timer] = WeakKeyDictionary()
 
 
-def _is_interruptible() -> bool:
-    """Whether an interrupt may end what this thread awaits: the main thread of a kernel."""
+def is_interruptible() -> bool:
+    """Return whether an interrupt may end what this thread awaits: whether it is the main thread of a kernel.
+
+    Examples
+    --------
+    >>> is_interruptible()
+    False
+    """
     ipython: Any = sys.modules.get("IPython")
     if ipython is None or "ipykernel" not in sys.modules or threading.current_thread() is not threading.main_thread():
         return False

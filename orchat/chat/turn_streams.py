@@ -15,7 +15,7 @@ from orchat.chat.money import Budget
 from orchat.chat.reply import Reply
 from orchat.chat.turn import Turn
 from orchat.chat.turn_drivers import AsyncTurnDriver, TurnContext, TurnDriver
-from orchat.event_loop_wakeup import LoopWakeup
+from orchat.event_loop_wakeup import LoopWakeup, is_interruptible
 from orchat.messages import ChatMessage
 from orchat.streaming import StreamingChunk
 
@@ -171,7 +171,7 @@ class AsyncChatStream(_Stream):
         return self.reply
 
     def __aiter__(self) -> AsyncIterator[StreamingChunk]:
-        return self
+        return self if is_interruptible() else self._chunks
 
     async def __anext__(self) -> StreamingChunk:
         with LoopWakeup(only_in_kernel=True):

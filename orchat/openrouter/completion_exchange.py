@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from orchat.errors import APIConnectionError, APIError, ResponseLimitError
-from orchat.event_loop_wakeup import LoopWakeup
+from orchat.event_loop_wakeup import LoopWakeup, is_interruptible
 from orchat.message_assembly import warn
 from orchat.messages import ChatMessage, ToolCall
 from orchat.openrouter.catalog import suggest_models
@@ -306,7 +306,7 @@ class AsyncChunkStream(_Stream):
         self._finish()
 
     def __aiter__(self) -> AsyncIterator[StreamingChunk]:
-        return self
+        return self if is_interruptible() else self._chunks
 
     async def __anext__(self) -> StreamingChunk:
         with LoopWakeup(only_in_kernel=True):
