@@ -98,6 +98,7 @@ class ColumnRun:
             The error of the first row that failed, where ``on_error`` says so.
         """
         self._progress = progress
+        self._requester.on_hold = lambda seconds: progress.note(f"the host asks to wait {seconds:.3g} s")
         slots = asyncio.Semaphore(self._most_at_once)
         try:
             await self._ask_all(slots)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
@@ -69,6 +69,8 @@ class RowRequester:
         Keeps the answers; None for none.
     is_free
         Whether answers cost nothing, although their endpoint sends no bill: those of the embedded model.
+    on_hold
+        Called with the seconds for which the host asks that nothing is sent.
     """
 
     exchange: RowExchange
@@ -78,6 +80,7 @@ class RowRequester:
     price: Price | None = None
     store: AnswerStore | None = None
     is_free: bool = False
+    on_hold: Callable[[float], object] | None = None
     in_flight: set[asyncio.Task[Any] | None] = field(default_factory=set, init=False)
     _keys: RequestKeys | None = field(default=None, init=False)
 
@@ -167,6 +170,8 @@ class RowRequester:
         if (error.retry_after or 0) > LONGEST_HOLD or self.admission.congestions >= _MOST_CONGESTIONS:
             raise RunEndedError(error)
         hold = error.retry_after or (None if isinstance(error, RateLimitError) else 0.0)
+        if hold and self.on_hold is not None:
+            self.on_hold(hold)
         if isinstance(error, RateLimitError):
             return "congested", hold, 0.0
         pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (attempt - 1))

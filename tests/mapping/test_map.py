@@ -419,9 +419,11 @@ def test_the_summary_shows_figures_rows_failures_and_a_chart_without_a_kernel(se
 def test_progress_tells_cost_total_and_failures(
     service: ScriptedOpenRouter, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    service.answers(error(400, "No."))
+    service.answers(error(400, "No."), error(429, "Slow down.", headers={"Retry-After": "0.5"}))
     orchat.map("{value}", CITIES, concurrency=1, store=False)
-    shown = capsys.readouterr().err.splitlines()[-1].rsplit("\r", 1)[-1]
+    told = capsys.readouterr().err
+    assert "the host asks to wait 0.5 s" in told
+    shown = told.splitlines()[-1].rsplit("\r", 1)[-1]
     assert "3/3" in shown
     assert "$0.00008, 1 failed" in shown
 
