@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.lab import Lab
+from tests.browser.test_panel import ask
 from tests.browser.test_view import opened, results
 from tests.mcp.conftest import SERVER
 from tests.openrouter_server import ScriptedOpenRouter, call, calls, text
@@ -29,7 +30,8 @@ def test_a_call_is_edited_a_question_answered_and_progress_seen(
     )
     server = f"tides = McpToolset([{sys.executable!r}, {SERVER!r}], name='tides')"
     cell = f"%load_ext orchat\nfrom orchat.mcp import McpToolset\n{server}"
-    notebook = opened(page, lab, "mcp.ipynb", cell, "%%openrouter -T tides\nTell me all.")
+    panel_cell = "from orchat import ChatPanel\nChatPanel('some/model', tools=[tides])"
+    notebook = opened(page, lab, "mcp.ipynb", cell, "%%openrouter -T tides\nTell me all.", panel_cell)
     notebook.run(1, 2)
     form = page.locator(".orchat-form")
     expect(form).to_contain_text("High water")
@@ -58,3 +60,26 @@ def test_a_call_is_edited_a_question_answered_and_progress_seen(
     told = results(endpoint)
     assert json.loads(told[0].partition("\n\n")[2]) == {"port": "Goole", "metres": 8.1}
     assert told[1:] == ["accept: port='Hull' day=3", "done"]
+
+    notebook.run(3)
+    switch_tools_off(page.locator(".orchat-panel"), lab)
+    endpoint.answers(text("Without them."))
+    ask(page.locator(".orchat-panel"), "Hi")
+    expect(page.locator(".orchat-panel .orchat-items")).to_contain_text("Without them.")
+    assert "tools" not in endpoint.request.json
+
+
+def switch_tools_off(panel: Locator, lab: Lab) -> None:
+    """Switch one tool off in the panel's settings, all on, and all off."""
+    panel.locator(".orchat-settings-button").click()
+    group = panel.locator(".orchat-tool-group")
+    group.locator("summary").click()
+    group.get_by_label("tides_crash", exact=True).uncheck()
+    expect(group.locator("summary")).to_contain_text("9 of 10")
+    expect(group.get_by_label("tides_crash", exact=True)).to_be_focused()
+    panel.screenshot(path=str(lab.work / "mcp-switches.png"))
+    group.get_by_label("tides", exact=True).check()
+    expect(group.locator("summary")).to_contain_text("10 of 10")
+    group.get_by_label("tides", exact=True).uncheck()
+    expect(group.locator("summary")).to_contain_text("0 of 10")
+    panel.locator(".orchat-apply").click()

@@ -972,6 +972,30 @@ def test_a_grant_is_shown_and_can_be_taken_back(endpoint: ScriptedOpenRouter) ->
 
 
 @pytest.mark.slow
+def test_a_tool_that_is_switched_off_is_not_offered(endpoint: ScriptedOpenRouter) -> None:
+    endpoint.answers(text("One."), text("Two."), text("Three."))
+    with Kernel({"OPENROUTER_BASE_URL": endpoint.base_url, "OPENROUTER_API_KEY": KEY}) as kernel:
+        page = Page(kernel, "switches")
+        page.run(TIDES.replace("[tide]", "[tide, orchat.Toolset([orchat.Tool('count', 'Count.', {}, print)])]"))
+        [group] = page.fields["tools"]
+        assert group["label"] == ""
+        assert [(each["name"], each["on"]) for each in group["tools"]] == [("tide", True), ("count", True)]
+        page.send({"t": "tools", "off": ["tide", 7]})
+        page.until(lambda: page.fields["tools"][0]["tools"][0]["on"] is False)
+        page.ask("First?")
+        assert [each["function"]["name"] for each in endpoint.request.json["tools"]] == ["count"]
+        page.send({"t": "new"})
+        page.until(lambda: page.fields["chat"] == "chat 2")
+        page.ask("Second?")  # in another chat of the panel, too
+        assert [each["function"]["name"] for each in endpoint.request.json["tools"]] == ["count"]
+        page.send({"t": "tools", "off": []})
+        page.until(lambda: page.fields["tools"][0]["tools"][0]["on"] is True)
+        page.ask("Third?")
+        assert len(endpoint.request.json["tools"]) == 2
+        assert "switch" not in repr(page.metadata)
+
+
+@pytest.mark.slow
 def test_a_form_waits_in_the_next_kernel(endpoint: ScriptedOpenRouter) -> None:
     endpoint.answers(calls(call("tide", {"port": "Hull"})), text("At noon."))
     environment = {"OPENROUTER_BASE_URL": endpoint.base_url, "OPENROUTER_API_KEY": KEY}

@@ -10,6 +10,7 @@ import pytest
 
 from orchat.errors import ConfigurationError, SerializationError
 from orchat.tools import Tool, Toolset
+from orchat.tools.switched_tools import SwitchedTools
 from orchat.tools.toolset import flatten, tools_from_dict, tools_to_dict
 from tests.tools import samples
 from tests.tools.samples import PATH, Remote, decorated, decorated_async
@@ -208,3 +209,16 @@ def test_the_import_is_light() -> None:
     code = f"import sys, orchat.tools; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_switched_tools_are_grouped_by_their_toolset_and_can_all_be_switched() -> None:
+    class Named(Toolset):
+        name = "north"
+
+    switched = SwitchedTools([Named([a, b]), c, Foreign(d)], {"a"})
+    assert switched.groups() == [("", [c, d]), ("north", [a, b])]
+    assert list(switched) == [b, c, d]
+    assert list(SwitchedTools(switched)) == [a, b, c, d]
+    assert SwitchedTools(None).groups() == []
+    with pytest.raises(ConfigurationError, match="not to its switches"):
+        switched.add(a)

@@ -135,6 +135,8 @@ def _handle_change(panel: PanelActions, content: dict[str, Any]) -> None:
                 panel.conversations.set_model(single_line(model, 200))
             case "parameters":
                 panel.conversations.set_parameters(content)
+            case "tools" if isinstance(off := content.get("off"), list):
+                panel.conversations.switch_tools_off([each for each in off if isinstance(each, str)])
             case "system" if isinstance(text, str):
                 panel.conversations.set_system(_clean_text(text))
             case _:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from orchat.chat import state
@@ -14,6 +14,7 @@ from orchat.jupyter.kernel.variable_tools.used_variables import used_variables
 from orchat.jupyter.panel.model_picker import merge_parameters, shown_parameters
 from orchat.jupyter.panel.panel_serialization import PanelSnapshot
 from orchat.messages import ChatMessage, ChatRole
+from orchat.tools.switched_tools import SwitchedTools
 from orchat.tools.toolset import flatten
 
 if TYPE_CHECKING:
@@ -22,6 +23,14 @@ if TYPE_CHECKING:
 
 DEFAULT_NAME = "chat"
 _MAX_NAMES = 40  # missing variables that the restart notice names
+
+
+_MAX_SWITCHES = 400  # of tools; what is beyond is switched with its server only
+
+
+def _told_title(tool: Tool) -> str:
+    """Return what is told beside a tool's name: its title, unless that is the name again, or its description."""
+    return tool.title if tool.title and tool.title not in tool.name else tool.description
 
 
 class PanelConversations:
@@ -82,7 +91,26 @@ class PanelConversations:
             "chats": self.names,
             "chat": self.current_name,
             "cost": str(sum((each.cost for each in self._chats.values()), Cost())),
+            "tools": self._tool_switches(),
         }
+
+    def _tool_switches(self) -> list[dict[str, Any]]:
+        """Return the tools that a person may switch, by server or other toolset, as the page shows them."""
+        tools = self.current_chat.tools
+        switched = tools if isinstance(tools, SwitchedTools) else SwitchedTools(tools)
+        groups, left = [], _MAX_SWITCHES
+        for label, members in switched.groups():
+            shown = [
+                {
+                    "name": each.name,
+                    "title": single_line(_told_title(each), 80),
+                    "on": each.name not in switched.off,
+                }
+                for each in members[:left]
+            ]
+            left -= len(shown)
+            groups.append({"label": single_line(label, 60), "tools": shown, "more": len(members) - len(shown)})
+        return groups
 
     # -- choices of people --------------------------------------------------------------------------------------
 
@@ -114,6 +142,12 @@ class PanelConversations:
     def set_parameters(self, wanted: Mapping[str, Any]) -> None:
         """Set the current chat's parameters (`orchat.jupyter.panel.model_picker.merge_parameters`)."""
         self.current_chat.generation_kwargs = merge_parameters(self.current_chat.generation_kwargs, wanted)
+
+    def switch_tools_off(self, names: Collection[str]) -> None:
+        """Switch these tools off in all chats, and all others on."""
+        for chat in (self._template, *self._chats.values()):
+            switched = SwitchedTools(chat.tools, names)
+            chat.tools = switched if names and chat.tools is not None else switched.given
 
     def set_system(self, text: str) -> None:
         """Set the current chat's system message; an empty text removes it."""

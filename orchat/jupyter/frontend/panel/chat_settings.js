@@ -1,11 +1,12 @@
 /**
- * The settings sheet of a chat: generation parameters, the system prompt, the Enter key, and granted tools.
+ * The settings sheet of a chat: generation parameters, the system prompt, the Enter key, tools and granted tools.
  *
  * @typedef {import("./panel_reducer.js").Fields} Fields
  */
 
 import { button, element } from "../shared/elements.js";
 import { STRINGS } from "./panel_strings.js";
+import { createToolSwitches } from "./tool_switches.js";
 
 const EFFORTS = ["", "none", "minimal", "low", "medium", "high", "xhigh"];
 
@@ -31,6 +32,7 @@ export function createChatSettings({ send, enterBreaks, onEnterChange, onClose }
   const grants = element("ul", "orchat-grants");
   grants.setAttribute("aria-label", STRINGS.grants);
   const grantsSection = element("div", "orchat-granted-tools", element("span", "", STRINGS.grants), grants);
+  const switches = createToolSwitches((off) => send({ t: "tools", off }));
   const apply = button(STRINGS.apply, "orchat-apply", () => {
     const value = (/** @type {HTMLInputElement} */ field) => (field.value === "" ? null : Number(field.value));
     const parameters = { temperature: value(temperature), max_tokens: value(maxTokens), effort: effort.value || null };
@@ -47,6 +49,7 @@ export function createChatSettings({ send, enterBreaks, onEnterChange, onClose }
       labelled(STRINGS.effort, effort)),
     labelled(STRINGS.system, system),
     labelled(STRINGS.swap, enterCheckbox, true),
+    switches.node,
     grantsSection,
     apply,
   );
@@ -90,6 +93,7 @@ export function createChatSettings({ send, enterBreaks, onEnterChange, onClose }
         }));
         grantsSection.hidden = !next.grants.length;
       }
+      if (next.tools !== fields?.tools) switches.update(next.tools);
       fields = next;
     },
   };

@@ -10,6 +10,7 @@
  * @typedef {{temperature: number|null, max_tokens: number|null, effort: string|null}} Parameters
  * @typedef {{height: string, draft: {n: number, text: string}, files: File[], running: boolean, model: string,
  *   error: {title: string, text: string, hint: string}|null, readonly: {text: string, discard: boolean}|null,
+ *   tools: {label: string, tools: {name: string, title: string, on: boolean}[], more: number}[],
  *   note: string, warning: {n: number, text: string}|null, parameters: Parameters, system: string,
  *   chats: string[], chat: string, cost: string, where: string,
  *   completions?: {n: number, length: number, list: string[]}, grants: string[], cell: boolean, models?: {n: number, query: string, list: Model[], total: number, note: string},
