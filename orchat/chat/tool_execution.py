@@ -52,7 +52,8 @@ def call_error(call: ToolCall, tools: Mapping[str, Tool]) -> str | None:
     'There is no tool `tide`. There are no tools.'
     """
     if (tool := tools.get(call.tool_name)) is None:
-        there = f"The tools are: {', '.join(tools)}." if tools else "There are no tools."
+        offered = [name for name, tool in tools.items() if not tool.is_deferred]
+        there = f"The tools are: {', '.join(offered)}." if offered else "There are no tools."
         return f"There is no tool `{call.tool_name}`. {there}"
     if (text := call.malformed_arguments) is not None:
         return f"The arguments are no JSON object: {text[:500]} Call the tool again, with one."

@@ -23,7 +23,7 @@ def test_three_hundred_tools_are_searched(openrouter: ScriptedOpenRouter) -> Non
     site = Tides([sys.executable, SERVER, "--many", "300"], name="site")
     openrouter.answers(
         calls(call("site_search_tools", {"query": "dig for gold", "limit": 2})),
-        calls(call("site_dig_222", {"site": "Hull"})),
+        calls(call("site_dig_222", {"site": "Hull"}), call("site_dig_for_gold", {})),
         text("Gold!"),
     )
     reply = chat_with(openrouter, site)("Find gold.")
@@ -34,7 +34,9 @@ def test_three_hundred_tools_are_searched(openrouter: ScriptedOpenRouter) -> Non
     assert len(names_sent(openrouter, 1)) == 3
     told = [each["content"] for each in openrouter.requests[2].json["messages"] if each["role"] == "tool"]
     assert '"name": "site_dig_222"' in told[0]
-    assert told[1] == "Hull 1"
+    assert "Hull 1" in told
+    [unknown] = [each for each in told if each.startswith("There is no tool")]
+    assert len(unknown) < 200  # and not the names of all
     assert "310 tools, " in repr(site)
     assert "over the limit of 10,000: 2 found by search, the others left out" in repr(site)
     site.close()
