@@ -84,6 +84,26 @@ def test_a_variable_is_completed_sent_and_shown_on_demand(page: Page, lab: Lab, 
     assert Axe().run(page, context=".orchat-panel").response["violations"] == []
 
 
+def test_it_is_a_widget_among_others_and_lives_where_a_callback_shows_it(
+    page: Page, lab: Lab, endpoint: ScriptedOpenRouter
+) -> None:
+    endpoint.answers(text("First."), text("Second."))
+    code = PANEL + (
+        "from ipywidgets import Button, HTML, Output, VBox\n"
+        "more, shown = Button(description='Another chat'), Output()\n"
+        "def show(_):\n    with shown:\n        display(ChatPanel('some/model'))\n"
+        "more.on_click(show)\n"
+        "VBox([HTML('<b>Tides</b>'), ChatPanel('some/model').widget, more, shown])"
+    )
+    _, panel = opened(page, lab, "panel-composed.ipynb", code)
+    ask(panel, "One?")
+    expect(panel.locator(".orchat-items")).to_contain_text("First.")
+    page.get_by_role("button", name="Another chat").click()
+    expect(panel).to_have_count(2)
+    ask(panel.nth(1), "Two?")
+    expect(panel.nth(1).locator(".orchat-items")).to_contain_text("Second.")
+
+
 def test_it_streams_and_stops_while_later_cells_run(page: Page, front_end: Lab, endpoint: ScriptedOpenRouter) -> None:
     endpoint.answers(endless(ANSWER).paced(0.05), text("Second."))
     cells = (PANEL + 'panel = ChatPanel("some/model")\npanel', "print(6 * 7)", "print(len(panel.messages))")

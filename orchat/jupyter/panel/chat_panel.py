@@ -17,6 +17,8 @@ from orchat.jupyter.panel.panel_storage import PanelStorage
 if TYPE_CHECKING:
     from decimal import Decimal
 
+    from anywidget import AnyWidget
+
     from orchat.chat.approval import Policy
     from orchat.chat.conversation import Question
     from orchat.chat.money import Budget
@@ -111,6 +113,25 @@ class ChatPanel:
     def is_running(self) -> bool:
         """Whether a turn is running."""
         return self._controller.is_running
+
+    @property
+    def widget(self) -> AnyWidget:
+        """The panel as a widget, to be put beside others: ``VBox([title, panel.widget])``.
+
+        Raises
+        ------
+        ConfigurationError
+            No event loop runs here, as in a script: there is no page that could show it (a ValueError).
+        """
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            raise ConfigurationError(
+                "A panel is a widget only in a notebook.", hint="In a script use orchat.Chat."
+            ) from None
+        widget = self._controller.open_channel().widget
+        assert widget is not None
+        return widget
 
     def __repr__(self) -> str:
         return f"ChatPanel({self.chat!r})"

@@ -233,13 +233,19 @@ class PanelController:
 
     def display(self) -> None:
         """Display the panel as an output of the running cell."""
-        if self._channel is None and self._shell is not None and shows_widgets(self._shell):
+        if self._shell is not None and shows_widgets(self._shell):
+            self.open_channel()
+        self._output.show(self.bundle())
+
+    def open_channel(self) -> WidgetChannel:
+        """Return the channel to the pages that show the panel; the first call makes its widget."""
+        if self._channel is None:
             self._channel = WidgetChannel(
                 "panel/panel", self.view_model, lambda content: message_handlers.handle_message(self, content)
             )
             self.view_model.set(widget=self._channel.bundle[WIDGET_MIME_TYPE]["model_id"])
             self.start_task(self._update_storage_status())
-        self._output.show(self.bundle())
+        return self._channel
 
     def bundle(self) -> dict[str, Any]:
         """Return the panel's MIME bundle."""

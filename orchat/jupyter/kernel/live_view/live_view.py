@@ -8,6 +8,7 @@ a person can stop the turn and decide about tool calls.
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -181,7 +182,7 @@ def shows_widgets(shell: InteractiveShell) -> bool:
     """Return whether the front end of this cell may show a widget and send its messages.
 
     Front ends send a cell's metadata; those that only execute (nbclient, a console) send none, and would save the
-    state of each widget.
+    state of each widget. Where the message of a widget is handled, such as a button's, there is a page that shows some.
     """
     from IPython.core.displaypub import CapturingDisplayPublisher
 
@@ -192,4 +193,15 @@ def shows_widgets(shell: InteractiveShell) -> bool:
     if runs_on_private_loop():  # messages of widgets would wait, as the cell's thread does, until the turn ends
         return False
     parent: Any = shell.get_parent() if hasattr(shell, "get_parent") else None
-    return bool(parent and parent.get("metadata")) and not isinstance(shell.display_pub, CapturingDisplayPublisher)
+    if not parent or isinstance(shell.display_pub, CapturingDisplayPublisher):
+        return False
+    is_widget_message = parent.get("header", {}).get("msg_type") == "comm_msg"
+    return bool(parent.get("metadata")) or is_widget_message or is_voila()
+
+
+def is_voila() -> bool:
+    """Whether voila runs the kernel: it executes cells without their metadata, and shows all widgets.
+
+    Its environment variable is that of CGI (voila 0.5.13).
+    """
+    return os.environ.get("SERVER_SOFTWARE", "").startswith("voila")

@@ -89,6 +89,11 @@ class WidgetChannel:
         return self._widget is not None
 
     @property
+    def widget(self) -> AnyWidget | None:
+        """The widget; None when it is closed."""
+        return self._widget
+
+    @property
     def bundle(self) -> dict[str, Any]:
         """The MIME bundle that displays the widget."""
         if self._widget is None:
