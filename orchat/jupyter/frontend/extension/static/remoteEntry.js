@@ -23,13 +23,13 @@
   /** @type {Record<string, () => Promise<object>>} */
   const modules = {
     "./extension": async () => {
-      const [
-        { createBridgePlugin }, { createPanelPlugin }, { createCellRunnerPlugin }, { INotebookTracker }, widgets,
-      ] = await Promise.all([
+      const notebook = await loadShared("@jupyterlab/notebook").catch(() => null);
+      if (!notebook) return []; // a page without notebooks, such as voila's
+      const { INotebookTracker } = notebook;
+      const [{ createBridgePlugin }, { createPanelPlugin }, { createCellRunnerPlugin }, widgets] = await Promise.all([
         load("metadata_bridge.js"),
         load("saved_panel_renderer.js"),
         load("cell_runner.js"),
-        loadShared("@jupyterlab/notebook"),
         loadShared("@lumino/widgets"),
       ]);
       return [
