@@ -84,9 +84,11 @@ def summary_html(summary: ResultSummary) -> str:
         for number in range(min(SHOWN_ROWS, len(summary.positions)))
     )
     parts = [
-        f"<table><caption>{escape(summary.headline)}</caption>"
-        f'<thead><tr><th scope="col">row</th>{head}</tr></thead><tbody>{body}</tbody></table>'
+        f"<p>{escape(summary.headline)}</p>"
+        f'<table><thead><tr><th scope="col">row</th>{head}</tr></thead><tbody>{body}</tbody></table>'
     ]
+    if (more := len(summary.positions) - SHOWN_ROWS) > 0:
+        parts.append(f"<p>... and {more:,} more</p>")
     if summary.ended_by:
         parts.append(f"<p>The run ended early: {escape(summary.ended_by)}</p>")
     if failures := summary.failures:
