@@ -18,7 +18,7 @@ def test_errors_are_short_whatever_is_in_them() -> None:
 
 
 def test_an_error_without_words_or_hint_is_a_card_too() -> None:
-    assert error_card(ConfigurationError("")) == "> **ConfigurationError**"
-    assert error_text(ConfigurationError("")) == "ConfigurationError:"
+    assert error_card(ConfigurationError("")) == "> **This cannot be sent**"
+    assert error_text(ConfigurationError("")) == "This cannot be sent:"
     assert "%%openrouter local/" in error_card(MissingKeyError("x", hint="y"))
     assert "`" not in error_text(MissingKeyError("x", hint="y"))

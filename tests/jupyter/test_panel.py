@@ -317,7 +317,7 @@ def test_what_people_do_with_the_last_turn(kernel: Kernel, endpoint: ScriptedOpe
     assert endpoint.request.json["model"] == "other/model"
     assert [m["content"] for m in endpoint.request.json["messages"]] == ["Be brief.", "First?"]
     page.ask("Second?")
-    assert page.fields["error"]["title"] == "InsufficientCreditsError · 402"
+    assert page.fields["error"]["title"] == "Not enough credit · 402"
     assert page.turns[-1]["q"]["text"] == "Second?"
     page.send({"t": "again"})
     page.until(lambda: page.answers() == ["Two.", "Three."])
@@ -407,7 +407,7 @@ def test_an_answer_over_a_limit_is_shown_as_other_errors_are(kernel: Kernel, end
     )
     endpoint.answers(text("Look.", images=[f"data:image/png;base64,{PNG}{'A' * 4 * number}" for number in range(3)]))
     page.ask("Show me.")
-    assert page.fields["error"]["title"] == "ResponseLimitError"
+    assert page.fields["error"]["title"] == "More than is read of a response"
     assert "more than 2 images in one answer" in str(page.fields["error"])
     assert page.answers() == ["Look."]
     assert "Look." in kernel.value("panel.messages[-1].text")

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from orchat.chat.state import secrets_of
 from orchat.configuration import resolve_model_alias
-from orchat.errors import APIError, ConfigurationError, OrchatError, StateError, TurnInProgressError
+from orchat.errors import ConfigurationError, OrchatError, StateError, TurnInProgressError
 from orchat.jupyter.kernel.cell_storage.metadata_bridge import get_bridge
 from orchat.jupyter.kernel.live_view.live_view import shows_widgets
 from orchat.jupyter.kernel.live_view.tool_grants import KERNEL_GRANTS
 from orchat.jupyter.kernel.live_view.widget_channel import WIDGET_MIME_TYPE, WidgetChannel
+from orchat.jupyter.kernel.output.error_card import error_title
 from orchat.jupyter.kernel.output.text_escaping import single_line
 from orchat.jupyter.kernel.prompt.prompt_namespace import PromptNamespace
 from orchat.jupyter.panel import message_handlers
@@ -416,9 +417,7 @@ def _count_questions(chat: Chat) -> int:
 def _error_fields(error: BaseException) -> dict[str, str]:
     title, text, hint = type(error).__name__, str(error), ""
     if isinstance(error, OrchatError):
-        text, hint = error.message, error.hint or ""
-    if isinstance(error, APIError):
-        title = " · ".join(str(each) for each in (title, error.status_code, error.provider_name) if each)
+        title, text, hint = error_title(error), error.message, error.hint or ""
     return {
         "title": single_line(title),
         "text": single_line(redact(text), 600),

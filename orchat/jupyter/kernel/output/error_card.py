@@ -2,7 +2,30 @@
 
 from __future__ import annotations
 
-from orchat.errors import APIError, MissingKeyError, OrchatError
+from orchat.errors import (
+    APIConnectionError,
+    APIError,
+    APITimeoutError,
+    AuthenticationError,
+    BadRequestError,
+    BudgetExceededError,
+    ConfigurationError,
+    InsufficientCreditsError,
+    LimitExceededError,
+    MissingKeyError,
+    ModerationError,
+    NotFoundError,
+    OrchatError,
+    OutputValidationError,
+    PermissionDeniedError,
+    ProviderError,
+    RateLimitError,
+    ResponseLimitError,
+    StateError,
+    StreamError,
+    ToolError,
+    TurnInProgressError,
+)
 from orchat.jupyter.kernel.output.markdown_sanitizer import escape_markdown
 from orchat.jupyter.kernel.output.text_escaping import single_line
 
@@ -23,6 +46,44 @@ import getpass, os
 os.environ["OPENROUTER_API_KEY"] = getpass.getpass("OpenRouter key: ")
 ```"""
 
+# For somebody in a cell; the line that ends the cell names the class, for those who catch it. The first match counts.
+_TITLES: tuple[tuple[type[OrchatError], str], ...] = (
+    (BadRequestError, "The request was refused"),
+    (AuthenticationError, "The key was refused"),
+    (InsufficientCreditsError, "Not enough credit"),
+    (ModerationError, "The prompt was flagged"),
+    (LimitExceededError, "A spending limit is reached"),
+    (PermissionDeniedError, "Not allowed"),
+    (NotFoundError, "Not found"),
+    (RateLimitError, "Too many requests"),
+    (ProviderError, "The provider failed"),
+    (APITimeoutError, "No answer in time"),
+    (APIConnectionError, "No connection"),
+    (StreamError, "The answer broke off"),
+    (ResponseLimitError, "More than is read of a response"),
+    (OutputValidationError, "The answer does not fit"),
+    (BudgetExceededError, "The budget is used up"),
+    (ConfigurationError, "This cannot be sent"),
+    (StateError, "Saved state that cannot be used"),
+    (ToolError, "A tool failed"),
+    (TurnInProgressError, "Another turn is running"),
+)
+
+
+def error_title(error: OrchatError) -> str:
+    """Return what happened in a few words, with the status and the provider where there are any.
+
+    Examples
+    --------
+    >>> from orchat.errors import RateLimitError
+    >>> error_title(RateLimitError("Slow down.", status_code=429, provider_name="OpenAI"))
+    'Too many requests · 429 · OpenAI'
+    """
+    title = [next((words for kind, words in _TITLES if isinstance(error, kind)), "It failed")]
+    if isinstance(error, APIError):
+        title += [str(part) for part in (error.status_code, error.provider_name) if part]
+    return single_line(" · ".join(title), 120)
+
 
 def error_card(error: OrchatError) -> str:
     r"""Return an error and the next step as short Markdown.
@@ -32,19 +93,18 @@ def error_card(error: OrchatError) -> str:
     >>> from orchat.errors import RateLimitError
     >>> error = RateLimitError("Slow down.", status_code=429, provider_name="OpenAI", hint="Wait a minute.")
     >>> print(error_card(error))
-    > **RateLimitError · 429 · OpenAI**\
-    > Slow down.\
+    > **Too many requests · 429 · OpenAI**
+    >
+    > Slow down.
+    >
     > → Wait a minute.
     """
     if isinstance(error, MissingKeyError):
         return MISSING_KEY_HELP
-    title = [type(error).__name__]
-    if isinstance(error, APIError):
-        title += [str(part) for part in (error.status_code, error.provider_name) if part]
-    lines = ["**" + escape_markdown(single_line(" · ".join(title))) + "**"]
+    lines = [f"**{escape_markdown(error_title(error))}**"]
     lines += [escape_markdown(single_line(error.message, _MOST_MESSAGE))] if error.message else []
     lines += ["→ " + escape_markdown(single_line(error.hint, _MOST_HINT))] if error.hint else []
-    return "> " + "\\\n> ".join(lines)
+    return "> " + "\n>\n> ".join(lines)  # a hard line break would be glued to an address at a line's end
 
 
 def error_line(error: BaseException) -> str:
@@ -67,9 +127,9 @@ def error_text(error: OrchatError) -> str:
     --------
     >>> from orchat.errors import RateLimitError
     >>> error_text(RateLimitError("Slow down.", hint="Wait a minute."))
-    'RateLimitError: Slow down. Wait a minute.'
+    'Too many requests: Slow down. Wait a minute.'
     """
     if isinstance(error, MissingKeyError):
         return MISSING_KEY_HELP.replace("**", "").replace("`", "").strip()
     message, hint = single_line(error.message, _MOST_MESSAGE), single_line(error.hint or "", _MOST_HINT)
-    return f"{type(error).__name__}: {message} {hint}".strip()
+    return f"{error_title(error)}: {message} {hint}".strip()
