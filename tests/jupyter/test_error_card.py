@@ -12,7 +12,7 @@ def test_errors_are_short_whatever_is_in_them() -> None:
     assert "<b>" not in card
     assert "<i>" not in card
     assert len(card) < 1_600
-    assert len(error_text(long)) < 700
+    assert len(error_text(long)) < 800
     assert len(error_line(long)) < 150
     assert len(error_text(long).splitlines()) == 1
 
