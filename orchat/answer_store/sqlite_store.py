@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TypeVar
 
@@ -124,15 +124,13 @@ class SqliteAnswerStore:
         if row is None:
             return None
         message, host, model, cost, seconds = row
-        return StoredAnswer(message, host, model, None if cost is None else Decimal(cost), seconds)
+        return StoredAnswer(message, host, model, _amount(cost), seconds)
 
     def put(self, key: bytes, answer: StoredAnswer) -> None:
         """Keep an answer; a thread commits it within a quarter of a second."""
         with self._changed:
             self._pending[key] = answer
-            if self._writer is None:
-                self._writer = threading.Thread(target=self._write, name="orchat-answer-store", daemon=True)
-                self._writer.start()
+            self._start_writer()
             if len(self._pending) in {1, _LARGEST_GROUP}:  # else the thread knows
                 self._changed.notify_all()
 
@@ -146,6 +144,7 @@ class SqliteAnswerStore:
         """
         with self._changed:
             while self._pending and self._failure is None:
+                self._start_writer()  # the last one may have ended with a failure that was told
                 self._wanted = True
                 self._changed.notify_all()
                 self._changed.wait(_COMMIT_INTERVAL)
@@ -203,8 +202,8 @@ class SqliteAnswerStore:
                     host,
                     model,
                     old.answers + 1,
-                    old.cost + Decimal(cost or 0),
-                    old.unknown + (cost is None),
+                    old.cost + (_amount(cost) or 0),
+                    old.unknown + (_amount(cost) is None),
                     old.characters + size,
                     min(old.oldest, moment),
                     max(old.newest, moment),
@@ -236,12 +235,18 @@ class SqliteAnswerStore:
 
     # -- the thread that writes -----------------------------------------------------------------------------------
 
+    def _start_writer(self) -> None:
+        """Start the thread unless it runs; the caller holds the lock."""
+        if self._writer is None or not self._writer.is_alive():  # a forked process has none
+            self._writer = threading.Thread(target=self._write, name="orchat-answer-store", daemon=True)
+            self._writer.start()
+
     def _write(self) -> None:
         try:
             with closing(_patiently(self._open)) as connection:
                 while (group := self._next_group()) is not None:
                     self._commit(connection, group)
-        except (sqlite3.Error, StateError) as error:  # what is pending stays so, and the next `put` tries again
+        except Exception as error:  # noqa: BLE001 - what is pending stays so, and the next `put` tries again
             with self._changed:
                 self._failure = error if isinstance(error, sqlite3.Error) else sqlite3.OperationalError(str(error))
                 self._writer = None
@@ -362,6 +367,14 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
         connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
+
+
+def _amount(cost: str | None) -> Decimal | None:
+    """Read a bill; one that is damaged is unknown."""
+    try:
+        return None if cost is None else Decimal(cost)
+    except InvalidOperation:
+        return None
 
 
 def _cut_keys(keys: bytes) -> tuple[bytes, ...]:

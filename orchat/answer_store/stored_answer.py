@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
+from orchat.errors import StateError
 from orchat.messages import ChatMessage
 
 
@@ -48,8 +49,20 @@ class StoredAnswer:
 
     @property
     def message(self) -> ChatMessage:
-        """The message, read anew each time."""
-        return ChatMessage.from_dict(json.loads(self.message_json))
+        """The message, read anew each time.
+
+        Raises
+        ------
+        StateError
+            It is damaged.
+        """
+        try:
+            return ChatMessage.from_dict(json.loads(self.message_json))
+        except Exception as error:  # noqa: BLE001 - a file may hold anything
+            raise StateError(
+                f"A stored answer of `{self.model}` cannot be read: {type(error).__name__}.",
+                hint="Ask again with store=False, or clear the store.",
+            ) from None
 
 
 @dataclass(frozen=True)

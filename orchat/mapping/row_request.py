@@ -94,11 +94,11 @@ class RowRequester:
         """Return the outcome of a request that was answered before; None where it was not."""
         try:
             found = None if self.store is None else self.store.get(key)
-        except StateError:  # it is told when the store closes, or cannot be opened again
-            found = None
-        if found is None:
+            message = None if found is None else found.message
+        except StateError:  # of the file: it is told when the store closes; of this answer: it is asked again
+            message = None
+        if message is None:
             return None
-        message = found.message
         outcome = self.outcome(message, Cost())
         outcome.is_stored = True
         return outcome

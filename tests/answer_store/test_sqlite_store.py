@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sqlite3
 import stat
@@ -228,3 +229,51 @@ def test_a_full_disk_is_told_and_what_was_put_stays_readable(path: Path) -> None
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE, check=True)
     assert "cannot be used" in done.stdout
     assert done.stdout.splitlines()[-1] == "[3]"
+
+
+@pytest.mark.timeout(30)
+def test_a_failure_is_told_each_time_and_nobody_waits_for_a_thread_that_has_ended(path: Path) -> None:
+    store = SqliteAnswerStore(path)
+    store.put(b"k", answer(model="vendor/\ud800"))  # no text that a file could hold
+    for _ in range(2):
+        with pytest.raises(StateError, match=r"cannot be used"):
+            store.flush()
+    store.put(b"k", answer())
+    store.close()
+    with closing(SqliteAnswerStore(path)) as again:
+        assert again.get(b"k") == answer()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.timeout(30)
+def test_a_forked_process_that_inherits_a_store_writes_what_it_puts(path: Path) -> None:
+    code = f"""if True:
+        import os
+        from orchat.answer_store import SqliteAnswerStore
+        from tests.answer_store.test_sqlite_store import answer
+        store = SqliteAnswerStore({str(path)!r})
+        store.put(b"before", answer())
+        store.flush()
+        if (child := os.fork()) == 0:
+            store.put(b"in the child", answer())
+            store.flush()
+            os._exit(0)
+        print(os.waitpid(child, 0)[1])
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=True)
+    assert done.stdout == "0\n"
+    with closing(SqliteAnswerStore(path)) as again:
+        assert again.get(b"in the child") == answer()
+
+
+def test_a_damaged_bill_is_unknown_and_a_damaged_answer_is_told(store: SqliteAnswerStore, path: Path) -> None:
+    store.put(b"k", answer())
+    store.flush()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE answer SET cost = 'x', message = '[1]'")
+    found = store.get(b"k")
+    assert found is not None
+    assert found.cost is None
+    assert [(entry.cost, entry.unknown) for entry in store.entries()] == [(0, 1)]
+    with pytest.raises(StateError, match=r"`vendor/m` cannot be read"):
+        _ = found.message

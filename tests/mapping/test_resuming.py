@@ -6,10 +6,11 @@ import asyncio
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -179,6 +180,17 @@ def test_a_store_that_cannot_be_used_is_told_before_and_an_open_one_stays_open(
     assert orchat.map("{value}", ["a"], store=store, progress=False).values == ["a"]
     assert [entry.answers for entry in store.entries()] == [1]
     store.close()
+
+
+@pytest.mark.parametrize("damage", ["message = 'garbage'", "message = '{}'", "message = '[1]'"])
+def test_a_damaged_answer_is_asked_again(service: ScriptedOpenRouter, home: Path, damage: str) -> None:
+    path = home / "mine.sqlite"
+    orchat.map("{value}", ["a", "b"], store=path, concurrency=1, progress=False)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(f"UPDATE answer SET {damage} WHERE id = 1")
+    for _ in range(2):
+        assert orchat.map("{value}", ["a", "b"], store=path, progress=False).values == ["a", "b"]
+    assert questions(service) == ["a", "b", "a"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit of a file's size is Linux's")
