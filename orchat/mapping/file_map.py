@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,8 @@ def map_file(
                 for outcome in result.outcomes:
                     bar.advance(outcome)
                 answers = zip(result.positions, result.frame, strict=True)
-                write([{**rows[position], **_renamed(answer, rows[position])} for position, answer in answers])
+                taken = {name for row in rows for name in row}
+                write([{**rows[position], **_renamed(answer, taken)} for position, answer in answers])
                 if result.ended_by is not None:
                     raise result.ended_by
         finally:
@@ -136,6 +138,12 @@ def _confirm(estimate: MapEstimate) -> None:
         )
 
 
-def _renamed(answer: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
-    """Return the answer's columns; those that the row has already get ``answer_`` before their names."""
-    return {f"answer_{name}" if name in row else name: value for name, value in answer.items()}
+def _renamed(answer: dict[str, Any], taken: Collection[str]) -> dict[str, Any]:
+    """Return the answer's columns; names that are taken get ``answer_`` before them, as often as needed."""
+    renamed: dict[str, Any] = {}
+    for name, value in answer.items():
+        free = name
+        while free in taken or free in renamed or (free != name and free in answer):
+            free = f"answer_{free}"
+        renamed[free] = value
+    return renamed

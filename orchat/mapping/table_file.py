@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
@@ -101,6 +101,9 @@ def batch_writer(path: Path) -> Iterator[Write]:
 
 def _csv_rows(file: IO[str]) -> Iterator[dict[str, Any]]:
     reader = csv.DictReader(file)
+    names = list(reader.fieldnames or ())
+    if double := [name for name in names if names.count(name) > 1]:
+        raise ValueError(f"several columns are called {double[0]!r}")
     for row in reader:
         if None in row:
             raise ValueError(f"line {reader.line_num} has more cells than the first line")
@@ -120,11 +123,24 @@ def _csv_writer(file: IO[str]) -> Write:
     def write(rows: Sequence[Row]) -> None:
         nonlocal writer
         if writer is None:
-            writer = csv.DictWriter(file, list(rows[0]))
+            writer = csv.DictWriter(file, _names(rows))
             writer.writeheader()
+        _check_names(rows, writer.fieldnames)
         writer.writerows({name: _csv_cell(value) for name, value in row.items()} for row in rows)
 
     return write
+
+
+def _names(rows: Sequence[Row]) -> list[str]:
+    return list(dict.fromkeys(name for row in rows for name in row))
+
+
+def _check_names(rows: Sequence[Row], known: Collection[str]) -> None:
+    """Raise where rows have a column that the table does not have, whose columns are those of its first batch."""
+    if new := [name for name in _names(rows) if name not in known]:
+        raise ConfigurationError(
+            f"The column {new[0]!r} comes too late to be one of the table.", hint="Write to a .jsonl file."
+        )
 
 
 def _csv_cell(value: Any) -> Any:
@@ -146,7 +162,9 @@ def _parquet_writer(path: Path) -> Iterator[Write]:
 
     def write(rows: Sequence[Row]) -> None:
         nonlocal writer
-        table = pyarrow.Table.from_pylist(list(rows))
+        names = _names(rows) if writer is None else writer.schema.names
+        _check_names(rows, names)
+        table = pyarrow.Table.from_pylist([{name: row.get(name) for name in names} for row in rows])
         if writer is None:
             # A column without any value yet has no type: text is what it is most often.
             types = [pyarrow.string() if pyarrow.types.is_null(each.type) else each.type for each in table.schema]

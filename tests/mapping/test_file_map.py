@@ -115,6 +115,19 @@ def test_a_dear_file_is_not_begun_without_a_limit(
     assert questions(service) == []
 
 
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_no_column_of_the_source_is_lost(service: ScriptedOpenRouter, tmp_path: Path, ending: str) -> None:
+    source, target = tmp_path / "in.jsonl", tmp_path / f"out.{ending}"
+    write(source, [{"n": 1, "cost": 5, "answer_cost": 6}, {"n": 2, "late": "x"}])
+    map_file(source, "{n}", target, progress=False)
+    first, second = read(target)
+    assert [str(first[name]) for name in ("cost", "answer_cost", "answer_answer_cost")] == ["5", "6", "4e-05"]
+    assert (second["late"], str(second["answer_answer_cost"])) == ("x", "4e-05")
+    if ending != "jsonl":
+        with pytest.raises(ConfigurationError, match=r"'late' comes too late.*\.jsonl"):
+            map_file(source, "{n}", target, progress=False, batch=1)
+
+
 @pytest.mark.parametrize(
     ("source", "target", "says"),
     [
@@ -122,6 +135,7 @@ def test_a_dear_file_is_not_begun_without_a_limit(
         ("in.csv", "out.xlsx", "no table that is known"),
         ("in.csv", "in.csv", "take the place of its source"),
         ("odd.csv", "out.csv", "line 3 has more cells"),
+        ("double.csv", "out.csv", "several columns are called 'text'"),
         ("odd.jsonl", "out.csv", "a line is a list"),
         ("odd.parquet", "out.csv", "no parquet"),
     ],
@@ -129,6 +143,7 @@ def test_a_dear_file_is_not_begun_without_a_limit(
 def test_mistakes_are_told(service: ScriptedOpenRouter, tmp_path: Path, source: str, target: str, says: str) -> None:
     write(tmp_path / "in.csv", ROWS)
     (tmp_path / "odd.csv").write_text("text\na\nb,c\n")
+    (tmp_path / "double.csv").write_text("text,text\na,b\n")
     (tmp_path / "odd.jsonl").write_text('{"text": "a"}\n[1]\n')
     (tmp_path / "odd.parquet").write_text("nothing of the kind")
     with pytest.raises(ConfigurationError, match=says):
