@@ -97,7 +97,11 @@ def _render_block(block: Any, budget: int) -> list[Part]:
         case "audio":
             return _render_media(block.data, block.mime_type, "audio", budget)
         case "resource":
-            return _render_resource(block.resource, budget)
+            try:
+                return _render_resource(block.resource, budget)
+            except ValueError as error:  # damaged base64, an address that is none
+                note = f"[resource {block.resource.uri}, which cannot be read: {error}]"
+                return list(Rendered.from_text(note, "name of a part", budget).parts)
         case "resource_link":
             return list(Rendered.from_text("\n".join(_link_lines(block)), "link to a resource", budget).parts)
     return list(Rendered.from_text(f"[a part of the type {block.type}]", "name of a part", budget).parts)

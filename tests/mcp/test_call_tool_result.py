@@ -6,7 +6,7 @@ import base64
 from typing import Any
 
 import pytest
-from mcp.types import CallToolResult, ImageContent, TextContent
+from mcp.types import BlobResourceContents, CallToolResult, EmbeddedResource, ImageContent, TextContent
 
 from orchat import messages
 from orchat.chat.tool_execution import invoke_tool, result_content
@@ -66,6 +66,17 @@ def test_a_long_text_and_many_parts_stay_within_the_budget() -> None:
 def test_a_damaged_picture_is_a_note(data: str) -> None:
     result = CallToolResult(content=[ImageContent(type="image", data=data, mime_type="image/png")])
     assert str(result_content(result)).startswith("[image, image/png, which cannot be read: ")
+
+
+@pytest.mark.parametrize(
+    ("uri", "kind", "data"), [("file:///t", "text/plain", "!!!x"), ("http://[", "application/pdf", "AAAA")]
+)
+def test_a_damaged_resource_spoils_no_other_part(uri: str, kind: str, data: str) -> None:
+    resource = BlobResourceContents(uri=uri, mime_type=kind, blob=data)
+    text = TextContent(type="text", text="7.1 m")
+    said, note = result_content(CallToolResult(content=[text, EmbeddedResource(type="resource", resource=resource)]))
+    assert said == messages.TextContent("7.1 m")
+    assert note.text.startswith(f"[resource {uri}, which cannot be read: ")  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("is_error", [False, True])
