@@ -52,7 +52,8 @@ class McpToolset(Toolset):
     timeout
         Seconds that a call may take; None for no limit.
     connect_timeout
-        Seconds that starting the server may take; ``uvx`` and ``npx`` download it the first time.
+        Seconds that starting the server may take, and then its list of tools; ``uvx`` and ``npx`` download it the
+        first time.
     mode
         The SDK's way to negotiate the protocol; by default what lets a server ask back.
 

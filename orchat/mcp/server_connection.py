@@ -131,11 +131,12 @@ class ServerConnection:
         cursor = None
         self._is_listed = True  # a change that is told from now on counts
         try:
-            for _ in range(_MOST_PAGES):
-                page = await client.list_tools(cursor=cursor, cache_mode="refresh")
-                tools += page.tools
-                if (cursor := page.next_cursor) is None:
-                    return tools
+            async with asyncio.timeout(self._options.connect_timeout):  # the SDK drops a list that it cannot read
+                for _ in range(_MOST_PAGES):
+                    page = await client.list_tools(cursor=cursor, cache_mode="refresh")
+                    tools += page.tools
+                    if (cursor := page.next_cursor) is None:
+                        return tools
         except Exception as error:  # noqa: BLE001 - the SDK raises many kinds, and groups of them
             self._is_listed = False
             await session.wait_closed(_STDERR_DELAY)

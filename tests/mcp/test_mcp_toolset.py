@@ -348,3 +348,22 @@ def test_the_servers_of_other_makers() -> None:
     git = McpToolset([sys.executable, "-m", "mcp_server_git"])
     assert "git_status" in git
     git.close()
+
+
+_SILENT = """
+import json, sys
+for line in sys.stdin:
+    asked = json.loads(line)
+    if asked["method"] == "initialize":
+        version = asked["params"]["protocolVersion"]
+        about = {"protocolVersion": version, "capabilities": {"tools": {}}, "serverInfo": {"name": "s", "version": "1"}}
+        print(json.dumps({"jsonrpc": "2.0", "id": asked["id"], "result": about}), flush=True)
+"""
+
+
+@pytest.mark.timeout(60)
+def test_a_server_that_never_lists_its_tools_is_not_waited_for_without_end() -> None:
+    toolset = McpToolset([sys.executable, "-c", _SILENT], name="silent", connect_timeout=3)
+    with pytest.raises(ToolServerError, match=r"does not list its tools: it took too long\. Raise `connect_timeout`"):
+        list(toolset)
+    toolset.close()
