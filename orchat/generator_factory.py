@@ -86,7 +86,7 @@ def connect(
     api_base_url = api_base_url or str(setting("base_url"))
     if api_key is None:
         api_key = _key_for(api_base_url)
-    if merged := _default_kwargs(api_base_url, parameters.get("generation_kwargs") or {}):
+    if merged := generation_defaults(api_base_url, parameters.get("generation_kwargs") or {}):
         parameters["generation_kwargs"] = merged
     return OpenRouterChatGenerator(api_key=api_key, model=model, api_base_url=api_base_url, **parameters)
 
@@ -139,7 +139,7 @@ def session_budget() -> Budget:
     return _Session.budget
 
 
-def _default_kwargs(api_base_url: str, given: dict[str, Any]) -> dict[str, Any]:
+def generation_defaults(api_base_url: str, given: dict[str, Any]) -> dict[str, Any]:
     """Merge the given generation kwargs over those of the settings."""
     kwargs = dict(given)
     if (max_tokens := setting("max_tokens")) is not None and not {"max_tokens", "max_completion_tokens"} & set(kwargs):

@@ -26,9 +26,9 @@ from orchat.mapping.concurrency_level import MOST_AT_ONCE, ConcurrencyLevel
 from orchat.mapping.decision import DecisionExchange, DecisionQuestion, StatePrompt
 from orchat.mapping.map_estimate import MapEstimate, estimate_column, estimate_mean_cost
 from orchat.mapping.map_result import MapResult
-from orchat.mapping.progress_bar import ProgressBar
+from orchat.mapping.progress_bar import Progress, ProgressBar
 from orchat.mapping.rate_limit import RateLimit
-from orchat.mapping.request_admission import LocalRequestAdmission
+from orchat.mapping.request_admission import LocalRequestAdmission, RequestAdmission
 from orchat.mapping.row_exchange import ChatExchange, RowExchange
 from orchat.mapping.row_outcome import RowOutcome
 from orchat.mapping.row_prompt import RowPrompt
@@ -87,6 +87,10 @@ class ColumnJob:
         Whether the rows go as a batch, which takes up to a day.
     wait
         Seconds to wait for a batch; None for as long as it takes.
+    admission
+        Admits requests elsewhere, with limits of its own; None for here.
+    progress
+        Shows elsewhere how it goes on; None for here.
     """
 
     source: RowSource
@@ -105,6 +109,8 @@ class ColumnJob:
     decision: DecisionQuestion | None = None
     is_batch: bool = False
     wait: float | None = None
+    admission: RequestAdmission | None = None
+    progress: Progress | None = None
     generator: OpenRouterChatGenerator = field(init=False)
     budget: Budget | None = field(init=False)
 
@@ -150,14 +156,15 @@ class ColumnJob:
             return MapResult(self.source, self.schema, [])
         price = await self._price()
         budget = self.budget
-        if budget is None and self.source.count is None and not self.is_local:
+        has_own_limit = budget is not None or self.admission is not None
+        if not has_own_limit and self.source.count is None and not self.is_local:
             # Nobody knows how many rows come: what may be spent unasked is the limit.
             limit = setting("confirm_above")
             budget = None if limit is None else Budget(limit, allow_unknown=True)
         store = self._opened_store()
         try:
             requester = self._requester(price, budget, store)
-            if budget is None and not self.is_local:
+            if not has_own_limit and budget is None and not self.is_local:
                 self._confirm(requester, price)
             return await self._run(requester, self._questions(), [])
         finally:
@@ -196,7 +203,7 @@ class ColumnJob:
                 on_error=self.on_error,
                 outcomes=earlier,
             )
-        progress = ProgressBar(self.source.count, is_shown=self.shows_progress)
+        progress = self.progress or ProgressBar(self.source.count, is_shown=self.shows_progress)
         try:
             await run.run(progress)
         except asyncio.CancelledError as error:
@@ -207,7 +214,8 @@ class ColumnJob:
         result = self._result(run, run.why_not_asked)
         if isinstance(run.ended_by, APIError | BudgetExceededError) and self.on_error == "raise":
             raise run.ended_by
-        if run.ended_by is not None and all(each.error is not None for each in result.outcomes):
+        is_part = self.admission is not None and isinstance(run.ended_by, BudgetExceededError)
+        if run.ended_by is not None and not is_part and all(each.error is not None for each in result.outcomes):
             raise run.ended_by  # there is nothing to keep
         return result
 
@@ -268,7 +276,7 @@ class ColumnJob:
 
     def _requester(self, price: Price, budget: Budget | None, store: AnswerStore | None) -> RowRequester:
         budgets = [each for each in (budget, session_budget()) if each is not None]
-        admission = LocalRequestAdmission(self._level(), self.rate, budgets)
+        admission = self.admission or LocalRequestAdmission(self._level(), self.rate, budgets)
         return RowRequester(self.exchange, self.model_name, self.schema, admission, price, store, is_free=self.is_local)
 
     async def _price(self) -> Price:

@@ -2,49 +2,19 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Collection
 from decimal import Decimal
-from typing import Any, Literal, TypedDict, Unpack, get_args, overload
+from typing import Any, Literal, Unpack, cast, overload
 
 from orchat.chat.money import Budget
-from orchat.errors import ConfigurationError
-from orchat.mapping.answer_schema import answer_schema
-from orchat.mapping.column_job import ColumnJob, Store
+from orchat.mapping.column_job import Store
 from orchat.mapping.column_run import OnError
-from orchat.mapping.decision import DecisionQuestion
-from orchat.mapping.decision_map import decision_job
+from orchat.mapping.lazy_collection import is_dask_collection
 from orchat.mapping.map_estimate import MapEstimate
+from orchat.mapping.map_options import MapOptions, Mode, column_job
 from orchat.mapping.map_result import MapResult, run_column
-from orchat.mapping.rate_limit import RateLimit
-from orchat.mapping.row_prompt import Prompt, RowPrompt
-from orchat.mapping.row_source import RowSource, row_source
+from orchat.mapping.row_prompt import Prompt
 from orchat.openrouter.generator import OpenRouterChatGenerator
-
-Mode = Literal["chat", "batch", "decide"]
-
-
-class MapOptions(TypedDict, total=False):
-    """The options of `map`."""
-
-    schema: Any
-    system: str | None
-    model: str | OpenRouterChatGenerator | None
-    generation_kwargs: dict[str, Any] | None
-    max_cost: float | Decimal | Budget | None
-    concurrency: int | None
-    on_error: OnError
-    store: Store
-    progress: bool
-    explode: bool
-    distinct: bool
-    images: str | Collection[str]
-    requests_per_minute: float | None
-    tokens_per_minute: float | None
-    timeout: float | None
-    allow_secrets: bool
-    mode: Mode
-    wait: float | None
 
 
 @overload
@@ -87,7 +57,8 @@ def map(  # noqa: A001 - that is what it does
         a column whose name is none of Python), or a function that takes a row and returns a text, parts or messages.
     data
         A list or iterator of values or dictionaries, a dictionary of columns, a data frame or series (pandas, polars,
-        pyarrow, modin, duckdb and all others that narwhals knows).
+        pyarrow, modin, duckdb and all others that narwhals knows, or a DataFrame, Series or Bag of Dask: its answers
+        are asked for when the result is computed, on as many machines as its cluster has (`orchat.mapping.dask_map`).
     schema
         What an answer must be: a pydantic model, dataclass, TypedDict, ``Literal``, ``Enum``, a type such as ``int``, a
         list of one, or a JSON Schema. Default: any text.
@@ -132,7 +103,8 @@ def map(  # noqa: A001 - that is what it does
     Returns
     -------
     MapResult
-        With ``.frame``, ``["column"]``, ``.cost``, ``.failures`` and ``.retry()``; a `MapEstimate` of a dry run.
+        With ``.frame``, ``["column"]``, ``.cost``, ``.failures`` and ``.retry()``; a `MapEstimate` of a dry run; of
+        Dask's collections a lazy DataFrame or Bag, which is the frame only.
 
     Raises
     ------
@@ -172,7 +144,9 @@ def map(  # noqa: A001 - that is what it does
         mode=mode,
         wait=wait,
     )
-    job = _job(prompt, data, options)
+    if is_dask_collection(data):
+        return _lazy(prompt, data, options, dry_run=dry_run)
+    job = column_job(prompt, data, options)
     return run_column(job.estimate) if dry_run else run_column(job.run)
 
 
@@ -192,64 +166,13 @@ async def map_async(
     prompt: Prompt, data: Any, *, dry_run: bool = False, **options: Unpack[MapOptions]
 ) -> MapResult | MapEstimate:
     """Do as `map`, on the running event loop; where it is cancelled, the error has the answers as ``partial``."""
-    job = _job(prompt, data, options)
+    if is_dask_collection(data):
+        return _lazy(prompt, data, options, dry_run=dry_run)
+    job = column_job(prompt, data, options)
     return await (job.estimate() if dry_run else job.run())
 
 
-def _job(prompt: Prompt, data: Any, options: MapOptions) -> ColumnJob:
-    """Check all that can be checked before anything is sent."""
-    if unknown := options.keys() - MapOptions.__annotations__.keys():
-        raise TypeError(f"map has no option {', '.join(sorted(unknown))}.")
-    source, mode = row_source(data), options.get("mode", "chat")
-    if mode not in get_args(Mode):
-        raise ConfigurationError(f"mode={mode!r} makes no sense.", hint=f"It is {', '.join(get_args(Mode))}.")
-    if mode == "decide":
-        return _decision_job(prompt, source, options)
-    row_prompt = RowPrompt(
-        prompt,
-        source,
-        system=options.get("system"),
-        images=options.get("images", ()),
-        allow_secrets=options.get("allow_secrets", False),
-    )
-    is_distinct = options.get("distinct", True)
-    if row_prompt.is_constant and source.count != 0:
-        asked = "it is asked once" if is_distinct else "and each row is asked"
-        warnings.warn(f"The prompt names no column, so that it is the same for every row: {asked}.", stacklevel=3)
-    return ColumnJob(
-        source,
-        row_prompt,
-        answer_schema(options.get("schema"), explode=options.get("explode", False)),
-        model=options.get("model"),
-        generation_kwargs=options.get("generation_kwargs") or {},
-        max_cost=options.get("max_cost"),
-        concurrency=options.get("concurrency"),
-        rate=RateLimit(options.get("requests_per_minute"), options.get("tokens_per_minute")),
-        store=options.get("store"),
-        on_error=options.get("on_error", "collect"),
-        is_distinct=is_distinct,
-        timeout=options.get("timeout"),
-        shows_progress=options.get("progress", True),
-        is_batch=mode == "batch",
-        wait=options.get("wait"),
-    )
+def _lazy(prompt: Prompt, data: Any, options: MapOptions, *, dry_run: bool) -> MapResult:
+    from orchat.mapping.dask_map import map_lazily
 
-
-def _decision_job(prompt: Prompt, source: RowSource, options: MapOptions) -> ColumnJob:
-    (column, *others) = answer_schema(options.get("schema")).columns
-    if others or column.kind not in {"label", "boolean"}:
-        raise ConfigurationError("Decisions are labels, or true and false.", hint="Give schema=Literal[...] or bool.")
-    if not isinstance(prompt, str):
-        raise TypeError("The question of a decision is a text.")
-    return decision_job(
-        source,
-        DecisionQuestion(prompt, column.labels or None),
-        model=options.get("model"),
-        max_cost=options.get("max_cost"),
-        concurrency=options.get("concurrency"),
-        on_error=options.get("on_error", "collect"),
-        store=options.get("store"),
-        timeout=options.get("timeout"),
-        shows_progress=options.get("progress", True),
-        allow_secrets=options.get("allow_secrets", False),
-    )
+    return cast(MapResult, map_lazily(prompt, data, options, is_dry_run=dry_run))  # what has no types of its own

@@ -6,6 +6,7 @@ from decimal import Decimal
 from time import monotonic
 from typing import Any, Protocol
 
+from orchat.chat.money import Cost
 from orchat.mapping.row_outcome import RowOutcome
 
 _INTERVAL = 0.25  # seconds between two texts
@@ -76,6 +77,16 @@ class ProgressBar:
                 self._shown_at = now
                 self._bar.set_postfix_str(self.text, refresh=False)
             self._bar.update()
+
+    def show(self, rows: int, failures: int, cost: Cost, total: int | None) -> None:
+        """Show the figures of rows that others count."""
+        self._rows, self._failures, self._total = rows, failures, total
+        self._cost, self._unknown = cost.known, cost.unknown
+        if self._bar is not None:
+            self._bar.total = total
+            self._bar.set_postfix_str(self.text, refresh=False)
+            self._bar.update(rows - self._bar.n)
+            self._bar.refresh()
 
     def note(self, text: str) -> None:
         """Show what is waited for."""

@@ -14,6 +14,7 @@ from decimal import Decimal
 from time import monotonic
 from typing import Literal, Protocol
 
+from orchat.answer_store import StoredAnswer
 from orchat.chat.money import Budget, Cost
 from orchat.errors import BudgetExceededError
 from orchat.mapping.concurrency_level import ConcurrencyLevel
@@ -35,11 +36,14 @@ class RequestDemand:
         At most so many, in and out.
     estimate
         At most so much, in USD; None where that is unknown.
+    key
+        The request's key; empty where nobody needs it.
     """
 
     model: str
     tokens: int = 0
     estimate: Decimal | None = None
+    key: bytes = b""
     sent_at: float = field(default=0.0, init=False)
 
 
@@ -54,8 +58,8 @@ class RequestAdmission(Protocol):
     def congestions(self) -> int:
         """How often in a row the host was too busy, with no answer in between."""
 
-    async def admit(self, demand: RequestDemand) -> None:
-        """Wait until a request may be sent.
+    async def admit(self, demand: RequestDemand) -> StoredAnswer | None:
+        """Wait until a request may be sent; the answer of another process to it is returned in its place.
 
         Raises
         ------

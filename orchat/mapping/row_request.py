@@ -97,8 +97,9 @@ class RowRequester:
             message = None if found is None else found.message
         except StateError:  # of the file: it is told when the store closes; of this answer: it is asked again
             message = None
-        if message is None:
-            return None
+        return None if message is None else self._of_stored(message)
+
+    def _of_stored(self, message: ChatMessage) -> RowOutcome:
         outcome = self.outcome(message, Cost())
         outcome.is_stored = True
         return outcome
@@ -112,14 +113,20 @@ class RowRequester:
             No row can be asked any more.
         """
         demand, task = self.demand(messages), asyncio.current_task()
+        demand.key = key
         attempt = 0
         spent = Cost()
         while True:
             attempt += 1
             try:
-                await self.admission.admit(demand)
-            except BudgetExceededError as error:
+                found = await self.admission.admit(demand)
+            except (BudgetExceededError, StateError) as error:
                 raise RunEndedError(error, was_asked=False) from None
+            if found is not None:
+                try:
+                    return self._of_stored(found.message)
+                except StateError as error:
+                    return RowOutcome.failure(error)
             started = monotonic()
             cost, hold, again = Cost(unknown=1), None, None
             signal: Signal = "failed"
