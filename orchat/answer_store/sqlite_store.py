@@ -312,9 +312,10 @@ class SqliteAnswerStore:
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         """Check that the file is a store, or make an empty one of it."""
+        # The tables first: another process that makes them at this moment sets the identifier with them.
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if application != _APPLICATION_ID and (application or tables):
             raise StateError(f"{self.path} is a database of something else.", hint="Name another file for the store.")
         if version > _VERSION:

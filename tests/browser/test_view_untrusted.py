@@ -51,9 +51,10 @@ async with wake_loop_periodically(), deliver_comms_while_awaiting():
 
 _FOREIGN = """() => {
     const tags = new Set(('H1 H2 H3 H4 H5 H6 P A EM STRONG CODE PRE UL OL LI BLOCKQUOTE HR BR DEL SPAN INPUT TABLE'
-        + ' THEAD TBODY TR TH TD SECTION DIV BUTTON DETAILS SUMMARY').split(' '));
+        + ' THEAD TBODY TR TH TD SECTION DIV BUTTON DETAILS SUMMARY PROGRESS').split(' '));
     const attributes = new Set(('id href title class type checked disabled align start target rel data-jupyter-id'
-        + ' hidden aria-label aria-hidden aria-live aria-busy role tabindex data-status data-address open').split(' '));
+        + ' hidden aria-label aria-hidden aria-live aria-busy role tabindex data-status data-address open'
+        + ' max value').split(' '));
     const found = [];
     for (const element of document.querySelectorAll('.orchat-turn, .orchat-turn *')) {
         if (element.closest('mjx-container')) {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.setenv(name, str(tmp_path))
     catalog._empty_lists.clear()
     monkeypatch.setattr(session_budget(), "spent", Cost())
+    monkeypatch.setattr(session_budget(), "_reserved", Decimal(0))
     return tmp_path
 
 
