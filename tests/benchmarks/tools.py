@@ -1,8 +1,8 @@
 """CPU of tools in large numbers: ``python -m tests.benchmarks.tools``.
 
 1,367 synthetic tools, as many as 32 real servers have and of the same shape (`tests.benchmarks.tool_schemas`), are
-made, described in a request, rewritten for strict mode; a call of each is validated, mended and shown as a form. Beside
-them typed functions are made tools, and called.
+made, described in a request, rewritten for strict mode, indexed and searched; a call of each is validated, mended and
+shown as a form. Beside them typed functions are made tools, and called.
 
 Goals, which are also the gates, are in the table `GATES`: some eight times what a quiet machine of 2026 needs.
 """
@@ -25,15 +25,18 @@ from orchat.jupyter.kernel.forms import build_form
 from orchat.openrouter.wire.request import tool_to_wire
 from orchat.openrouter.wire.strict_schema import NotStrictError, strict_schema
 from orchat.tools import Tool, create_tool_from_function
+from orchat.tools.tool_search import ToolIndex
 from tests.benchmarks.tool_schemas import REAL, SampleTool, sample_tools
 
 MADE, DESCRIBED, STRICT = "made of schemas", "described in a request", "rewritten as strict"
+INDEXED, SEARCHED = "indexed for a search", "a search in all of them"
 VALIDATED, MENDED, SHOWN = "a call validated", "a call mended, nothing wrong", "a call as a form"
 TYPED, CALLED = "made of typed functions", "a typed call"
 GATES = {MADE: 0.5, DESCRIBED: 0.2, STRICT: 0.5, VALIDATED: 0.5, MENDED: 0.5, SHOWN: 2.0, TYPED: 15.0, CALLED: 0.1}
+GATES |= {INDEXED: 1.0, SEARCHED: 100.0}
 """The most milliseconds of CPU for each tool or call."""
 
-_FUNCTIONS = 50
+_FUNCTIONS, _SEARCHES = 50, 10
 
 
 @dataclass
@@ -67,10 +70,15 @@ def steps(samples: Sequence[SampleTool]) -> dict[str, tuple[int, Callable[[], ob
     typed = create_tool_from_function(plan)
     assert typed.invoke(**CALL) == 1
     count = len(samples)
+    index = ToolIndex([tool for tool, _ in tools])
+    words = " ".join(tools[count // 2][0].description.split()[:4])
+    assert index.search(words)
     return {
         MADE: (count, lambda: [_made(sample) for sample in samples]),
         DESCRIBED: (count, lambda: json.dumps([tool_to_wire(tool) for tool, _ in tools])),
         STRICT: (count, lambda: [_strict(tool) for tool, _ in tools]),
+        INDEXED: (count, lambda: ToolIndex([tool for tool, _ in tools])),
+        SEARCHED: (_SEARCHES, lambda: [index.search(words) for _ in range(_SEARCHES)]),
         VALIDATED: (count, lambda: [tool.validate_arguments(arguments) for tool, arguments in tools]),
         MENDED: (count, lambda: [tool.coerce_arguments(arguments) for tool, arguments in tools]),
         SHOWN: (count, lambda: [build_form(tool, arguments, None) for tool, arguments in tools]),
