@@ -56,7 +56,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     environment = {"OPENROUTER_API_KEY": KEY, "HOME": str(tmp_path_factory.mktemp("home"))}
     with (
         LocalCluster(
-            n_workers=3, threads_per_worker=1, processes=True, dashboard_address=":0", env=environment
+            n_workers=3, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0", env=environment
         ) as cluster,
         Client(cluster, set_as_default=False) as client,
     ):
