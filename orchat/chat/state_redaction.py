@@ -35,7 +35,7 @@ class _Finding:
 # a message says, not by the message: messages can be changed in place.
 _MAX_FINDINGS = 10_000
 _MAX_FINDING_SIZE = 100_000  # characters of a message that is kept because something in it was redacted
-_findings: dict[tuple[bytes, tuple[str, ...]], _Finding] = {}
+_findings: dict[bytes, _Finding] = {}  # by a digest, in which no secret can be read
 
 
 def secret_of_model(messages: Sequence[ChatMessage], secrets: Sequence[str] = ()) -> str | None:
@@ -93,7 +93,7 @@ def _inspect(message: ChatMessage, secrets: tuple[str, ...]) -> tuple[str | None
         text = _encode(data)
     except (TypeError, ValueError, RecursionError):  # no JSON: nobody saves it
         return _secret_in_model_words(message, data, secrets), _redacted(message, data, secrets)
-    key = (blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest(), secrets)
+    key = blake2b(f"{secrets!r}{text}".encode(errors="surrogatepass"), digest_size=16).digest()
     if (finding := _findings.get(key)) is None:
         redacted = _redacted(message, data, secrets)
         finding = _Finding(
