@@ -160,7 +160,8 @@ class Chat(Conversation):
         question
             A text, a part or a list of them (texts, images, files ...), or a user's ChatMessage.
         **options
-            ``generation_kwargs``, ``max_cost``, ``park`` and ``whole``, for this turn only (`TurnOptions`).
+            ``generation_kwargs``, ``max_cost``, ``park``, ``whole`` and ``version_of``, for this turn only
+            (`TurnOptions`).
 
         Raises
         ------
@@ -210,6 +211,27 @@ class Chat(Conversation):
         """Continue a parked turn on the running event loop; parameters as of `resume`."""
         return await AsyncChatStream(self, to_decisions(decisions), {}, sink_for(self, awaited=True)).drain()
 
+    def retry(self, **options: Unpack[TurnOptions]) -> Reply:
+        """Ask again for the response that failed or was stopped; tool calls that ran before it do not run again.
+
+        What had arrived of that response stays as another version of the turn (`versions`).
+
+        Parameters
+        ----------
+        **options
+            As of `__call__`.
+
+        Raises
+        ------
+        ConfigurationError
+            The last turn has not failed (a ValueError).
+        """
+        return ChatStream(self, None, options, sink_for(self)).drain()
+
+    async def retry_async(self, **options: Unpack[TurnOptions]) -> Reply:
+        """Ask again for the response that failed, on the running event loop; as `retry`."""
+        return await AsyncChatStream(self, None, options, sink_for(self, awaited=True)).drain()
+
     def stop(self) -> None:
         """Stop the running turn, from any thread or task: close its connection, and keep the response so far.
 
@@ -250,7 +272,7 @@ class Chat(Conversation):
     def fork(self, name: str | None = None) -> Chat:
         """Return an independent copy of the chat: its cost starts at 0, its budget is shared."""
         twin = copy.copy(self)
-        twin._messages = self._deep_copy()
+        twin._messages, twin._versions = self._deep_copy()
         twin.generation_kwargs = copy.deepcopy(self.generation_kwargs)
         twin.name, twin.cost, twin._session = name, Cost(), uuid.uuid4().hex
         twin._lock, twin._turn, twin._driver = threading.Lock(), None, None
@@ -277,7 +299,9 @@ class Chat(Conversation):
         """
         inherited = self._generator.generation_kwargs if self._generator is not None else {}
         parameters = {**inherited, **self.generation_kwargs}
-        saved = state.ChatState(self.messages, self.name, self.model, parameters, self.cost, self._unknown)
+        saved = state.ChatState(
+            self.messages, self.name, self.model, parameters, self.cost, self._unknown, self.hidden_turns()
+        )
         return state.to_dict(saved, secrets=state.secrets_of(self._generator), max_bytes=max_bytes)
 
     @classmethod
@@ -306,7 +330,7 @@ class Chat(Conversation):
         chat = cls(
             generator, None, tools, approve, None, saved.name, max_rounds, price=price, max_tool_runs=max_tool_runs
         )
-        chat._messages = list(saved.messages)
+        chat.restore_messages(saved.messages, saved.versions)
         chat.restore_settings(saved)
         chat.cost = saved.cost
         chat.budget = Budget.of(max_cost, saved.cost)
@@ -334,14 +358,16 @@ class Chat(Conversation):
 
     # -- for the streams ----------------------------------------------------------------------------------------
 
-    def _begin_turn(self, question: Question | Decisions) -> AbstractContextManager[Turn]:
+    def _begin_turn(
+        self, question: Question | Decisions | None, version_of: int | None
+    ) -> AbstractContextManager[Turn]:
         # Connected first: a missing key must not cost a decision.
         tools = flatten(self.generator.tools if self.tools is None else self.tools)
         if tools and self.hooks.results is not None:
             tools.append(self.hooks.results.read_result)
         named = {tool.name: tool for tool in tools}
         return self._turn_in_progress(
-            question, named, self.max_rounds, self.max_tool_runs, self.exit_conditions, self.hooks
+            question, named, self.max_rounds, self.max_tool_runs, self.exit_conditions, self.hooks, version_of
         )
 
     def _turn_context(self, options: TurnOptions, sink: Sink | None) -> TurnContext:

@@ -7,9 +7,11 @@ imports nothing. Unknown keys of the top level survive a round trip.
 ::
 
     {"format": "orchat", "version": 1, "name": ..., "model": ..., "parameters": {...}, "messages": [...],
-     "pending": [...], "cost": {"known": "0.00034", "unknown": 0}, "left_out": {"media": 0, "turns": 0}}
+     "pending": [...], "cost": {"known": "0.00034", "unknown": 0}, "left_out": {"media": 0, "turns": 0},
+     "versions": [{"after": 1, "messages": [...]}, {"inside": 0, "messages": [...]}]}
 
-Messages are Haystack's JSON. ``pending`` repeats for readers what the messages say.
+Messages are Haystack's JSON. ``pending`` repeats for readers what the messages say. ``versions`` are turns that are not
+shown, the oldest first (`orchat.chat.message_versions.HiddenTurn`); the key is there if there are any.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchat.chat.message_selection import pending_calls, pending_indices
+from orchat.chat.message_versions import HiddenTurn, split_at_questions
 from orchat.chat.money import Cost
 from orchat.chat.state_redaction import INLINE_MEDIA, copied_data, redacted_data, redacted_turns
 from orchat.errors import ConfigurationError, OrchatError, StateError
@@ -39,7 +42,19 @@ SAMPLING = frozenset(
     | {"reasoning", "verbosity"}
 )
 _KNOWN = frozenset(
-    {"format", "version", "name", "model", "parameters", "messages", "pending", "cost", "left_out", "system"}
+    {
+        "format",
+        "version",
+        "name",
+        "model",
+        "parameters",
+        "messages",
+        "pending",
+        "cost",
+        "left_out",
+        "system",
+        "versions",
+    }
 )
 _encode = json.JSONEncoder(allow_nan=False).encode
 _COMMA = len(", ")
@@ -56,6 +71,7 @@ class ChatState:
     parameters: dict[str, Any] = field(default_factory=dict)
     cost: Cost = field(default_factory=Cost)
     unknown: dict[str, Any] = field(default_factory=dict)
+    versions: list[HiddenTurn] = field(default_factory=list)
 
 
 def to_dict(saved: ChatState, *, secrets: Iterable[str] = (), max_bytes: int | None = None) -> dict[str, Any]:
@@ -76,6 +92,8 @@ def to_dict(saved: ChatState, *, secrets: Iterable[str] = (), max_bytes: int | N
     """
     known = tuple(secrets)
     messages, message_data, unsafe = redacted_turns(saved.messages, known)
+    versions, unsafe_versions = _version_data(saved, messages, known)
+    unsafe += unsafe_versions
     parameters = {key: value for key, value in saved.parameters.items() if _is_allowed(key, value)}
     data: dict[str, Any] = {
         **redacted_data(saved.unknown, known),
@@ -88,6 +106,7 @@ def to_dict(saved: ChatState, *, secrets: Iterable[str] = (), max_bytes: int | N
         "pending": [call.to_dict() for call in pending_calls(messages)],
         "cost": saved.cost.to_dict(),
         "left_out": {"media": 0, "turns": 0, **({"secrets": unsafe} if unsafe else {})},
+        **({"versions": versions} if versions else {}),
     }
     if max_bytes is not None and _size(data) > max_bytes:
         _shorten(data, max_bytes)
@@ -124,6 +143,7 @@ data is untouched.
         data = copied_data(dict(data))
         messages = [ChatMessage.from_dict(message) for message in data.get("messages") or ()]
         _check(messages)
+        versions = _read_versions(data.get("versions"))
         cost = Cost.from_dict(data["cost"]) if data.get("cost") is not None else Cost()
     except (OrchatError, TypeError, KeyError, AttributeError, ValueError, RecursionError) as error:
         raise StateError(f"The saved chat is damaged: {error!s:.200}", hint="The data is untouched.") from None
@@ -135,6 +155,7 @@ data is untouched.
         parameters={k: v for k, v in parameters.items() if _is_allowed(k, v)} if isinstance(parameters, dict) else {},
         cost=cost,
         unknown={key: value for key, value in data.items() if key not in _KNOWN},
+        versions=versions,
     )
 
 
@@ -147,6 +168,52 @@ def secrets_of(generator: OpenRouterChatGenerator | None) -> list[str]:
             with contextlib.suppress(ConfigurationError):  # it is not set: nothing to hide
                 values.append(secret.resolve_value() or "")
     return [value for value in values if len(value) > 7]
+
+
+def _version_data(
+    saved: ChatState, kept: list[ChatMessage], secrets: tuple[str, ...]
+) -> tuple[list[dict[str, Any]], int]:
+    """Return the data of the turns that are not shown, and the number of those left out for a secret in them."""
+    if not saved.versions:
+        return [], 0
+    kept_ids = {id(message) for message in kept}
+    _, turns = split_at_questions(saved.messages)
+    # Where a shown turn is left out, those behind it move up.
+    places = [0]
+    for turn in turns:
+        places.append(places[-1] + (id(turn[0]) in kept_ids))
+    indices: dict[int, int] = {}
+    data: list[dict[str, Any]] = []
+    unsafe = 0
+    for index, hidden in enumerate(saved.versions):
+        if hidden.inside not in indices if hidden.after is None else hidden.after >= len(places):
+            continue
+        _, messages, secret = redacted_turns(hidden.messages, secrets)
+        if secret:
+            unsafe += 1
+            continue
+        indices[index] = len(data)
+        place = {"after": places[hidden.after]} if hidden.after is not None else {"inside": indices[hidden.inside or 0]}
+        flags = {"newer": hidden.is_newer, "along": hidden.comes_along}
+        data.append({**place, **{name: True for name, is_set in flags.items() if is_set}, "messages": messages})
+    return data, unsafe
+
+
+def _read_versions(data: Any) -> list[HiddenTurn]:
+    """Read the turns that are not shown; nothing tells of a place that makes no sense, where none can be shown."""
+    versions = []
+    for turn in data if isinstance(data, list) else ():
+        messages = [ChatMessage.from_dict(message) for message in turn["messages"]]
+        if [message.is_from(ChatRole.USER) for message in messages[:1]] != [True] or any(
+            message.is_from(ChatRole.USER) for message in messages[1:]
+        ):
+            raise ConfigurationError("a version of a turn is no turn.")
+        _check(messages)
+        after, inside = (turn.get(key) if type(turn.get(key)) is int else None for key in ("after", "inside"))
+        after, inside = (value if value is not None and value >= 0 else None for value in (after, inside))
+        newer, along = (turn.get(key) is True for key in ("newer", "along"))
+        versions.append(HiddenTurn(messages, None if inside is not None else after, inside, newer, along))
+    return versions
 
 
 def _is_allowed(key: str, value: Any) -> bool:
@@ -207,8 +274,19 @@ def _size(data: Any) -> int:
 
 
 def _shorten(data: dict[str, Any], max_bytes: int) -> None:
-    """Leave out media from the oldest on, then the oldest turns, until the data fits; measure each message once."""
+    """Leave out the oldest versions, media from the oldest on, then the oldest turns, until the data fits.
+
+    Each message is measured once.
+    """
     left_out = data["left_out"]
+    if "versions" in data:
+        versions = data.pop("versions")
+        bytes_left = max_bytes - _size({**data, "left_out": {**left_out, "versions": len(versions)}})
+        if kept := _newest_versions(versions, bytes_left - _size({"versions": []})):
+            data["versions"] = kept
+        left_out["versions"] = len(versions) - len(kept)
+        if kept or _size(data) <= max_bytes:
+            return
     messages: list[dict[str, Any]] = data["messages"]
     rest = _size({**data, "messages": [], "left_out": {}}) - _size({})
     sizes = [_size(message) + _COMMA for message in messages]
@@ -236,6 +314,28 @@ def _shorten(data: dict[str, Any], max_bytes: int) -> None:
             data["messages"] = [*system, *messages[at:]]
             return
     raise StateError(f"The last turn alone takes more than {max_bytes} bytes.", hint="Raise max_bytes.")
+
+
+def _newest_versions(versions: list[dict[str, Any]], max_bytes: int) -> list[dict[str, Any]]:
+    """Return the versions without the oldest ones, each with all that follows it, that fit."""
+    sizes = [_size(turn) + _COMMA for turn in versions]
+    roots: list[int] = []
+    for index, turn in enumerate(versions):
+        roots.append(roots[turn["inside"]] if "inside" in turn else index)
+    total = sum(sizes)
+    dropped: set[int] = set()
+    for root in sorted(set(roots)):
+        if total <= max_bytes:
+            break
+        dropped.add(root)
+        total -= sum(size for size, of in zip(sizes, roots, strict=True) if of == root)
+    indices: dict[int, int] = {}
+    kept: list[dict[str, Any]] = []
+    for index, turn in enumerate(versions):
+        if roots[index] not in dropped:
+            indices[index] = len(kept)
+            kept.append({**turn, "inside": indices[turn["inside"]]} if "inside" in turn else turn)
+    return kept
 
 
 def _without_media(parts: list[Any]) -> int:

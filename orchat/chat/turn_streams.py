@@ -33,12 +33,16 @@ class TurnOptions(TypedDict, total=False):
         Whether the turn may wait for a decision that nobody can make here (default); otherwise such calls are rejected.
     whole
         Ask for each response in one piece, where an endpoint cannot stream.
+    version_of
+        The number of an earlier turn, from 0 or, negative, from the end: the question takes its place, and the turn
+        stays as another version (`orchat.chat.Chat.versions`), with all that followed it.
     """
 
     generation_kwargs: dict[str, Any] | None
     max_cost: float | Decimal | Budget | None
     park: bool
     whole: bool
+    version_of: int | None
 
 
 class TurnHost(Protocol):
@@ -50,7 +54,9 @@ class TurnHost(Protocol):
     def arrived(self) -> list[ChatMessage]:
         """The part of the running response that has arrived."""
 
-    def _begin_turn(self, question: Question | Decisions) -> AbstractContextManager[Turn]:
+    def _begin_turn(
+        self, question: Question | Decisions | None, version_of: int | None
+    ) -> AbstractContextManager[Turn]:
         """Lock the chat for one turn."""
 
     def _turn_context(self, options: TurnOptions, sink: Sink | None) -> TurnContext:
@@ -59,7 +65,7 @@ class TurnHost(Protocol):
 
 class _Stream:
     def __init__(
-        self, chat: TurnHost, question: Question | Decisions, options: TurnOptions, sink: Sink | None = None
+        self, chat: TurnHost, question: Question | Decisions | None, options: TurnOptions, sink: Sink | None = None
     ) -> None:
         self._chat = chat
         self._question = question
@@ -82,10 +88,11 @@ class _Stream:
         """Lock the chat, and notify the sink of the turn's start and end."""
         error: BaseException | None = None
         sink = self._sink
-        with self._chat._begin_turn(self._question) as turn:
+        with self._chat._begin_turn(self._question, self._options.get("version_of")) as turn:
             self._turn = turn
             if sink is not None:
-                sink.start(None if isinstance(self._question, dict) else turn.messages[0])
+                goes_on = self._question is None or isinstance(self._question, dict)
+                sink.start(None if goes_on else turn.messages[0])
             try:
                 yield turn
             except BaseException as caught:

@@ -28,6 +28,10 @@ class Way:
         """Go on with a parked turn."""
         return self.runner.run(chat.resume_async(decisions)) if self.is_async else chat.resume(decisions)
 
+    def retry(self, chat: Chat) -> Reply:
+        """Ask again for the response that failed."""
+        return self.runner.run(chat.retry_async()) if self.is_async else chat.retry()
+
     def stream(self, chat: Chat, question: Any = "Hi", leave_after: int | None = None) -> tuple[list[Any], Reply]:
         """Iterate, perhaps leaving early; the chunks and the reply."""
         if self.is_async:
