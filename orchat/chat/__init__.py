@@ -1,10 +1,10 @@
 """Conversations with a model: chats, their turns, tool calls, approval, cost and saved state.
 
 From low to high: `money`, `reply`, `approval`, `tool_execution`, `message_selection`, `message_versions`,
-`exit_conditions`, `history_policies` and `tool_hooks` are pure; `result_store` keeps long results; `turn` is the state machine,
-`turn_steps` what it says; `chat_dependencies` holds what higher layers provide; `event_loop_runner` runs coroutines for
-synchronous callers; `turn_drivers` and `turn_streams` execute a turn; `state` and `markdown_export` serialize it;
-`conversation`, `chat` and `single_question` are the API.
+`exit_conditions`, `history_policies` and `tool_hooks` are pure; `result_store` keeps long results; `turn` is the state
+machine, `turn_steps` what it says; `chat_dependencies` holds what higher layers provide; `event_loop_runner` runs
+coroutines for synchronous callers; `turn_drivers` and `turn_streams` execute a turn; `state` and `markdown_export`
+serialize it; `conversation`, `chat` and `single_question` are the API.
 """
 
 from orchat.chat.approval import Answer, Approve, Decision, Policy, Reject

@@ -160,8 +160,7 @@ class Chat(Conversation):
         question
             A text, a part or a list of them (texts, images, files ...), or a user's ChatMessage.
         **options
-            ``generation_kwargs``, ``max_cost``, ``park``, ``whole`` and ``version_of``, for this turn only
-            (`TurnOptions`).
+            For this turn only: ``generation_kwargs``, ``max_cost``, ``park``, ``whole``, ``version_of``: `TurnOptions`.
 
         Raises
         ------
@@ -229,7 +228,7 @@ class Chat(Conversation):
         return ChatStream(self, None, options, sink_for(self)).drain()
 
     async def retry_async(self, **options: Unpack[TurnOptions]) -> Reply:
-        """Ask again for the response that failed, on the running event loop; as `retry`."""
+        """Ask again for the response that failed, on the running event loop; parameters as of `retry`."""
         return await AsyncChatStream(self, None, options, sink_for(self, awaited=True)).drain()
 
     def stop(self) -> None:

@@ -37,7 +37,7 @@ class Sink(Protocol):
     """
 
     def start(self, question: ChatMessage | None) -> None:
-        """Begin a turn; the question is None where a parked turn continues."""
+        """Begin a turn; the question is None where a turn that was parked or has failed continues."""
 
     def add(self, chunk: StreamingChunk) -> None:
         """Display a chunk: a piece of the answer, or a tool's result with its call's place in ``meta["place"]``."""
