@@ -78,14 +78,24 @@ def test_answers_go_on_request_and_other_outputs_stay() -> None:
     assert count == 4
 
 
+def test_what_a_merge_left_undecided_goes_too() -> None:
+    def side(said: str, *other: dict[str, Any]) -> list[dict[str, Any]]:
+        words = {"op": "addrange", "key": 0, "valuelist": [said]}
+        return [{"op": "patch", "key": "orchat", "diff": [{"op": "patch", "key": "turns", "diff": [words]}]}, *other]
+
+    tags = {"op": "add", "key": "tags", "value": ["tide"]}
+    for other in ([], [tags]):
+        conflicts = {"local_diff": side("It is low.", *other), "remote_diff": side("Nobody knows.")}
+        whole = {"cells": [{"metadata": {"nbdime-conflicts": conflicts}}], "metadata": {}}
+        stripped, count = strip_notebook(whole)
+        left = {"nbdime-conflicts": {"local_diff": other, "remote_diff": []}} if other else {}
+        assert (stripped["cells"][0]["metadata"], count) == (left, 2)
+
+
+_NAMES = ["cells", "metadata", "nbdime-conflicts", "key", "orchat", "outputs", "data", "output_type", MIME, "x"]
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(["cells", "metadata", "orchat", "outputs", "data", "output_type", MIME, "x"]), inner
-        )
-    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(_NAMES), inner),
     max_leaves=20,
 )
 

@@ -81,13 +81,15 @@ def test_a_restarted_kernel_says_exactly_the_same(
 def test_what_is_kept_is_quiet_and_stands_nowhere_twice(page: NotebookPage, endpoint: ScriptedOpenRouter) -> None:
     a_notebook(page, endpoint)
     # What an output points to is not in it.
-    assert page.last("b")["turn"] == {"cell": "b", "ids": ["call_1"], "thread": "notebook"}
+    pointer = page.last("b")["turn"]
+    assert pointer == {"cell": "b", "entry": pointer["entry"], "ids": ["call_1"], "thread": "notebook"}
     assert page.cells["b"] == {
         "format": "orchat",
         "version": 1,
         "turns": {
             "notebook": [
                 {
+                    "digest": page.cells["b"]["turns"]["notebook"][0]["digest"],
                     "messages": [
                         {"role": "user", "content": None},
                         page.cells["b"]["turns"]["notebook"][0]["messages"][1],
@@ -108,7 +110,7 @@ def test_what_is_kept_is_quiet_and_stands_nowhere_twice(page: NotebookPage, endp
                             ],
                         },
                         page.cells["b"]["turns"]["notebook"][0]["messages"][3],
-                    ]
+                    ],
                 }
             ]
         },

@@ -22,7 +22,7 @@ from orchat.jupyter.kernel.conversations.notebook_conversations import (
     TurnLocation,
 )
 from orchat.jupyter.kernel.conversations.turn_record_reader import read_turns, restore_conversations
-from orchat.jupyter.kernel.conversations.turn_serialization import decode_turn, encode_turn
+from orchat.jupyter.kernel.conversations.turn_serialization import decode_turn, encode_turn, join_record, split_record
 from orchat.jupyter.kernel.output.live_display import MIME_TYPE
 from orchat.jupyter.kernel.output.turn_transcript import TurnTranscript
 from orchat.messages import ChatMessage, ImageContent, ReasoningContent, TextContent, ToolCall
@@ -150,6 +150,50 @@ def test_a_question_that_is_gone_is_no_empty_question() -> None:
     for source in ("", "print(1)", "%%openrouter\n", None, 7):
         (found,) = read_turns([{**cell, "source": source}])
         assert str(found) == "The question is not in its cell any more."
+
+
+def stored_cell(answer: str, question: str = "Is it high?") -> dict[str, Any]:
+    """A cell whose record is in its metadata, as it is saved beside the page's extension."""
+    cell = cell_of(turn_with(assistant(answer), question=question), source=question)
+    extras = cell["outputs"][0]["data"][MIME_TYPE]
+    entry, extras["turn"] = split_record(extras["turn"], 0)
+    return {**cell, "metadata": {"version": 1, "turns": {"notebook": [entry]}}}
+
+
+def test_a_merged_notebook_restores_no_answer_that_is_not_there() -> None:
+    base, local, remote = (stored_cell(f"It is {word}.") for word in ("high, says base", "low, says local", "away"))
+    assert only(local).messages[1].text == "It is low, says local."
+    # nbdime keeps the base's metadata and both sides' outputs; git may take any side of any line.
+    merged = {**base, "outputs": [*local["outputs"], *base["outputs"], *remote["outputs"]]}
+    found = list(read_turns([merged]))
+    restored = [each.turn.messages[1].text for each in found if not isinstance(each, StateError)]
+    assert restored == ["It is high, says base."]
+    errors = [str(each) for each in found if isinstance(each, StateError)]
+    assert errors == ["What an output points to is of another answer, as after a merge of two notebooks. "
+                      "Run the cell again."] * 2  # fmt: skip
+    mixed = copy.deepcopy(base)
+    mixed["outputs"][0]["data"]["text/plain"] = local["outputs"][0]["data"]["text/plain"]
+    (error,) = read_turns([mixed])
+    assert str(error).startswith("A turn is of another answer than its output holds, as after an edit or a merge.")
+    (error,) = read_turns([{**base, "source": stored_cell("Yes.", "Is it low?")["source"]}])
+    assert str(error).startswith("A turn is of another question than its cell holds")
+    # As records of the first release.
+    del base["metadata"]["turns"]["notebook"][0]["digest"]
+    del base["outputs"][0]["data"][MIME_TYPE]["turn"]["entry"]
+    assert only(base).messages[1].text == "It is high, says base."
+
+
+def test_an_entry_is_known_after_its_way_through_a_page() -> None:
+    numbers = {"weight": 1.0, "big": 12345678901234567890, "huge": 10**400, "flag": True, "none": None}
+    turn = turn_with(assistant(None, tool_calls=[ToolCall("tide", numbers, "call_1")]), WAITS)
+    entry, pointer = split_record(encode_turn(turn, "notebook", None, ""), 0)
+    arguments = entry["messages"][1]["content"][0]["tool_call"]["arguments"]
+    assert arguments == numbers
+    arguments |= {"weight": 1, "big": 12345678901234567000}  # as JavaScript writes them
+    assert join_record(pointer, {"notebook": [entry]})["messages"]
+    arguments["weight"] = 2
+    with pytest.raises(StateError, match="is of another answer"):
+        join_record(pointer, {"notebook": [entry]})
 
 
 def test_nothing_that_looks_like_a_key_is_kept() -> None:

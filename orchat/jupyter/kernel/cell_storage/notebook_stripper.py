@@ -9,6 +9,8 @@ from typing import Any
 from orchat.jupyter.kernel.cell_storage.executing_cell import METADATA_KEY
 from orchat.jupyter.kernel.output.live_display import MIME_TYPE
 
+_CONFLICTS = "nbdime-conflicts"  # both sides' changes of metadata, of which the merged notebook keeps neither
+
 
 def strip_notebook(notebook: dict[str, Any], *, outputs: bool = False) -> tuple[dict[str, Any], int]:
     """Return a notebook without orchat's data.
@@ -39,9 +41,9 @@ def strip_notebook(notebook: dict[str, Any], *, outputs: bool = False) -> tuple[
     []
     """
     notebook = copy.deepcopy(notebook)
-    count = _drop(notebook.get("metadata"), METADATA_KEY)
+    count = _strip_metadata(notebook.get("metadata"))
     for cell in _cells(notebook):
-        count += _drop(cell.get("metadata"), METADATA_KEY)
+        count += _strip_metadata(cell.get("metadata"))
         found = cell.get("outputs")
         if not isinstance(found, list):
             continue
@@ -51,7 +53,7 @@ def strip_notebook(notebook: dict[str, Any], *, outputs: bool = False) -> tuple[
             cell["outputs"] = found = remaining
         for output in found:
             if isinstance(output, dict):
-                count += _drop(output.get("data"), MIME_TYPE) + _drop(output.get("metadata"), METADATA_KEY)
+                count += _drop(output.get("data"), MIME_TYPE) + _strip_metadata(output.get("metadata"))
                 count += _drop(output.get("metadata"), MIME_TYPE)
     return notebook, count
 
@@ -62,6 +64,26 @@ def _cells(notebook: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for cell in cells if isinstance(cells, list) else ():
         if isinstance(cell, dict):
             yield cell
+
+
+def _strip_metadata(metadata: object) -> int:
+    """Remove orchat's value, and the changes of it that a merge by nbdime has left undecided; return their number."""
+    count = _drop(metadata, METADATA_KEY)
+    conflicts = metadata.get(_CONFLICTS) if isinstance(metadata, dict) else None
+    if not isinstance(metadata, dict) or not isinstance(conflicts, dict):
+        return count
+    found = 0
+    for side, changes in conflicts.items():
+        if isinstance(changes, list):
+            conflicts[side] = [each for each in changes if not _is_change_of_ours(each)]
+            found += len(changes) - len(conflicts[side])
+    if found and not any(conflicts.values()):
+        del metadata[_CONFLICTS]
+    return count + found
+
+
+def _is_change_of_ours(change: object) -> bool:
+    return isinstance(change, dict) and change.get("key") in (METADATA_KEY, MIME_TYPE)
 
 
 def _drop(mapping: object, name: str) -> int:

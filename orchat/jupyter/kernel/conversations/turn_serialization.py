@@ -3,12 +3,15 @@
 An output holds the answer once, as its plain text; the turn's record refers to that text and to the cell's source, and
 holds only the rest: values in the prompt, tool calls and results, reasoning that must be sent back unchanged. A record
 may be stored apart from its output (`split_record`), which then holds a pointer: a turn whose output was cleared is
-gone, because it is visible no more. Records are data: they set messages, and nothing else (`orchat.chat.state`).
+gone, because it is visible no more. A digest of the texts that a record refers to tells where a merge or an editor has
+put it beside other ones. Records are data: they set messages, and nothing else (`orchat.chat.state`).
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import sys
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
@@ -30,6 +33,8 @@ from orchat.messages import ChatRole
 from orchat.secrets import redact
 
 _encode = json.JSONEncoder(ensure_ascii=False).encode
+_RUN_AGAIN = "Run the cell again."
+_LARGEST_FLOAT = sys.float_info.max
 _META_FIELDS = ("pending", "ending", "requested_model", "model", "refusal")
 
 
@@ -96,7 +101,7 @@ def encode_turn(
     >>> turn = CellTurn(TurnLocation(), [ChatMessage.from_user("Hi"), ChatMessage.from_assistant("Hello.")])
     >>> encode_turn(turn, "notebook", "Hi", "Hello.")
     {'thread': 'notebook', 'messages': [{'role': 'user', 'content': None}, {'role': 'assistant', 'content': \
-[{'at': [0, 6]}]}]}
+[{'at': [0, 6]}]}], 'digest': {'question': '3639efcd', 'answer': '2d8bd7d9'}}
     """
     if (what := secret_of_model(turn.messages, tuple(secrets))) is not None:
         raise SecretInAnswerError(
@@ -133,6 +138,9 @@ def encode_turn(
         if files := [item for item in annotations or () if isinstance(item, dict) and item.get("type") == "file"]:
             meta["annotations"] = files
         record["messages"].append({"role": message["role"], "content": content, **({"meta": meta} if meta else {})})
+    digest = {"question": _digest(source)} if source is not None and record["messages"][0]["content"] is None else {}
+    if digest := {**digest, **({"answer": _digest(plain[:at])} if at else {})}:
+        record["digest"] = digest
     return record
 
 
@@ -153,7 +161,7 @@ def split_record(
     Examples
     --------
     >>> split_record({"thread": "notebook", "messages": [{"role": "user", "content": [{"text": "Hi"}]}]}, 0)
-    ({'messages': [{'role': 'user', 'content': [{'text': ['Hi']}]}]}, {'thread': 'notebook'})
+    ({'messages': [{'role': 'user', 'content': [{'text': ['Hi']}]}]}, {'thread': 'notebook', 'entry': 'c9816ca8'})
     """
     messages, ids = encode_messages(record["messages"])
     entry = {name: value for name, value in record.items() if name not in ("thread", "cell")} | {"messages": messages}
@@ -162,6 +170,7 @@ def split_record(
     pointer = {name: record[name] for name in ("thread", "cell") if name in record} | (
         {"beside": True} if sidecar else {}
     )
+    pointer["entry"] = _digest_of_json(entry)
     return entry, pointer | ({"number": number} if number else {}) | ({"ids": ids} if ids else {})
 
 
@@ -178,7 +187,7 @@ def join_record(pointer: Mapping[str, Any], turns: object) -> dict[str, Any]:
     Raises
     ------
     StateError
-        The entry is missing or damaged.
+        The entry is missing, damaged, or that of another output.
 
     Examples
     --------
@@ -191,6 +200,10 @@ def join_record(pointer: Mapping[str, Any], turns: object) -> dict[str, Any]:
     entry = entries[number] if known and isinstance(entries, list) else None
     if not isinstance(entry, Mapping) or not isinstance(entry.get("messages"), list):
         raise StateError("What an output points to is not kept any more.")
+    if "entry" in pointer and pointer["entry"] != _digest_of_json(entry):
+        raise StateError(
+            "What an output points to is of another answer, as after a merge of two notebooks.", hint=_RUN_AGAIN
+        )
     if not isinstance(ids, list) or not all(isinstance(each, str) for each in ids):
         raise StateError("An output keeps calls that have no names.")
     try:
@@ -207,7 +220,7 @@ def decode_turn(record: object, source: str, plain: str, location: TurnLocation)
     Raises
     ------
     StateError
-        The record is damaged.
+        The record is damaged, or was made beside another question or output than these.
 
     Examples
     --------
@@ -228,7 +241,7 @@ def decode_turn(record: object, source: str, plain: str, location: TurnLocation)
     conversation, system = record.get("thread"), record.get("system")
     if not isinstance(conversation, str) or not conversation.isprintable() or not 0 < len(conversation) <= 60:
         raise StateError("The output names no conversation.")
-    messages = _resolve_references(record["messages"], source, plain)
+    messages = _resolve_references(record["messages"], source, plain, record.get("digest"))
     saved = state.from_dict({"format": state.FORMAT, "version": state.VERSION, "messages": messages})
     roles = [message.role for message in saved.messages]
     if len(roles) < 2 or roles[0] != ChatRole.USER or not {ChatRole.USER, ChatRole.SYSTEM}.isdisjoint(roles[1:]):
@@ -244,13 +257,13 @@ def _most_bytes(plain: str) -> int:
     return int(setting("state_limit")) + len(plain)
 
 
-def _resolve_references(messages: list[Any], source: str, plain: str) -> list[Any]:
+def _resolve_references(messages: list[Any], source: str, plain: str, digest: object) -> list[Any]:
     """Replace a record's references by the texts, each span at most once: so a record cannot grow beyond them.
 
     Raises
     ------
     StateError
-        A referenced text is missing.
+        A referenced text is missing, or another one.
     """
     resolved = []
     at = 0
@@ -261,6 +274,7 @@ def _resolve_references(messages: list[Any], source: str, plain: str) -> list[An
         if content is None and number == 0:
             if not source:
                 raise StateError("The question is not in its cell any more.")
+            _check_digest(digest, "question", source)
             content = [{"text": source}]
         parts = []
         for part in content if isinstance(content, list) else [content]:
@@ -275,7 +289,42 @@ def _resolve_references(messages: list[Any], source: str, plain: str) -> list[An
         resolved.append(
             {"role": message.get("role"), "meta": message.get("meta") or {}, "name": None, "content": parts}
         )
+    _check_digest(digest, "answer", plain[:at])
     return resolved
+
+
+def _check_digest(digest: object, what: str, text: str) -> None:
+    """Check that a record stands beside the text of which it was made; records of the first release have no digest.
+
+    Raises
+    ------
+    StateError
+        It stands beside another one.
+    """
+    if isinstance(digest, Mapping) and what in digest and digest[what] != _digest(text):
+        place = "cell" if what == "question" else "output"
+        raise StateError(
+            f"A turn is of another {what} than its {place} holds, as after an edit or a merge.", hint=_RUN_AGAIN
+        )
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:8]
+
+
+def _digest_of_json(value: object) -> str:
+    """Return the digest of plain JSON, the same after it went through a page, where 1.0 becomes 1."""
+
+    def as_in_a_page(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: as_in_a_page(each) for key, each in value.items()}
+        if isinstance(value, list):
+            return [as_in_a_page(each) for each in value]
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return repr(float(value)) if abs(value) < _LARGEST_FLOAT else "large"
+        return value
+
+    return _digest(json.dumps(as_in_a_page(value), sort_keys=True))
 
 
 def _span(at: object) -> tuple[int, int]:
