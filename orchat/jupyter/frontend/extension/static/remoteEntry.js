@@ -26,16 +26,18 @@
       const notebook = await loadShared("@jupyterlab/notebook").catch(() => null);
       if (!notebook) return []; // a page without notebooks, such as voila's
       const { INotebookTracker } = notebook;
-      const [{ createBridgePlugin }, { createPanelPlugin }, { createCellRunnerPlugin }, widgets] = await Promise.all([
-        load("metadata_bridge.js"),
-        load("saved_panel_renderer.js"),
-        load("cell_runner.js"),
-        loadShared("@lumino/widgets"),
-      ]);
+      const [{ createBridgePlugin }, { createPanelPlugin }, { createCellRunnerPlugin }, { createPromptCellPlugin }] =
+        await Promise.all(
+          ["metadata_bridge.js", "saved_panel_renderer.js", "cell_runner.js", "prompt_cells.js"].map(load),
+        );
+      const [widgets, codemirror, view, language] = await Promise.all(
+        ["@lumino/widgets", "@jupyterlab/codemirror", "@codemirror/view", "@codemirror/language"].map(loadShared),
+      );
       return [
         createBridgePlugin({ id: `${NAME}:bridge`, version: VERSION, INotebookTracker }),
         createPanelPlugin({ id: `${NAME}:panel`, INotebookTracker, widgets }),
         createCellRunnerPlugin({ id: `${NAME}:run`, INotebookTracker }),
+        createPromptCellPlugin({ id: `${NAME}:prompts`, INotebookTracker, codemirror, view, language }),
       ];
     },
     "./mime": async () => {
