@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 
 import httpx
 import httpx2
@@ -24,6 +24,7 @@ from orchat.openrouter.generator import OpenRouterChatGenerator
 from orchat.openrouter.json_query import JsonEndpoint, JsonQuery
 from orchat.openrouter.transport import connection_pool
 from orchat.openrouter.transport.connection_pool import ConnectionPools, set_keep_alive
+from orchat.openrouter.transport.sharded_transport import ShardedTransport
 from orchat.secret import Secret
 from tests.generator.ways import KEY, Way
 from tests.openrouter_server import ScriptedOpenRouter, completion, text
@@ -134,6 +135,39 @@ def test_a_burst_leaves_its_connections_for_the_next(openrouter, make) -> None:
     asyncio.run(main())
     assert len(openrouter.requests) == 180
     assert openrouter.connections <= 60
+
+
+@pytest.mark.parametrize("package", [httpx, httpx2], ids=["httpx", "httpx2"])
+def test_many_requests_at_once_have_several_pools_and_one_after_another_have_one(openrouter, package) -> None:
+    made, closed = [], []
+
+    class Counted(package.HTTPTransport):
+        def __init__(self) -> None:
+            super().__init__()
+            made.append(self)
+
+        def close(self) -> None:
+            closed.append(self)
+            super().close()
+
+    transport = ShardedTransport(package, Counted, 0.2)
+    with closing(package.Client(transport=transport)) as client:
+        for _ in range(3):
+            client.get(f"{openrouter.base_url}/models")
+        with pytest.raises(package.ConnectError):
+            client.get("http://127.0.0.1:9/")
+        assert (len(made), openrouter.connections) == (1, 1)
+        with ExitStack() as opened:
+            for _ in range(20):  # what was read leaves its place, and its connection, to the next
+                opened.enter_context(client.stream("GET", f"{openrouter.base_url}/models")).read()
+            assert (len(made), openrouter.connections) == (1, 1)
+            for _ in range(20):
+                opened.enter_context(client.stream("GET", f"{openrouter.base_url}/models"))
+            assert (len(made), openrouter.connections, closed) == (3, 20, [])
+        time.sleep(0.3)
+        client.get(f"{openrouter.base_url}/models")
+        assert closed == [made[2], made[1]]
+    assert len(closed) == 3
 
 
 def test_pools_that_nobody_holds_are_few_and_close_when_they_are_old(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ from orchat.openrouter.dialect import is_loopback
 from orchat.openrouter.transport.certificates import certificate_state, ssl_context
 from orchat.openrouter.transport.connection_errors import connection_failure, redirect_failure
 from orchat.openrouter.transport.connection_pool import (
+    KEEP_ALIVE,
     LIMITS,
     POOLS,
     ConnectionPool,
@@ -34,6 +35,7 @@ from orchat.openrouter.transport.network_environment import NetworkRoute, check_
 from orchat.openrouter.transport.prepared_request import BearerAuth, HiddenValue, PreparedRequest
 from orchat.openrouter.transport.response_body import ResponseBody
 from orchat.openrouter.transport.retry_rules import retry_rules
+from orchat.openrouter.transport.sharded_transport import MAX_POOLS, ShardedTransport
 
 # Without a timeout of the caller's: seconds to connect, and for a first token, a gap or a whole reply. A reasoning
 # model may think that long.
@@ -79,6 +81,7 @@ class HttpClient:
         # Redirects are followed here, on the same host only.
         kwargs.pop("follow_redirects", None)
         self._trusts_env = kwargs.pop("trust_env", True)
+        self._is_sharded = not kwargs.get("limits") and not kwargs.get("http2")
         if not isinstance(limits := kwargs.get("limits"), engine.Limits):
             kwargs["limits"] = engine.Limits(**{**LIMITS, **(limits or {})})
         kwargs.setdefault("timeout", engine.Timeout(self.idle_timeout, connect=timeout or CONNECT_TIMEOUT))
@@ -181,7 +184,15 @@ class HttpClient:
         return parts.scheme, parts.hostname, parts.port, route, state, self._settings
 
     def _maker(self, transport: Callable[..., Any], route: NetworkRoute) -> Callable[[], Any]:
-        return lambda: transport(**self._connection_arguments(route))
+        def make() -> Any:
+            arguments = self._connection_arguments(route)
+            if not self._is_sharded:  # a limit of the caller's holds for one pool, and HTTP/2 has one connection
+                return transport(**arguments)
+            share = {name: LIMITS[name] // MAX_POOLS for name in ("max_connections", "max_keepalive_connections")}
+            arguments["limits"] = self._engine.Limits(**{**LIMITS, **share})
+            return ShardedTransport(self._engine, partial(transport, **arguments), KEEP_ALIVE)
+
+        return make
 
     def _connection_arguments(self, route: NetworkRoute) -> dict[str, Any]:
         kwargs = {**self._connection_kwargs, "trust_env": False}
