@@ -18,7 +18,8 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect, sync_playwright
 
-from tests.benchmarks.view import WATCH, opened
+from tests.benchmarks.view import WATCH
+from tests.browser.chromium import launch
 from tests.browser.lab import Lab
 from tests.openrouter_server import Answer, ScriptedOpenRouter, done, event, finish, stream, usage
 
@@ -129,7 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with ScriptedOpenRouter() as endpoint, tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         environment = {"OPENROUTER_BASE_URL": endpoint.base_url, "OPENROUTER_API_KEY": "sk-or-v1-0123456789abcdef"}
         with Lab(Path(folder) / "lab", environment) as lab:
-            context = opened(playwright, Path(folder))
+            context = launch(playwright, Path(folder) / "chromium")
             for messages in (2, options.messages):
                 page = context.new_page()
                 found[messages] = each = measure(page, lab, endpoint, messages, options.tokens)

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -23,8 +22,9 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from playwright.sync_api import BrowserContext, Page, Playwright, sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
+from tests.browser.chromium import launch
 from tests.browser.lab import Lab, Notebook
 
 LIMITS = {
@@ -161,16 +161,6 @@ class Bytes:
         self.messages += 1
 
 
-def opened(playwright: Playwright, folder: Path) -> BrowserContext:
-    """The distribution's browser."""
-    return playwright.chromium.launch_persistent_context(
-        folder / "chromium",
-        executable_path=next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))),
-        args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"],
-        viewport={"width": 1280, "height": 900},
-    )
-
-
 def browser_cpu() -> float:
     """Seconds of CPU of all our browser's processes."""
     total = 0.0
@@ -282,7 +272,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Lab(Path(folder) / "lab") as lab,
         sync_playwright() as playwright,
     ):
-        context = opened(playwright, Path(folder))
+        context = launch(playwright, Path(folder) / "chromium")
         for title, name, tokens, rate in arms:
             page = context.new_page()
             found[title] = measure(page, lab, name, tokens, rate)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 
+from tests.browser.chromium import NAMES, find_chromium, launch
 from tests.browser.lab import Lab, Notebook7
 from tests.openrouter_server import ScriptedOpenRouter
 from tests.patience import PATIENCE
@@ -18,15 +18,14 @@ from tests.patience import PATIENCE
 expect.set_options(timeout=1000 * PATIENCE)
 
 KEY = "sk-or-v1-0123456789abcdef"
-_CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
 
 @pytest.fixture(scope="package")
 def chromium() -> str:
     """Where the distribution's browser is."""
-    found = next(filter(None, map(shutil.which, _CHROMIUM)), None)
+    found = find_chromium()
     if found is None:
-        reason = f"no browser: none of {', '.join(_CHROMIUM)} is installed"
+        reason = f"no browser: none of {', '.join(NAMES)} is installed"
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
@@ -37,19 +36,8 @@ def chromium() -> str:
 def browser(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
     """One browser for all tests here; no longer, for while it runs the thread has an event loop that runs."""
     with sync_playwright() as playwright:
-        context = playwright.chromium.launch_persistent_context(
-            tmp_path_factory.mktemp("chromium"),
-            executable_path=chromium,
-            args=[
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-gpu-rasterization",
-                "--disable-software-rasterizer",
-                "--disable-dev-shm-usage",
-                "--disable-background-networking",
-            ],
-            viewport={"width": 1280, "height": 900},
-        )
+        folder = tmp_path_factory.mktemp("chromium")
+        context = launch(playwright, folder, "--disable-gpu-rasterization", "--disable-software-rasterizer")
         context.set_default_timeout(1000 * PATIENCE)
         yield context
         context.close()
