@@ -30,15 +30,16 @@
         await Promise.all(
           ["metadata_bridge.js", "saved_panel_renderer.js", "cell_runner.js", "prompt_cells.js"].map(load),
         );
-      const [widgets, codemirror, view, language] = await Promise.all(
-        ["@lumino/widgets", "@jupyterlab/codemirror", "@codemirror/view", "@codemirror/language"].map(loadShared),
-      );
-      return [
+      const widgets = await loadShared("@lumino/widgets");
+      const editor = ["@jupyterlab/codemirror", "@codemirror/view", "@codemirror/language"].map(loadShared);
+      const [codemirror, view, language] = await Promise.all(editor).catch(() => []); // a page without editors: voila's
+      const plugins = [
         createBridgePlugin({ id: `${NAME}:bridge`, version: VERSION, INotebookTracker }),
         createPanelPlugin({ id: `${NAME}:panel`, INotebookTracker, widgets }),
         createCellRunnerPlugin({ id: `${NAME}:run`, INotebookTracker }),
-        createPromptCellPlugin({ id: `${NAME}:prompts`, INotebookTracker, codemirror, view, language }),
       ];
+      const prompts = { id: `${NAME}:prompts`, INotebookTracker, codemirror, view, language };
+      return codemirror ? [...plugins, createPromptCellPlugin(prompts)] : plugins;
     },
     "./mime": async () => {
       const [{ createRendererExtension }, rendermime, widgets] = await Promise.all([
