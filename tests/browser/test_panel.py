@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -180,6 +182,79 @@ def test_it_is_kept_in_the_cell_and_there_again_after_a_restart(
     sent = endpoint.request.json["messages"]
     assert [message["role"] for message in sent] == ["user", "assistant", "user"]
     assert KEY not in notebook.path.read_text()
+
+
+def clear(notebook: Notebook, command: str, cell: int = 0) -> list[bool]:
+    """Clear outputs by a command, and return which cells keep something of ours in the file."""
+    notebook.page.evaluate(
+        """async ([command, cell]) => {
+            window.jupyterapp.shell.currentWidget.content.activeCellIndex = cell;
+            await window.jupyterapp.commands.execute(command);
+        }""",
+        [command, cell],
+    )
+    return ["orchat" in cell.metadata for cell in notebook.save().cells]
+
+
+def test_what_a_person_clears_is_gone(page: Page, front_end: Lab, endpoint: ScriptedOpenRouter) -> None:
+    endpoint.answers(text("The *Humber*."), text("High at nine."), text("The *Ouse*."))
+    cells = (PANEL + 'ChatPanel("some/model")', "%load_ext orchat", "%%openrouter\nWhen is it high?")
+    notebook, panel = opened(page, front_end, "panel-cleared.ipynb", *cells)
+    ask(panel, "Name a river.")
+    wait_until_kept(page, notebook, "The *Humber*.")
+    notebook.run(1, 2)
+    notebook.wait(2)
+    assert "orchat" in notebook.save().cells[2].metadata
+    assert clear(notebook, "notebook:clear-cell-output") == [False, False, True]
+    # It stays so when the cell is run again in the same kernel, whose panel knows it.
+    notebook.run(0)
+    notebook.wait(0)
+    panel = page.locator(".orchat-panel")
+    expect(panel.locator(".orchat-storage-status")).to_contain_text("metadata of this cell")
+    expect(panel.locator(".orchat-exchange")).to_have_count(0)
+    ask(panel, "Another river?")
+    assert "Humber" not in json.dumps(wait_until_kept(page, notebook, "The *Ouse*."))
+    assert clear(notebook, "notebook:clear-all-cell-outputs") == [False] * 3
+    assert "Ouse" not in notebook.path.read_text()
+
+
+def test_what_a_tool_cleared_is_gone_and_what_a_run_took_away_is_not(
+    page: Page, lab: Lab, endpoint: ScriptedOpenRouter
+) -> None:
+    endpoint.answers(text("The *Ouse*."))
+    notebook, panel = opened(
+        page, lab, "panel-tool.ipynb", PANEL + 'ChatPanel("some/model")', "import time; time.sleep(600)"
+    )
+    ask(panel, "Name a river.")
+    wait_until_kept(page, notebook, "The *Ouse*.")
+    # A run that never comes to its output: the cell before it is interrupted.
+    notebook.run(1, 0)
+    page.wait_for_function(
+        "() => window.jupyterapp.shell.currentWidget.content.widgets[0].model.outputs.length === 0"
+        " && window.jupyterapp.shell.currentWidget.content.widgets[1].model.executionState === 'running'"
+    )
+    page.evaluate("() => window.jupyterapp.commands.execute('notebook:interrupt-kernel')")
+    page.wait_for_function(
+        "() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'idle'"
+    )
+    unfinished = notebook.save().cells[0]
+    assert (unfinished.outputs, "Ouse" in json.dumps(unfinished.metadata)) == ([], True)
+    restart(page)
+    notebook.run(0)
+    notebook.wait(0)
+    expect(page.locator(".orchat-panel .orchat-items")).to_contain_text("The Ouse.")
+    assert notebook.save().cells[0].metadata["orchat"]["shown"] is True
+    lab.end_sessions()
+    page.goto("about:blank")
+    clear_output = ["nbconvert", "--clear-output", "--inplace", str(notebook.path)]
+    subprocess.run([sys.executable, "-m", *clear_output], check=True, capture_output=True)
+    assert "Ouse" in notebook.path.read_text()
+    notebook = lab.show(page, notebook.path)
+    notebook.run(0)
+    notebook.wait(0)
+    expect(page.locator(".orchat-panel .orchat-storage-status")).to_contain_text("metadata of this cell")
+    expect(page.locator(".orchat-exchange")).to_have_count(0)
+    assert "Ouse" not in json.dumps(notebook.save().cells)
 
 
 _SENT = """(words) => {

@@ -37,6 +37,8 @@ class Page:
         self._cell_id = cell_id
         self._extended = extended
         self._view = ""
+        self._bridge = ""
+        self._run = ""
         self._number = -1
         self.metadata = metadata
         self.state: dict[str, Any] = {}
@@ -63,7 +65,7 @@ class Page:
         about: dict[str, Any] = {"cellId": self._cell_id}
         if self.metadata is not None:
             about["orchat"] = self.metadata
-        request = self._ask(code, about)
+        request = self._run = self._ask(code, about)
         while True:
             message = self._client.get_iopub_msg(timeout=PATIENCE)
             self._take(message)
@@ -90,6 +92,12 @@ class Page:
         (items,) = [each["s"]["items"] for each in self.turns if each["k"] == turn]
         revision = items[item]["form"]["revision"]
         self.send({"t": "decide", "k": turn, "i": item, "revision": revision, **decision})
+
+    def clear(self) -> None:
+        """Clear the cell's outputs, and tell the kernel as the extension does."""
+        self.metadata = None
+        data = {"op": "cleared", "cell_id": self._cell_id, "run": self._run, "protocol": 1, "page": "by hand"}
+        self._comm("comm_msg", self._bridge, data)
 
     def until(self, condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
         """Take what the kernel sends until something is so."""
@@ -147,6 +155,7 @@ class Page:
                 self._show(data["content"])
 
     def _extension(self, comm_id: str, data: Mapping[str, Any]) -> None:
+        self._bridge = comm_id
         if not self._extended:
             self._comm("comm_close", comm_id, {})
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
 import subprocess
 import sys
 import time
@@ -568,6 +569,44 @@ def test_it_is_there_again_in_another_kernel_and_in_the_same_one(endpoint: Scrip
 
 
 @pytest.mark.slow
+def test_what_a_person_cleared_is_not_brought_back(kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
+    endpoint.answers(text("One."), text("Two."), text("Three."))
+    code = PANEL + 'panel = ChatPanel("some/model")\npanel'
+    page = Page(kernel, "cleared")
+    page.run(code)
+    page.ask("First?")
+    page.clear()
+    page.ask("Second?")  # by the page of another front end, say
+    page.listen(2.5)
+    assert page.metadata is None
+    page.run(code)
+    assert page.turns == []
+    page.ask("Third?")
+    assert "One." not in repr(page.kept("Three."))
+
+
+@pytest.mark.slow
+def test_what_a_tool_cleared_in_the_file_is_not_brought_back_without_the_extension(
+    endpoint: ScriptedOpenRouter, tmp_path: Path
+) -> None:
+    saved = {"chats": {"chat": {"messages": [{"role": "user", "content": [{"text": ["First?"]}]}]}}}
+    metadata = {"format": "orchat", "version": 1, "shown": True, "panels": {"1": saved}}
+    path, long_ago = tmp_path / "tides.ipynb", time.time() - 100
+    with Kernel({"OPENROUTER_BASE_URL": endpoint.base_url, "JPY_SESSION_NAME": str(path)}) as kernel:
+        for name, outputs, saved_at, questions in (
+            ("cleared", [], long_ago, 0),
+            ("run", [], time.time() + 100, 1),  # saved after the run has taken the output away
+            ("kept", [nbformat.v4.new_output("display_data", {"text/plain": "First?"})], long_ago, 1),
+        ):
+            cell = nbformat.v4.new_code_cell("ChatPanel()", id=name, metadata={"orchat": metadata}, outputs=outputs)
+            nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
+            os.utime(path, (saved_at, saved_at))
+            page = Page(kernel, name, metadata, extended=False)
+            page.run(PANEL + 'ChatPanel("some/model")')
+            assert len(page.turns) == questions
+
+
+@pytest.mark.slow
 def test_several_panels_in_a_cell_and_what_others_keep_there(kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
     endpoint.answers(text("One."), text("Two."))
     others = {"format": "orchat", "version": 1, "turns": {"notebook": {"messages": []}}, "later": [1]}
@@ -645,6 +684,10 @@ def test_a_file_beside_the_notebook_or_nothing_at_all(endpoint: ScriptedOpenRout
         page.send({"t": "system", "text": "Be kind."})
         page.until(lambda: page.fields["where"].startswith("Kept in tides.orchat.jsonl"))
         assert "Be kind." in path.read_text()
+        page.clear()
+        page.run(code.format("file"))
+        assert page.turns == []
+        assert SidecarFile(str(tmp_path / "tides.ipynb")).part("panels") == {}
         path.write_text("{rubbish")
         page = Page(second, "other")
         page.run(code.format("file"))

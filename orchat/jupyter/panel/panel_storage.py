@@ -1,8 +1,8 @@
 """Persist a panel's conversations in its cell's metadata, a sidecar file, or not at all.
 
 A cell's metadata comes with the request that runs it. When a cell is run again in the same kernel, its previous panel
-knows more than the page has saved, so that its data is used first. A newer version's data, and data that cannot be
-read, stay untouched.
+knows more than the page has saved, so that its data is used first. Where a person has cleared the cell's outputs, it is
+gone. A newer version's data, and data that cannot be read, stay untouched.
 """
 
 from __future__ import annotations
@@ -32,6 +32,12 @@ class _CellPanels:
     entry: MetadataEntry
     panels: dict[str, _StoredPanel] = field(default_factory=dict)
     previous: dict[str, _StoredPanel] = field(default_factory=dict)
+    previous_entry: MetadataEntry | None = None
+
+    def previous_panel(self, key: str) -> _StoredPanel | None:
+        """Return the panel of the run before, unless a person has cleared it."""
+        is_cleared = self.previous_entry is not None and self.previous_entry.is_cleared
+        return None if is_cleared else self.previous.get(key)
 
     def to_metadata(self) -> dict[str, Any]:
         """Return the data of the cell's panels."""
@@ -54,9 +60,9 @@ def _panels_of_cell(target: StorageTarget) -> _CellPanels:
     previous_panels = _panels_by_cell.get(cell.id) if cell.id is not None else None
     if previous_panels is not None and previous_panels.entry.cell.run == cell.run:
         return previous_panels
-    cell_panels = _CellPanels(
-        target.entry, previous=dict(previous_panels.panels) if previous_panels is not None else {}
-    )
+    cell_panels = _CellPanels(target.entry)
+    if previous_panels is not None:
+        cell_panels.previous, cell_panels.previous_entry = dict(previous_panels.panels), previous_panels.entry
     if cell.id is not None:
         _panels_by_cell[cell.id] = cell_panels
     return cell_panels
@@ -134,7 +140,7 @@ class PanelStorage:
         """
         if self._target.state == "none":
             return None
-        if (previous_panel := self._cell_panels.previous.get(self.key)) is not None:
+        if (previous_panel := self._cell_panels.previous_panel(self.key)) is not None:
             return previous_panel.encode()
         if self._target.state == "file":
             try:
@@ -152,7 +158,7 @@ class PanelStorage:
         if not isinstance(panels, Mapping):
             self.protect()
             raise StateError("What this cell keeps cannot be read.")
-        return panels.get(self.key)
+        return None if self._target.was_cleared() else panels.get(self.key)
 
     @property
     def can_overwrite(self) -> bool:
@@ -182,13 +188,15 @@ class PanelStorage:
             previous_panel.detach()
         self._panel = _StoredPanel(encode, detach)
         self._cell_panels.panels[self.key] = self._panel
+        if self._target.state == "file":
+            self._cell_panels.entry.on_cleared.append(self._forget_in_file)
 
     def store(self) -> None:
         """Save the panel's data; writes to a cell are throttled."""
         if self._is_protected or self._target.state == "none" or self._target.shell is None or self._panel is None:
             return
         if self._target.state == "file":
-            if self._file.path is not None:
+            if self._file.path is not None and not self._cell_panels.entry.is_cleared:
                 self._failure = self._file.try_put("panels", self._file_key, self._panel.encode())
         elif (
             self._target.cell.id is not None
@@ -197,6 +205,10 @@ class PanelStorage:
         ):
             self._cell_panels.entry.put("panels", self._cell_panels.to_metadata)
             self._target.write_metadata(self._cell_panels.entry)
+
+    def _forget_in_file(self) -> None:
+        if self._file.path is not None and not self._is_protected:
+            self._failure = self._file.try_put("panels", self._file_key, None)
 
     def flush(self) -> None:
         """Send throttled writes at once."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 METADATA_KEY = "orchat"
 """The key of orchat's part in the metadata of cells, outputs and notebooks."""
+
+SHOWN_MARK = "shown"
+"""In that part of a cell's metadata: the cell has an output, so that it was cleared where there is none any more."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +36,15 @@ class ExecutingCell:
         The identifier of the execute request.
     execution
         The execution count, as in the brackets beside the cell; None where there is none.
+    requested
+        The time of the execute request; None where the front end sent none.
     """
 
     id: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     run: str | None = None
     execution: int | None = None
+    requested: datetime | None = None
 
 
 def current_cell(shell: InteractiveShell) -> ExecutingCell:
@@ -54,9 +61,9 @@ def current_cell(shell: InteractiveShell) -> ExecutingCell:
     >>> request = {"header": {"msg_id": "m-1"}, "metadata": {"cellId": "a1", "orchat": {"version": 1}}}
     >>> history = SimpleNamespace(input_hist_parsed=["", "first()", "second()"])
     >>> current_cell(SimpleNamespace(get_parent=lambda: request, history_manager=history))
-    ExecutingCell(id='a1', metadata={'version': 1}, run='m-1', execution=2)
+    ExecutingCell(id='a1', metadata={'version': 1}, run='m-1', execution=2, requested=None)
     >>> current_cell(SimpleNamespace())
-    ExecutingCell(id=None, metadata={}, run=None, execution=None)
+    ExecutingCell(id=None, metadata={}, run=None, execution=None, requested=None)
     """
     parent = shell.get_parent() if hasattr(shell, "get_parent") else None
     metadata, header = _mapping(parent, "metadata"), _mapping(parent, "header")
@@ -65,6 +72,7 @@ def current_cell(shell: InteractiveShell) -> ExecutingCell:
         _mapping(metadata, METADATA_KEY),
         _text(header.get("msg_id")),
         _execution_count(shell),
+        date if isinstance(date := header.get("date"), datetime) else None,
     )
 
 

@@ -19,6 +19,7 @@ from weakref import WeakKeyDictionary
 from orchat._version import __version__
 from orchat.jupyter.kernel.cell_storage.executing_cell import ExecutingCell, current_cell
 from orchat.jupyter.kernel.cell_storage.frontend_comm import PROTOCOL, FrontendMessenger
+from orchat.jupyter.kernel.cell_storage.metadata_entry import mark_cleared
 from orchat.jupyter.kernel.cell_storage.write_queue import ValueSource, WriteQueue
 from orchat.jupyter.kernel.coroutine_runner import in_kernel
 
@@ -311,6 +312,9 @@ class MetadataBridge:
             was, self._status = self._status, "open"
             if data.get("op") == "hello":
                 self._path = path if isinstance(path := data.get("path"), str) else None
+            elif data.get("op") == "cleared" and isinstance(cell_id, str):
+                self._queue.drop(cell_id)
+                mark_cleared(cell_id, data.get("run"))
             elif data.get("op") == "set" and isinstance(cell_id, str):
                 if data.get("ok") is True:
                     self._reasons.pop(cell_id, None)

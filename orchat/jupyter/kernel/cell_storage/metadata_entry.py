@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from orchat.chat.state import FORMAT, VERSION
-from orchat.jupyter.kernel.cell_storage.executing_cell import ExecutingCell
+from orchat.jupyter.kernel.cell_storage.executing_cell import SHOWN_MARK, ExecutingCell
 
 
 class MetadataEntry:
@@ -19,6 +19,13 @@ class MetadataEntry:
     ----------
     cell
         The execution; other parts of its metadata stay as they are.
+
+    Attributes
+    ----------
+    is_cleared
+        Whether a person has cleared the outputs of this run: what it kept is gone, and nothing is written any more.
+    on_cleared
+        Called when that happens, perhaps in another thread.
 
     Examples
     --------
@@ -33,6 +40,8 @@ class MetadataEntry:
 
     def __init__(self, cell: ExecutingCell) -> None:
         self.cell = cell
+        self.is_cleared = False
+        self.on_cleared: list[Callable[[], object]] = []
         self._parts: dict[str, Callable[[], Mapping[str, Any]]] = {}
 
     @property
@@ -48,7 +57,8 @@ class MetadataEntry:
     def value(self) -> dict[str, Any] | None:
         """Return the whole entry as plain JSON; None where it is empty."""
         parts = {part: make() for part, make in self._parts.items()}
-        value = {**self.cell.metadata, "format": FORMAT, "version": VERSION, **parts}
+        known = {name: each for name, each in self.cell.metadata.items() if name != SHOWN_MARK}
+        value = {**known, "format": FORMAT, "version": VERSION, **parts}
         value = {name: each for name, each in value.items() if each or name not in parts}
         return value if set(value) - {"format", "version"} else None
 
@@ -65,3 +75,20 @@ def get_entry(cell: ExecutingCell) -> MetadataEntry:
     if cell.id is not None:
         _entries[cell.id] = entry
     return entry
+
+
+def mark_cleared(cell_id: str, run: object) -> None:
+    """Mark the entry of a cell whose outputs a person has cleared.
+
+    Parameters
+    ----------
+    cell_id
+        The front end's identifier of the cell.
+    run
+        The identifier of the run whose outputs they were; None for the latest.
+    """
+    entry = _entries.get(cell_id)
+    if entry is not None and run in (None, entry.cell.run):
+        entry.is_cleared = True
+        for forget in entry.on_cleared:
+            forget()

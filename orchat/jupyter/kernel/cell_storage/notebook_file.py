@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -130,3 +132,29 @@ def read_cells(path: str) -> list[Mapping[str, Any]]:
         {**cell, "metadata": each.get(METADATA_KEY) if isinstance(each := cell.get("metadata"), dict) else None}
         for cell in found
     ]
+
+
+def was_cleared(path: str | None, cell_id: str, before: datetime | None) -> bool:
+    """Return whether a saved notebook holds a cell without outputs, and did so before a time.
+
+    Parameters
+    ----------
+    path
+        The notebook; None where it is unknown.
+    cell_id
+        The cell's identifier in the file.
+    before
+        The time at which a run took away the outputs in the page, which may have been saved since; None where unknown.
+
+    Examples
+    --------
+    >>> was_cleared(None, "a1", None)
+    False
+    """
+    try:
+        if path is None or before is None or os.stat(path).st_mtime > before.timestamp():
+            return False
+        cells = read_cells(path)
+    except (OSError, StateError):
+        return False
+    return any(cell.get("id") == cell_id and cell.get("outputs") == [] for cell in cells)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from orchat.configuration import setting
 from orchat.errors import ConfigurationError
-from orchat.jupyter.kernel.cell_storage.executing_cell import ExecutingCell, current_cell, notebook_path
+from orchat.jupyter.kernel.cell_storage.executing_cell import SHOWN_MARK, ExecutingCell, current_cell, notebook_path
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -78,7 +78,19 @@ class StorageTarget:
 
         return SidecarFile(None if self.shell is None else notebook_path(self.shell))
 
+    def was_cleared(self) -> bool:
+        """Return whether another tool has cleared the cell's outputs in the file, and left the metadata.
+
+        The page's extension sees that by itself, and sends no mark.
+        """
+        from orchat.jupyter.kernel.cell_storage.notebook_file import was_cleared
+
+        if self.shell is None or self.cell.id is None or not self.cell.metadata.get(SHOWN_MARK):
+            return False
+        return was_cleared(notebook_path(self.shell), self.cell.id, self.cell.requested)
+
     def write_metadata(self, entry: MetadataEntry) -> None:
         """Write an entry of the cell into its metadata; writes are throttled until `MetadataBridge.flush`."""
         assert self.cell.id is not None
-        self.bridge.write(self.cell.id, entry.value)
+        if not entry.is_cleared:
+            self.bridge.write(self.cell.id, entry.value)

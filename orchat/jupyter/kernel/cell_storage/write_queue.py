@@ -57,6 +57,10 @@ class WriteQueue:
         """Add a value, in the place of the cell's waiting one."""
         self._waiting[cell_id] = value
 
+    def drop(self, cell_id: str) -> None:
+        """Drop the waiting value of a cell."""
+        self._waiting.pop(cell_id, None)
+
     def clear(self) -> None:
         """Drop all waiting values."""
         self._waiting.clear()

@@ -20,6 +20,9 @@ const MAX_ANSWERS = 100;
 /** Answers to changes by the request's id: a request that is sent again is not done again. @type {Map<string, object>} */
 const givenAnswers = new Map();
 
+/** How to send on the open comms of each kernel, by the ids of both. @type {Map<string, Map<string, (content: object) => void>>} */
+const senders = new Map();
+
 const PAGE_ID = crypto.getRandomValues(new Uint32Array(2)).join("-");
 
 /**
@@ -64,6 +67,7 @@ export function createBridgePlugin({ id, version, INotebookTracker }) {
 function registerCommTarget(kernel, tracker, version) {
   trackExecuteRequests(kernel);
   kernel.registerCommTarget(TARGET, (/** @type {any} */ comm, /** @type {any} */ opening) => {
+    const envelope = { page: PAGE_ID, protocol: PROTOCOL, version };
     /** @param {object} content */
     const send = async (content) => {
       await waitForSubshell(kernel, comm);
@@ -76,12 +80,24 @@ function registerCommTarget(kernel, tracker, version) {
       // Looked up now: a notebook may have been renamed, closed, or opened beside another one on the same kernel.
       const panels = tracker.filter((/** @type {any} */ each) => each.sessionContext.session?.kernel?.id === kernel.id);
       const { id, op, cell_id } = request;
-      const envelope = { id, op, cell_id, page: PAGE_ID, protocol: PROTOCOL, version };
-      void send({ ...envelope, ...handleRequest(request, panels) });
+      void send({ ...envelope, id, op, cell_id, ...handleRequest(request, panels) });
     };
+    const sendersOfKernel = senders.get(kernel.id) ?? new Map();
+    senders.set(kernel.id, sendersOfKernel);
+    sendersOfKernel.set(comm.commId, (/** @type {object} */ content) => void send({ ...envelope, ...content }));
     comm.onMsg = receive;
     receive(opening);
   });
+}
+
+/**
+ * Tell a kernel something that it has not asked for, if it has asked for anything before.
+ *
+ * @param {any} kernel
+ * @param {object} content
+ */
+export function tellKernel(kernel, content) {
+  for (const send of senders.get(kernel.id)?.values() ?? []) send(content);
 }
 
 /**

@@ -5,6 +5,8 @@
  * Unchanged values are not written, so that the notebook is not marked as changed for nothing.
  */
 
+import { isCleared, recordRun, withMark } from "./cleared_cells.js";
+
 const KEY = "orchat";
 const MIME_TYPE = "application/vnd.orchat.v1+json";
 const SAVED_MIME_TYPES = ["text/plain", "text/markdown", MIME_TYPE];
@@ -70,7 +72,11 @@ function set(panels, { cell_id, value }) {
   if (isNewer(now)) return { ok: false, reason: "newer" };
   if (value === null || value === undefined) {
     if (now !== undefined) cell.deleteMetadata(KEY);
-  } else if (!deepEqual(now, value)) cell.setMetadata(KEY, value);
+    return { ok: true };
+  }
+  if (isCleared(cell.id)) return { ok: false, reason: "cleared" };
+  const marked = withMark(cell, value);
+  if (!deepEqual(now, marked)) cell.setMetadata(KEY, marked);
   return { ok: true };
 }
 
@@ -118,6 +124,7 @@ function set_output(panels, { cell_id, display_id, run, execution_count, bundle,
   if (!found || found.cell.type !== "code" || typeof run !== "string") return NO_SUCH_CELL;
   const { cell } = found;
   const saved = /** @type {any[]} */ (cell.outputs.toJSON());
+  if (isCleared(cell.id)) return { ok: true, run, display_id, lacks: false };
   const live = display_id ? saved.findIndex((output) => output.metadata?.[KEY]?.live === display_id) : -1;
   const isMissing = live >= 0 || !requestedRuns.has(run);
   const which = { ok: true, run, display_id };
@@ -152,7 +159,9 @@ function insert_cell(panels, { below, above, source, cell_id, cell_type = "code"
  */
 export function trackExecuteRequests(kernel) {
   kernel.anyMessage.connect((/** @type {any} */ _, /** @type {any} */ { msg, direction }) => {
-    if (direction === "send" && msg.header.msg_type === "execute_request") requestedRuns.add(msg.header.msg_id);
+    if (direction !== "send" || msg.header.msg_type !== "execute_request") return;
+    requestedRuns.add(msg.header.msg_id);
+    if (typeof msg.metadata?.cellId === "string") recordRun(msg.metadata.cellId, msg.header.msg_id);
   });
 }
 

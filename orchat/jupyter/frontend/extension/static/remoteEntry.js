@@ -25,16 +25,24 @@
     "./extension": async () => {
       const notebook = await loadShared("@jupyterlab/notebook").catch(() => null);
       if (!notebook) return []; // a page without notebooks, such as voila's
-      const { INotebookTracker } = notebook;
-      const [{ createBridgePlugin }, { createPanelPlugin }, { createCellRunnerPlugin }, { createPromptCellPlugin }] =
-        await Promise.all(
-          ["metadata_bridge.js", "saved_panel_renderer.js", "cell_runner.js", "prompt_cells.js"].map(load),
-        );
+      const { INotebookTracker, NotebookActions } = notebook;
+      const [
+        { createBridgePlugin, tellKernel },
+        { createClearedCellsPlugin },
+        { createPanelPlugin },
+        { createCellRunnerPlugin },
+        { createPromptCellPlugin },
+      ] = await Promise.all(
+        ["metadata_bridge.js", "cleared_cells.js", "saved_panel_renderer.js", "cell_runner.js", "prompt_cells.js"].map(
+          load,
+        ),
+      );
       const widgets = await loadShared("@lumino/widgets");
       const editor = ["@jupyterlab/codemirror", "@codemirror/view", "@codemirror/language"].map(loadShared);
       const [codemirror, view, language] = await Promise.all(editor).catch(() => []); // a page without editors: voila's
       const plugins = [
         createBridgePlugin({ id: `${NAME}:bridge`, version: VERSION, INotebookTracker }),
+        createClearedCellsPlugin({ id: `${NAME}:cleared`, INotebookTracker, NotebookActions, tellKernel }),
         createPanelPlugin({ id: `${NAME}:panel`, INotebookTracker, widgets }),
         createCellRunnerPlugin({ id: `${NAME}:run`, INotebookTracker }),
       ];
