@@ -15,6 +15,7 @@ from tests.benchmarks import (
     completion,
     fanout,
     interrupt,
+    keeping,
     mcp_calls,
     restore,
     startup,
@@ -53,6 +54,12 @@ def test_calls_measures_questions_chats_and_cells() -> None:
     lines = lines_of("calls", "--calls", "2", "--rounds", "1")
     for name in (calls.ASK, calls.CHAT, calls.CELL, calls.PLAIN):
         assert any(re.match(rf"{re.escape(name)} +\d+\.\d\d +[01]$", line) for line in lines), name
+
+
+def test_keeping_measures_chats_and_panels() -> None:
+    lines = lines_of("keeping", "--messages", "8", "--pictures", "2")
+    for name in (keeping.PLAIN, keeping.REASONING, keeping.PICTURES, keeping.HALF, keeping.DOUBLE):
+        assert any(re.match(rf"{re.escape(name)} +\d+ +\d+\.\d\d", line) for line in lines), name
 
 
 def test_startup_measures_each_step_in_a_fresh_process() -> None:

@@ -19,13 +19,14 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orchat.chat.message_selection import pending_calls, pending_indices
 from orchat.chat.message_versions import HiddenTurn, split_at_questions
 from orchat.chat.money import Cost
-from orchat.chat.state_redaction import INLINE_MEDIA, copied_data, redacted_data, redacted_turns
+from orchat.chat.omitted_media import omit_oldest_media, replace_media
+from orchat.chat.state_redaction import copied_data, redacted_data, redacted_turns
 from orchat.errors import ConfigurationError, OrchatError, StateError
 from orchat.messages import ChatMessage, ChatRole, ReasoningContent, TextContent, ToolCall, ToolCallResult
 from orchat.messages.parts import Part
@@ -58,7 +59,6 @@ _KNOWN = frozenset(
 )
 _encode = json.JSONEncoder(allow_nan=False).encode
 _COMMA = len(", ")
-_MEDIA = {"image": "an image", "file": "a file", "audio": "a sound", "video": "a video"}
 
 
 @dataclass
@@ -90,7 +90,10 @@ def to_dict(saved: ChatState, *, secrets: Iterable[str] = (), max_bytes: int | N
     >>> data["version"], data["messages"][0]["content"]
     (1, [{'text': 'My key is [redacted].'}])
     """
-    known = tuple(secrets)
+    known, media = tuple(secrets), 0
+    if max_bytes is not None:
+        shown, media = omit_oldest_media(saved.messages, max_bytes)
+        saved = replace(saved, messages=shown)
     messages, message_data, unsafe = redacted_turns(saved.messages, known)
     versions, unsafe_versions = _version_data(saved, messages, known)
     unsafe += unsafe_versions
@@ -105,7 +108,7 @@ def to_dict(saved: ChatState, *, secrets: Iterable[str] = (), max_bytes: int | N
         "messages": message_data,
         "pending": [call.to_dict() for call in pending_calls(messages)],
         "cost": saved.cost.to_dict(),
-        "left_out": {"media": 0, "turns": 0, **({"secrets": unsafe} if unsafe else {})},
+        "left_out": {"media": media, "turns": 0, **({"secrets": unsafe} if unsafe else {})},
         **({"versions": versions} if versions else {}),
     }
     if max_bytes is not None and _size(data) > max_bytes:
@@ -296,7 +299,7 @@ def _shorten(data: dict[str, Any], max_bytes: int) -> None:
         return rest + _size(left_out) + size <= max_bytes
 
     for at, message in enumerate(messages):
-        if count := _without_media(message["content"]):
+        if count := replace_media(message["content"]):
             left_out["media"] += count
             total -= sizes[at]
             sizes[at] = _size(message) + _COMMA
@@ -336,18 +339,3 @@ def _newest_versions(versions: list[dict[str, Any]], max_bytes: int) -> list[dic
             indices[index] = len(kept)
             kept.append({**turn, "inside": indices[turn["inside"]]} if "inside" in turn else turn)
     return kept
-
-
-def _without_media(parts: list[Any]) -> int:
-    """Replace inline media by a text, inside tool results too, and return their number."""
-    count = 0
-    for at, part in enumerate(parts):
-        if isinstance(part, dict) and isinstance(result := part.get("tool_call_result"), dict):
-            count += _without_media(result["result"]) if isinstance(result["result"], list) else 0
-            continue
-        for kind, words in _MEDIA.items():
-            inline = part.get(kind) if isinstance(part, dict) else None
-            if isinstance(inline, dict) and any(inline.get(name) for name in INLINE_MEDIA):
-                parts[at] = {"text": f"[{words} was left out to save space]"}
-                count += 1
-    return count

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
+from orchat.chat.omitted_media import INLINE_MEDIA
 from orchat.messages import ChatMessage, ChatRole
 from orchat.secrets import is_secret, redact, redacted_keys
 
-INLINE_MEDIA = ("base64_image", "base64_data", "base64_audio", "base64_video")
 _MEDIA = frozenset({"image", "file", "audio", "video"})
 _SIGNED = frozenset({"data", "signature"})
 _IMMUTABLE = frozenset({str, int, float, bool, type(None)})

@@ -109,7 +109,7 @@ def _is_lines(value: object) -> bool:
 
 def split_lines(text: str) -> list[str]:
     """Split a text after each newline; the joined lines are the text."""
-    return re.findall(r"[^\n]*\n|[^\n]+", text) or [""]
+    return re.findall(r"[^\n]*\n|[^\n]+", text) if "\n" in text else [text]
 
 
 def join_lines(value: object) -> str:
