@@ -11,7 +11,7 @@ from typing import TypeAlias
 from orchat.chat.approval import Decisions
 from orchat.chat.exit_conditions import ExitCondition
 from orchat.chat.markdown_export import as_markdown
-from orchat.chat.message_selection import pending_calls, skip_pending_calls
+from orchat.chat.message_selection import messages_before_failure, pending_calls, skip_pending_calls
 from orchat.chat.message_versions import HiddenTurn, MessageVersions, split_at_questions
 from orchat.chat.tool_hooks import ToolHooks
 from orchat.chat.turn import MAX_TOOL_RUNS, Turn
@@ -268,9 +268,7 @@ def _before_failure(turns: Sequence[Sequence[ChatMessage]]) -> list[ChatMessage]
     answers = [message for message in last if message.is_from(ChatRole.ASSISTANT)]
     if not answers or answers[-1].meta.get("ending") not in _UNFINISHED:
         raise ConfigurationError("No turn has failed that could go on.", hint="Ask a question.")
-    kept = [copy.copy(message) for message in last]
-    while not (kept[-1].is_from(ChatRole.TOOL) or kept[-1].is_from(ChatRole.USER)):
-        kept.pop()
+    kept = [copy.copy(message) for message in messages_before_failure(last)]
     for message in kept:
         message._meta = {key: value for key, value in message.meta.items() if key != "ending"}
     return kept

@@ -111,6 +111,21 @@ def waiting_calls(messages: Sequence[ChatMessage]) -> dict[CallPlace, ToolCall]:
     return {places[at - begin]: result.origin for at, result in origins if result is not None}
 
 
+def messages_before_failure(turn: Sequence[ChatMessage]) -> list[ChatMessage]:
+    """Return a turn's messages without the response that failed last; calls and their results stay.
+
+    Examples
+    --------
+    >>> turn = [ChatMessage.from_user("When?"), ChatMessage.from_assistant("At 14", {"ending": "failed"})]
+    >>> [message.text for message in messages_before_failure(turn)]
+    ['When?']
+    """
+    kept = list(turn)
+    while kept and not (kept[-1].is_from(ChatRole.TOOL) or kept[-1].is_from(ChatRole.USER)):
+        kept.pop()
+    return kept
+
+
 def skip_pending_calls(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
     """Replace the results of pending calls by one that says that the call was skipped."""
     result = list(messages)

@@ -353,6 +353,117 @@ def violations(page: Page) -> None:
     assert not [(each["id"], each["nodes"][0]["html"]) for each in found if each["impact"] in ("serious", "critical")]
 
 
+def test_every_version_of_a_turn_stays_an_edit_is_cancelled_and_undo_redone(
+    page: Page, front_end: Lab, endpoint: ScriptedOpenRouter
+) -> None:
+    endpoint.answers(*map(text, ("The *Humber*.", "It is wide.", "The *Ouse*.", "It is long.")))
+    _, panel = opened(page, front_end, "panel-versions.ipynb", PANEL + 'ChatPanel("some/model")')
+    field, turns = panel.locator(".orchat-text-input"), panel.locator(".orchat-exchange")
+    answers = panel.locator(".orchat-exchange .orchat-items")
+    ask(panel, "Name a river.")
+    expect(answers).to_have_text(["The Humber."])
+    ask(panel, "And?")
+    expect(answers).to_have_text(["The Humber.", "It is wide."])
+    # Any turn is asked again; what had followed comes back with its version.
+    turns.nth(0).get_by_role("button", name="Ask again", exact=True).click()
+    expect(answers).to_have_text(["The Ouse."])
+    first = turns.nth(0)
+    expect(first.locator(".orchat-version-position")).to_have_text("2/2")
+    earlier, later = (panel.get_by_role("button", name=f"{which} version") for which in ("Earlier", "Later"))
+    earlier.focus()
+    page.keyboard.press("Enter")
+    expect(answers).to_have_text(["The Humber.", "It is wide."])
+    expect(first.locator(".orchat-version-position")).to_have_text("1/2")
+    expect(later).to_be_focused()  # it is the only way on
+    # Side by side, each with its model, tokens, cost and seconds.
+    panel.get_by_role("button", name="Side by side").click()
+    expect(first.locator(".orchat-version-label")).to_have_text(["Version 1", "Version 2"])
+    expect(first.locator(".orchat-items")).to_have_text(["The Humber.", "The Ouse."])
+    for footer in first.locator(".orchat-footer").all():
+        expect(footer).to_have_text(re.compile(r"^vendor/some-model-20260301 · SomeProvider · .* out · \$.* s$"))
+    panel.screenshot(path=str(front_end.work / "side-by-side.png"))
+    violations(page)
+    panel.get_by_role("button", name="Side by side").click()
+    expect(first.locator(".orchat-items")).to_have_text(["The Humber."])
+    # Esc ends an edit; the draft of before is there again.
+    field.fill("half a sen")
+    panel.locator(".orchat-edit").click()
+    expect(field).to_have_value("And?")
+    expect(panel.get_by_text("You edit an earlier question.")).to_be_visible()
+    panel.screenshot(path=str(front_end.work / "editing.png"))
+    violations(page)
+    field.press("Escape")
+    expect(field).to_have_value("half a sen")
+    expect(panel.get_by_text("You edit an earlier question.")).to_be_hidden()
+    panel.locator(".orchat-edit").click()
+    expect(field).to_have_value("And?")
+    ask(panel, "And how long?")
+    expect(answers).to_have_text(["The Humber.", "It is long."])
+    expect(field).to_have_value("half a sen")
+    # Undo and redo.
+    panel.locator(".orchat-undo").click()
+    expect(answers).to_have_text(["The Humber."])
+    panel.locator(".orchat-undo").click()
+    expect(answers).to_have_count(0)
+    for shown in (["The Humber."], ["The Humber.", "It is long."]):
+        panel.get_by_role("button", name="Redo").click()
+        expect(answers).to_have_text(shown)
+    expect(panel.get_by_role("button", name="Redo")).to_be_hidden()
+
+
+def test_retry_repeats_what_failed_and_a_restart_keeps_it_and_the_draft(
+    page: Page, front_end: Lab, endpoint: ScriptedOpenRouter
+) -> None:
+    endpoint.answers(text("The *Humber*."), error(404, "No such model."), text("Brown."))
+    notebook, panel = opened(page, front_end, "panel-retry.ipynb", PANEL + 'ChatPanel("some/model")')
+    field = panel.locator(".orchat-text-input")
+    ask(panel, "Name a river.")
+    expect(panel.locator(".orchat-items")).to_have_text(["The Humber."])
+    # What is wrong with a setting stands beside its field, and costs nothing.
+    asked = len(endpoint.requests)
+    panel.locator(".orchat-settings-button").click()
+    temperature = panel.get_by_role("spinbutton", name="Temperature")
+    temperature.fill("7")
+    panel.locator(".orchat-apply").click()
+    expect(panel.locator(".orchat-field-error:visible")).to_have_text("A number from 0 to 2.")
+    expect(temperature).to_be_focused()
+    expect(temperature).to_have_attribute("aria-invalid", "true")
+    expect(panel.get_by_role("button", name="Retry")).to_have_count(0)
+    panel.screenshot(path=str(front_end.work / "setting.png"))
+    violations(page)
+    temperature.fill("0")
+    panel.locator(".orchat-apply").click()
+    expect(panel.locator(".orchat-settings")).to_be_hidden()
+    assert len(endpoint.requests) == asked
+    # A question that failed, and the draft, survive a restart of the kernel.
+    ask(panel, "What colour?")
+    expect(panel.get_by_role("alert").filter(has_text="404")).to_be_visible()
+    field.fill("half a quest")
+    panel.locator(".orchat-file-input").set_input_files(
+        [{"name": "tides.csv", "mimeType": "text/csv", "buffer": b"port,high\nHull,4\n"}]
+    )
+    wait_until_kept(page, notebook, "half a quest")
+    wait_until_kept(page, notebook, "tides.csv")
+    restart(page)
+    notebook = front_end.show(page, notebook.path)
+    notebook.run(0)
+    notebook.wait(0)
+    panel = page.locator(".orchat-panel")
+    field, turns = panel.locator(".orchat-text-input"), panel.locator(".orchat-exchange")
+    expect(field).to_have_value("half a quest")
+    expect(panel.locator(".orchat-chip")).to_contain_text("tides.csv")
+    expect(turns.locator(".orchat-question-text")).to_contain_text(["Name a river.", "What colour?"])
+    expect(panel.get_by_role("alert").filter(has_text="404")).to_be_visible()
+    expect(panel.get_by_role("button", name="Choose a model")).to_be_visible()
+    panel.screenshot(path=str(front_end.work / "failed.png"))
+    violations(page)
+    asked = len(endpoint.requests)
+    panel.get_by_role("button", name="Retry").click()
+    expect(turns.locator(".orchat-items")).to_have_text(["The Humber.", "Brown."])
+    assert (len(endpoint.requests), endpoint.request.json["messages"][-1]["content"]) == (asked + 1, "What colour?")
+    expect(field).to_have_value("half a quest")
+
+
 def test_files_by_button_paste_and_drop(page: Page, lab: Lab, endpoint: ScriptedOpenRouter) -> None:
     endpoint.answers(text("I see."))
     _, panel = opened(page, lab, "panel-files.ipynb", PANEL + 'ChatPanel("some/model")')

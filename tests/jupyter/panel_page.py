@@ -117,6 +117,11 @@ class Page:
         self.until(lambda: len(self.turns) > count)
         self.idle()
 
+    def act(self, content: Mapping[str, Any], answers: list[str]) -> None:
+        """Do what a view does, and wait until the turns' answers are these, and no turn goes on."""
+        self.send(content)
+        self.until(lambda: self.answers() == answers and self.state["fields"]["running"] is False)
+
     def kept(self, words: str) -> dict[str, Any]:
         """Wait until the cell keeps some words, and return the panels that it keeps."""
         self.until(lambda: words in repr(self.metadata))
@@ -193,6 +198,10 @@ class Page:
                 state["turns"] = [*state["turns"], event["turn"]]
             case "drop":
                 state["turns"] = [turn for turn in state["turns"] if turn["k"] != event["k"]]
+            case "turn":
+                for turn in state["turns"]:
+                    if turn["k"] == event["k"]:
+                        turn.update(event["set"])
             case "in":
                 for turn in state["turns"]:
                     if turn["k"] == event["k"]:

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -257,8 +258,12 @@ def test_from_python(openrouter: ScriptedOpenRouter, monkeypatch: pytest.MonkeyP
         assert (await asking).text == "Three."
         assert seen == ["One.", "Two.", ""]
         panel.switch_chat("chat")
+        panel.undo()  # the question that failed
         panel.undo()
         assert [message.text for message in panel.messages] == ["Be brief."]
+        panel.redo()
+        assert [message.text for message in panel.messages] == ["Be brief.", "First?", "Two."]
+        panel.undo()
         with pytest.raises(ConfigurationError, match="no chat 'nobody'"):
             panel.switch_chat("nobody")
         panel.close()
@@ -326,8 +331,10 @@ def test_what_people_do_with_the_last_turn(kernel: Kernel, endpoint: ScriptedOpe
     assert page.fields["error"] is None
     page.send({"t": "edit"})
     page.until(lambda: page.fields["draft"]["text"] == "Second?")
-    assert len(page.turns) == 1
-    page.ask("Third?")
+    assert len(page.turns) == 2
+    page.send({"t": "send", "text": "Third?"})
+    page.until(lambda: page.answers() == ["Two.", "Four."])
+    page.idle()
     assert [m["content"] for m in endpoint.request.json["messages"]] == ["Be brief.", "First?", "Two.", "Third?"]
     page.send({"t": "undo"})
     page.until(lambda: len(page.turns) == 1)
@@ -360,6 +367,132 @@ def test_a_failed_second_try_leaves_the_first_answer(kernel: Kernel, endpoint: S
 
 
 @pytest.mark.slow
+def test_every_version_of_every_turn_stays_and_is_there_after_a_restart(
+    kernel: Kernel, endpoint: ScriptedOpenRouter
+) -> None:
+    endpoint.answers(*map(text, ("One.", "Two.", "Uno.", "Due.", "Edited.")))
+    page = Page(kernel, "versions")
+    page.run(PANEL + 'panel = ChatPanel("some/model")\npanel')
+    page.ask("1?")
+    page.ask("2?")
+    first = page.turns[0]["k"]
+    page.act({"t": "compare", "k": first, "on": True}, ["One.", "Two."])  # there is nothing to compare yet
+    page.act({"t": "again", "k": first, "model": "other/model"}, ["Uno."])
+    assert endpoint.request.json["model"] == "other/model"
+    assert (page.turns[0]["v"], page.fields["redo"]) == ([1, 2], False)
+    # Side by side, each with its model, figures and seconds.
+    page.send({"t": "compare", "k": page.turns[0]["k"], "on": True})
+    page.until(lambda: bool(page.turns[0]["o"]))
+    (other,) = page.turns[0]["o"]
+    assert (other["n"], other["q"]["text"], other["s"]["items"][0]["tail"]) == (0, "1?", "One.")
+    for state_ in (other["s"], page.turns[0]["s"]):
+        assert re.fullmatch(r"vendor/some-model-20260301 · SomeProvider · 14 in / 1 out · .*s", state_["footer"])
+    page.act({"t": "version", "k": page.turns[0]["k"], "n": 0}, ["One.", "Two."])
+    assert [each["n"] for each in page.turns[0]["o"]] == [1]
+    page.send({"t": "compare", "k": page.turns[0]["k"], "on": False})
+    page.until(lambda: page.turns[0]["o"] is None)
+    # An edit keeps the draft that it found, and Esc brings it back.
+    page.send({"t": "draft", "text": "half a sen"})
+    page.send({"t": "edit", "k": page.turns[1]["k"]})
+    page.until(lambda: page.fields["draft"]["text"] == "2?" and page.fields["editing"] == page.turns[1]["k"])
+    page.send({"t": "cancel_edit"})
+    page.until(lambda: page.fields["draft"]["text"] == "half a sen" and page.fields["editing"] is None)
+    page.send({"t": "edit", "k": page.turns[1]["k"]})
+    page.act({"t": "send", "text": "2, edited?"}, ["One.", "Due."])
+    assert [m["content"] for m in endpoint.request.json["messages"]] == ["1?", "One.", "2, edited?"]
+    assert (page.turns[1]["v"], page.fields["draft"]["text"]) == ([1, 2], "half a sen")
+    # What is taken back is brought back, one by one; what is asked instead is another version.
+    page.act({"t": "undo"}, ["One."])
+    page.act({"t": "undo"}, [])
+    assert page.fields["redo"] is True
+    page.act({"t": "redo"}, ["One."])
+    page.act({"t": "redo"}, ["One.", "Due."])
+    page.act({"t": "undo"}, ["One."])
+    page.act({"t": "send", "text": "3?"}, ["One.", "Edited."])
+    assert (page.turns[1]["v"], page.fields["redo"]) == ([2, 3], False)
+    kept_ = page.kept("Edited.")["1"]
+    assert len(kept_["chats"]["chat"]["versions"]) == 3
+    assert "usage" not in json.dumps(kept_)
+    page.run("%reset -f\n" + PANEL + 'panel = ChatPanel("some/model")\npanel')
+    assert [turn["v"] for turn in page.turns] == [[0, 2], [2, 3]]
+    for number, answer in ((0, "Two."), (1, "Due."), (2, "Edited.")):
+        page.act({"t": "version", "k": page.turns[1]["k"], "n": number}, ["One.", answer])
+    page.act({"t": "version", "k": page.turns[0]["k"], "n": 1}, ["Uno."])
+    before = page.state
+    for nonsense in ({"k": 99, "n": 0}, {"k": page.turns[0]["k"], "n": 7}, {"n": "0"}, {"k": "1", "n": 0}):
+        page.send({"t": "version", **nonsense})
+        page.send({"t": "compare", **nonsense})
+    page.act({"t": "draft", "text": "end"}, ["Uno."])
+    assert page.turns == before["turns"]
+
+
+@pytest.mark.slow
+def test_retry_repeats_what_failed_and_nothing_else_even_after_a_restart(
+    kernel: Kernel, endpoint: ScriptedOpenRouter
+) -> None:
+    code = PANEL + (
+        "from orchat import tool\nran = globals().get('ran', [])\n"
+        "@tool\ndef tide(port: str) -> str:\n    'Tell.'\n    ran.append(port)\n    return 'At 14:10'\n"
+        "panel = ChatPanel('some/model', tools=[tide], approve='always')\npanel"
+    )
+    page = Page(kernel, "retried")
+    endpoint.answers(
+        text("One."), error(404, "No such model."), calls(call("tide", {"port": "Hull"})), error(402, "No.")
+    )
+    page.run(code)
+    page.ask("1?")
+    # A setting that makes no sense stands beside its field: nothing is asked again, nothing is replaced.
+    asked = len(endpoint.requests)
+    page.send({"t": "parameters", "n": 1, "temperature": 7, "max_tokens": 5})
+    page.until(lambda: page.fields.get("refused") is not None)
+    assert page.fields["refused"] == {"n": 1, "errors": {"temperature": "A number from 0 to 2."}}
+    assert (page.fields["error"], page.fields["parameters"]["max_tokens"]) == (None, None)
+    page.send({"t": "retry"})
+    page.send({"t": "parameters", "n": 2, "temperature": 1.5, "max_tokens": None})
+    page.until(lambda: page.fields["refused"] == {"n": 2, "errors": {}})
+    assert (len(endpoint.requests), page.answers()) == (asked, ["One."])
+    # A question that failed is kept with its error, and so is the draft.
+    page.send({"t": "attach", "n": 1, "name": "t.csv", "size": 3, "at": 0, "data": "YSxi"})
+    page.send({"t": "send", "text": "2?"})
+    page.until(lambda: page.fields["error"] is not None and page.fields["running"] is False)
+    assert page.fields["error"]["actions"] == ["retry", "model"]
+    page.send({"t": "attach", "n": 2, "name": "u.csv", "size": 3, "at": 0, "data": "YSxi"})
+    page.send({"t": "draft", "text": "half a sen"})
+    page.kept("half a sen")
+    page.run("%reset -f\n" + code)
+    assert [turn["q"]["text"] for turn in page.turns] == ["1?", "2?"]
+    assert [file["name"] for file in page.turns[1]["q"]["files"]] == ["t.csv"]
+    assert page.fields["error"]["title"] == "Not found · 404"
+    assert (page.fields["draft"]["text"], page.fields["files"][0]["name"]) == ("half a sen", "u.csv")
+    page.send({"t": "retry", "model": "other/model"})
+    page.until(lambda: page.fields["error"] is not None and "402" in page.fields["error"]["title"])
+    page.idle()
+    assert (page.fields["model"], endpoint.request.json["model"]) == ("other/model", "other/model")
+    # The call has run: only the response after it is asked for again, now and after another restart.
+    endpoint.answers(text("At 14:10, it said."))
+    page.run(code)
+    page.act({"t": "retry"}, ["One.", "[tide: done]At 14:10, it said."])
+    assert [message["role"] for message in endpoint.request.json["messages"]][-2:] == ["assistant", "tool"]
+    assert kernel.value("ran") == repr(["Hull"])
+    assert (page.fields["error"], page.fields["draft"]["text"]) == (None, "half a sen")
+    asked = len(endpoint.requests)
+    page.send({"t": "retry"})  # nothing has failed
+    # Another version that fails leaves the earlier one, and the edited question is a draft again.
+    endpoint.answers(error(402, "No."))
+    page.send({"t": "draft", "text": ""})
+    page.send({"t": "unattach", "n": -1})
+    page.send({"t": "edit", "k": page.turns[0]["k"]})
+    page.until(lambda: page.fields["editing"] is not None)
+    page.send({"t": "send", "text": "1, edited?"})
+    page.until(lambda: page.fields["error"] is not None and page.fields["running"] is False)
+    assert (len(endpoint.requests), page.answers()) == (asked + 1, ["One.", "[tide: done]At 14:10, it said."])
+    assert (page.fields["draft"]["text"], page.fields["editing"]) == ("1, edited?", page.turns[0]["k"])
+    endpoint.answers(text("Edited."))
+    page.act({"t": "retry"}, ["Edited."])
+    assert (page.turns[0]["q"]["text"], page.turns[0]["v"], page.fields["draft"]["text"]) == ("1, edited?", [1, 2], "")
+
+
+@pytest.mark.slow
 def test_settings_chats_and_drafts(kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
     endpoint.answers(text("One."), text("Two."))
     page = Page(kernel, "settings")
@@ -371,11 +504,13 @@ def test_settings_chats_and_drafts(kernel: Kernel, endpoint: ScriptedOpenRouter)
     sent = endpoint.request.json
     assert (sent["temperature"], sent["max_tokens"], sent["reasoning"]) == (0.3, 50, {"effort": "low"})
     assert (sent["model"], sent["messages"][0]["content"]) == ("picked/model", "Be brief.")
-    for wrong in ({"temperature": 7}, {"max_tokens": True}, {"effort": "__import__"}, {"temperature": "1"}):
-        page.send({"t": "parameters", **wrong})
-        page.until(lambda: page.fields["error"] is not None)
-        page.send({"t": "dismiss"})
-        page.until(lambda: page.fields["error"] is None)
+    for number, wrong in enumerate(
+        ({"temperature": 7}, {"max_tokens": True}, {"effort": "__import__"}, {"temperature": "1"}), 1
+    ):
+        page.send({"t": "parameters", "n": number, **wrong})
+        page.until(lambda number=number: (page.fields.get("refused") or {}).get("n") == number)
+        assert page.fields["refused"]["errors"].keys() == wrong.keys()
+        assert page.fields["parameters"] == {"temperature": 0.3, "max_tokens": 50, "effort": "low"}
     page.send({"t": "new", "name": "tides"})
     page.until(lambda: page.fields["chat"] == "tides" and not page.turns)
     assert page.fields["model"] == "some/model"
@@ -477,7 +612,7 @@ def test_a_question_takes_the_notebooks_variables_and_says_so(kernel: Kernel, en
     page.run(PANEL + "ChatPanel('m')")
     assert page.turns[0]["q"] == turn["q"]
     page.send({"t": "edit"})
-    page.until(lambda: not page.turns)
+    page.until(lambda: page.fields["editing"] == page.turns[-1]["k"])
     assert page.fields["draft"]["text"] == turn["q"]["text"]
 
 
@@ -838,9 +973,9 @@ def test_a_secret_is_named_before_it_is_sent_redacted_or_as_it_is(endpoint: Scri
         page.run(PANEL + 'panel = ChatPanel("some/model")\npanel')
 
         def sent(**message: Any) -> Any:
-            asked, turns = len(endpoint.requests), len(page.turns)
+            asked, last = len(endpoint.requests), [turn["k"] for turn in page.turns][-1:]
             page.send({"t": "send", "text": typed, **message})
-            page.until(lambda: len(page.turns) > turns and page.fields["running"] is False)
+            page.until(lambda: [turn["k"] for turn in page.turns][-1:] != last and page.fields["running"] is False)
             assert len(endpoint.requests) == asked + 1
             return endpoint.request.json["messages"][-1]["content"]
 

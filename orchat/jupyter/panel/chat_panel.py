@@ -159,10 +159,10 @@ class ChatPanel:
         """
         from orchat.chat.conversation import _message
 
-        return await _await_in_cell(self._controller.ask(_message(question)))
+        return await _await_in_cell(self._controller.requests.ask(_message(question)))
 
     async def regenerate(self, model: str | None = None) -> Reply:
-        """Send the last user's message again, in place of its turn.
+        """Ask the last question again; the earlier answer stays as a version of the turn (`Chat.versions`).
 
         Parameters
         ----------
@@ -174,15 +174,30 @@ class ChatPanel:
         ConfigurationError
             There is no user's message (a ValueError).
         """
-        return await _await_in_cell(self._controller.regenerate(model))
+        return await _await_in_cell(self._controller.requests.regenerate(model))
 
     def stop(self) -> None:
         """Stop the running turn; the response so far stays."""
         self._controller.stop()
 
+    async def retry(self) -> Reply:
+        """Repeat the request that failed last; no answer is replaced, and no tool call runs twice.
+
+        Raises
+        ------
+        ConfigurationError
+            Nothing has failed (a ValueError).
+        """
+        return await _await_in_cell(self._controller.requests.retry())
+
     def undo(self) -> None:
-        """Remove the last turn; its cost stays counted."""
-        self._controller.undo_turn()
+        """Take the last turn back; its cost stays counted, and `redo` brings it back."""
+        self._controller.change_turns(self._controller.versions.undo)
+        self._controller.publish_changes(True)
+
+    def redo(self) -> None:
+        """Bring back the turn that was taken back last."""
+        self._controller.change_turns(self._controller.versions.redo)
         self._controller.publish_changes(True)
 
     def new_chat(self, name: str | None = None) -> Chat:

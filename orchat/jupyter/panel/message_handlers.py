@@ -5,19 +5,21 @@ The field ``t`` of a message is its type. What takes time becomes a task, whose 
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from orchat.errors import ConfigurationError
 from orchat.jupyter.kernel.output.text_escaping import escape_control_characters, single_line
+from orchat.jupyter.panel.model_picker import parameter_errors
 
 if TYPE_CHECKING:
-    from orchat.chat.reply import Reply
     from orchat.jupyter.panel.model_picker import ModelSearch
     from orchat.jupyter.panel.panel_conversations import PanelConversations
     from orchat.jupyter.panel.panel_view_model import PanelViewModel
     from orchat.jupyter.panel.question_composer import QuestionComposer
-    from orchat.messages import ChatMessage
+    from orchat.jupyter.panel.turn_requests import TurnRequests
+    from orchat.jupyter.panel.turn_versions import TurnVersions
 
 _MAX_TEXT = 2_000_000
 
@@ -29,6 +31,8 @@ class PanelActions(Protocol):
     composer: QuestionComposer
     conversations: PanelConversations
     model_search: ModelSearch
+    versions: TurnVersions
+    requests: TurnRequests
 
     @property
     def is_editable(self) -> bool:
@@ -40,11 +44,11 @@ class PanelActions(Protocol):
     def send(self, text: str, *, warning: object, allow_secrets: bool) -> None:
         """Run a turn with the draft, or warn of its secrets first."""
 
-    def regenerate(self, model: str | None) -> Coroutine[Any, Any, Reply]:
-        """Send the last user's message again."""
+    def change_turns(self, change: Callable[[], object]) -> None:
+        """Switch, take back or bring back turns."""
 
-    def undo_turn(self) -> ChatMessage | None:
-        """Remove the last turn, and return its user's message."""
+    def keep_draft(self) -> None:
+        """Save the draft soon."""
 
     def stop(self) -> None:
         """Stop the running turn."""
@@ -61,8 +65,8 @@ class PanelActions(Protocol):
     def insert_cell(self, source: str) -> None:
         """Insert a cell below the panel's."""
 
-    def use_page_saving(self) -> None:
-        """Send the transcript to the page, which saves it."""
+    def refresh_output(self) -> None:
+        """Update the transcript that is saved with the output; the page writes it into the file."""
 
     def allow_overwrite(self) -> None:
         """Allow writing over a saved conversation that could not be read."""
@@ -76,13 +80,16 @@ def handle_message(panel: PanelActions, content: dict[str, Any]) -> None:
     match content.get("t"):
         case "draft" if isinstance(content.get("text"), str):
             panel.composer.set_draft(_clean_text(content["text"]))
+            panel.keep_draft()
         case "complete" if isinstance(before := content.get("before"), str) and isinstance(content.get("n"), int):
             after = content.get("after")
             panel.composer.complete(before[:_MAX_TEXT], str(after)[:_MAX_TEXT] if after else "", content["n"])
         case "attach":
             panel.composer.attach(content)
+            panel.keep_draft()
         case "unattach":
             panel.composer.drop(content.get("n"))
+            panel.keep_draft()
         case "stop":
             panel.stop()
         case "older":
@@ -94,14 +101,16 @@ def handle_message(panel: PanelActions, content: dict[str, Any]) -> None:
             panel.handle_form_message(content)
         case "cell" if isinstance(content.get("code"), str):
             panel.insert_cell(content["code"])
+        case "key":
+            panel.insert_cell("%load_ext orchat\n%openrouter key set")
         case "export":
             _export_chat(panel, content)
         case "saves":
-            panel.use_page_saving()
+            panel.refresh_output()
         case "discard":
             panel.allow_overwrite()
         case "dismiss":
-            panel.view_model.set(error=None)
+            panel.requests.dismiss()
         case _ if panel.is_editable:  # the conversation does not change while a turn goes on
             _handle_change(panel, content)
     panel.publish_changes(False)
@@ -109,22 +118,31 @@ def handle_message(panel: PanelActions, content: dict[str, Any]) -> None:
 
 def _handle_change(panel: PanelActions, content: dict[str, Any]) -> None:
     text, name, model = (content.get(key) for key in ("text", "name", "model"))
+    versions = panel.versions
     try:
         match content.get("t"):
             case "send" if isinstance(text, str):
                 allowed = content.get("as_it_is") is True
                 panel.send(_clean_text(text), warning=content.get("warning"), allow_secrets=allowed)
                 return
-            case "again":
-                panel.start_task(
-                    panel.regenerate(single_line(model, 200) if isinstance(model, str) and model else None)
-                )
+            case "again" | "retry" as kind:
+                other_model = single_line(model, 200) if isinstance(model, str) and model else None
+                requests, key = panel.requests, content.get("k")
+                again = requests.retry(other_model) if kind == "retry" else requests.regenerate(other_model, key)
+                panel.start_task(again)
                 return
             case "edit":
-                if (question := panel.undo_turn()) is not None:
-                    panel.composer.put_back(question)
+                versions.edit(versions.find(content.get("k")))
+            case "cancel_edit":
+                versions.cancel_edit()
             case "undo":
-                panel.undo_turn()
+                panel.change_turns(versions.undo)
+            case "redo":
+                panel.change_turns(versions.redo)
+            case "version" if isinstance(number := content.get("n"), int):
+                panel.change_turns(partial(versions.show_version, versions.find(content.get("k")), number))
+            case "compare":
+                versions.compare(versions.find(content.get("k")), on=content.get("on") is True)
             case "new":
                 panel.conversations.new_chat(single_line(name, 60) if isinstance(name, str) else None)
                 panel.show_chat()
@@ -134,7 +152,11 @@ def _handle_change(panel: PanelActions, content: dict[str, Any]) -> None:
             case "model" if isinstance(model, str):
                 panel.conversations.set_model(single_line(model, 200))
             case "parameters":
-                panel.conversations.set_parameters(content)
+                errors = parameter_errors(content)
+                if not errors:
+                    panel.conversations.set_parameters(content)
+                number = content.get("n")
+                panel.view_model.set(refused={"n": number if isinstance(number, int) else 0, "errors": errors})
             case "tools" if isinstance(off := content.get("off"), list):
                 panel.conversations.switch_tools_off([each for each in off if isinstance(each, str)])
             case "system" if isinstance(text, str):

@@ -139,13 +139,36 @@ def shown_parameters(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def parameter_errors(wanted: Mapping[str, Any]) -> dict[str, str]:
+    """Return what is wrong with a person's parameters, by field; an empty dictionary where all is right.
+
+    Examples
+    --------
+    >>> parameter_errors({"temperature": 7, "max_tokens": 10})
+    {'temperature': 'A number from 0 to 2.'}
+    """
+    temperature, max_tokens, effort = (wanted.get(name) for name in ("temperature", "max_tokens", "effort"))
+    errors = {}
+    if temperature is not None and not (_is_number(temperature) and 0 <= temperature <= 2):
+        errors["temperature"] = "A number from 0 to 2."
+    if max_tokens is not None and not (
+        isinstance(max_tokens, int) and not isinstance(max_tokens, bool) and max_tokens > 0
+    ):
+        errors["max_tokens"] = "A whole number above 0."
+    if effort is not None and effort not in EFFORTS:
+        errors["effort"] = f"One of {', '.join(EFFORTS)}."
+    return errors
+
+
 def merge_parameters(kwargs: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
     """Return generation kwargs updated with a person's parameters; None removes a parameter.
 
-    Raises
-    ------
-    ConfigurationError
-        A value is invalid (a ValueError).
+    Parameters
+    ----------
+    kwargs
+        The present ones.
+    wanted
+        Parameters without `parameter_errors`.
 
     Examples
     --------
@@ -154,14 +177,6 @@ def merge_parameters(kwargs: Mapping[str, Any], wanted: Mapping[str, Any]) -> di
     """
     changed = dict(kwargs)
     temperature, max_tokens, effort = (wanted.get(name) for name in ("temperature", "max_tokens", "effort"))
-    if temperature is not None and not (_is_number(temperature) and 0 <= temperature <= 2):
-        raise ConfigurationError("The temperature is a number from 0 to 2.")
-    if max_tokens is not None and not (
-        isinstance(max_tokens, int) and not isinstance(max_tokens, bool) and max_tokens > 0
-    ):
-        raise ConfigurationError("The most tokens of an answer are a whole number above 0.")
-    if effort is not None and effort not in EFFORTS:
-        raise ConfigurationError(f"The reasoning effort is one of {', '.join(EFFORTS)}.")
     reasoning = None if effort is None else {"effort": effort}
     for name, value in (("temperature", temperature), ("max_tokens", max_tokens), ("reasoning", reasoning)):
         changed.pop(name, None)

@@ -14,17 +14,16 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from orchat.chat.state import secrets_of
-from orchat.configuration import resolve_model_alias
-from orchat.errors import ConfigurationError, OrchatError, StateError, TurnInProgressError
+from orchat.errors import OrchatError, StateError, TurnInProgressError
 from orchat.jupyter.kernel.cell_storage.metadata_bridge import get_bridge
 from orchat.jupyter.kernel.live_view.live_view import shows_widgets
 from orchat.jupyter.kernel.live_view.tool_grants import KERNEL_GRANTS
 from orchat.jupyter.kernel.live_view.widget_channel import WIDGET_MIME_TYPE, WidgetChannel
-from orchat.jupyter.kernel.output.error_card import error_title
 from orchat.jupyter.kernel.output.text_escaping import single_line
 from orchat.jupyter.kernel.prompt.prompt_namespace import PromptNamespace
 from orchat.jupyter.panel import message_handlers
 from orchat.jupyter.panel.call_decisions import CallDecisions
+from orchat.jupyter.panel.failed_request import error_view
 from orchat.jupyter.panel.mime_bundle import PanelOutput, transcript_bundle
 from orchat.jupyter.panel.model_picker import ModelSearch
 from orchat.jupyter.panel.panel_conversations import PanelConversations
@@ -34,8 +33,10 @@ from orchat.jupyter.panel.panel_view_model import PanelViewModel, TurnView
 from orchat.jupyter.panel.question_composer import QuestionComposer
 from orchat.jupyter.panel.turn_grouping import split_turns, transcript_text
 from orchat.jupyter.panel.turn_in_progress import TurnInProgress
-from orchat.messages import ChatMessage, ChatRole
-from orchat.secrets import HIDDEN, redact
+from orchat.jupyter.panel.turn_requests import TurnRequests
+from orchat.jupyter.panel.turn_versions import TurnVersions
+from orchat.messages import ChatMessage
+from orchat.secrets import HIDDEN
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from orchat.chat import Chat
     from orchat.chat.approval import Decisions
     from orchat.chat.reply import Reply
+    from orchat.chat.turn_streams import TurnOptions
 
 _logger = logging.getLogger(__name__)
 _BYTES_PER_SECOND = 10_000  # what the transcript may cost while a turn goes on
@@ -74,6 +76,7 @@ class PanelController:
         self.view_model = PanelViewModel(cell=self._can_insert)
         self.view_model.set(height=height, error=None, readonly=None, note="", running=False)
         self.composer = QuestionComposer(self.view_model, None if shell is None else PromptNamespace(shell))
+        self.versions = TurnVersions(self.conversations, self.view_model, self.composer)
         self.model_search = ModelSearch(self.start_task, self._show_models)
         self.observers: list[Callable[[Reply], object]] = []
         self._output = PanelOutput(shell)
@@ -82,14 +85,17 @@ class PanelController:
         self._decisions = CallDecisions(
             self.conversations, self.view_model, self._send_soon, self.start_task, self._resume_turn
         )
+        self.requests = TurnRequests(
+            self.conversations, self.view_model, self.versions, self._prepare_turn, self._run_turn
+        )
         self._turn_in_progress: TurnInProgress | None = None
         self._next_output_refresh = 0.0
         self._note = ""  # about the restored settings, or the last message
-        self._unanswered_question: ChatMessage | None = None  # the last one shown, whose turn left no message
-        if restore and not split_turns(chat.messages):
-            self._restore()
+        snapshot = self._restore() if restore and not split_turns(chat.messages) else None
         storage.attach(self._encode_entry, self.detach)
         self.show_chat()
+        if snapshot is not None and snapshot.draft is not None:
+            self.versions.restore_draft(snapshot.draft, snapshot.edited)
 
     # -- turns --------------------------------------------------------------------------------------------------
 
@@ -134,61 +140,44 @@ class PanelController:
         if self._turn_in_progress is not None:
             self._turn_in_progress.chat.stop()
 
-    async def ask(self, question: ChatMessage, **options: Any) -> Reply:
-        """Run a turn with a user's message, and show it."""
+    def _prepare_turn(self) -> None:
         self.check_free()
         self._decisions.cancel()
-        self.conversations.add_restart_notice({} if self._shell is None else self._shell.user_ns)
-        if self._unanswered_question is not None and (last := self.view_model.last) is not None:
-            self.view_model.drop(last)
-        return await self._run_turn(question, self.view_model.begin(question), options)
-
-    async def regenerate(self, model: str | None) -> Reply:
-        """Send the last user's message again; if the new turn leaves no message, the earlier one is put back."""
-        self.check_free()
-        chat, before = self.conversations.current_chat, self.conversations.current_chat.messages
-        if (question := self.undo_turn()) is None:
-            raise ConfigurationError("There is no question to ask again.")
-        options = {"generation_kwargs": {"model": resolve_model_alias(model)}} if model else {}
-        try:
-            return await self.ask(question, **options)
-        finally:
-            if self._unanswered_question is not None and len(before) > len(chat.messages):
-                chat.messages = before
-                self._unanswered_question = None
-                self.view_model.show(split_turns(before))
-                self.publish_changes(True)
 
     async def _resume_turn(self, decisions: Decisions, turn: TurnView) -> None:
-        await self._run_turn(decisions, turn, {})
+        await self._run_turn(decisions, turn, None, None)
 
-    async def _run_turn(self, question: ChatMessage | Decisions, turn: TurnView, options: dict[str, Any]) -> Reply:
+    async def _run_turn(
+        self, question: ChatMessage | Decisions | None, turn: TurnView, version_of: int | None, model: str | None
+    ) -> Reply:
         from orchat.chat.turn_streams import AsyncChatStream
 
+        if isinstance(question, ChatMessage) and version_of is None:
+            self.conversations.add_restart_notice({} if self._shell is None else self._shell.user_ns)
         chat, turn_view_model = self.conversations.current_chat, turn.view_model
         assert turn_view_model is not None
-        self._unanswered_question = None
         self.view_model.set(error=None, running=True)
         turn_view_model.set_actions(stop=False, cell=self._can_insert)
         approvals = self._decisions.open(turn, turn_view_model)
-        model = str((options.get("generation_kwargs") or {}).get("model") or self.conversations.model)
         turn_in_progress = self._turn_in_progress = TurnInProgress(
-            chat, turn_view_model, approvals, self._channel, model, self.publish_changes
+            chat, turn_view_model, approvals, self._channel, model or self.conversations.model, self.publish_changes
         )
-        question_count = _count_questions(chat)
+        options: TurnOptions = {"version_of": version_of}
+        if model:
+            options["generation_kwargs"] = {"model": model}
+        before = chat.messages
+        failure: BaseException | None = None
         try:
             reply = await AsyncChatStream(chat, question, options, turn_in_progress).drain()
         except BaseException as error:
+            failure = error
             if turn_in_progress.reply is None:
                 turn_view_model.end("", "failed")
-            if isinstance(question, ChatMessage) and _count_questions(chat) == question_count:
-                self._unanswered_question = question
-            if isinstance(error, Exception):
-                self.show_error(error)
             raise
         finally:
             self._decisions.close(turn)
             self._turn_in_progress = None
+            self.requests.take_note(question, version_of, model, before, failure)
             self.view_model.set(running=False)
             self.publish_changes(True)
             self.refresh_output()
@@ -198,23 +187,17 @@ class PanelController:
             self._decisions.wait()
         return reply
 
-    def undo_turn(self) -> ChatMessage | None:
-        """Remove the last turn, and return its user's message; None where there is none."""
-        self.check_free()
-        self._decisions.cancel()
-        if (turn := self.view_model.last) is None:
-            return None
-        if self._unanswered_question is None:
-            self.conversations.current_chat.undo()
-        self._unanswered_question = None
-        self.view_model.drop(turn)
-        self.view_model.set(error=None)
+    def change_turns(self, change: Callable[[], object]) -> None:
+        """Switch, take back or bring back turns, and show what follows from it; no turn may be running."""
+        self._prepare_turn()
+        change()
+        self.requests.forget_passed()
+        self._decisions.wait()
         self.refresh_output()
-        return turn.question
 
     def show_error(self, error: BaseException) -> None:
-        """Show an error as a card."""
-        self.view_model.set(error=_error_fields(error))
+        """Show an error that is no answer's as a card; *Retry* would repeat nothing."""
+        self.view_model.set(error=error_view(error, can_retry=False))
 
     def _notify_observers(self, reply: Reply) -> None:
         for observer in list(self.observers):
@@ -263,17 +246,12 @@ class PanelController:
         self._next_output_refresh = time.monotonic() + max(len(bundle["text/markdown"]) / _BYTES_PER_SECOND, 2.0)
         self._send_soon()
 
-    def use_page_saving(self) -> None:
-        """Send the transcript to a new view, which writes it into the file."""
-        self.refresh_output()
-
     def show_chat(self) -> None:
         """Display the current chat as it is now."""
         self.check_free()
         self._decisions.cancel()
-        self._unanswered_question = None
-        self.view_model.show(split_turns(self.conversations.current_chat.messages))
-        self.view_model.set(error=None)
+        self.versions.show_all()
+        self.requests.forget_passed()
         self._update_fields()
         self._decisions.wait()
         self.refresh_output()
@@ -291,6 +269,7 @@ class PanelController:
         self._send_soon()
 
     def _update_fields(self) -> None:
+        self.versions.refresh()
         fields = self.conversations.view_fields()
         self.view_model.set(
             **fields, where=self._storage.status_text, grants=list(KERNEL_GRANTS), cell=self._can_insert
@@ -326,6 +305,10 @@ class PanelController:
             self.view_model.set(readonly=None)
             self.publish_changes(True)
 
+    def keep_draft(self) -> None:
+        """Save the draft after a pause in typing."""
+        self._storage.store_soon()
+
     def detach(self) -> None:
         """Stop the running turn and close the widget, when the panel is closed or another one replaces it."""
         self.stop()
@@ -341,23 +324,25 @@ class PanelController:
         self.detach()
         self.refresh_output()
 
-    def _restore(self) -> None:
+    def _restore(self) -> PanelSnapshot | None:
         try:
             entry = self._storage.load()
             if entry is None:
-                return
+                return None
             snapshot = from_entry(entry)
         except StateError as error:
             self._storage.protect()
             text = single_line(f"{error.message} {error.hint or ''}", 400)
             self.view_model.set(readonly={"text": text, "discard": self._storage.can_overwrite})
-            return
+            return None
         self._note = single_line(self.conversations.restore(snapshot), 300)
         self._show_note(snapshot)
+        return snapshot
 
     def _encode_entry(self) -> dict[str, Any] | None:
         """Return the panel's data for storage; None where it is empty."""
         snapshot, secrets = self.conversations.snapshot(self._messages_so_far)
+        snapshot.draft, snapshot.edited = self.versions.draft_to_keep
         if snapshot.is_empty:
             return None
         entry = to_entry(snapshot, secrets=secrets)
@@ -388,7 +373,9 @@ class PanelController:
             unreplaced = f"{question.warning}." if question.warning else ""
             self._note = single_line(" ".join(filter(None, (redacted, unreplaced))), 300)
             self.view_model.set(note=self._note)
-            self.start_task(self.ask(question.message))
+            edited = self.versions.edited
+            self.versions.end_edit()
+            self.start_task(self.requests.ask(question.message, version_of=edited))
 
     def _messages_so_far(self, chat: Chat) -> list[ChatMessage]:
         turn_in_progress = self._turn_in_progress
@@ -408,18 +395,3 @@ async def _log_errors(work: Coroutine[Any, Any, Any]) -> None:
             raise
         except Exception:
             _logger.exception("A chat panel's task failed")
-
-
-def _count_questions(chat: Chat) -> int:
-    return sum(message.is_from(ChatRole.USER) for message in chat.messages)
-
-
-def _error_fields(error: BaseException) -> dict[str, str]:
-    title, text, hint = type(error).__name__, str(error), ""
-    if isinstance(error, OrchatError):
-        title, text, hint = error_title(error), error.message, error.hint or ""
-    return {
-        "title": single_line(title),
-        "text": single_line(redact(text), 600),
-        "hint": single_line(redact(hint), 300),
-    }

@@ -11,6 +11,7 @@ from orchat.configuration import resolve_model_alias
 from orchat.errors import ConfigurationError
 from orchat.jupyter.kernel.output.text_escaping import single_line
 from orchat.jupyter.kernel.variable_tools.used_variables import used_variables
+from orchat.jupyter.panel.failed_request import FailedRequest
 from orchat.jupyter.panel.model_picker import merge_parameters, shown_parameters
 from orchat.jupyter.panel.panel_serialization import PanelSnapshot
 from orchat.messages import ChatMessage, ChatRole
@@ -54,12 +55,25 @@ class PanelConversations:
         self._template.reset()
         self.current_name = single_line(first.name or "", 60) or DEFAULT_NAME
         self._chats = {self.current_name: first}
+        self._failed: dict[str, FailedRequest] = {}
         self._restored = False
 
     @property
     def current_chat(self) -> Chat:
         """The chat that is displayed."""
         return self._chats[self.current_name]
+
+    @property
+    def failed(self) -> FailedRequest | None:
+        """The request of the current chat that failed; None after another one."""
+        return self._failed.get(self.current_name)
+
+    @failed.setter
+    def failed(self, failed: FailedRequest | None) -> None:
+        if failed is None:
+            self._failed.pop(self.current_name, None)
+        else:
+            self._failed[self.current_name] = failed
 
     @property
     def names(self) -> list[str]:
@@ -90,6 +104,7 @@ class PanelConversations:
             "system": (chat.messages[0].text or "") if _has_system(chat) else "",
             "chats": self.names,
             "chat": self.current_name,
+            "redo": chat.can_redo,
             "cost": str(sum((each.cost for each in self._chats.values()), Cost())),
             "tools": self._tool_switches(),
         }
@@ -166,12 +181,13 @@ class PanelConversations:
         described = ""
         for name, saved in snapshot.chats.items():
             chat = initial_chat if name == snapshot.current_name else self._template.fork(name)
-            chat.messages = saved.messages
+            chat.restore_messages(saved.messages, saved.versions)
             settings = chat.restore_settings(saved)
             if name == snapshot.current_name:
                 described = settings
             self._chats[name] = chat
         self.current_name, self._restored = snapshot.current_name, True
+        self._failed = dict(snapshot.failed)
         return f"Restored with the conversation: {described}." if described else ""
 
     def snapshot(self, messages_so_far: Callable[[Chat], list[ChatMessage]]) -> tuple[PanelSnapshot, list[str]]:
@@ -190,9 +206,11 @@ class PanelConversations:
                 key: value for key, value in chat.generation_kwargs.items() if default_kwargs.get(key) != value
             }
             model = chat.model if chat.model != self._template.model else None
-            chats[name] = state.ChatState(messages_so_far(chat), None, model, changed_kwargs)
+            chats[name] = state.ChatState(
+                messages_so_far(chat), None, model, changed_kwargs, versions=chat.hidden_turns()
+            )
             secrets += state.secrets_of(chat._generator)
-        return PanelSnapshot(chats, self.current_name), secrets
+        return PanelSnapshot(chats, self.current_name, failed=dict(self._failed)), secrets
 
     def add_restart_notice(self, variables: Mapping[str, Any]) -> None:
         """Add a system message about missing tools and variables before the first question after a restart.

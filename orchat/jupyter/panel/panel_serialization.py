@@ -4,11 +4,16 @@ It sets messages, the model, sampling parameters and pending tool calls (`orchat
 headers, tools, policy and grants come from code. It holds no identifiers, times and costs, and its texts are lists of
 lines, so that a notebook's diffs stay small::
 
-    {"chat": "chat", "chats": {"chat": {"messages": [...], "model": "vendor/m", "parameters": {"temperature": 0.2}}}}
+    {"chat": "chat", "chats": {"chat": {"messages": [...], "model": "vendor/m", "parameters": {"temperature": 0.2},
+                                        "versions": [...], "failed": {"question": {...}, "error": {...}}}},
+     "draft": {"message": {...}, "turn": 2}}
+
+``failed`` is the request that *Retry* repeats, ``draft`` what is typed and attached, and the turn that it edits.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +23,7 @@ from orchat.configuration import setting
 from orchat.errors import StateError
 from orchat.jupyter.kernel.conversations.message_encoding import decode_messages, encode_messages
 from orchat.jupyter.kernel.output.text_escaping import single_line
+from orchat.jupyter.panel.failed_request import FailedRequest, read_error_view
 from orchat.jupyter.panel.typed_question import TYPED, VALUES
 from orchat.messages import ChatMessage, ChatRole, TextContent, ToolCallResult
 
@@ -39,18 +45,34 @@ class PanelSnapshot:
         The name of the displayed chat.
     left_out
         The numbers of omitted turns, media and chats.
+    failed
+        The request of each chat that failed, by name.
+    draft
+        What is typed and attached, as a message.
+    edited
+        The number of the turn that the draft edits.
     """
 
     chats: dict[str, state.ChatState]
     current_name: str
     left_out: dict[str, int] = field(default_factory=dict)
+    failed: dict[str, FailedRequest] = field(default_factory=dict)
+    draft: ChatMessage | None = None
+    edited: int | None = None
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to save."""
-        return len(self.chats) < 2 and not any(
-            saved.model or saved.parameters or any(not message.is_from(ChatRole.SYSTEM) for message in saved.messages)
-            for saved in self.chats.values()
+        return (
+            self.draft is None
+            and not self.failed
+            and len(self.chats) < 2
+            and not any(
+                saved.model
+                or saved.parameters
+                or any(not message.is_from(ChatRole.SYSTEM) for message in saved.messages)
+                for saved in self.chats.values()
+            )
         )
 
 
@@ -71,8 +93,13 @@ def to_entry(snapshot: PanelSnapshot, *, secrets: Collection[str] = ()) -> dict[
     {'role': 'user', 'content': [{'text': ['Two\n', 'lines']}]}
     """
     entry: dict[str, Any] = {"chat": snapshot.current_name, "chats": {}}
-    left_out = {"turns": 0, "media": 0, "chats": 0, "secrets": 0}
+    left_out = {"versions": 0, "turns": 0, "media": 0, "chats": 0, "secrets": 0, "drafts": 0}
     bytes_left = int(setting("state_limit"))
+    if snapshot.draft is not None:
+        message, size = _encode_question(snapshot.draft, secrets, bytes_left // 2, left_out)
+        bytes_left -= size
+        if message is not None:
+            entry["draft"] = {"message": message, **({} if snapshot.edited is None else {"turn": snapshot.edited})}
     for name in sorted(snapshot.chats, key=lambda name: name != snapshot.current_name):
         chat, omitted, size = _encode_chat(snapshot.chats[name], secrets, bytes_left)
         if chat is None and name != snapshot.current_name:
@@ -80,6 +107,9 @@ def to_entry(snapshot: PanelSnapshot, *, secrets: Collection[str] = ()) -> dict[
             continue
         entry["chats"][name] = chat or {"messages": []}
         bytes_left -= size
+        if (failed := snapshot.failed.get(name)) is not None:
+            entry["chats"][name]["failed"], size = _encode_failed(failed, secrets, bytes_left // 2, left_out)
+            bytes_left -= size
         for what, count in omitted.items():
             left_out[what] += count
     snapshot.left_out = {what: count for what, count in left_out.items() if count}
@@ -107,6 +137,7 @@ def from_entry(entry: object) -> PanelSnapshot:
     if not isinstance(entry, Mapping) or not isinstance(chats, Mapping) or not 0 < len(chats) <= MAX_CHATS:
         raise StateError("The cell keeps no conversation that can be read.", hint="What it keeps is untouched.")
     chat_states: dict[str, state.ChatState] = {}
+    failed: dict[str, FailedRequest] = {}
     for name, chat in chats.items():
         if not isinstance(name, str) or not isinstance(chat, Mapping) or name != single_line(name, 60) or not name:
             raise StateError("The cell keeps a conversation without a name.", hint="What it keeps is untouched.")
@@ -119,17 +150,25 @@ def from_entry(entry: object) -> PanelSnapshot:
             "parameters": chat.get("parameters"),
         }
         try:
-            chat_states[name] = state.from_dict({**data, "messages": _decode_texts(messages)})
+            versions = _decode_versions(chat.get("versions"))
+            chat_states[name] = state.from_dict({**data, "messages": _decode_texts(messages), "versions": versions})
+            if isinstance(chat.get("failed"), Mapping):
+                failed[name] = _decode_failed(chat["failed"])
         except RecursionError:
             raise StateError("The conversation that the cell keeps is damaged.") from None
     current_name = entry.get("chat")
     omitted = entry.get("left_out")
+    draft = entry.get("draft")
+    draft = draft if isinstance(draft, Mapping) else {}
     return PanelSnapshot(
         chat_states,
         current_name if isinstance(current_name, str) and current_name in chat_states else next(iter(chat_states)),
         {k: v for k, v in omitted.items() if isinstance(k, str) and isinstance(v, int)}
         if isinstance(omitted, dict)
         else {},
+        failed,
+        _decode_question(draft.get("message")),
+        _number(draft.get("turn")),
     )
 
 
@@ -142,12 +181,16 @@ def omission_note(left_out: Mapping[str, int]) -> str:
     'There was no room for the 3 oldest turns and 1 picture or file: they are not kept.'
     """
     words = []
+    if count := left_out.get("versions", 0):
+        words.append("the oldest version of a turn" if count == 1 else f"the {count} oldest versions of turns")
     if count := left_out.get("turns", 0):
         words.append("the oldest turn" if count == 1 else f"the {count} oldest turns")
     if count := left_out.get("media", 0):
         words.append("1 picture or file" if count == 1 else f"{count} pictures and files")
     if count := left_out.get("chats", 0):
         words.append("another chat" if count == 1 else f"{count} other chats")
+    if left_out.get("drafts", 0):
+        words.append("the draft or the question that failed")
     sentences = [f"There was no room for {' and '.join(words)}: they are not kept."] if words else []
     if count := left_out.get("secrets", 0):
         what = "A turn is" if count == 1 else f"{count} turns are"
@@ -162,9 +205,10 @@ def _encode_chat(
 ) -> tuple[dict[str, Any] | None, dict[str, int], int]:
     """Return the data of one chat, what was omitted, and its size; None where not even its last turn fits."""
     messages, dropped = _newest_turns(saved.messages, bytes_left)
+    versions = [] if dropped else saved.versions
     try:
         data = state.to_dict(
-            state.ChatState(messages, None, saved.model, saved.parameters),
+            state.ChatState(messages, None, saved.model, saved.parameters, versions=versions),
             secrets=secrets,
             max_bytes=max(bytes_left, 0),
         )
@@ -173,11 +217,74 @@ def _encode_chat(
         return None, {"turns": turns}, 0
     omitted = data["left_out"]
     omitted["turns"] += dropped
+    omitted["versions"] = omitted.get("versions", 0) + len(saved.versions) - len(versions)
     chat: dict[str, Any] = {"messages": _encode_persisted(data["messages"])}
+    if "versions" in data:
+        chat["versions"] = [{**turn, "messages": _encode_persisted(turn["messages"])} for turn in data["versions"]]
+        messages = [*messages, *(message for turn in versions for message in turn.messages)]
     for name in ("model", "parameters"):
         if data[name]:
             chat[name] = data[name]
     return chat, omitted, sum(_estimated_size(message) for message in messages)
+
+
+def _encode_question(
+    message: ChatMessage, secrets: Collection[str], max_bytes: int, left_out: dict[str, int]
+) -> tuple[dict[str, Any] | None, int]:
+    """Return the data of a message that is not in the conversation, and its size; None where it does not fit."""
+    try:
+        data = state.to_dict(state.ChatState([message]), secrets=secrets, max_bytes=max(max_bytes, 0))
+    except StateError:
+        left_out["drafts"] += 1
+        return None, 0
+    left_out["media"] += data["left_out"]["media"]
+    (encoded,) = _encode_persisted(data["messages"])
+    return encoded, len(json.dumps(encoded))
+
+
+def _encode_failed(
+    failed: FailedRequest, secrets: Collection[str], max_bytes: int, left_out: dict[str, int]
+) -> tuple[dict[str, Any], int]:
+    data: dict[str, Any] = {"turn": failed.version_of, "model": failed.model, "error": failed.error}
+    size = 0
+    if failed.question is not None:
+        data["question"], size = _encode_question(failed.question, secrets, max_bytes, left_out)
+    return {key: value for key, value in data.items() if value is not None}, size
+
+
+def _decode_failed(data: Mapping[str, Any]) -> FailedRequest:
+    model = data.get("model")
+    return FailedRequest(
+        _decode_question(data.get("question")),
+        _number(data.get("turn")),
+        single_line(model, 200) if isinstance(model, str) and model else None,
+        read_error_view(data.get("error")),
+    )
+
+
+def _decode_question(data: object) -> ChatMessage | None:
+    """Return a user's message; None where there is none that can be read, which loses no answer."""
+    if not isinstance(data, Mapping):
+        return None
+    try:
+        saved = {"format": state.FORMAT, "version": state.VERSION, "messages": _decode_texts([data])}
+        messages = state.from_dict(saved).messages
+    except (StateError, RecursionError):
+        return None
+    return messages[0] if messages[0].is_from(ChatRole.USER) else None
+
+
+def _decode_versions(versions: object) -> list[Any]:
+    if not isinstance(versions, list):
+        return []
+    return [
+        {**turn, "messages": _decode_texts(turn.get("messages"))} if isinstance(turn, Mapping) else turn
+        for turn in versions
+    ]
+
+
+def _number(value: object) -> int | None:
+    return value if type(value) is int and value >= 0 else None
 
 
 def _newest_turns(messages: list[ChatMessage], bytes_left: int) -> tuple[list[ChatMessage], int]:

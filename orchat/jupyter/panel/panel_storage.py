@@ -7,7 +7,9 @@ gone. A newer version's data, and data that cannot be read, stay untouched.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,8 @@ from orchat.jupyter.kernel.cell_storage.storage_target import MEMORY_ONLY, Stora
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
+
+_PAUSE = 0.7  # seconds
 
 
 @dataclass
@@ -100,6 +104,7 @@ class PanelStorage:
         self._is_protected = False
         self._failure = ""
         self._panel: _StoredPanel | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     @property
     def cell_id(self) -> str | None:
@@ -209,6 +214,13 @@ class PanelStorage:
     def _forget_in_file(self) -> None:
         if self._file.path is not None and not self._is_protected:
             self._failure = self._file.try_put("panels", self._file_key, None)
+
+    def store_soon(self) -> None:
+        """Save the panel's data after a pause without another call, as while somebody types."""
+        if self._timer is not None:
+            self._timer.cancel()
+        with suppress(RuntimeError):  # no loop runs: there is no page that types
+            self._timer = asyncio.get_running_loop().call_later(_PAUSE, self.store)
 
     def flush(self) -> None:
         """Send throttled writes at once."""

@@ -4,7 +4,9 @@ A conversation of a thousand messages must open at once: only the last turns are
 on request.
 
 A state is JSON: ``fields`` by name, ``first`` (how many older turns there are), ``turns``, each ``{"k": its number,
-"q": question, "s": state of its answer}`` as `orchat.jupyter.kernel.live_view.view_reducer` describes it. Events are:
+"q": question, "s": state of its answer}`` as `orchat.jupyter.kernel.live_view.view_reducer` describes it. A turn with
+several versions has ``"v": [which is shown, from 0, how many]``, and ``"o"`` if the others are shown beside it: ``{"n":
+which, "q", "s"}`` of each. Events are:
 
 ========= ======================= =====================================================
 ``panel`` ``set``                 fields
@@ -13,12 +15,13 @@ A state is JSON: ``fields`` by name, ``first`` (how many older turns there are),
 ``begin`` ``turn``                a turn after the others
 ``drop``  ``k``                   a turn that is removed
 ``in``    ``k``, ``list``         events of a turn
+``turn``  ``k``, ``set``          fields of a turn
 ========= ======================= =====================================================
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +41,8 @@ class TurnView:
     question: ChatMessage
     messages: Sequence[ChatMessage] = ()
     view_model: TurnViewModel | None = None
+    position: tuple[int, int] | None = None  # among its versions, and their number
+    others: list[dict[str, Any]] | None = None  # the other versions, as the page shows them beside it
 
 
 class PanelViewModel:
@@ -79,6 +84,14 @@ class PanelViewModel:
         """Return a turn by its key."""
         return next((turn for turn in reversed(self._turns) if turn.key == key), None)
 
+    def turn_at(self, number: int) -> TurnView | None:
+        """Return a turn by its number in the conversation."""
+        return self._turns[number] if 0 <= number < len(self._turns) else None
+
+    def index(self, turn: TurnView) -> int | None:
+        """Return the number of a turn in the conversation; None where it is not displayed any more."""
+        return self._turns.index(turn) if turn in self._turns else None
+
     def field(self, name: str) -> Any:
         """Return a field's value."""
         return self._fields.get(name)
@@ -95,6 +108,41 @@ class PanelViewModel:
         self._turns = [TurnView(self._next_key(), turn[0], turn) for turn in turns]
         self._first = max(len(self._turns) - PAGE_SIZE, 0)
         self._events.append({"e": "all", "first": self._first, "turns": self._turn_states(self._turns[self._first :])})
+
+    def show_from(self, at: int, turns: Sequence[Sequence[ChatMessage]]) -> None:
+        """Show other turns from a position on; those before it stay as they are."""
+        dropped = self._turns[at:]
+        shown = [TurnView(self._next_key(), turn[0], turn) for turn in turns]
+        self._turns = [*self._turns[:at], *shown]
+        if at < self._first or len(shown) > PAGE_SIZE:
+            self._first = max(len(self._turns) - PAGE_SIZE, 0)
+            states = self._turn_states(self._turns[self._first :])
+            self._events.append({"e": "all", "first": self._first, "turns": states})
+            return
+        self._events += [{"e": "drop", "k": turn.key} for turn in dropped]
+        self._events += [{"e": "begin", "turn": state} for state in self._turn_states(shown)]
+
+    def show_versions(
+        self,
+        positions: Mapping[int, tuple[int, int]],
+        others: Mapping[int, Sequence[tuple[int, Sequence[ChatMessage]]]],
+    ) -> None:
+        """Show which version of a turn is displayed, and of how many.
+
+        Parameters
+        ----------
+        positions
+            By the turn's number in the conversation.
+        others
+            The versions, with their positions, that are shown beside the displayed one, by the turn's number.
+        """
+        for at, turn in enumerate(self._turns):
+            position = positions.get(at)
+            beside = [self._other_state(number, messages) for number, messages in others[at]] if at in others else None
+            if (position, beside) != (turn.position, turn.others):
+                turn.position, turn.others = position, beside
+                if at >= self._first:
+                    self._events.append({"e": "turn", "k": turn.key, "set": self._version_fields(turn)})
 
     def older(self) -> None:
         """Show the 20 turns before the first one that is shown."""
@@ -149,9 +197,25 @@ class PanelViewModel:
 
     def _turn_states(self, turns: Sequence[TurnView]) -> list[dict[str, Any]]:
         return [
-            {"k": turn.key, "q": question_view(turn.question), "s": self._view_model_of(turn).snapshot(html=self._html)}
+            {
+                "k": turn.key,
+                "q": question_view(turn.question),
+                "s": self._view_model_of(turn).snapshot(html=self._html),
+                **({} if turn.position is None else self._version_fields(turn)),
+            }
             for turn in turns
         ]
+
+    @staticmethod
+    def _version_fields(turn: TurnView) -> dict[str, Any]:
+        return {"v": None if turn.position is None else list(turn.position), "o": turn.others}
+
+    def _other_state(self, number: int, messages: Sequence[ChatMessage]) -> dict[str, Any]:
+        view_model = TurnViewModel()
+        replay_turn(view_model, messages)
+        view_model.set_actions(stop=False, cell=self._cell)
+        state = view_model.snapshot(html=self._html)
+        return {"n": number, "q": question_view(messages[0]), "s": {**state, "elapsed": 0.0}}
 
     def _view_model_of(self, turn: TurnView) -> TurnViewModel:
         if turn.view_model is None:

@@ -134,6 +134,12 @@ class QuestionComposer:
         message = ChatMessage.from_user(content_parts=parts, meta=typed_meta(text, prompt))
         return ComposedQuestion(message, prompt.warning)
 
+    @property
+    def draft(self) -> ChatMessage | None:
+        """The draft as a message that `put_back` takes; None where it is empty."""
+        parts = [*self._uploads.parts, *([self._text] if self._text.strip() else [])]
+        return ChatMessage.from_user(content_parts=parts) if parts else None
+
     def put_back(self, question: ChatMessage) -> None:
         """Make a draft of an earlier message, to be edited."""
         text_parts, files = split_question(question)

@@ -10,6 +10,7 @@ from typing import Any
 from orchat.chat.message_selection import CallPlace, answered_calls, pending_calls, waiting_calls
 from orchat.chat.reply import Ending, Reply
 from orchat.chat.state_redaction import secret_of_model
+from orchat.configuration import setting
 from orchat.jupyter.kernel.live_view.turn_view_model import TurnViewModel
 from orchat.jupyter.kernel.output.answer_footer import footer
 from orchat.jupyter.kernel.output.markdown_sanitizer import escape_markdown, safe_markdown
@@ -27,6 +28,7 @@ from orchat.messages import (
 from orchat.secrets import redact
 from orchat.streaming import StreamingChunk, ToolCallDelta
 
+SECONDS = "seconds"  # in the meta of a turn's last message: how long the turn took
 WAITING_LABEL = "a tool call waits for your decision"
 
 _INCOMPLETE_ENDINGS: tuple[Ending, ...] = ("stopped", "interrupted", "failed")
@@ -107,6 +109,22 @@ def replay_turn(view_model: TurnViewModel, turn: Sequence[ChatMessage]) -> None:
     >>> state["items"][0]["tail"], state["phase"], state["footer"]
     ('*Hello.*', 'ended', 'stopped')
     """
+    replay_messages(view_model, turn)
+    reply = turn_reply(turn)
+    for place, call in waiting_calls(turn).items():
+        view_model.attach_call(place, call)
+    if reply.pending:
+        view_model.start(WAITING_LABEL)
+        return
+    seconds = reply.message.meta.get(SECONDS)
+    if isinstance(seconds, int | float):
+        view_model.end(footer(reply, seconds, style=str(setting("footer"))), reply.ending)
+    else:  # it was restored: usage and cost are not known any more
+        view_model.end(footer(reply, 0.0, style="model"), reply.ending)
+
+
+def replay_messages(view_model: TurnViewModel, turn: Sequence[ChatMessage]) -> None:
+    """Show the messages of a turn that may go on."""
     places = answered_calls(turn)
     responses = count()
     for at, message in enumerate(turn):
@@ -115,13 +133,6 @@ def replay_turn(view_model: TurnViewModel, turn: Sequence[ChatMessage]) -> None:
                 view_model.add(StreamingChunk("", {"place": places[at]}, index=at, tool_call_result=result))
         elif message.is_from(ChatRole.ASSISTANT):
             _replay_response(view_model, message, next(responses))
-    reply = turn_reply(turn)
-    for place, call in waiting_calls(turn).items():
-        view_model.attach_call(place, call)
-    if not reply.pending:
-        view_model.end(footer(reply, 0.0, style="model"), reply.ending)
-    else:
-        view_model.start(WAITING_LABEL)
 
 
 def turn_reply(turn: Sequence[ChatMessage]) -> Reply:

@@ -11,7 +11,7 @@ from orchat.configuration import setting
 from orchat.jupyter.kernel.live_view.pending_approvals import PendingApprovals
 from orchat.jupyter.kernel.live_view.turn_view_model import TurnViewModel
 from orchat.jupyter.kernel.output.answer_footer import footer
-from orchat.jupyter.panel.turn_grouping import WAITING_LABEL
+from orchat.jupyter.panel.turn_grouping import SECONDS, WAITING_LABEL
 from orchat.messages import ChatMessage, ChatRole
 
 if TYPE_CHECKING:
@@ -121,6 +121,8 @@ class TurnInProgress:
         if reply.pending:
             self._view_model.start(WAITING_LABEL)
         else:
+            if reply.messages[1:]:
+                reply.message.meta[SECONDS] = round(self._view_model.clock.seconds, 1)
             footer_text = footer(reply, self._view_model.clock.seconds, style=str(setting("footer")))
             self._view_model.end(footer_text if reply.messages[1:] else "", reply.ending)
         self._on_change(True)

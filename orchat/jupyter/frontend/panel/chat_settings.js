@@ -4,7 +4,7 @@
  * @typedef {import("./panel_reducer.js").Fields} Fields
  */
 
-import { button, element } from "../shared/elements.js";
+import { button, element, setText } from "../shared/elements.js";
 import { STRINGS } from "./panel_strings.js";
 import { createToolSwitches } from "./tool_switches.js";
 
@@ -17,6 +17,8 @@ const EFFORTS = ["", "none", "minimal", "low", "medium", "high", "xhigh"];
 export function createChatSettings({ send, enterBreaks, onEnterChange, onClose }) {
   const temperature = numberInput("0", "2", "0.1");
   const maxTokens = numberInput("1", "", "1");
+  let number = Date.now() % 1_000_000_000; // of the settings that were sent
+  let answered = number;
   const effort = element("select", "orchat-select");
   for (const each of EFFORTS) {
     const option = element("option", "", each || STRINGS.usual);
@@ -36,17 +38,29 @@ export function createChatSettings({ send, enterBreaks, onEnterChange, onClose }
   const apply = button(STRINGS.apply, "orchat-apply", () => {
     const value = (/** @type {HTMLInputElement} */ field) => (field.value === "" ? null : Number(field.value));
     const parameters = { temperature: value(temperature), max_tokens: value(maxTokens), effort: effort.value || null };
-    send({ t: "parameters", ...parameters });
+    send({ t: "parameters", n: ++number, ...parameters });
     send({ t: "system", text: system.value });
-    onClose();
   });
+  const fieldErrors = {
+    temperature: createFieldError(temperature),
+    max_tokens: createFieldError(maxTokens),
+    effort: createFieldError(effort),
+  };
+
+  /** @param {Record<string, string>} errors What is wrong, by field. */
+  function showErrors(errors) {
+    for (const [name, { show }] of Object.entries(fieldErrors)) show(errors[name] ?? "");
+    const wrong = [temperature, maxTokens, effort].find((field) => field.getAttribute("aria-invalid") === "true");
+    wrong?.focus();
+  }
   const close = button(STRINGS.close, "orchat-close", () => onClose());
   const node = element(
     "div",
     "orchat-settings orchat-sheet",
     element("div", "orchat-picker-head", element("strong", "", STRINGS.settings), close),
-    element("div", "orchat-numbers", labelled(STRINGS.temperature, temperature), labelled(STRINGS.maxTokens, maxTokens),
-      labelled(STRINGS.effort, effort)),
+    element("div", "orchat-numbers", labelled(STRINGS.temperature, temperature, false, fieldErrors.temperature.node),
+      labelled(STRINGS.maxTokens, maxTokens, false, fieldErrors.max_tokens.node),
+      labelled(STRINGS.effort, effort, false, fieldErrors.effort.node)),
     labelled(STRINGS.system, system),
     labelled(STRINGS.swap, enterCheckbox, true),
     switches.node,
@@ -77,6 +91,7 @@ export function createChatSettings({ send, enterBreaks, onEnterChange, onClose }
     node,
     open() {
       fillFields();
+      showErrors({});
       node.hidden = false;
       temperature.focus();
     },
@@ -95,6 +110,31 @@ export function createChatSettings({ send, enterBreaks, onEnterChange, onClose }
       }
       if (next.tools !== fields?.tools) switches.update(next.tools);
       fields = next;
+      if (!next.refused || next.refused.n !== number || answered === number) return;
+      answered = number;
+      showErrors(next.refused.errors);
+      if (!Object.keys(next.refused.errors).length) onClose();
+    },
+  };
+}
+
+let errorCount = 0;
+
+/** @param {HTMLElement} field */
+function createFieldError(field) {
+  const node = element("span", "orchat-field-error");
+  node.id = `orchat-setting-error-${++errorCount}`;
+  node.setAttribute("role", "alert");
+  node.hidden = true;
+  return {
+    node,
+    /** @param {string} words */
+    show(words) {
+      setText(node, words);
+      node.hidden = !words;
+      if (words) field.setAttribute("aria-describedby", node.id);
+      else field.removeAttribute("aria-describedby");
+      field.setAttribute("aria-invalid", String(Boolean(words)));
     },
   };
 }
@@ -115,8 +155,11 @@ function numberInput(min, max, step) {
  * @param {string} words
  * @param {HTMLElement} field
  * @param {boolean} [behind]
+ * @param {HTMLElement} [error]
  */
-function labelled(words, field, behind) {
+function labelled(words, field, behind, error) {
   const text = element("span", "", words);
-  return element("label", behind ? "orchat-check" : "orchat-label", ...(behind ? [field, text] : [text, field]));
+  const label = element("label", behind ? "orchat-check" : "orchat-label", ...(behind ? [field, text] : [text, field]));
+  if (!error) return label;
+  return element("div", "orchat-setting", label, error);
 }

@@ -6,11 +6,12 @@
  * @typedef {import("./panel_reducer.js").Turn} Turn
  * @typedef {import("../shared/kernel_watch.js").KernelLoss} KernelLoss
  * @typedef {{node: HTMLElement, update(turn: Turn): void, draw(): void, setLoss(loss: KernelLoss | null): void,
- *   dispose(): void}} Row
+ *   setActions(state: {isLast: boolean, isBusy: boolean}): void, focusVersion(n: number): void, dispose(): void}} Row
  */
 
 import { button, element, setText } from "../shared/elements.js";
 import { STRINGS } from "./panel_strings.js";
+import { createVersions } from "./turn_versions.js";
 import { createTurn } from "../view/turn.js";
 
 const FOLLOW_DISTANCE = 60; // pixels from the end, within which the log follows the answer
@@ -36,6 +37,8 @@ export function createConversationLog({ rendermime, send, forms, announce }) {
   const rows = new Map();
   let heldDistance = 0; // how far from the end the top was, while older turns are on their way
   let isFollowing = true;
+  /** @type {{index: number, n: number} | null} The version that a person asked for: its button gets the focus. */
+  let refocus = null;
   /** @type {KernelLoss | null} */
   let loss = null;
   box.addEventListener("scroll", () => {
@@ -57,34 +60,70 @@ export function createConversationLog({ rendermime, send, forms, announce }) {
    */
   function createRow(first) {
     const { k, q } = first;
-    const role = element("span", "orchat-visually-hidden", `${STRINGS.you}: `);
-    const questionText = element("p", "orchat-question-text", role, q.text);
-    const fileNames = q.files.map(({ name, kind }) => `${name} (${kind})`).join(", ");
-    const questionFiles = element("p", "orchat-question-files", fileNames);
-    questionFiles.hidden = !q.files.length;
-    const question = element("div", "orchat-question", questionText, questionFiles);
-    if (q.values) {
-      const summary = element("summary", "", `${STRINGS.withValues} ${q.values.join(", ")}`);
-      const sentText = element("pre", "orchat-question-sent", q.sent ?? "");
-      question.append(element("details", "orchat-question-values", summary, sentText));
-    }
-    const node = element("article", "orchat-exchange", question);
+    const node = element("article", "orchat-exchange", createQuestion(q));
     node.dataset.turn = String(k);
     node.setAttribute("aria-label", q.text.slice(0, 80));
+    const answers = element("div", "orchat-answers");
+    const versions = createVersions({
+      show(n) {
+        refocus = { index: [...rows.keys()].indexOf(k), n };
+        send({ t: "version", k, n });
+      },
+      compare: (on) => send({ t: "compare", k, on }),
+    });
+    const edit = button(STRINGS.edit, "orchat-edit-turn", () => send({ t: "edit", k }));
+    const again = button(STRINGS.again, "orchat-again-turn", () => send({ t: "again", k }));
+    const actions = element("div", "orchat-exchange-actions", versions.node, edit, again);
+    actions.setAttribute("role", "group");
+    actions.setAttribute("aria-label", STRINGS.versions);
+    node.append(answers, actions);
     // Turns that ended before are not announced.
     const liveRegion = { announce: first.s.phase === "ended" ? () => {} : announce };
+    /** @param {object} message */
+    const sendOfTurn = (message) => send({ ...message, k });
     let turn = first;
     /** @type {ReturnType<typeof createTurn> | null} */
     let answer = null;
+    /** @type {ReturnType<typeof createTurn>[]} */
+    let others = [];
+    const drawOthers = () => {
+      for (const each of others) each.dispose();
+      others = [];
+      node.classList.toggle("orchat-compared", Boolean(turn.o));
+      if (!answer) return;
+      const shown = [{ n: turn.v?.[0] ?? 0, column: createColumn(turn, answer.node, turn.v?.[0] ?? 0) }];
+      for (const other of turn.o ?? []) {
+        const view = createTurn({ rendermime, send: sendOfTurn, forms: null, liveRegion: { announce() {} } });
+        view.update(other.s);
+        others.push(view);
+        shown.push({ n: other.n, column: createColumn({ ...turn, q: other.q }, view.node, other.n) });
+      }
+      shown.sort((one, another) => one.n - another.n);
+      answers.replaceChildren(...shown.map(({ column }) => column));
+    };
+    /**
+     * @param {Turn} of
+     * @param {HTMLElement} view
+     * @param {number} n
+     */
+    function createColumn(of, view, n) {
+      if (!turn.o) return view;
+      const label = element("p", "orchat-version-label", `${STRINGS.version} ${n + 1}`);
+      const column = element("div", "orchat-answer-column", label);
+      if (of.q.text !== turn.q.text) column.append(createQuestion(of.q));
+      column.append(view);
+      return column;
+    }
     const draw = () => {
       intersectionObserver.unobserve(node);
       if (answer) return;
-      answer = createTurn({ rendermime, send: (message) => send({ ...message, k }), forms, liveRegion });
+      answer = createTurn({ rendermime, send: sendOfTurn, forms, liveRegion });
       answer.node.setAttribute("aria-label", `${STRINGS.answer}: ${q.text.slice(0, 80)}`);
-      node.append(answer.node);
+      drawOthers();
       answer.update(turn.s);
       answer.setLoss(loss);
     };
+    versions.update(first);
     if (first.s.phase === "ended") intersectionObserver.observe(node);
     else draw();
     return {
@@ -92,12 +131,21 @@ export function createConversationLog({ rendermime, send, forms, announce }) {
       draw,
       update(next) {
         if (next === turn) return;
+        const last = turn;
         turn = next;
-        answer?.update(next.s);
+        if (next.v !== last.v || next.o !== last.o) versions.update(next);
+        if (next.o !== last.o) drawOthers();
+        if (next.s !== last.s) answer?.update(next.s);
       },
+      setActions({ isLast, isBusy }) {
+        edit.hidden = again.hidden = isLast || isBusy;
+        versions.setBusy(isBusy);
+      },
+      focusVersion: (n) => versions.focus(n),
       setLoss: (next) => answer?.setLoss(next),
       dispose() {
         intersectionObserver.unobserve(node);
+        for (const each of others) each.dispose();
         answer?.dispose();
         node.remove();
       },
@@ -107,7 +155,7 @@ export function createConversationLog({ rendermime, send, forms, announce }) {
   return {
     node: box,
     /** @param {State} state */
-    update({ first, turns }) {
+    update({ fields, first, turns }) {
       const keys = new Set(turns.map(({ k }) => k));
       for (const [k, row] of rows) {
         if (keys.has(k)) continue;
@@ -125,6 +173,14 @@ export function createConversationLog({ rendermime, send, forms, announce }) {
         if (row.node === nextNode) nextNode = nextNode.nextElementSibling;
         else list.insertBefore(row.node, nextNode);
         row.update(turn);
+        const isBusy = fields.running || Boolean(fields.readonly) || loss !== null;
+        row.setActions({ isLast: turn === turns.at(-1), isBusy });
+        row.node.classList.toggle("orchat-edited", fields.editing === turn.k);
+      }
+      const asked = refocus && turns[refocus.index];
+      if (refocus && asked && asked.v?.[0] === refocus.n) {
+        rows.get(asked.k)?.focusVersion(refocus.n);
+        refocus = null;
       }
       olderButton.hidden = first === 0;
       setText(olderButton, `${STRINGS.older} (${first})`);
@@ -151,4 +207,22 @@ export function createConversationLog({ rendermime, send, forms, announce }) {
       for (const row of rows.values()) row.dispose();
     },
   };
+}
+
+/**
+ * @param {import("./panel_reducer.js").Question} q
+ */
+function createQuestion(q) {
+  const role = element("span", "orchat-visually-hidden", `${STRINGS.you}: `);
+  const questionText = element("p", "orchat-question-text", role, q.text);
+  const fileNames = q.files.map(({ name, kind }) => `${name} (${kind})`).join(", ");
+  const questionFiles = element("p", "orchat-question-files", fileNames);
+  questionFiles.hidden = !q.files.length;
+  const question = element("div", "orchat-question", questionText, questionFiles);
+  if (q.values) {
+    const summary = element("summary", "", `${STRINGS.withValues} ${q.values.join(", ")}`);
+    const sentText = element("pre", "orchat-question-sent", q.sent ?? "");
+    question.append(element("details", "orchat-question-values", summary, sentText));
+  }
+  return question;
 }

@@ -145,7 +145,13 @@ export async function render({ model, el, css }) {
     send({ t: "undo" });
     composer.focus();
   });
-  const turnActions = element("div", "orchat-turn-actions", againButton, otherModelButton, editButton, undoButton);
+  const redoButton = button(STRINGS.redo, "orchat-redo", () => {
+    send({ t: "redo" });
+    composer.focus();
+  });
+  const turnActions = element(
+    "div", "orchat-turn-actions", againButton, otherModelButton, editButton, undoButton, redoButton,
+  );
   turnActions.setAttribute("role", "toolbar");
   turnActions.setAttribute("aria-label", STRINGS.conversation);
 
@@ -213,8 +219,10 @@ export async function render({ model, el, css }) {
     turns.update(state);
     const hasTurns = state.turns.length > 0;
     const isBusy = fields.running || Boolean(fields.readonly) || loss !== null;
-    turnActions.hidden = !hasTurns || isBusy;
-    againButton.hidden = otherModelButton.hidden = Boolean(fields.error);
+    turnActions.hidden = (!hasTurns && !fields.redo) || isBusy;
+    againButton.hidden = otherModelButton.hidden = !hasTurns || Boolean(fields.error?.actions?.includes("retry"));
+    editButton.hidden = undoButton.hidden = !hasTurns;
+    redoButton.hidden = !fields.redo;
     if (fields === drawnFields) return;
     node.style.setProperty("--orchat-height", fields.height);
     setText(modelButton, fields.model);
@@ -258,12 +266,24 @@ export async function render({ model, el, css }) {
     const { title, text, hint } = error;
     errorCard.append(element("strong", "", title), element("p", "", text));
     if (hint) errorCard.append(element("p", "orchat-hint", `→ ${hint}`));
-    const retry = button(STRINGS.retry, "orchat-retry", () => send({ t: "again" }));
+    const actions = [];
+    if (error.actions?.includes("retry")) {
+      actions.push(button(STRINGS.retry, "orchat-retry", () => send({ t: "retry" })));
+    }
+    if (error.actions?.includes("model")) {
+      const choose = button(STRINGS.chooseModel, "orchat-retry-with", () => {
+        openPicker(STRINGS.retryWith, (id) => send({ t: "retry", model: id }), choose);
+      });
+      actions.push(choose);
+    }
+    if (error.actions?.includes("key") && state?.fields.cell) {
+      actions.push(button(STRINGS.setKey, "orchat-set-key", () => send({ t: "key" })));
+    }
     const dismiss = button(STRINGS.dismiss, "orchat-dismiss", () => {
       send({ t: "dismiss" });
       composer.focus();
     });
-    errorCard.append(element("div", "orchat-error-actions", retry, dismiss));
+    errorCard.append(element("div", "orchat-error-actions", ...actions, dismiss));
   }
 
   /** @param {State["fields"]["readonly"]} readonly */

@@ -4,12 +4,15 @@
  *
  * @typedef {import("../view/view_reducer.js").State} TurnState
  * @typedef {{name: string, kind: string}} Along
- * @typedef {{k: number, q: {text: string, files: Along[], values?: string[], sent?: string}, s: TurnState}} Turn
+ * @typedef {{text: string, files: Along[], values?: string[], sent?: string}} Question
+ * @typedef {{n: number, q: Question, s: TurnState}} OtherVersion
+ * @typedef {{k: number, q: Question, s: TurnState, v?: [number, number] | null, o?: OtherVersion[] | null}} Turn
  * @typedef {{n: number, name: string, kind: string, error: string, done: number}} File
  * @typedef {{id: string, name: string, facts: string}} Model
  * @typedef {{temperature: number|null, max_tokens: number|null, effort: string|null}} Parameters
  * @typedef {{height: string, draft: {n: number, text: string}, files: File[], running: boolean, model: string,
- *   error: {title: string, text: string, hint: string}|null, readonly: {text: string, discard: boolean}|null,
+ *   error: {title: string, text: string, hint: string, actions?: string[]}|null, editing: number|null, redo: boolean,
+ *   refused?: {n: number, errors: Record<string, string>}, readonly: {text: string, discard: boolean}|null,
  *   tools: {label: string, tools: {name: string, title: string, on: boolean}[], more: number}[],
  *   note: string, warning: {n: number, text: string}|null, parameters: Parameters, system: string,
  *   chats: string[], chat: string, cost: string, where: string,
@@ -19,6 +22,7 @@
  * @typedef {{fields: Fields, first: number, turns: Turn[]}} State
  * @typedef {{e: "panel", set: Partial<Fields>} | {e: "all", first: number, turns: Turn[]}
  *   | {e: "older", first: number, turns: Turn[]} | {e: "begin", turn: Turn} | {e: "drop", k: number}
+ *   | {e: "turn", k: number, set: Partial<Turn>}
  *   | {e: "in", k: number, list: import("../view/view_reducer.js").Event[]}} Event
  */
 
@@ -39,6 +43,7 @@ export function reduceEvents(state, events) {
       turns = [...event.turns, ...turns];
     } else if (event.e === "begin") turns = [...turns, event.turn];
     else if (event.e === "drop") turns = turns.filter(({ k }) => k !== event.k);
+    else if (event.e === "turn") turns = turns.map((turn) => (turn.k === event.k ? { ...turn, ...event.set } : turn));
     else turns = turns.map((turn) => (turn.k === event.k ? { ...turn, s: reduceTurn(turn.s, event.list) } : turn));
   }
   return { fields, first, turns };

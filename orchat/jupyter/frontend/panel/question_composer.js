@@ -50,7 +50,14 @@ export function createQuestionComposer({ send, announce, lastQuestion, onSend })
   });
   const warning = element("div", "orchat-secret-warning", warningText, asItIsButton);
   warning.hidden = true;
-  const node = element("div", "orchat-composer", fileList, attach, text, sendButton, stopButton, warning, completion.node, fileInput);
+  const cancelEdit = button(STRINGS.cancelEdit, "orchat-cancel-edit", () => {
+    send({ t: "cancel_edit" });
+    text.focus(); // the button goes away
+  });
+  const editing = element("div", "orchat-editing", element("span", "", STRINGS.editing), cancelEdit);
+  editing.setAttribute("role", "status");
+  editing.hidden = true;
+  const node = element("div", "orchat-composer", editing, fileList, attach, text, sendButton, stopButton, warning, completion.node, fileInput);
 
   let enterBreaksLine = false;
   let draftNumber = -1; // of the draft that was taken over
@@ -91,6 +98,10 @@ export function createQuestionComposer({ send, announce, lastQuestion, onSend })
       event.preventDefault();
       if (event.shiftKey === enterBreaksLine) sendQuestion();
       else insertLineBreak(text);
+    } else if (event.key === "Escape" && typeof fields?.editing === "number") {
+      event.preventDefault();
+      clearTimeout(timer);
+      send({ t: "cancel_edit" });
     } else if (event.key === "ArrowUp" && !text.value) {
       const words = lastQuestion();
       if (!words) return;
@@ -154,6 +165,7 @@ export function createQuestionComposer({ send, announce, lastQuestion, onSend })
         const failedFile = next.files.find(({ n, error }) => error && !fields?.files.some((f) => f.n === n && f.error));
         if (failedFile) announce(failedFile.error);
       }
+      editing.hidden = typeof next.editing !== "number";
       if (next.warning?.n !== fields?.warning?.n) {
         setText(warningText, next.warning?.text ?? "");
         warning.hidden = !next.warning;
@@ -180,9 +192,9 @@ export function createQuestionComposer({ send, announce, lastQuestion, onSend })
     get draft() {
       return text.value;
     },
-    /** @param {string} draft A text that was typed before, for an empty field. */
+    /** @param {string} draft What was typed in this page before its kernel was gone; newer than what the kernel kept. */
     restoreDraft(draft) {
-      if (text.value || !draft) return;
+      if (!draft || text.value === draft) return;
       text.value = draft;
       fitHeight();
       sendDraft();
