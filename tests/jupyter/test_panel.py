@@ -415,6 +415,7 @@ def test_every_version_of_every_turn_stays_and_is_there_after_a_restart(
     assert "usage" not in json.dumps(kept_)
     page.run("%reset -f\n" + PANEL + 'panel = ChatPanel("some/model")\npanel')
     assert [turn["v"] for turn in page.turns] == [[0, 2], [2, 3]]
+    assert re.fullmatch(r"vendor/some-model-20260301 · 14 in / 1 out · \$0.00004 · .* s", page.turns[0]["s"]["footer"])
     for number, answer in ((0, "Two."), (1, "Due."), (2, "Edited.")):
         page.act({"t": "version", "k": page.turns[1]["k"], "n": number}, ["One.", answer])
     page.act({"t": "version", "k": page.turns[0]["k"], "n": 1}, ["Uno."])

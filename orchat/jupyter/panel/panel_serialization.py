@@ -2,7 +2,7 @@ r"""Convert a panel's conversations to plain data for a cell, and back. What is 
 
 It sets messages, the model, sampling parameters and pending tool calls (`orchat.chat.state` has the rules); host, key,
 headers, tools, policy and grants come from code. It holds no identifiers, times and costs, and its texts are lists of
-lines, so that a notebook's diffs stay small::
+lines, so that a notebook's diffs stay small (but for the ``figures`` of answers that can be compared)::
 
     {"chat": "chat", "chats": {"chat": {"messages": [...], "model": "vendor/m", "parameters": {"temperature": 0.2},
                                         "versions": [...], "failed": {"question": {...}, "error": {...}}}},
@@ -24,12 +24,14 @@ from orchat.errors import StateError
 from orchat.jupyter.kernel.conversations.message_encoding import decode_messages, encode_messages
 from orchat.jupyter.kernel.output.text_escaping import single_line
 from orchat.jupyter.panel.failed_request import FailedRequest, read_error_view
+from orchat.jupyter.panel.turn_grouping import SECONDS
 from orchat.jupyter.panel.typed_question import TYPED, VALUES
 from orchat.messages import ChatMessage, ChatRole, TextContent, ToolCallResult
 
 MAX_CHATS = 100
 # The meta of messages that is needed to continue a conversation.
 _PERSISTED_META = ("pending", "ending", "decision", "arguments", "requested_model", "model", "refusal", TYPED, VALUES)
+_FIGURES = "figures"
 _MESSAGE_OVERHEAD = 300  # bytes, about, that a message takes beside its words
 
 
@@ -112,6 +114,10 @@ def to_entry(snapshot: PanelSnapshot, *, secrets: Collection[str] = ()) -> dict[
             bytes_left -= size
         for what, count in omitted.items():
             left_out[what] += count
+    if left_out["turns"] or left_out["secrets"]:  # the numbers of the turns are others now
+        for placed in (entry.get("draft"), *(chat.get("failed") for chat in entry["chats"].values())):
+            if placed is not None:
+                placed.pop("turn", None)
     snapshot.left_out = {what: count for what, count in left_out.items() if count}
     if snapshot.left_out:
         entry["left_out"] = snapshot.left_out
@@ -218,9 +224,10 @@ def _encode_chat(
     omitted = data["left_out"]
     omitted["turns"] += dropped
     omitted["versions"] = omitted.get("versions", 0) + len(saved.versions) - len(versions)
-    chat: dict[str, Any] = {"messages": _encode_persisted(data["messages"])}
+    forks = {turn["after"] for turn in data.get("versions", ()) if "after" in turn}
+    chat: dict[str, Any] = {"messages": _encode_persisted(data["messages"], forks)}
     if "versions" in data:
-        chat["versions"] = [{**turn, "messages": _encode_persisted(turn["messages"])} for turn in data["versions"]]
+        chat["versions"] = [{**turn, "messages": _encode_persisted(turn["messages"], {0})} for turn in data["versions"]]
         messages = [*messages, *(message for turn in versions for message in turn.messages)]
     for name in ("model", "parameters"):
         if data[name]:
@@ -311,15 +318,37 @@ def _estimated_size(message: ChatMessage) -> int:
     return size
 
 
-def _encode_persisted(messages: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _encode_persisted(messages: Iterable[Mapping[str, Any]], compared: Collection[int] = ()) -> list[dict[str, Any]]:
+    """Return what is kept of messages; of the turns with these numbers, which can be compared, figures as well."""
     persisted = []
+    turn = -1
     for message in messages:
-        meta = {key: message["meta"][key] for key in _PERSISTED_META if message.get("meta", {}).get(key) is not None}
+        turn += message["role"] == ChatRole.USER.value
+        given = message.get("meta", {})
+        meta = {key: given[key] for key in _PERSISTED_META if given.get(key) is not None}
+        if turn in compared and (figures := _figures({**(given.get("usage") or {}), SECONDS: given.get(SECONDS)})):
+            meta[_FIGURES] = figures
         persisted.append({"role": message["role"], "content": message["content"], **({"meta": meta} if meta else {})})
     return encode_messages(persisted)[0]
+
+
+def _figures(values: object) -> dict[str, Any]:
+    """Return the numbers that are kept of an answer that has other versions."""
+    given = values if isinstance(values, Mapping) else {}
+    numbers = {name: given.get(name) for name in ("prompt_tokens", "completion_tokens", "cost", SECONDS)}
+    return {name: value for name, value in numbers.items() if isinstance(value, int | float) and 0 <= value < 1e12}
+
+
+def _decode_figures(message: Any) -> Any:
+    meta = message.get("meta") if isinstance(message, Mapping) else None
+    if not isinstance(meta, Mapping) or _FIGURES not in meta:
+        return message
+    usage = _figures(meta[_FIGURES])
+    seconds = {SECONDS: usage.pop(SECONDS)} if SECONDS in usage else {}
+    return {**message, "meta": {**meta, **({"usage": usage} if usage else {}), **seconds}}
 
 
 def _decode_texts(messages: object) -> list[Any]:
     if not isinstance(messages, list):
         raise StateError("The conversation that the cell keeps is damaged.", hint="What it keeps is untouched.")
-    return decode_messages(messages)
+    return [_decode_figures(message) for message in decode_messages(messages)]
