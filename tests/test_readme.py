@@ -95,7 +95,7 @@ def test_the_notebook_cells_run_in_order(endpoint: ScriptedOpenRouter, capsys: p
     first, second = [request.json["messages"] for request in endpoint.requests]
     assert first[0] == {"role": "system", "content": "You are a patient teacher."}
     assert second[: len(first)] == first  # a follow-up remembers
-    assert second[-1] == {"role": "user", "content": "And at sunset?"}
+    assert second[-1] == {"role": "user", "content": "Say it in one sentence, for a child."}
     assert "The Humber." in capsys.readouterr().out
 
 

@@ -104,13 +104,16 @@ class Kernel:
         interrupt_when: Callable[[Ended], object] | None = None,
         timeout: float = 5 * PATIENCE,
         cell_ids: Sequence[str] | None = None,
+        allow_stdin: bool = False,
     ) -> list[Ended]:
         """Queue cells at once, as Run All does, and wait for all; with ``cell_ids`` as JupyterLab sends them.
+
+        Without ``cell_ids`` they are sent as nbclient does, and with ``allow_stdin`` as a console does.
 
         ``interrupt_when`` is asked again and again what the first cell has done so far, until it wants the interrupt.
         """
         metadata = [{"cellId": each} for each in cell_ids] if cell_ids is not None else [None] * len(cells)
-        ids = [self._ask(cell, about) for cell, about in zip(cells, metadata, strict=True)]
+        ids = [self._ask(cell, about, allow_stdin=allow_stdin) for cell, about in zip(cells, metadata, strict=True)]
         messages: list[dict[str, Any]] = []
         if interrupt_when is not None:
             self._interrupt(ids[0], interrupt_when, messages, timeout)
@@ -147,9 +150,9 @@ class Kernel:
                     so_far.messages.append(messages[-1])
         self._manager.interrupt_kernel()
 
-    def _ask(self, code: str, metadata: dict[str, Any] | None) -> str:
+    def _ask(self, code: str, metadata: dict[str, Any] | None, *, allow_stdin: bool = False) -> str:
         content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}}
-        content |= {"allow_stdin": False, "stop_on_error": True}
+        content |= {"allow_stdin": allow_stdin, "stop_on_error": True}
         message = self._client.session.msg("execute_request", content, metadata=metadata)
         self._client.shell_channel.send(message)
         return str(message["header"]["msg_id"])

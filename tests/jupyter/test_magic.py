@@ -39,7 +39,7 @@ def test_the_answer_grows_and_ends_static(any_kernel: Kernel, endpoint: Scripted
     ]
     assert (endpoint.request.json["model"], endpoint.request.json["temperature"]) == ("some/model", 0.5)
     first, *updates, last = cell.bundles
-    assert first == {"text/markdown": "*waiting for some/model …*"}
+    assert first == {"text/markdown": "*waiting for some/model …*", "text/plain": "waiting for some/model …"}
     assert all(set(bundle) == {"text/markdown"} for bundle in updates)
     lengths = [len(bundle["text/markdown"]) for bundle in updates]
     assert len(lengths) > 8

@@ -202,15 +202,23 @@ def in_kernel(shell: InteractiveShell) -> bool:
     return getattr(shell, "kernel", None) is not None
 
 
+def is_parallel_engine(shell: InteractiveShell) -> bool:
+    """Return whether the kernel is an engine of ipyparallel."""
+    return type(getattr(shell, "kernel", None)).__module__.startswith("ipyparallel.")
+
+
 def can_await(shell: InteractiveShell) -> bool:
     """Return whether the cell that is being transformed may be a top-level ``await``.
 
-    Not in a terminal (there Ctrl-C would break off the coroutine), not without autoawait, not on another kind of loop,
-    and not when code of a running cell transforms the cell, as ``%%time`` and ``%%capture`` do.
+    Not in a terminal (there Ctrl-C would break off the coroutine), not in an engine of ipyparallel (the cell would
+    never end there), not without autoawait, not on another kind of loop, and not when running code transforms the
+    cell, as ``%%time`` and ``%%capture`` do.
     """
     from IPython.core.async_helpers import _asyncio_runner
 
-    if not in_kernel(shell) or not shell.autoawait or shell.loop_runner is not _asyncio_runner:
+    if not in_kernel(shell) or is_parallel_engine(shell):
+        return False
+    if not shell.autoawait or shell.loop_runner is not _asyncio_runner:
         return False
     frame: FrameType | None = sys._getframe()
     while frame is not None:

@@ -124,14 +124,18 @@ def display_for(
         Whether the turn blocks its thread: then the kernel could answer no page before the end.
     """
     from orchat.jupyter.kernel.live_view.live_view import LiveView
-    from orchat.jupyter.kernel.output.live_display import LiveDisplay, TerminalDisplay
+    from orchat.jupyter.kernel.output.front_end import output_ability
+    from orchat.jupyter.kernel.output.live_display import LiveDisplay, TerminalDisplay, WholeDisplay
 
     footer_style = str(setting("footer"))
-    if in_kernel(shell) and blocks_thread:
+    ability = output_ability(shell) if in_kernel(shell) else "text"
+    if ability == "text":
+        return TerminalDisplay(footer_style)
+    if ability == "displays":
+        return WholeDisplay(shell, answer_format, footer_style)
+    if blocks_thread:
         return LiveDisplay(shell, answer_format, footer_style)
-    if in_kernel(shell):
-        return LiveView(shell, answer_format, footer_style, on_stop=on_stop, on_new_cell=on_new_cell)
-    return TerminalDisplay(footer_style)
+    return LiveView(shell, answer_format, footer_style, on_stop=on_stop, on_new_cell=on_new_cell)
 
 
 class _ChatSink(CellSink):

@@ -8,7 +8,6 @@ a person can stop the turn and decide about tool calls.
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from orchat.jupyter.kernel.live_view.pending_approvals import PendingApprovals
 from orchat.jupyter.kernel.live_view.turn_view_model import TurnViewModel
 from orchat.jupyter.kernel.live_view.widget_channel import WidgetChannel
+from orchat.jupyter.kernel.output.front_end import has_page, request_of
 from orchat.jupyter.kernel.output.live_display import LiveDisplay
 from orchat.private_event_loop import runs_on_private_loop
 
@@ -181,8 +181,7 @@ class LiveView(LiveDisplay):
 def shows_widgets(shell: InteractiveShell) -> bool:
     """Return whether the front end of this cell may show a widget and send its messages.
 
-    Front ends send a cell's metadata; those that only execute (nbclient, a console) send none, and would save the
-    state of each widget. Where the message of a widget is handled, such as a button's, there is a page that shows some.
+    Those that only execute (nbclient, a console) would save the state of each widget.
     """
     from IPython.core.displaypub import CapturingDisplayPublisher
 
@@ -192,16 +191,7 @@ def shows_widgets(shell: InteractiveShell) -> bool:
         return False
     if runs_on_private_loop():  # messages of widgets would wait, as the cell's thread does, until the turn ends
         return False
-    parent: Any = shell.get_parent() if hasattr(shell, "get_parent") else None
-    if not parent or isinstance(shell.display_pub, CapturingDisplayPublisher):
+    if isinstance(shell.display_pub, CapturingDisplayPublisher):
         return False
-    is_widget_message = parent.get("header", {}).get("msg_type") == "comm_msg"
-    return bool(parent.get("metadata")) or is_widget_message or is_voila()
-
-
-def is_voila() -> bool:
-    """Whether voila runs the kernel: it executes cells without their metadata, and shows all widgets.
-
-    Its environment variable is that of CGI (voila 0.5.13).
-    """
-    return os.environ.get("SERVER_SOFTWARE", "").startswith("voila")
+    parent = request_of(shell)
+    return bool(parent) and has_page(parent)

@@ -2,7 +2,7 @@
 
 While tokens arrive the output is one display in Markdown, repainted less often the longer the text is. At the end it
 becomes one static MIME bundle, which every viewer of notebooks shows without a kernel. In a terminal the text is
-written as it arrives.
+written as it arrives; where neither is possible the answer is displayed when it is whole.
 """
 
 from __future__ import annotations
@@ -180,7 +180,9 @@ class LiveDisplay:
         if _is_captured(self._shell):  # %%capture keeps every paint: only the last one is worth keeping
             return
         parts = filter(None, (self._transcript.markdown(self._answer_format), self._retry_line))
-        self._publish({"text/markdown": "\n\n".join(parts) or waiting_status(self._label)})
+        text = "\n\n".join(parts) or waiting_status(self._label)
+        plain = {} if self._is_published else {"text/plain": text.strip("*")}  # once: it is the same text again
+        self._publish({"text/markdown": text, **plain})
 
     def _publish(self, bundle: dict[str, Any]) -> None:
         # Live output is marked: a page that was loaded during the turn still shows it when the turn has ended.
@@ -194,6 +196,13 @@ class LiveDisplay:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+class WholeDisplay(LiveDisplay):
+    """One output of a cell that is displayed once, when the turn has ended: for those who carry out no updates."""
+
+    def _paint(self) -> None:
+        self._stop_timer()
 
 
 class TerminalDisplay:

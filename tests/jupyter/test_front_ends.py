@@ -1,0 +1,147 @@
+"""The answer is always shown: in consoles, and by executors that carry out no updates of a display."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pexpect
+import pytest
+
+from tests.jupyter.conftest import KEY
+from tests.jupyter.kernel import ROOT, Ended, Kernel
+from tests.openrouter_server import ScriptedOpenRouter, call, calls, text
+from tests.patience import PATIENCE
+
+pytestmark = pytest.mark.slow
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+TIDE = "def tide(port: str) -> str:\n    '''High tide.'''\n    return f'{port}: 14:10'"
+CHAT = "from orchat import Chat\nreply = Chat('some/model')('Hi')"
+
+
+def environment(endpoint: ScriptedOpenRouter) -> dict[str, str]:
+    return {"OPENROUTER_BASE_URL": endpoint.base_url, "OPENROUTER_API_KEY": KEY}
+
+
+@pytest.fixture(scope="module")
+def server_kernel(endpoint: ScriptedOpenRouter, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    """A kernel of a Jupyter server, which executes its cells itself."""
+    notebook = tmp_path_factory.mktemp("server") / "tides.ipynb"
+    with Kernel({**environment(endpoint), "JPY_SESSION_NAME": str(notebook)}) as kernel:
+        kernel.run("%load_ext orchat\n" + TIDE)
+        yield kernel
+
+
+def displays(ended: Ended) -> list[tuple[str, str]]:
+    """The kind and the text of all that a cell displays."""
+    kinds = ("display_data", "update_display_data", "execute_result")
+    return [
+        (each["msg_type"], each["content"]["data"].get("text/plain", ""))
+        for each in ended.messages
+        if each["msg_type"] in kinds
+    ]
+
+
+def run_as_executor(kernel: Kernel, code: str, *, stdin: bool) -> Ended:
+    """Run a cell as jupyter-server-nbmodel (with ``stdin``) and jupyter-server-documents send it."""
+    (ended,) = kernel.run(code, allow_stdin=stdin)
+    assert ended.status == "ok", ended.content
+    return ended
+
+
+@pytest.mark.parametrize("stdin", [True, False])
+@pytest.mark.parametrize(
+    "code", ["%%openrouter\nHi", "%openrouter -- Hi", "for _ in 'a':\n    %openrouter -- Hi", CHAT]
+)
+def test_an_executor_in_a_server_gets_one_whole_display(
+    server_kernel: Kernel, endpoint: ScriptedOpenRouter, code: str, stdin: bool
+) -> None:
+    endpoint.answers(text("The river runs. " * 40).paced(0.01))
+    ended = run_as_executor(server_kernel, code, stdin=stdin)
+    ((kind, plain),) = displays(ended)
+    assert kind == "display_data"
+    assert plain.startswith("The river runs. " * 39)
+    assert ended.of("comm_open") == []
+
+
+def test_an_executor_shows_calls_that_wait_and_errors(server_kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
+    endpoint.answers(calls(call("tide", {"port": "Hull"})), text("At 14:10."))
+    ended = run_as_executor(server_kernel, "%%openrouter -T tide\nWhen is it high?", stdin=False)
+    ((_, plain),) = displays(ended)
+    assert "tide" in plain
+    assert "%openrouter approve" in ended.printed
+    ((_, plain),) = displays(run_as_executor(server_kernel, "%openrouter approve", stdin=False))
+    assert "At 14:10." in plain
+
+
+def test_vs_code_and_colab_get_updates_of_one_display(server_kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
+    """Neither can be run here: these are the requests that they send, and nobody answers to widgets."""
+    as_colab = "import sys, types\nsys.modules['google.colab'] = types.ModuleType('google.colab')"
+    as_nobody = "del sys.modules['google.colab']"
+    for prepare, options, leave in (
+        ("", {"cell_ids": ["vscode-notebook-cell:/work/tides.ipynb#W1sZmlsZQ%3D%3D"]}, ""),
+        (as_colab, {"allow_stdin": True}, as_nobody),
+    ):
+        endpoint.answers(text("The river runs. " * 40).paced(0.02))
+        server_kernel.run(prepare)
+        (ended,) = server_kernel.run("%%openrouter\nHi", **options)
+        server_kernel.run(leave)
+        (first, _), *_, (last, plain) = displays(ended)
+        assert (first, last) == ("display_data", "update_display_data")
+        assert plain.startswith("The river runs. " * 39)
+        assert WIDGET not in ended.bundles[-1]
+
+
+def test_a_console_prints_what_arrives_and_asks(endpoint: ScriptedOpenRouter, tmp_path: Path) -> None:
+    console = pexpect.spawn(
+        sys.executable,
+        ["-m", "jupyter_console", "--simple-prompt", "--ZMQTerminalInteractiveShell.banner="],
+        env={
+            **os.environ,
+            **environment(endpoint),
+            "PYTHONPATH": str(ROOT),
+            "IPYTHONDIR": str(tmp_path),
+            "TERM": "dumb",
+        },
+        encoding="utf-8",
+        timeout=PATIENCE,
+        echo=False,
+    )
+    try:
+
+        def run(line: str) -> str:
+            console.expect(r"In \[\d+\]: ")
+            console.sendline(line)
+            console.expect(r"(?s)(.*)(?=In \[\d+\]: )")
+            return str(console.match[1])
+
+        run("%load_ext orchat")
+        endpoint.answers(text("The *river* runs."))
+        assert "The *river* runs." in run("%openrouter some/model -- Where does it go?")
+        endpoint.answers(text("Indeed."))
+        assert "Indeed." in run("from orchat import Chat; _ = Chat('some/model')('Hi')")
+    finally:
+        console.close(force=True)
+
+
+def test_parallel_engines_answer_cells_and_lines(
+    endpoint: ScriptedOpenRouter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ipyparallel
+
+    endpoint.always(text("From an engine."))
+    for name, value in {**environment(endpoint), "PYTHONPATH": str(ROOT), "IPYTHONDIR": str(tmp_path)}.items():
+        monkeypatch.setenv(name, value)
+    with ipyparallel.Cluster(n=1, log_level=logging.ERROR) as client:
+        engine = client[0]
+        for code in ("%load_ext orchat", "%%openrouter -o reply\nHi", "%openrouter -o reply -- Hi"):
+            done = engine.execute(code, silent=False)
+            done.wait(PATIENCE)
+            assert done.successful(), code
+            if "reply" in code:
+                assert "From an engine." in str(done.outputs)  # what %%px shows
+                assert engine.apply_sync(eval, "get_ipython().user_ns.pop('reply').text") == "From an engine."
