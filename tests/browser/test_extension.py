@@ -610,7 +610,9 @@ def test_a_hostile_saved_answer_runs_and_fetches_nothing(page: Page, front_end: 
     ]
     assert "holds no text" in notebook.text(last + 3)
     assert page.locator(".orchat-saved").count() >= len(HOSTILE)
-    loading = page.locator(".orchat-saved").locator("img, script, svg, iframe, object, video, audio, style, link").all()
+    loads = "img, script, svg:not(.orchat-icon), iframe, object, video, audio, style, link"
+    assert page.locator(".orchat-saved svg:not(.orchat-code-bar > button > svg)").count() == 0
+    loading = page.locator(".orchat-saved").locator(loads).all()
     assert {each.evaluate("(node) => node.outerHTML") for each in loading} <= {DRAWN}
     for link in page.locator(".orchat-saved a").all():
         assert not (link.get_attribute("href") or "").lower().startswith("javascript")

@@ -266,8 +266,8 @@ def test_reasoning_folds_and_code_goes_to_the_clipboard_and_to_a_cell(
     page.evaluate(
         """() => {
             const button = document.querySelector('.orchat-copy');
-            window.said = new Promise((resolve) => new MutationObserver(() => resolve(button.textContent)).observe(
-                button, {childList: true, characterData: true, subtree: true}));
+            window.said = new Promise((resolve) => new MutationObserver(() => resolve(button.title)).observe(
+                button, {attributes: true}));
         }"""
     )
     page.locator(".orchat-copy").click()

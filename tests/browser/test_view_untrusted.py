@@ -57,6 +57,7 @@ _FOREIGN = """() => {
         + ' max value').split(' '));
     const found = [];
     for (const element of document.querySelectorAll('.orchat-turn, .orchat-turn *')) {
+        if (element.closest('svg.orchat-icon')) continue;
         if (element.closest('mjx-container')) {
             const bad = element.hasAttribute('href') || /^(SCRIPT|IMG|STYLE)$/.test(element.tagName);
             if (bad) found.push(element.outerHTML);

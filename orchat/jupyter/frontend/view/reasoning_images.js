@@ -8,7 +8,7 @@
 import { element, setText } from "../shared/elements.js";
 import { STRINGS } from "./view_strings.js";
 
-const PREVIEW_LENGTH = 90; // characters of the newest reasoning that are shown while it is folded
+const PREVIEW_LENGTH = 160; // characters that are shown while it is folded: the newest, and in the end the first
 const IMAGE_TYPES = new Set(["image/png", "image/jpeg", "image/gif"]);
 
 export function createReasoning() {
@@ -16,7 +16,7 @@ export function createReasoning() {
   const preview = element("span", "orchat-reasoning-preview");
   preview.setAttribute("aria-hidden", "true");
   const text = document.createTextNode("");
-  const node = element("details", "orchat-reasoning", element("summary", "", title, preview));
+  const node = element("details", "orchat-reasoning orchat-line", element("summary", "", title, preview));
   node.append(element("div", "orchat-reasoning-text", text));
   return {
     node,
@@ -25,8 +25,9 @@ export function createReasoning() {
       if (item.text.startsWith(text.data)) text.appendData(item.text.slice(text.length));
       else text.data = item.text;
       const count = `${item.text.length.toLocaleString()} ${STRINGS.characters}`;
-      setText(title, item.live ? `${STRINGS.reasoning} …` : `${STRINGS.reasoning} (${count})`);
-      setText(preview, item.live ? item.text.slice(-PREVIEW_LENGTH).replace(/\s+/g, " ") : "");
+      setText(title, item.live ? `${STRINGS.reasoning} … ` : `${STRINGS.reasoning} (${count}): `);
+      const shown = item.live ? item.text.slice(-PREVIEW_LENGTH) : item.text.slice(0, PREVIEW_LENGTH);
+      setText(preview, shown.replace(/\s+/g, " "));
     },
     dispose() {},
   };

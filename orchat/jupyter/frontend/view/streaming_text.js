@@ -6,17 +6,17 @@
  * @typedef {import("../shared/markdown_renderer.js").Render} Render
  */
 
-import { button, element } from "../shared/elements.js";
-import { STRINGS } from "./view_strings.js";
+import { frameCode } from "../extension/static/code_block.js";
+import { element } from "../shared/elements.js";
 
 const TIME_SLICE = 8; // milliseconds of rendering, after which the page may paint a frame
 const BACKOFF_FACTOR = 2; // the pause after a rendering, in multiples of its duration
 
 /**
  * @param {Render} render
- * @param {() => boolean} toCell Whether code can be inserted as a new cell.
+ * @param {() => import("../extension/static/code_block.js").Actions} codeActions What can be done with code.
  */
-export function createStreamingText(render, toCell) {
+export function createStreamingText(render, codeActions) {
   const node = element("div", "orchat-text jp-RenderedHTMLCommon jp-RenderedMarkdown");
   /** @type {TextItem} */
   let item = { kind: "text", blocks: [], tail: "" };
@@ -49,7 +49,7 @@ export function createStreamingText(render, toCell) {
         const fragment = await render(md, html, false);
         blockTexts[number] = fragment.textContent ?? "";
         target.replaceChildren(fragment);
-        addCodeButtons(target, toCell());
+        frameCode(target, codeActions());
       });
       tail = addBlock(false);
       renderedTail = "";
@@ -67,7 +67,7 @@ export function createStreamingText(render, toCell) {
     if (place === tail) {
       place.replaceChildren(fragment);
       renderedTail = md;
-      if (isEnded) addCodeButtons(place, toCell());
+      if (isEnded) frameCode(place, codeActions());
     }
     isRendering = false;
     const pause = took > 8 ? took * BACKOFF_FACTOR : 0;
@@ -91,7 +91,7 @@ export function createStreamingText(render, toCell) {
     end() {
       if (isEnded) return;
       isEnded = true;
-      if (!isRendering) addCodeButtons(tail, toCell());
+      if (!isRendering) frameCode(tail, codeActions());
     },
     /** The text without buttons. */
     plainText: () => [...blockTexts, tail.textContent ?? ""].map((each) => each.trimEnd()).join("\n"),
@@ -127,22 +127,4 @@ async function drainQueue() {
     }
   }
   isDraining = false;
-}
-
-/**
- * Add buttons to each code block, and make it scrollable by keyboard.
- *
- * @param {HTMLElement} place
- * @param {boolean} toCell
- */
-function addCodeButtons(place, toCell) {
-  for (const pre of place.querySelectorAll("pre")) {
-    if (pre.parentElement?.classList.contains("orchat-code")) continue;
-    pre.tabIndex = 0;
-    const bar = element("div", "orchat-code-bar", button(STRINGS.copy, "orchat-copy"));
-    if (toCell) bar.append(button(STRINGS.toCell, "orchat-to-cell"));
-    const frame = element("div", "orchat-code");
-    pre.replaceWith(frame);
-    frame.append(pre, bar);
-  }
 }

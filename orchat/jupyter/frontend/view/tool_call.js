@@ -42,7 +42,7 @@ export function createToolCall(send, announce, forms, render) {
   const resultText = element("pre", "orchat-call-result-text");
   resultText.tabIndex = 0;
   const summary = element("summary", "orchat-call-result-summary");
-  const result = element("details", "orchat-call-result", summary, resultText);
+  const result = element("details", "orchat-call-result orchat-line", summary, resultText);
   const revoke = button(STRINGS.revoke, "orchat-revoke", () => {
     send({ t: "revoke", name: item?.name });
     revoke.hidden = true;
@@ -125,7 +125,13 @@ export function createToolCall(send, announce, forms, render) {
       granted.hidden = !next.granted;
       result.hidden = !next.result;
       setText(resultText, next.result ?? "");
-      setText(summary, (next.result ?? "").slice(0, 120));
+      if (next.line && next.line !== previous?.line) {
+        const rest = next.line.startsWith(next.name) ? next.line.slice(next.name.length) : next.line;
+        summary.replaceChildren(...(rest === next.line ? [] : [element("strong", "", next.name)]), rest);
+        resultText.before(argumentsNode); // from now on all of it is one line, until that is opened
+      }
+      result.classList.toggle("orchat-line-failed", next.status === "failed");
+      node.classList.toggle("orchat-call-ended", Boolean(next.line) && !next.form);
       const previousForm = form;
       if (next.form !== previous?.form) {
         if (!next.form) closeForm();

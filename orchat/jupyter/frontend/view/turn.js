@@ -9,6 +9,8 @@
  *   setLoss?(loss: KernelLoss | null): void, dispose(): void}} ItemView
  */
 
+import { canDo, doWithCode } from "../extension/static/code_events.js";
+import { icon } from "../extension/static/icons.js";
 import { createLiveRegion } from "../shared/live_region.js";
 import { createToolCall } from "./tool_call.js";
 import { button, element, setText } from "../shared/elements.js";
@@ -24,18 +26,22 @@ import { createStreamingText } from "./streaming_text.js";
  */
 export function createTurn({ rendermime, send, forms, liveRegion }) {
   const status = element("span", "orchat-status");
-  const stop = button(STRINGS.stop, "orchat-stop", () => {
+  const stop = button(STRINGS.stop, "orchat-stop orchat-outlined", () => {
     send({ t: "stop" });
     stop.disabled = true;
-    setText(stop, STRINGS.stopping);
+    setText(stopLabel, STRINGS.stopping);
   });
+  const stopLabel = element("span", "", STRINGS.stop);
+  stop.replaceChildren(icon("stop"), stopLabel);
   const bar = element("div", "orchat-bar", status, stop);
   const list = element("div", "orchat-items");
   const sources = element("p", "orchat-sources");
-  const footer = element("p", "orchat-footer");
+  const footerText = element("summary");
+  const footer = element("details", "orchat-footer orchat-line", footerText);
+  footer.hidden = true;
   const measuring = element("div", "orchat-measuring");
   measuring.setAttribute("aria-hidden", "true");
-  const node = element("section", "orchat-turn", bar, list, sources, footer, measuring);
+  const node = element("section", "orchat-turn", list, sources, bar, footer, measuring);
   node.setAttribute("aria-label", STRINGS.answer);
   const ownLiveRegion = liveRegion ? null : createLiveRegion();
   if (ownLiveRegion) node.append(ownLiveRegion.node);
@@ -58,11 +64,18 @@ export function createTurn({ rendermime, send, forms, liveRegion }) {
    * @returns {ItemView}
    */
   function createItemView(item, i) {
-    if (item.kind === "text") return createStreamingText(render, () => state?.cell ?? false);
+    if (item.kind === "text") return createStreamingText(render, codeActions);
     if (item.kind === "reasoning") return createReasoning();
     if (item.kind === "picture") return createImage();
     return createToolCall((message) => send({ ...message, i }), announce, forms, render);
   }
+
+  /** What can be done with code here: another cell is replaced where the front end's extension does it. */
+  const codeActions = () => ({
+    announce,
+    insert: state?.cell ? (/** @type {string} */ code) => send({ t: "cell", code }) : undefined,
+    replace: canDo("replace") ? (/** @type {string} */ code) => doWithCode(node, "replace", code) : undefined,
+  });
 
   function draw() {
     frame = 0;
@@ -87,7 +100,8 @@ export function createTurn({ rendermime, send, forms, liveRegion }) {
       part.node.remove();
     }
     drawSources();
-    setText(footer, state.footer);
+    setText(footerText, state.footer);
+    footer.hidden = !state.footer;
     const isEnded = state.phase === "ended";
     bar.hidden = isEnded || loss !== null;
     stop.hidden = !state.stop;
@@ -144,17 +158,7 @@ export function createTurn({ rendermime, send, forms, liveRegion }) {
 
   node.addEventListener("click", (event) => {
     const pressedButton = event.target instanceof HTMLButtonElement ? event.target : null;
-    const code = () => pressedButton?.closest(".orchat-code")?.querySelector("pre")?.textContent ?? "";
-    if (!pressedButton) return;
-    if (pressedButton.matches(".orchat-load-image")) loadImage(pressedButton);
-    else if (pressedButton.matches(".orchat-to-cell")) send({ t: "cell", code: code().replace(/\n$/, "") });
-    else if (pressedButton.matches(".orchat-copy")) {
-      void navigator.clipboard.writeText(code()).then(() => {
-        setText(pressedButton, STRINGS.copied);
-        announce(STRINGS.copied);
-        setTimeout(() => setText(pressedButton, STRINGS.copy), 1500);
-      }, () => {});
-    }
+    if (pressedButton?.matches(".orchat-load-image")) loadImage(pressedButton);
   });
 
   return {

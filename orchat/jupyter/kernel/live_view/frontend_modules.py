@@ -13,7 +13,7 @@ from functools import cache
 from importlib.resources import files
 
 _IMPORT = re.compile(r'(?<=from ")\.{1,2}/[\w./]+\.js(?=";)|(?<=await import\(")\.{1,2}/[\w./]+\.js(?="\))')
-_STYLESHEETS = ("view/view.css", "form/form.css", "panel/panel.css")
+_STYLESHEETS = ("extension/static/answer.css", "view/view.css", "form/form.css", "panel/panel.css")
 
 
 @cache

@@ -21,7 +21,7 @@ from orchat.jupyter.kernel.live_view.view_reducer import Event, State, initial_s
 from orchat.jupyter.kernel.output.answer_formats import render_as
 from orchat.jupyter.kernel.output.image_bundle import image_bundle
 from orchat.jupyter.kernel.output.text_escaping import escape_control_characters, single_line
-from orchat.jupyter.kernel.output.turn_transcript import call_text
+from orchat.jupyter.kernel.output.turn_transcript import call_text, result_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -338,7 +338,7 @@ class TurnViewModel:
         item = self.attach_call(CallPlace(-1, self._count) if place is None else CallPlace(*place), result.origin)
         status = "failed" if result.error else "done"
         text = _result_as_text(result, f"{_DETAILS}{details[-_MOST_DETAILS:]}" if details else "")
-        self.set(item, status=status, result=text, form=None)
+        self.set(item, status=status, result=text, line=result_text(result), form=None)
 
     def _add_extras(self, extras: Mapping[str, Any]) -> bool:
         from orchat.chat.reply import Reply

@@ -137,24 +137,26 @@ class LiveDisplay:
         """
         self._stop_timer()
         transcript = TurnTranscript(reply.messages or (reply.message,))
-        markdown = [transcript.markdown(self._answer_format), sources(reply.citations)]
+        parts = [*transcript.parts(self._answer_format), ("sources", sources(reply.citations))]
         plain = [transcript.plain()]
         footer_line = footer(reply, seconds, sent=sent, style=self._footer_style)
         if error is not None:
-            markdown.append(error_card(error))
+            parts.append(("error", error_card(error)))
             plain.append(error_text(error))
         elif empty := empty_text(reply):
-            markdown.append(f"*{escape_markdown(empty)}*")
+            parts.append(("note", f"*{escape_markdown(empty)}*"))
             plain.append(empty)
         if footer_line and (error is None or transcript):
-            markdown.append(f"*{escape_markdown(footer_line)}*")
+            parts.append(("footer", f"*{escape_markdown(footer_line)}*"))
             plain.append(footer_line)
         text = "\n\n".join(part for part in plain if part)
+        parts = [(kind, markdown) for kind, markdown in parts if markdown]
         extras = output_extras(reply, seconds, model=model)
+        extras["parts"] = [[kind, _utf16_length(markdown)] for kind, markdown in parts]
         if record is not None:
             extras |= record(text)
         self.final = {
-            "text/markdown": "\n\n".join(part for part in markdown if part),
+            "text/markdown": "\n\n".join(markdown for _, markdown in parts),
             "text/plain": text,
             MIME_TYPE: extras,
         }
@@ -297,6 +299,11 @@ def output_extras(reply: Reply, seconds: float, *, model: str) -> dict[str, Any]
         "seconds": round(seconds, 2),
     }
     return {key: value for key, value in known.items() if value not in (None, {})}
+
+
+def _utf16_length(text: str) -> int:
+    """Return the length of a text as JavaScript counts it."""
+    return len(text) + sum(character > "\uffff" for character in text)
 
 
 def _is_captured(shell: InteractiveShell) -> bool:

@@ -118,10 +118,14 @@ class TurnTranscript:
         answer_format
             The format of the model's text, one of `orchat.jupyter.kernel.output.answer_formats.FORMATS`.
         """
-        blocks = [self._block(piece, answer_format) for piece in self._pieces]
+        return "\n\n".join(markdown for _, markdown in self.parts(answer_format))
+
+    def parts(self, answer_format: str = "markdown") -> list[tuple[str, str]]:
+        """Return kind and Markdown of each part: ``text``, ``reasoning``, ``call``, or ``failed`` for a failed call."""
+        parts = [(_kind_of(piece), self._block(piece, answer_format)) for piece in self._pieces]
         if self._open_calls:
-            blocks.append(f"> *calls {escape_markdown(single_line(', '.join(self._open_calls)))} …*")
-        return "\n\n".join(filter(None, blocks))
+            parts.append(("call", f"> *calls {escape_markdown(single_line(', '.join(self._open_calls)))} …*"))
+        return [(kind, markdown) for kind, markdown in parts if markdown]
 
     def plain(self) -> str:
         """Return the transcript as plain text: answers and calls."""
@@ -155,6 +159,17 @@ def _tool_name(name: str) -> str:
 
 
 _Piece = _Text | _Reasoning | _Result | _CutCall
+
+
+def _kind_of(piece: _Piece) -> str:
+    match piece:
+        case _Text():
+            return "text"
+        case _Reasoning():
+            return "reasoning"
+        case _Result(result=result, is_pending=False) if result.error:
+            return "failed"
+    return "call"
 
 
 def _plain_text(piece: _Piece) -> str:

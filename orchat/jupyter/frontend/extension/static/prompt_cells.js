@@ -15,8 +15,12 @@ const FIELD = /^\{[\p{L}_][\p{L}\p{N}_]*[}.[]/u;
 const CODE = /^(?:InlineCode|FencedCode|CodeBlock)$/;
 
 const STYLE = `
-.orchat-prompt-field { background: color-mix(in srgb, var(--jp-brand-color1, #1976d2) 14%, transparent); border-radius: 2px; }
-.orchat-prompt-field, .orchat-prompt-field * { color: var(--jp-content-link-color, inherit) !important; text-decoration: none; }
+.orchat-prompt-field {
+  background: color-mix(in srgb, var(--jp-brand-color1, #1976d2) 14%, transparent); border-radius: 2px;
+}
+.orchat-prompt-field, .orchat-prompt-field * {
+  color: var(--jp-content-link-color, inherit) !important; text-decoration: none;
+}
 `;
 
 /** @param {string} source */

@@ -26,28 +26,27 @@
       const notebook = await loadShared("@jupyterlab/notebook").catch(() => null);
       if (!notebook) return []; // a page without notebooks, such as voila's
       const { INotebookTracker, NotebookActions } = notebook;
-      const [
-        { createBridgePlugin, tellKernel },
-        { createClearedCellsPlugin },
-        { createPanelPlugin },
-        { createCellRunnerPlugin },
-        { createPromptCellPlugin },
-      ] = await Promise.all(
-        ["metadata_bridge.js", "cleared_cells.js", "saved_panel_renderer.js", "cell_runner.js", "prompt_cells.js"].map(
-          load,
-        ),
-      );
+      const files = ["metadata_bridge", "cleared_cells", "saved_panel_renderer", "cell_runner"];
+      const [bridge, cleared, panels, cells] = await Promise.all(files.map((name) => load(`${name}.js`)));
       const widgets = await loadShared("@lumino/widgets");
-      const editor = ["@jupyterlab/codemirror", "@codemirror/view", "@codemirror/language"].map(loadShared);
-      const [codemirror, view, language] = await Promise.all(editor).catch(() => []); // a page without editors: voila's
       const plugins = [
-        createBridgePlugin({ id: `${NAME}:bridge`, version: VERSION, INotebookTracker }),
-        createClearedCellsPlugin({ id: `${NAME}:cleared`, INotebookTracker, NotebookActions, tellKernel }),
-        createPanelPlugin({ id: `${NAME}:panel`, INotebookTracker, widgets }),
-        createCellRunnerPlugin({ id: `${NAME}:run`, INotebookTracker }),
+        bridge.createBridgePlugin({ id: `${NAME}:bridge`, version: VERSION, INotebookTracker }),
+        cleared.createClearedCellsPlugin({
+          id: `${NAME}:cleared`, INotebookTracker, NotebookActions, tellKernel: bridge.tellKernel,
+        }),
+        panels.createPanelPlugin({ id: `${NAME}:panel`, INotebookTracker, widgets }),
+        cells.createCellRunnerPlugin({ id: `${NAME}:run`, INotebookTracker }),
       ];
-      const prompts = { id: `${NAME}:prompts`, INotebookTracker, codemirror, view, language };
-      return codemirror ? [...plugins, createPromptCellPlugin(prompts)] : plugins;
+      const packages = ["@jupyterlab/apputils", "@jupyterlab/codemirror", "@codemirror/view", "@codemirror/language"];
+      const lent = await Promise.all(packages.map(loadShared)).catch(() => null);
+      if (!lent) return plugins; // a page without editors, such as voila's
+      const [apputils, codemirror, view, language] = lent;
+      const [prompts, code] = await Promise.all(["prompt_cells", "code_actions"].map((name) => load(`${name}.js`)));
+      return [
+        ...plugins,
+        prompts.createPromptCellPlugin({ id: `${NAME}:prompts`, INotebookTracker, codemirror, view, language }),
+        code.createCodeActionPlugin({ id: `${NAME}:code`, INotebookTracker, apputils, widgets }),
+      ];
     },
     "./mime": async () => {
       const [{ createRendererExtension }, rendermime, widgets] = await Promise.all([

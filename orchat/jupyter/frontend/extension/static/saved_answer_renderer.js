@@ -1,11 +1,26 @@
 /**
  * The MIME renderer of saved answers: the bundle's Markdown by JupyterLab's own renderer, never as trusted and without
- * images; below it, folded, details such as model, tokens and cost.
+ * images, in the look of the live view; details such as model, tokens and cost are folded into the last line.
  *
- * A saved output is untrusted: texts are inserted as text. If rendering fails, the plain text is shown.
+ * The bundle says how long the parts of its Markdown are, and of what kind; without that all of it is text. A saved
+ * output is untrusted: texts are inserted as text. If rendering fails, the plain text is shown.
  */
 
+import { canDo, doWithCode } from "./code_events.js";
+import { frameCode } from "./code_block.js";
+
 const MIME_TYPE = "application/vnd.orchat.v1+json";
+
+/** The parts of an answer that are one line each, with their classes. @type {Record<string, string>} */
+const LINES = {
+  reasoning: "orchat-reasoning",
+  call: "orchat-line-call",
+  failed: "orchat-line-call orchat-line-failed",
+  footer: "orchat-footer",
+};
+
+/** Those that are no text of the model, with their classes. @type {Record<string, string>} */
+const BLOCKS = { sources: "orchat-sources", error: "orchat-error-card", note: "orchat-saved-note" };
 const IMAGE_DATA_URL = /^data:image\/(?:png|jpeg|gif|webp);/i;
 
 /** The extras that are shown, in this order, with their labels. @type {[string, string][]} */
@@ -23,17 +38,6 @@ const DETAIL_ROWS = [
   ["request", "request"],
   ["orchat", "orchat"],
 ];
-
-const STYLE = `
-.orchat-saved details { padding: 0 0 4px; color: var(--jp-ui-font-color1, inherit); }
-.orchat-saved summary { cursor: pointer; width: fit-content; font-size: var(--jp-ui-font-size1, 13px); }
-.orchat-saved details dl { display: grid; grid-template-columns: max-content 1fr; gap: 2px 12px; margin: 4px 0 0; }
-.orchat-saved details :is(dt, dd) { float: none; width: auto; margin: 0; padding: 0; line-height: 1.4; }
-.orchat-saved details :is(dt, dd) { font-size: var(--jp-ui-font-size1, 13px); }
-.orchat-saved details dt { font-weight: 600; white-space: nowrap; }
-.orchat-saved details dd { overflow-wrap: anywhere; font-family: var(--jp-code-font-family, monospace); }
-.orchat-saved pre { white-space: pre-wrap; overflow-wrap: anywhere; }
-`;
 
 /**
  * Replace images in HTML by links before the page loads them: a remote image reveals that the notebook was opened.
@@ -116,22 +120,56 @@ function createDetails(extras) {
     value.textContent = text;
     list.append(term, value);
   }
-  if (!list.children.length) return null;
-  const fold = document.createElement("details");
+  return list.children.length ? list : null;
+}
+
+/**
+ * @param {string} markdown
+ * @param {any} extras
+ * @returns {[string, string][]} Kind and Markdown of each part of an answer.
+ */
+function splitParts(markdown, extras) {
+  const sizes = Array.isArray(extras?.parts) ? extras.parts : [];
+  /** @type {[string, string][]} */
+  const parts = [];
+  let at = 0;
+  for (const part of sizes) {
+    const [kind, length] = Array.isArray(part) ? part : [];
+    if (typeof kind !== "string" || !Number.isInteger(length) || length <= 0) return [["text", markdown]];
+    parts.push([kind, markdown.slice(at, at + length)]);
+    at += length;
+    if (at < markdown.length && markdown.slice(at, at + 2) !== "\n\n") return [["text", markdown]];
+    at += 2;
+  }
+  return parts.length && at - 2 === markdown.length ? parts : [["text", markdown]];
+}
+
+/**
+ * Make one line of a rendered paragraph, which is shown wholly when it is opened.
+ *
+ * @param {HTMLElement} rendered
+ * @param {string} kind
+ * @returns {HTMLDetailsElement}
+ */
+function createLine(rendered, kind) {
+  const line = document.createElement("details");
+  line.className = `orchat-line ${kind}`;
   const summary = document.createElement("summary");
-  summary.textContent = "Details";
-  fold.append(summary, list);
-  return fold;
+  const paragraph = rendered.querySelector("p") ?? rendered;
+  const inner = paragraph.children.length === 1 && paragraph.firstElementChild?.localName === "em"
+    && paragraph.firstElementChild.textContent === paragraph.textContent ? paragraph.firstElementChild : paragraph;
+  summary.append(...inner.childNodes);
+  line.append(summary);
+  return line;
 }
 
 /** @param {unknown} value @returns {string} */
 const joinText = (value) => (Array.isArray(value) ? value.join("") : typeof value === "string" ? value : "");
 
 function addStyle() {
-  if (document.getElementById("orchat-saved-style")) return;
-  const style = document.createElement("style");
-  style.id = "orchat-saved-style";
-  style.textContent = STYLE;
+  const style = document.createElement("link");
+  style.rel = "stylesheet";
+  style.href = new URL("answer.css", import.meta.url).href;
   document.head.append(style);
 }
 
@@ -142,33 +180,72 @@ function addStyle() {
 export function createRendererExtension({ id, rendermime, widgets }) {
   const { MimeModel, markdownRendererFactory } = rendermime;
 
+  addStyle();
+
   class SavedAnswer extends widgets.Panel {
     /** @param {any} options */
     constructor(options) {
       super();
       this.options = options;
       this.addClass("orchat-saved");
-      addStyle();
     }
 
     /** @param {any} model @returns {Promise<void>} */
     async renderModel(model) {
       const markdown = joinText(model.data["text/markdown"]);
-      let body;
+      const extras = model.data[MIME_TYPE];
+      let parts;
       try {
         if (!markdown) throw new Error("the bundle holds no Markdown");
-        body = await this.rendered(markdown);
+        parts = await Promise.all(splitParts(markdown, extras).map(([kind, text]) => this.renderPart(kind, text)));
       } catch {
-        body = createPlainText(joinText(model.data["text/plain"]) || markdown || "This answer holds no text.");
+        parts = [createPlainText(joinText(model.data["text/plain"]) || markdown || "This answer holds no text.")];
       }
       while (this.widgets.length) this.widgets[0].dispose();
-      this.addWidget(body);
-      const below = createDetails(model.data[MIME_TYPE]);
-      if (below) this.addWidget(new widgets.Widget({ node: below }));
+      for (const part of parts) this.addWidget(part);
+      const details = createDetails(extras);
+      if (details) this.addDetails(details);
+    }
+
+    /** @param {string} kind @param {string} markdown @returns {Promise<any>} */
+    async renderPart(kind, markdown) {
+      const rendered = await this.renderMarkdown(markdown);
+      const { node } = rendered;
+      if (Object.hasOwn(LINES, kind)) {
+        const line = createLine(node, LINES[kind]);
+        rendered.dispose();
+        return new widgets.Widget({ node: line });
+      }
+      const part = new widgets.Panel();
+      part.addWidget(rendered); // stays as it is, for its formulas are drawn when it is attached
+      part.addClass(BLOCKS[kind] ?? "orchat-text");
+      if (!Object.hasOwn(BLOCKS, kind)) {
+        rendered.addClass("orchat-block");
+        frameCode(node, {
+          insert: canDo("insert") ? (code) => doWithCode(node, "insert", code) : undefined,
+          replace: canDo("replace") ? (code) => doWithCode(node, "replace", code) : undefined,
+        });
+      }
+      return part;
+    }
+
+    /** @param {HTMLElement} details */
+    addDetails(details) {
+      const footer = this.node.querySelector(":scope > .orchat-footer");
+      if (footer) {
+        footer.append(details);
+        return;
+      }
+      const line = document.createElement("details");
+      line.className = "orchat-line orchat-footer";
+      const summary = document.createElement("summary");
+      summary.textContent = "Details";
+      line.append(summary, details);
+      this.addWidget(new widgets.Widget({ node: line }));
     }
 
     /** @param {string} markdown @returns {Promise<any>} */
-    async rendered(markdown) {
+    async renderMarkdown(markdown) {
       const sanitizer = withoutImages(this.options.sanitizer);
       const widget = markdownRendererFactory.createRenderer({ ...this.options, sanitizer, mimeType: "text/markdown" });
       const data = { "text/markdown": defuseDiagrams(markdown) };

@@ -1,0 +1,155 @@
+"""What an answer looks like, live and saved, and what is done with its code; in a real JupyterLab and Notebook 7."""
+
+from __future__ import annotations
+
+import re
+import threading
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.contrast import weak_texts
+from tests.browser.lab import Lab
+from tests.openrouter_server import (
+    ScriptedOpenRouter,
+    call,
+    calls,
+    event,
+    finish,
+    hold,
+    reasoning,
+    stream,
+    text,
+    usage,
+)
+
+pytestmark = pytest.mark.slow
+
+RICH = """# Tides
+
+The **Humber** is tidal, see [the tables](https://example.org/a), `it` and $x^2$.
+
+```python
+@cache
+def high_water(port: str, days: int = 1) -> float:
+    # the highest of the days, in metres
+    return max([level for level in levels(port) if level > 3.5 and "Hull" != port], default=None)
+```
+
+1. Spring tides at *new moon*
+2. Neap tides at half moon
+
+| port | level |
+|---|---|
+| Hull | 4.2 |
+
+## Next
+
+> quoted
+
+The end.
+"""
+TOOL = "%load_ext orchat\ndef tide(port: str) -> str:\n    return '4.2 m, ' * 50"
+_PLACES = """(area) => {
+    const found = [];
+    const top = area.getBoundingClientRect().top;
+    const places = 'p, li, pre, td, h1, h2, blockquote, mjx-container, .orchat-code-bar *, .orchat-reasoning > summary,'
+        + '.orchat-line-call > summary, .orchat-call-result > summary, .orchat-bar, .orchat-footer > summary';
+    for (const element of area.querySelectorAll(places)) {
+        if (!element.checkVisibility() || element.closest('.orchat-measuring')) continue;
+        const {left, right, height, top: at} = element.getBoundingClientRect();
+        const {color, fontFamily, fontSize, fontWeight, backgroundColor} = getComputedStyle(element);
+        const isBar = element.matches('.orchat-bar, .orchat-footer *'); // its words are others
+        const words = isBar ? '' : element.textContent.replace('¶', '').replace(/\\s+/g, ' ').slice(0, 60);
+        const style = isBar ? [] : [color, fontFamily, fontSize, fontWeight, backgroundColor];
+        found.push([words, [left, at - top, right, height], style]);
+    }
+    return {height: area.getBoundingClientRect().height, found};
+}"""
+
+
+def places(area: Locator) -> dict[str, Any]:
+    """Where each element of an answer is, and how it looks."""
+    return dict(area.evaluate(_PLACES))
+
+
+def test_a_live_answer_and_a_saved_one_are_the_same_picture(
+    page: Page, front_end: Lab, endpoint: ScriptedOpenRouter
+) -> None:
+    gate = threading.Event()
+    words = [event(word) for word in re.findall(r"\S+\s*|\s+", RICH)]
+    thinking = reasoning("The person asks for tides. " * 20)
+    rest = stream(thinking, *words, hold(gate), finish("stop"), usage())
+    endpoint.answers(calls(call("tide", {"port": "Hull"})), rest)
+    notebook = front_end.open(page, "look.ipynb", TOOL, "%%openrouter some/model -T tide --approve always\nWhen?")
+    notebook.run(0, 1)
+    area = page.locator(".jp-Cell .jp-OutputArea").nth(1)
+    expect(area.locator(".orchat-copy")).to_have_count(1)
+    expect(area.locator(".orchat-items")).to_contain_text("The end.")
+    output = area.locator(".jp-OutputArea-output")
+    scrolls = "(node) => node.scrollHeight > node.clientHeight || node.scrollWidth > node.clientWidth"
+    expect(output).to_have_css("overflow", "auto")
+    assert not output.evaluate(scrolls)
+    live = places(area)
+    assert weak_texts(area) == {}
+    gate.set()
+    notebook.wait(1)
+    expect(area.locator(".orchat-saved .orchat-footer summary")).to_contain_text("in / 3 out")
+    page.wait_for_function("() => document.querySelector('.orchat-saved mjx-container')")
+    saved = places(area)
+    assert len(live["found"]) == len(saved["found"]) >= 20
+    for before, after in zip(live["found"], saved["found"], strict=True):
+        assert before[0] == after[0]
+        assert max(abs(one - other) for one, other in zip(before[1], after[1], strict=True)) <= 1, (before, after)
+        assert before[2] == after[2], before[0]
+    assert abs(saved["height"] - live["height"]) <= 4
+
+    for theme in ("JupyterLab Dark", "JupyterLab Light"):
+        notebook.change_theme(theme)
+        assert weak_texts(area) == {}
+    details = area.locator(".orchat-footer")
+    expect(details.locator("dl")).to_be_hidden()
+    details.locator("summary").focus()
+    page.keyboard.press("Enter")
+    expect(details.locator("dl")).to_contain_text("SomeProvider")
+    assert weak_texts(area) == {}
+    violations = Axe().run(page, context=".orchat-saved").response["violations"]
+    assert [each["id"] for each in violations if each["impact"] in ("serious", "critical")] == []
+
+
+def test_code_of_a_saved_answer_is_copied_inserted_and_replaces_a_cell(
+    page: Page, front_end: Lab, endpoint: ScriptedOpenRouter
+) -> None:
+    endpoint.answers(text("Rather:\n\n```python\nx = 1\ny = 3\n```\n"))
+    notebook = front_end.open(page, "apply.ipynb", "%load_ext orchat", "x = 1\ny = 2", "%%openrouter\nBetter?")
+    notebook.run(0, 2)
+    notebook.wait(2)
+    saved = page.locator(".orchat-saved")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    saved.locator(".orchat-code").hover()
+    saved.get_by_role("button", name="Copy").click()
+    expect(saved.get_by_role("button", name="Copied")).to_be_visible()
+    assert page.evaluate("() => navigator.clipboard.readText()") == "x = 1\ny = 3"
+
+    editor = page.locator(".jp-Cell .cm-content").nth(1)
+    editor.click()
+    dialog = page.get_by_role("dialog")
+    saved.get_by_role("button", name="Replace the selected cell").click()
+    expect(dialog).to_contain_text("Replace the cell? a cell that has not run")
+    assert [line.inner_text().strip() for line in dialog.locator("del, ins").all()] == ["- y = 2", "+ y = 3"]
+    assert weak_texts(dialog.locator(".orchat-cell-difference")) == {}
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(editor).to_contain_text("y = 2")
+    saved.get_by_role("button", name="Replace the selected cell").click()
+    dialog.get_by_role("button", name="Replace").click()
+    expect(editor).to_contain_text("y = 3")
+    editor.click()
+    page.keyboard.press("Control+z")
+    expect(editor).to_contain_text("y = 2")
+
+    saved.get_by_role("button", name="To a new cell").click()
+    cells = [cell.source for cell in notebook.save().cells]
+    assert cells == ["%load_ext orchat", "x = 1\ny = 2", "%%openrouter\nBetter?", "x = 1\ny = 3"]
