@@ -7,9 +7,11 @@ import dataclasses
 import pickle
 from typing import Any
 
+import narwhals
 import pytest
 
 from orchat.chat.reply import Reply
+from orchat.errors import ConfigurationError
 from orchat.messages import ChatMessage, ImageContent, ToolCall
 from orchat.openrouter.wire.response import read_replies
 from tests.openrouter_server import PNG, call, completion, usage_object
@@ -81,3 +83,32 @@ def test_it_cannot_be_changed_and_travels() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         answer.message = ChatMessage.from_assistant("forged")  # type: ignore[misc]
     assert copy.deepcopy(answer) == answer == pickle.loads(pickle.dumps(answer))
+
+
+@dataclasses.dataclass
+class Port:
+    name: str
+    high: float | None = None
+
+
+@pytest.mark.parametrize("backend", ["pandas", "polars", "pyarrow"])
+def test_a_list_becomes_a_data_frame(backend: str) -> None:
+    pytest.importorskip(backend)
+    message = ChatMessage.from_assistant("[]")
+    message._parsed = [Port("Hull", 7.1), Port("Oslo")]
+    frame = Reply(message).frame(backend)
+    assert type(frame).__module__.startswith(backend)
+    assert narwhals.from_native(frame)["name"].to_list() == ["Hull", "Oslo"]
+    message._parsed = {"name": "Hull"}
+    assert narwhals.from_native(Reply(message).frame(backend)).shape == (1, 1)
+    message._parsed = ["a", "b"]
+    assert narwhals.from_native(Reply(message).frame(backend))["answer"].to_list() == ["a", "b"]
+
+
+def test_a_reply_that_is_no_table_says_so() -> None:
+    with pytest.raises(ConfigurationError, match=r"--schema list\[CLASS\]"):
+        reply().frame()
+    message = ChatMessage.from_assistant("[]")
+    message._parsed = [1]
+    with pytest.raises(ConfigurationError, match="one of pandas, polars, pyarrow"):
+        Reply(message).frame("excel")

@@ -76,6 +76,23 @@ class Reply:
         """The text, parsed as ``response_format`` says; None without one."""
         return self.message.parsed
 
+    def frame(self, backend: str | None = None) -> Any:
+        """Return the parsed object as a data frame: a row for each item of a list, a column for each field.
+
+        Parameters
+        ----------
+        backend
+            ``pandas``, ``polars`` or ``pyarrow``; default: the one that is in use, else the first that is installed.
+
+        Raises
+        ------
+        ConfigurationError
+            There is no parsed object, or no such library (a ValueError).
+        """
+        from orchat.chat.reply_frame import frame_of
+
+        return frame_of(self.parsed, backend)
+
     @property
     def reasoning(self) -> str:
         """The model's reasoning in all responses; empty where there is none."""

@@ -6,18 +6,16 @@ import dataclasses
 import enum
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from types import FunctionType, GenericAlias
-from typing import Any, Literal, NotRequired, Required, get_args, get_origin, get_type_hints, is_typeddict
+from types import FunctionType
+from typing import Any, Literal, get_origin
 
 from orchat.errors import ConfigurationError, OutputValidationError
 from orchat.messages import ChatMessage
+from orchat.openrouter.wire.response_types import ANSWER, ITEMS, ResponseType, response_type
 from orchat.openrouter.wire.structured import OutputFormat, read_response_format
 
 ColumnKind = Literal["text", "label", "integer", "number", "boolean", "any"]
 
-ANSWER = "answer"
-"""The column of an answer that has no fields."""
-_ITEMS = "items"
 _KINDS: Mapping[str, ColumnKind] = {
     "string": "text",
     "integer": "integer",
@@ -124,7 +122,7 @@ def answer_schema(schema: Any = None, *, explode: bool = False) -> AnswerSchema:
     if isinstance(schema, FunctionType | str):
         raise ConfigurationError(f"{schema!r:.120} is no schema.", hint="Give a class, such as a pydantic model.")
     try:
-        shape = _of_json_schema(dict(schema)) if isinstance(schema, Mapping) else _of_type(schema)
+        shape = _of_json_schema(dict(schema)) if isinstance(schema, Mapping) else response_type(schema)
         output = read_response_format(shape.response_format)
     except ConfigurationError:
         raise
@@ -137,8 +135,8 @@ def answer_schema(schema: Any = None, *, explode: bool = False) -> AnswerSchema:
     root = _root_schema(output)
     fields = _properties(root, root)
     has_fields = shape.wrapper is None and bool(fields)
-    if shape.wrapper == _ITEMS:
-        item = _resolved(_resolved(fields.get(_ITEMS), root).get("items"), root) if explode else {}
+    if shape.wrapper == ITEMS:
+        item = _resolved(_resolved(fields.get(ITEMS), root).get("items"), root) if explode else {}
         fields = _properties(item, root)
         has_fields = bool(fields)
         fields = fields or {ANSWER: item}
@@ -146,60 +144,15 @@ def answer_schema(schema: Any = None, *, explode: bool = False) -> AnswerSchema:
     return AnswerSchema(shape.response_format, columns, explode, has_fields, shape.unwrap, output)
 
 
-@dataclass(frozen=True)
-class _Shape:
-    """A schema whose root is an object, as endpoints want it, and the property that was put around it for that."""
-
-    response_format: Any
-    unwrap: Callable[[Any], Any] = lambda parsed: parsed
-    wrapper: str | None = None
-
-
-def _of_type(schema: Any) -> _Shape:
-    from pydantic import RootModel, create_model
-
-    if isinstance(schema, type) and hasattr(schema, "model_json_schema"):
-        return _Shape(schema)
-    if is_typeddict(schema):
-        return _Shape(_model_of_typeddict(schema), lambda parsed: parsed.model_dump(exclude_unset=True))
-    if dataclasses.is_dataclass(schema) and isinstance(schema, type):
-        model = create_model(schema.__name__, __base__=RootModel[schema])
-        return _Shape(model, lambda parsed: parsed.root)
-    if get_origin(schema) is list and get_args(schema):
-        (item,) = get_args(schema)
-        inner = _of_type(item) if is_typeddict(item) else _Shape(item)
-        many = GenericAlias(list, (inner.response_format,))
-        fields: dict[str, Any] = {_ITEMS: (many, ...)}
-        return _Shape(
-            create_model("Answers", **fields),
-            lambda parsed: [inner.unwrap(each) for each in getattr(parsed, _ITEMS)],
-            _ITEMS,
-        )
-    fields = {ANSWER: (schema, ...)}
-    return _Shape(create_model("Answer", **fields), lambda parsed: getattr(parsed, ANSWER), ANSWER)
-
-
-def _model_of_typeddict(schema: Any) -> Any:
-    """Make a pydantic class of a TypedDict: before Python 3.12 pydantic reads none of `typing`."""
-    from pydantic import create_model
-
-    fields: dict[str, Any] = {}
-    for name, hint in get_type_hints(schema, include_extras=True).items():
-        if get_origin(hint) in {Required, NotRequired}:
-            hint = get_args(hint)[0]  # noqa: PLW2901 - what is in it
-        fields[name] = (hint, ...) if name in schema.__required_keys__ else (hint | None, None)
-    return create_model(schema.__name__, **fields)
-
-
-def _of_json_schema(schema: dict[str, Any]) -> _Shape:
+def _of_json_schema(schema: dict[str, Any]) -> ResponseType:
     """Make a ``response_format`` of a JSON Schema; one that is a ``response_format`` stays."""
     kind = schema.get("type")
     if kind in {"object", "json_schema", "json_object", "text", "grammar", "python"} or "properties" in schema:
-        return _Shape(schema)
-    name = _ITEMS if kind == "array" else ANSWER
+        return ResponseType(schema)
+    name = ITEMS if kind == "array" else ANSWER
     definitions = {key: schema.pop(key) for key in ("$defs", "definitions") if key in schema}
     wrapped = {"type": "object", "properties": {name: schema}, "required": [name], "additionalProperties": False}
-    return _Shape(wrapped | definitions, lambda parsed: parsed[name], name)
+    return ResponseType(wrapped | definitions, lambda parsed: parsed[name], name)
 
 
 def _root_schema(output: OutputFormat | None) -> Mapping[str, Any]:

@@ -505,6 +505,7 @@ KEPT = {
     "usage": {"prompt_tokens": 12, "completion_tokens": 3, "prompt_tokens_details": {"cached_tokens": 0}},
     "cost": 0.00123,
     "seconds": 2.1,
+    "parameters": {"temperature": 0, "max_tokens": 50},
 }
 RICH = (
     "# Tides\n\nThe *Humber* has `tides`, see [here](https://example.org/a) and $x^2$.\n\n"
@@ -544,7 +545,13 @@ def test_a_reopened_notebook_is_readable_without_a_kernel(page: Page, front_end:
     assert details.get_attribute("open") is None
     details.locator("summary").click()
     figures = details.inner_text()
-    for words in ("some/model-2", "completion tokens 3 · prompt tokens 12", "0.00123", "<img src=x onerror"):
+    for words in (
+        "some/model-2",
+        "completion tokens 3 · prompt tokens 12",
+        "0.00123",
+        "<img src=x onerror",
+        "temperature 0 · max",
+    ):
         assert words in figures
     assert details.locator("img").count() == 0
     assert "Error" not in notebook.text(0)

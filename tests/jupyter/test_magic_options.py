@@ -209,6 +209,14 @@ def test_a_schema_makes_an_object(kernel: Kernel, endpoint: ScriptedOpenRouter) 
     ask(kernel, "%%openrouter --schema Person -o reply\nWho?")
     assert endpoint.request.json["response_format"]["json_schema"]["name"] == "Person"
     assert kernel.value("reply.parsed") == "Person(name='Ada', age=36)"
+    endpoint.answers(text('{"items": [{"name": "Ada", "age": 36}, {"name": "Alan", "age": 41}]}'))
+    ask(kernel, "%%openrouter --schema list[Person] -o people\nWho?")
+    assert endpoint.request.json["response_format"]["json_schema"]["strict"] is True
+    assert kernel.value("people.parsed[1]") == "Person(name='Alan', age=41)"
+    assert kernel.value("(people.frame().shape, list(people.frame()['age']))") == "((2, 2), [36, 41])"
+    endpoint.answers(text('{"answer": "bad"}'))
+    ask(kernel, """%%openrouter --schema "Literal['good', 'bad']" -o reply\nHow?""")
+    assert kernel.value("reply.parsed") == "'bad'"
     endpoint.answers(text('{"name": 7}'))
     schema = '{"type": "object", "properties": {"name": {"type": "string"}}}'
     (cell,) = kernel.run(f"%%openrouter --schema {schema} -o reply\nWho?")
@@ -240,7 +248,9 @@ def test_code_becomes_the_proposal_of_a_cell(kernel: Kernel, endpoint: ScriptedO
     assert cell.content["payload"] == [{"source": "set_next_input", "text": "proposed = 1", "replace": False}]
     assert kernel.value("'proposed' in globals()") == "False"
     endpoint.answers(text("I would rather not."), stream(event("```python\nx = 1\n```\n")).ending("reset"))
-    assert ask(kernel, "%%openrouter -f code\nSet it.").content["payload"] == []
+    refused = ask(kernel, "%%openrouter -f code\nSet it.")
+    assert refused.content["payload"] == []
+    assert "the answer holds no Python code, so that no cell is proposed." in refused.printed
     (cut,) = kernel.run("%%openrouter -f code\nSet it.")
     assert cut.status == "error"
     assert not cut.content.get("payload")
@@ -273,6 +283,15 @@ def test_a_whole_answer(kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
     (cell,) = kernel.run("%%openrouter --no-stream -o reply\nHi")
     (line,) = cell.content["traceback"]
     assert line.startswith("openrouter: InsufficientCreditsError: ")
+    # Where a page shows the card, the line below does not say the same again.
+    endpoint.answers(error(402, "Insufficient credits"))
+    (told,) = kernel.run("%%openrouter --no-stream -o reply\nHi", cell_ids=["told"])
+    assert told.content["traceback"] == ["openrouter: this cell failed, as told above"]
+    assert told.content["evalue"].startswith("InsufficientCreditsError: ")
+    endpoint.answers(stream(event("One")).ending("eof"))
+    (cut,) = kernel.run("%%openrouter -o reply\nHi")
+    assert "partial" not in cut.bundles[-1]["text/markdown"]
+    assert "Try again" in cut.bundles[-1]["text/markdown"]
     gate = threading.Event()
     endpoint.answers(text("late").held(gate))
     asked = len(endpoint.requests)

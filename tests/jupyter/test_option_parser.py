@@ -6,7 +6,7 @@ import json
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
@@ -47,6 +47,9 @@ class Person(BaseModel):
         ("-f json", {"response_format": {"type": "json_object"}}),
         ("--schema Person", {"response_format": Person}),
         ("--schema Person -f json", {"response_format": Person}),
+        ("--schema list[Person]", {"response_format": list[Person]}),
+        ("--schema 'list[Person | None]'", {"response_format": list[Person | None]}),
+        ("--schema list[Literal['a','b']]", {"response_format": list[Literal["a", "b"]]}),
         ("--schema shape", {"response_format": {"type": "object"}}),
         ('--schema {"type": "object", "title": "A b"}', {"response_format": {"type": "object", "title": "A b"}}),
         ("-p temperature=1 -t 0", {"temperature": 0.0}),
@@ -77,8 +80,19 @@ def test_what_goes_into_the_request(line: str, kwargs: dict[str, Any]) -> None:
         ("--provider price", '\'price\' is no JSON object, such as {"name": "value"}'),
         ("--provider [1]", "'[1]' is no JSON object"),
         ("--schema Persn", "--schema: there is no variable Persn. Did you mean Person?"),
-        ("--schema zzz", "--schema: there is no variable zzz. Give a pydantic class, a dict or a JSON Schema."),
-        ("--schema number", "--schema takes a pydantic class, a dict or a JSON Schema; number is of type int."),
+        (
+            "--schema zzz",
+            "--schema: there is no variable zzz. Give a pydantic class, a dict, a JSON Schema or list[CLASS].",
+        ),
+        (
+            "--schema number",
+            "--schema takes a pydantic class, list[CLASS], a dict or a JSON Schema; number is of type int.",
+        ),
+        ("--schema list[Persn]", "--schema: there is no variable Persn. Did you mean Person?"),
+        ("--schema list[print(7)]", "--schema: 'list[print(7)]' is no type."),
+        ("--schema Person.mro", "--schema: 'Person.mro' is no type."),
+        ("--schema number[0]", "--schema: 'number[0]' is no type."),
+        ("--schema list[", "--schema: 'list[' is no type."),
         ("--schema {'a'}", "'{a}' is no JSON object"),
         ("-s 'open", "No closing quotation in: -s 'open"),
         ('-s a"b', "No closing quotation"),

@@ -117,6 +117,8 @@ def test_what_is_set_holds_and_is_shown_with_its_source(kernel: Kernel, endpoint
     try:
         params = ask(kernel, "%openrouter params").printed
         assert "model            fast " in params
+        port = endpoint.base_url.split(":")[2].partition("/")[0]
+        assert params.startswith(f"vendor/small answers at 127.0.0.1:{port}.\n")
         assert "max_tokens       70 " in params
         assert params.count("%config") == 6  # five values, and how to change one
         assert "hunter2" not in params

@@ -43,13 +43,26 @@ class CellError(Exception):
     Raise it ``from`` the real error, which stays available as ``__cause__``, and only after the partial answer was
     shown and saved.
 
+    Parameters
+    ----------
+    message
+        What happened, for those who run notebooks by programs.
+    is_told
+        Whether the cell's output tells it already: then the line does not say it again.
+
     Examples
     --------
     >>> CellError("interrupted; the partial answer is kept\nmore")._render_traceback_()
     ['openrouter: interrupted; the partial answer is kept']
     """
 
+    def __init__(self, message: str, *, is_told: bool = False) -> None:
+        super().__init__(message)
+        self._is_told = is_told
+
     def _render_traceback_(self) -> list[str]:  # IPython's protocol for an exception that shows itself
+        if self._is_told:
+            return ["openrouter: this cell failed, as told above"]
         lines = str(self).splitlines() or ["the cell ended early"]
         return [f"openrouter: {lines[0]}"]
 

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from orchat.messages import ChatMessage
     from orchat.streaming import StreamingChunk
 
+_NO_CODE = "the answer holds no Python code, so that no cell is proposed."
 _APPROVAL_HINT = (
     f"A tool call waits: %{MAGIC} approve lets it run, %{MAGIC} reject does not, and the conversation goes on."
 )
@@ -216,15 +217,25 @@ class CellTurnRunner:
         if ending == "interrupted":
             raise CellError("interrupted; what arrived is kept") from failure
         if orchat_error is not None and not self._options.debug:
-            raise CellError(error_line(orchat_error)) from orchat_error
+            # Programs that run notebooks show this line alone.
+            is_told = self._cell.id is not None or not isinstance(self._display, LiveDisplay)
+            raise CellError(error_line(orchat_error), is_told=is_told) from orchat_error
         if failure is not None:
             if orchat_error is not None:
                 orchat_error.shows_whole_traceback = True
             raise failure
         self._session.mark_reply_shown(reply)
-        if self._options.format == "code" and (code := cell_code(reply.text)):
-            self._session.shell.set_next_input(code)
+        self._propose_code(reply)
         return reply
+
+    def _propose_code(self, reply: Reply) -> None:
+        """Propose the code of an answer as the next cell, with ``-f code``."""
+        if self._options.format != "code" or reply.pending:
+            return
+        if code := cell_code(reply.text):
+            self._session.shell.set_next_input(code)
+        else:
+            print(f"{MAGIC}: {_NO_CODE}", file=sys.stderr)  # noqa: T201 - else -f code would seem to do nothing
 
     def _print_notes(self, *notes: str) -> None:
         """Print notes for the user on stderr, each once per session, and a warning each time."""

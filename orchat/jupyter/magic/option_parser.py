@@ -18,6 +18,7 @@ from IPython.core.error import UsageError
 
 from orchat.jupyter.kernel.output.answer_formats import FORMATS
 from orchat.jupyter.magic.line_splitting import split_words
+from orchat.jupyter.magic.type_expressions import TypeNameError, resolve_type
 
 if TYPE_CHECKING:
     from orchat.tools import Tool, Toolset
@@ -50,8 +51,6 @@ _RESERVED_PARAMETERS = {
     "response_format": "--schema or -f json",
 }
 
-_PLAIN_TYPES: Mapping[str, type] = {"bool": bool, "float": float, "int": int, "str": str}
-
 
 class _OptionParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
@@ -81,7 +80,11 @@ def _parser() -> _OptionParser:
     option("-T", "--tool", action="append", default=[], metavar="TOOL", help="let the model call it, when you agree")
     option("-h", "--help", action="store_true", help="show this")
     option = parser.add_argument_group("more").add_argument
-    option("--schema", metavar="NAME_OR_JSON", help="the answer as an object, NAME.parsed: a pydantic class or a dict")
+    option(
+        "--schema",
+        metavar="NAME_OR_JSON",
+        help="the answer as an object, NAME.parsed: a pydantic class, list[CLASS] or a dict",
+    )
     option("--map", metavar="NAME", help="ask for each row of this list or data frame: {column}, or {value}")
     option("--web", action="store_true", help="let the model search the web")
     option("--new", action="store_true", help="begin the conversation anew with this cell")
@@ -258,7 +261,7 @@ def resolve_tools(
 
 
 def schema_of_any_type(text: str, names: Mapping[str, object]) -> Any:
-    """Return the value of ``--schema`` where any type may be one: JSON, a variable, or a type of Python.
+    """Return the value of ``--schema``: JSON, a variable, or an expression of types such as ``list[Person]``.
 
     Raises
     ------
@@ -272,19 +275,27 @@ def schema_of_any_type(text: str, names: Mapping[str, object]) -> Any:
             raise UsageError(f"--schema: {error}.") from None
     if text in names:
         return names[text]
-    if text in _PLAIN_TYPES:
-        return _PLAIN_TYPES[text]
-    hint = closest_match(text, names) or "Give a pydantic class, a dict or a JSON Schema."
-    raise UsageError(f"--schema: there is no variable {text}. {hint}")
+    try:
+        return resolve_type(text, names)
+    except TypeNameError as error:
+        hint = closest_match(error.name, names) or "Give a pydantic class, a dict, a JSON Schema or list[CLASS]."
+        raise UsageError(f"--schema: {error} {hint}") from None
 
 
 def _resolve_schema(text: str, names: Mapping[str, object]) -> Any:
     value = schema_of_any_type(text, names)
-    if isinstance(value, dict) or (isinstance(value, type) and hasattr(value, "model_json_schema")):
+    if isinstance(value, dict):
         return value
-    raise UsageError(
-        f"--schema takes a pydantic class, a dict or a JSON Schema; {text} is of type {type(value).__name__}."
-    )
+    from orchat.openrouter.wire.structured import read_response_format
+
+    try:
+        read_response_format(value)
+    except TypeError:
+        raise UsageError(
+            f"--schema takes a pydantic class, list[CLASS], a dict or a JSON Schema; {text} is of type "
+            f"{type(value).__name__}."
+        ) from None
+    return value
 
 
 # -- argparse types: their ArgumentTypeErrors become usage errors --------------------------------------------------

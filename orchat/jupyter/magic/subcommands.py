@@ -10,11 +10,12 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from decimal import Decimal
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from urllib.parse import urlsplit
 
 from IPython.core.error import UsageError
 
 from orchat._version import __version__
-from orchat.configuration import SETTINGS, configure, effective_setting, setting
+from orchat.configuration import SETTINGS, configure, effective_setting, resolve_model_alias, setting
 from orchat.errors import ConfigurationError, OrchatError
 from orchat.jupyter.kernel.coroutine_runner import CellError
 from orchat.jupyter.kernel.output.text_escaping import escape_control_characters, single_line
@@ -255,7 +256,21 @@ def _params(session: MagicSession, words: Sequence[str]) -> str:
     cells = [(name, "" if value is None else redact(str(value)), source) for name, value, source in rows]
     first, second, _ = (max(map(len, column)) for column in zip(*cells, strict=True))
     lines = [f"{name.ljust(first)}  {value.ljust(second)}  {source}".rstrip() for name, value, source in cells]
-    return "\n".join([*lines, "Change one with %config OpenRouterMagics.NAME = VALUE, for this session."])
+    return "\n".join(
+        [_answering_host(), *lines, "Change one with %config OpenRouterMagics.NAME = VALUE, for this session."]
+    )
+
+
+def _answering_host() -> str:
+    """Return a line that names the model and the host that a question goes to."""
+    from orchat.openrouter.dialect import DEFAULT_BASE_URL, LOCAL_PREFIX
+
+    model = resolve_model_alias(None)
+    if model.startswith(LOCAL_PREFIX):
+        return f"{model} answers on this machine."
+    address = urlsplit(str(setting("base_url") or DEFAULT_BASE_URL))
+    host = f"{address.hostname or '?'}{f':{address.port}' if address.port else ''}"
+    return f"{single_line(model, 120)} answers at {single_line(host, 120)}."
 
 
 def _approve(session: MagicSession, words: Sequence[str]) -> SubcommandResult:

@@ -16,7 +16,7 @@ from orchat.errors import (
     ProviderError,
     RateLimitError,
 )
-from orchat.jupyter.kernel.output.error_card import error_title
+from orchat.jupyter.kernel.output.error_card import error_title, hint_for_people
 from orchat.jupyter.kernel.output.text_escaping import single_line
 from orchat.messages import ChatMessage
 from orchat.secrets import redact
@@ -63,7 +63,7 @@ def error_view(error: BaseException, *, can_retry: bool) -> dict[str, Any]:
     """
     title, text, hint = "It failed", f"{type(error).__name__}: {error}", ""
     if isinstance(error, OrchatError):
-        title, text, hint = error_title(error), error.message, error.hint or ""
+        title, text, hint = error_title(error), error.message, hint_for_people(error)
     actions = ["retry"] if can_retry else []
     if can_retry and isinstance(error, _ANOTHER_MODEL_HELPS) and not isinstance(error, BudgetExceededError):
         actions.append("model")

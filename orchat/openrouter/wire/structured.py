@@ -6,13 +6,15 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
+from enum import Enum
 from functools import lru_cache
-from typing import Any
+from typing import Any, get_origin, is_typeddict
 
 from orchat.errors import OutputValidationError
 from orchat.messages import ChatMessage
 from orchat.messages.lenient_json import find_json
+from orchat.openrouter.wire.response_types import response_type
 from orchat.openrouter.wire.strict_schema import (
     OPENAI,
     NotStrictError,
@@ -78,10 +80,10 @@ def _mismatch(message: ChatMessage, why: str) -> OutputValidationError:
 
 
 def read_response_format(value: Any, dialect: StrictDialect = OPENAI) -> OutputFormat | None:
-    """Parse a ``response_format``: a dictionary as the API takes it, a bare JSON Schema, or a pydantic class.
+    """Parse a ``response_format``: a dictionary as the API takes it, a bare JSON Schema, a pydantic class, or a type.
 
-    A class is sent as a strict schema, if one can hold it (`orchat.openrouter.wire.strict_schema`); a dictionary stays
-    as it is.
+    Other types are dataclasses, TypedDicts, Literals, Enums and lists of these. A class is sent as a strict schema, if
+    one can hold it (`orchat.openrouter.wire.strict_schema`); a dictionary stays as it is.
 
     Raises
     ------
@@ -100,7 +102,7 @@ def read_response_format(value: Any, dialect: StrictDialect = OPENAI) -> OutputF
     if isinstance(value, type) and hasattr(value, "model_json_schema"):
         return _format_of_class(value, dialect)
     if not isinstance(value, Mapping):
-        raise TypeError(f"response_format must be a dict or a pydantic class, not {value!r:.100}.")
+        return _format_of_type(value, dialect)
     wire = dict(value)
     if wire.get("type") not in _FORMATS:
         name = wire.get("title")
@@ -115,7 +117,9 @@ def read_response_format(value: Any, dialect: StrictDialect = OPENAI) -> OutputF
 
 def response_format_to_dict(value: Any) -> Any:
     """Serialize a ``response_format``: a class becomes its schema."""
-    return deepcopy(_format_of_class(value, OPENAI).wire) if isinstance(value, type) else value
+    if value is None or isinstance(value, Mapping) or not (output := read_response_format(value)):
+        return value
+    return deepcopy(output.wire)
 
 
 def _clean_name(name: object) -> str:
@@ -143,6 +147,22 @@ def _format_of_class(model: Any, dialect: StrictDialect) -> OutputFormat:
             return model.model_validate_json(json.dumps(cleaned))
 
     return OutputFormat({"type": "json_schema", "json_schema": described}, read, note)
+
+
+def _format_of_type(value: Any, dialect: StrictDialect) -> OutputFormat:
+    """Parse a type that is no pydantic class; the parsed object is of that type."""
+    wrong = TypeError(f"response_format must be a dict or a pydantic class, or a list of one, not {value!r:.100}.")
+    is_class = isinstance(value, type) and (is_dataclass(value) or is_typeddict(value) or issubclass(value, Enum))
+    if not is_class and get_origin(value) is None:
+        raise wrong
+    try:
+        shape = response_type(value)
+        output = _format_of_class(shape.response_format, dialect)
+    except Exception as error:
+        raise wrong from error
+    read = output.read
+    assert read is not None
+    return OutputFormat(output.wire, lambda text: shape.unwrap(read(text)), output.note)
 
 
 def _json_object(text: str) -> dict[str, Any]:

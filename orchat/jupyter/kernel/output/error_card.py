@@ -31,6 +31,11 @@ from orchat.jupyter.kernel.output.text_escaping import single_line
 
 _MOST_MESSAGE = 400
 _MOST_HINT = 250
+_WORDS_ABOUT_PARTIAL = (
+    "What came is in `.partial`; ",
+    "What came before is in `.partial`; ",
+    "The raw text is in `.partial.text`.",
+)
 
 MISSING_KEY_HELP = """\
 **No API key yet.** Three ways on:
@@ -85,6 +90,22 @@ def error_title(error: OrchatError) -> str:
     return single_line(" · ".join(title), 120)
 
 
+def hint_for_people(error: OrchatError) -> str:
+    """Return the next step for somebody in a cell or a panel, who sees what arrived and has no object in hand.
+
+    Examples
+    --------
+    >>> from orchat.errors import StreamError
+    >>> hint_for_people(StreamError("It broke off.", hint="What came is in `.partial`; try again."))
+    'Try again.'
+    """
+    hint = error.hint or ""
+    for words in _WORDS_ABOUT_PARTIAL:
+        hint = hint.replace(words, "")
+    hint = hint.strip()
+    return f"{hint[:1].upper()}{hint[1:]}"
+
+
 def error_card(error: OrchatError) -> str:
     r"""Return an error and the next step as short Markdown.
 
@@ -103,7 +124,8 @@ def error_card(error: OrchatError) -> str:
         return MISSING_KEY_HELP
     lines = [f"**{escape_markdown(error_title(error))}**"]
     lines += [escape_markdown(single_line(error.message, _MOST_MESSAGE))] if error.message else []
-    lines += ["→ " + escape_markdown(single_line(error.hint, _MOST_HINT))] if error.hint else []
+    hint = hint_for_people(error)
+    lines += ["→ " + escape_markdown(single_line(hint, _MOST_HINT))] if hint else []
     return "> " + "\n>\n> ".join(lines)  # a hard line break would be glued to an address at a line's end
 
 
@@ -131,5 +153,5 @@ def error_text(error: OrchatError) -> str:
     """
     if isinstance(error, MissingKeyError):
         return MISSING_KEY_HELP.replace("**", "").replace("`", "").strip()
-    message, hint = single_line(error.message, _MOST_MESSAGE), single_line(error.hint or "", _MOST_HINT)
+    message, hint = single_line(error.message, _MOST_MESSAGE), single_line(hint_for_people(error), _MOST_HINT)
     return f"{error_title(error)}: {message} {hint}".strip()

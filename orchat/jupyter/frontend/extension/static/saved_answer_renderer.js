@@ -92,11 +92,17 @@ function withoutImages(sanitizer) {
   });
 }
 
-/** @param {unknown} value @returns {string} */
-function summarize(value) {
+/**
+ * @param {unknown} value
+ * @param {boolean} [withZeros] Whether a value of 0 tells something: a temperature does, a number of tokens does not.
+ * @returns {string}
+ */
+function summarize(value, withZeros = false) {
   if (value === null || value === undefined || value === "") return "";
   if (typeof value !== "object") return String(value).slice(0, 500);
-  const flat = Object.entries(value).filter(([, each]) => each !== null && typeof each !== "object" && each !== 0);
+  const flat = Object.entries(value).filter(
+    ([, each]) => each !== null && typeof each !== "object" && (withZeros || each !== 0),
+  );
   return flat
     .map(([name, each]) => `${name.replaceAll("_", " ")} ${each}`)
     .join(" · ")
@@ -112,7 +118,7 @@ function createDetails(extras) {
   const known = /** @type {Record<string, unknown>} */ (extras);
   const list = document.createElement("dl");
   for (const [name, label] of DETAIL_ROWS) {
-    const text = Object.hasOwn(known, name) ? summarize(known[name]) : "";
+    const text = Object.hasOwn(known, name) ? summarize(known[name], name === "parameters") : "";
     if (!text) continue;
     const term = document.createElement("dt");
     const value = document.createElement("dd");
