@@ -21,9 +21,12 @@ from orchat.secrets.randomness import is_digest, is_placeholder, is_random
 Span = tuple[int, int, str]
 Cell = tuple[int, int]
 
-_TELLING = re.compile(
-    r"pass|pwd|\bpw\b|secret|token|key|cred|\bpin\b|jwt|auth|kennwort|contrasena|salt|seed|cookie|\bsid\b|session"
-)
+# A name of a secret holds one of these, or is one of the short words. A text without any is told by looking for each,
+# which takes a tenth of the time of the pattern.
+_PARTS = ("pass", "pwd", "secret", "token", "key", "cred", "jwt", "auth", "kennwort", "contrasena", "salt", "seed")
+_PARTS += ("cookie", "session")
+_SHORT_WORDS = ("pw", "pin", "sid")
+_TELLING = re.compile("|".join([*_PARTS, *(rf"{word}(?<=\b{word})\b" for word in _SHORT_WORDS)]))
 _LONGEST_LINE = 2000
 _MOST_CELLS = 100
 _NAME = re.compile(r"\w[\w.-]*+(?: [\w.-]++){0,2}(?<=\w)")
@@ -44,6 +47,8 @@ _CODE = re.compile(
 
 def table_values(text: str, lowered: str) -> Iterator[Span]:
     """Find the positions and names of secrets in a text's tables; ``lowered`` is the text in lower case."""
+    if not any(part in lowered for part in (*_PARTS, *_SHORT_WORDS)):
+        return
     seen = table_end = 0  # the ends of the last line that was looked at, and of the last table
     for telling in _TELLING.finditer(lowered):
         if telling.start() < seen:
