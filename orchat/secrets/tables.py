@@ -23,7 +23,10 @@ Cell = tuple[int, int]
 
 # A name of a secret holds one of these, or is one of the short words. A text without any is told by looking for each,
 # which takes a tenth of the time of the pattern.
-_PARTS = tuple("pass pwd secret token key cred jwt auth kennwort contrasena salt seed cookie session".split())
+_PARTS = (
+    *("pass", "pwd", "secret", "token", "key", "cred", "jwt", "auth"),
+    *("kennwort", "contrasena", "salt", "seed", "cookie", "session"),
+)
 _SHORT_WORDS = ("pw", "pin", "sid")
 _TELLING = re.compile("|".join([*_PARTS, *(rf"{word}(?<=\b{word})\b" for word in _SHORT_WORDS)]))
 _LONGEST_LINE = 2000
