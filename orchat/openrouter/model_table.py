@@ -11,11 +11,12 @@ from orchat.openrouter.prices import dearer_above, price_per_million
 
 _PRICES = ("prompt", "completion")
 _MOST_NEAR = 3
+_APART = "-- these answer in no chat --"
 _HEADINGS = ("model", "context", "$/M in", "$/M out", "modalities")
 
 
 def list_models(catalog: Catalog, query: str = "", *, free: bool = False) -> str:
-    r"""Format the matching models as a text table.
+    r"""Format the matching models as a text table: those that answer in a chat, then the others, apart.
 
     Parameters
     ----------
@@ -54,7 +55,12 @@ def list_models(catalog: Catalog, query: str = "", *, free: bool = False) -> str
             else None
         )
         raise ConfigurationError(f"No {what}." if query else f"There is no {what}.", hint=hint)
-    return _align_columns([_HEADINGS, *map(_model_row, found)])
+    chat_models = [model for model in found if model.is_chat_model]
+    others = [model for model in found if not model.is_chat_model]
+    lines = _align_columns([_HEADINGS, *map(_model_row, [*chat_models, *others])]).splitlines(keepends=True)
+    if others:
+        lines.insert(len(chat_models) + 1, f"{_APART}\n")
+    return "".join(lines)
 
 
 def _is_free(catalog: Catalog, name: str) -> bool:
@@ -71,12 +77,8 @@ def _model_row(model: Model) -> tuple[str, ...]:
         _single_line(model.id),
         f"{model.context_length:,}" if model.context_length else "?",
         *("?" if (price := model.prices.get(name)) is None else price_per_million(price) for name in _PRICES),
-        _single_line(f"{_modalities(model)}{_dearer(model)}"),
+        _single_line(f"{model.modalities}{_dearer(model)}"),
     )
-
-
-def _modalities(model: Model) -> str:
-    return f"{','.join(model.input_modalities) or '?'} -> {','.join(model.output_modalities) or '?'}"
 
 
 def _dearer(model: Model) -> str:

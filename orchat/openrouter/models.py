@@ -92,6 +92,11 @@ class Model:
         """Whether it answers in a chat: it is no batch variant, and makes text, images or audio, as far as is known."""
         return not self.is_batch and not (self.output_modalities and _CHAT_OUTPUTS.isdisjoint(self.output_modalities))
 
+    @property
+    def modalities(self) -> str:
+        """What goes in and comes out, as a text: ``text,image -> text``, with ``?`` for what is not known."""
+        return f"{','.join(self.input_modalities) or '?'} -> {','.join(self.output_modalities) or '?'}"
+
     def price(self, size: RequestSize, *, at: datetime | None = None) -> Decimal | None:
         """Compute the cost of a request in USD by list prices; None where that is unknown.
 

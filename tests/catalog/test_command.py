@@ -47,7 +47,7 @@ def test_only_free_ones(service: ScriptedOpenRouter, capsys: Captured) -> None:
 def test_all_of_them_with_what_is_unknown(service: ScriptedOpenRouter, capsys: Captured) -> None:
     assert cli.main(["models"]) == 0
     rows = {line.split()[0]: line.split(maxsplit=4)[1:] for line in capsys.readouterr().out.splitlines()}
-    assert len(rows) == len(MODELS) + 1
+    assert len(rows) == len(MODELS) + 2  # a heading, and a line above those that answer in no chat
     assert rows["openrouter/auto"] == ["2,000,000", "?", "?", "text,image,audio,file,video -> text"]
     assert rows["vendor/unlisted-facts"] == ["?", "?", "?", "? -> ?"]
     assert rows["openai/gpt-4o-mini-tts"][-1] == "text -> speech"

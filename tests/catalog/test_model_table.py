@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,7 +25,12 @@ def rows(table: str) -> list[list[str]]:
 def test_every_model_has_a_line_and_columns_stand_under_each_other() -> None:
     table = list_models(catalog(*MODELS))
     lines = table.splitlines()
-    assert len(lines) == len(MODELS) + 1
+    assert len(lines) == len(MODELS) + 2
+    # What answers in no chat stands apart, with what it is for.
+    apart = lines.index("-- these answer in no chat --")
+    lines.pop(apart)
+    assert all(re.search(r" -> .*(text|image|audio|\?)", line) for line in lines[1:apart])
+    assert {line.rpartition(" -> ")[2] for line in lines[apart:]} == {"speech"}
     assert lines[0].split() == ["model", "context", "$/M", "in", "$/M", "out", "modalities"]
     assert {line.index(" -> ") > 0 for line in lines[1:]} == {True}
     ends = {line.index("  ", lines[0].index("$/M in") + 6) for line in lines[:1]}
@@ -77,7 +83,7 @@ def test_prices_that_rise_with_the_prompt_are_marked() -> None:
 def test_batch_variants_are_listed_only_for_those_who_ask() -> None:
     listed = catalog(model("v/mini", "Mini", {}), model("v/mini:batch", "Mini", {}))
     assert [row[0] for row in rows(list_models(listed, "mini"))] == ["v/mini"]
-    assert [row[0] for row in rows(list_models(listed, "mini:batch"))] == ["v/mini:batch"]
+    assert [row[0] for row in rows(list_models(listed, "mini:batch"))] == ["--", "v/mini:batch"]
 
 
 def test_what_is_not_known_is_a_question_mark() -> None:

@@ -276,6 +276,9 @@ def test_what_makes_no_answer_is_no_chat_model(outputs: list[str], chats: bool) 
     assert catalog.near("mini") == (["v/mini"] if chats else [])
     assert len(catalog.matching("mini")) == 1
     assert [row["id"] for row in model_rows(catalog, "")["list"]] == (["v/mini"] if chats else [])
+    apart = [] if chats else [{"id": "v/mini", "name": "Mini", "facts": f"text -> {outputs[0]}"}]
+    assert model_rows(catalog, "mini").get("apart", []) == apart
+    assert "apart" not in model_rows(catalog, "")  # none is suggested
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from orchat.openrouter.models import Catalog, Model
 
 _MAX_ROWS = 40
+_MAX_APART = 8
 _PAUSE = 0.05  # seconds: what is typed, or sent, at once is one query
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh")
 
@@ -89,6 +90,8 @@ async def find_models(query: str) -> dict[str, Any]:
 def model_rows(catalog: Catalog, query: str) -> dict[str, Any]:
     """Return the rows of the chat models that match a query, 40 at most, and their total.
 
+    What a query names and no chat can use (embeddings, speech, video, batches) comes ``apart``, with its modalities.
+
     Examples
     --------
     >>> from datetime import UTC, datetime
@@ -98,13 +101,24 @@ def model_rows(catalog: Catalog, query: str) -> dict[str, Any]:
     >>> model_rows(Catalog(models, datetime.now(UTC)), "mini")["list"]
     [{'id': 'a/mini', 'name': 'A: Mini', 'facts': '128k tokens · $0.15 in, $0.60 out per million'}]
     """
-    found = [model for model in catalog.matching(query) if model.is_chat_model]
+    matching = catalog.matching(query)
+    found = [model for model in matching if model.is_chat_model]
+    others = [model for model in matching if not model.is_chat_model] if query.strip() else []
     note = "" if catalog.failure is None else f"The list is {catalog.age_text}: asking again failed."
     rows = [
         {"id": single_line(m.id, 120), "name": single_line(m.name, 80), "facts": model_summary(m)}
         for m in found[:_MAX_ROWS]
     ]
-    return {"list": rows, "total": len(found), "note": note}
+    apart = [
+        {"id": single_line(m.id, 120), "name": single_line(m.name, 80), "facts": single_line(_purpose(m), 120)}
+        for m in others[:_MAX_APART]
+    ]
+    return {"list": rows, "total": len(found), "note": note, **({"apart": apart} if apart else {})}
+
+
+def _purpose(model: Model) -> str:
+    """Return what a model that answers in no chat is for."""
+    return f"{model.modalities}, in batches only" if model.is_batch else model.modalities
 
 
 def model_summary(model: Model) -> str:

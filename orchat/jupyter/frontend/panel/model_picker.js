@@ -34,7 +34,11 @@ export function createModelPicker({ send, onChoose, onClose }) {
   const close = button(STRINGS.close, "orchat-close", () => onClose());
   const head = element("div", "orchat-picker-head", title, close);
   const searchRow = element("div", "orchat-picker-line", field, useButton);
-  const node = element("div", "orchat-picker orchat-sheet", head, searchRow, note, list);
+  const others = element("ul", "orchat-models-apart");
+  others.setAttribute("aria-label", STRINGS.noChat);
+  const apart = element("div", "orchat-picker-apart", element("p", "orchat-models-note", STRINGS.noChat), others);
+  apart.hidden = true;
+  const node = element("div", "orchat-picker orchat-sheet", head, searchRow, note, list, apart);
   node.setAttribute("role", "group");
   node.hidden = true;
 
@@ -117,6 +121,12 @@ export function createModelPicker({ send, onChoose, onClose }) {
         option.addEventListener("click", () => choose(model));
         return option;
       }));
+      others.replaceChildren(...(models.apart ?? []).map(({ id: model, name, facts }) => {
+        const row = element("li", "orchat-model-apart", element("span", "", name), element("span", "orchat-model-facts", facts));
+        row.title = model;
+        return row;
+      }));
+      apart.hidden = !models.apart?.length;
       const count = found.length < total ? `${found.length} ${STRINGS.of} ${total}. ` : "";
       setText(note, `${count}${models.note || (found.length ? "" : STRINGS.nothing)}`);
       activate(0);

@@ -68,5 +68,6 @@ export const STRINGS = {
   of: "of",
   finding: "Looking …",
   nothing: "No such model.",
+  noChat: "These answer in no chat",
   use: "Use",
 };
