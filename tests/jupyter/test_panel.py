@@ -590,6 +590,24 @@ def test_a_question_takes_the_notebooks_variables_and_says_so(kernel: Kernel, en
     page.send({"t": "complete", "before": "When in {harbour_", "after": "?", "n": 7})
     page.until(lambda: "completions" in page.fields)
     assert page.fields["completions"] == {"n": 7, "length": 8, "list": ["harbour_tides"]}
+    # Behind an @ are the last error, variables, what is in them, and cells; what is taken becomes a placeholder.
+    kernel.run("1 / 0")
+    for number, (before, some) in enumerate(
+        (
+            ("Why @", ["{Err[", "{harbour_tides}", "{In["]),
+            ("Why @err", ["{Err["]),
+            ("In @harbour_tides", ["{harbour_tides}", '{harbour_tides["Hull"]}']),
+            ("In @harbour_tides[", ['{harbour_tides["Hull"]}']),
+            ("me@harbour", []),
+            ("```\n@harbour", []),
+        ),
+        8,
+    ):
+        page.send({"t": "complete", "before": before, "after": "", "n": number})
+        page.until(lambda number=number: page.fields["completions"]["n"] == number)
+        listed = page.fields["completions"]["list"]
+        assert all(any(each.startswith(words) for each in listed) for words in some), listed
+        assert bool(listed) == bool(some)
     page.ask("When is it high in {harbour}? {harbour_tides} Not {whatever_else}.")
     assert endpoint.request.json["messages"][-1]["content"].startswith("When is it high in Hull? {")
     assert "14:10" in endpoint.request.json["messages"][-1]["content"]

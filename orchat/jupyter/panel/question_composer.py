@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from orchat.configuration import setting
 from orchat.errors import ConfigurationError
 from orchat.jupyter.kernel.output.text_escaping import single_line
+from orchat.jupyter.kernel.prompt.mention_completion import complete_mention
 from orchat.jupyter.kernel.prompt.placeholder_completion import complete_placeholder
 from orchat.jupyter.kernel.prompt.typed_secrets import secret_kinds, secret_line, without_secrets
 from orchat.jupyter.panel.file_uploads import Uploads
@@ -74,7 +75,7 @@ class QuestionComposer:
         self._warn()
 
     def complete(self, before: str, after: str, number: int) -> None:
-        """Answer the page's request for completions of the placeholder at the cursor.
+        """Answer the page's request for completions of the placeholder, or of the ``@`` mention, at the cursor.
 
         Parameters
         ----------
@@ -83,6 +84,15 @@ class QuestionComposer:
         number
             The page's number of the request.
         """
+        fragment, mentions = complete_mention(before, self._names)
+        if fragment:
+            shown = [each for each in mentions[:_MAX_LISTED] if each.placeholder.isprintable()]
+            texts = [single_line(each.placeholder, 120) for each in shown]
+            notes = [single_line(each.note, 100) for each in shown]
+            self._view_model.set(
+                completions={"n": number, "length": len(fragment), "list": texts, "notes": notes, "whole": True}
+            )
+            return
         fragment, found = complete_placeholder(before, after, self._names)
         listed = [single_line(each, 120) for each in found[:_MAX_LISTED] if each.isprintable()]
         self._view_model.set(completions={"n": number, "length": len(fragment), "list": listed})

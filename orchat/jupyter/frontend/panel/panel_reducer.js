@@ -16,7 +16,7 @@
  *   tools: {label: string, tools: {name: string, title: string, on: boolean}[], more: number}[],
  *   note: string, warning: {n: number, text: string}|null, parameters: Parameters, system: string,
  *   chats: string[], chat: string, cost: string, where: string,
- *   completions?: {n: number, length: number, list: string[]}, grants: string[], cell: boolean, models?: {n: number, query: string, list: Model[], total: number, note: string, apart?: Model[]},
+ *   completions?: {n: number, length: number, list: string[], notes?: string[], whole?: boolean}, grants: string[], cell: boolean, models?: {n: number, query: string, list: Model[], total: number, note: string, apart?: Model[]},
  *   exported?: {n: number, text: string}, saved?: Record<string, string>|null,
  *   widget?: string}} Fields
  * @typedef {{fields: Fields, first: number, turns: Turn[]}} State

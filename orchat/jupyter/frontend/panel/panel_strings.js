@@ -3,7 +3,7 @@ export const STRINGS = {
   panel: "Chat panel",
   conversation: "Conversation",
   question: "Your question",
-  placeholder: "Ask something … {name} sends a variable",
+  placeholder: "Ask something … {name} or @ sends a variable",
   send: "Send",
   sendRedacted: "Send redacted",
   sendAsItIs: "Send as it is",

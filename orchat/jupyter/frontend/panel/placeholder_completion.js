@@ -1,6 +1,6 @@
 /**
- * The list of variables, columns and attributes that may follow `{` in a question. The kernel finds them; arrow keys
- * move, Tab or Enter takes one, Escape closes the list.
+ * The list of variables, columns and attributes that may follow `{` in a question, and of these, errors and cells behind
+ * `@`, which become a placeholder. The kernel finds them; arrow keys move, Tab or Enter takes one, Escape closes the list.
  *
  * @typedef {import("./panel_reducer.js").Fields} Fields
  */
@@ -9,7 +9,7 @@ import { element } from "../shared/elements.js";
 import { STRINGS } from "./panel_strings.js";
 
 const DELAY = 80; // milliseconds between the last key and the request
-const OPEN_PLACEHOLDER = /\{[^{}\n]{0,200}$/;
+const OPEN_PLACEHOLDER = /\{[^{}\n]{0,200}$|(?:^|[\s(])@[\w.[\]"']{0,100}$/;
 
 let listCount = 0;
 
@@ -57,7 +57,7 @@ export function createPlaceholderCompletion(text, send) {
     const end = text.selectionStart;
     close();
     text.setRangeText(completion, end - fragmentLength, end, "end");
-    if (text.value[text.selectionStart] !== "}") text.setRangeText("}", text.selectionStart, text.selectionStart, "start");
+    if (!shown?.whole && text.value[text.selectionStart] !== "}") text.setRangeText("}", text.selectionStart, text.selectionStart, "start");
     text.dispatchEvent(new Event("input", { bubbles: true }));
     text.focus();
   }
@@ -95,7 +95,8 @@ export function createPlaceholderCompletion(text, send) {
       shown = completions;
       fragmentLength = completions.length;
       node.replaceChildren(...completions.list.map((completion, i) => {
-        const option = element("li", "orchat-completion", completion);
+        const note = element("span", "orchat-completion-note", completions.notes?.[i] ?? "");
+        const option = element("li", "orchat-completion", completion, note);
         option.id = `${id}-${i}`;
         option.dataset.completion = completion;
         option.setAttribute("role", "option");

@@ -60,8 +60,12 @@ class ErrorHistory(Mapping[int, str]):
     """
 
     def __init__(self, shell: InteractiveShell) -> None:
-        # IPython stores them for its history since 9.0.
-        self._exceptions: Mapping[int, Any] = getattr(shell.history_manager, "exceptions", None) or {}
+        self._shell = shell
+
+    @property
+    def _exceptions(self) -> Mapping[int, Any]:
+        # IPython stores them for its history since 9.0; a panel asks for those that come after it.
+        return getattr(self._shell.history_manager, "exceptions", None) or {}
 
     def __getitem__(self, number: int) -> str:
         return redact(_ANSI.sub("", "\n".join(self._exceptions[number]["traceback"])))
