@@ -149,6 +149,9 @@ SETTINGS: Mapping[str, Setting] = {
     "store": Setting(
         "ORCHAT_STORE", None, _text, "the file that keeps the answers of columns, or none; default: in the user's data"
     ),
+    "store_limit": Setting(
+        "ORCHAT_STORE_LIMIT", 2_000_000_000, _positive, "how many bytes of answers are kept; the oldest make room"
+    ),
     "confirm_above": Setting(
         "ORCHAT_CONFIRM_ABOVE", Decimal(1), _usd, "USD that a column may cost, about, without a max_cost of its own"
     ),

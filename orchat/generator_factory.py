@@ -238,7 +238,9 @@ def open_store(store: AnswerStore | str | os.PathLike[str] | bool | None = None)
             store = False
     if isinstance(store, bool):
         return None
-    return SqliteAnswerStore(store) if isinstance(store, str | os.PathLike) else store
+    if isinstance(store, str | os.PathLike):
+        return SqliteAnswerStore(store, most_bytes=setting("store_limit"))
+    return store
 
 
 # With `Chat` from here, as `orchat` exports it, a model's name is enough, and a budget can be set.

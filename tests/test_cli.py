@@ -17,7 +17,7 @@ from orchat import cli
 from orchat._version import __version__
 from orchat.answer_store import SqliteAnswerStore, StoredAnswer
 from orchat.chat.money import Cost
-from orchat.generator_factory import session_budget
+from orchat.generator_factory import open_store, session_budget
 from orchat.messages import ChatMessage
 from tests.openrouter_server import ScriptedOpenRouter, done, error, error_event, event, finish, hold, stream, text
 from tests.patience import PATIENCE
@@ -307,6 +307,20 @@ def test_the_store_is_listed_and_cleared(
     assert cli.main(["store", "clear", "--file", str(path)]) == 0
     counts = [line.split(" ", 1)[0] for line in capsys.readouterr().out.splitlines()]
     assert counts == ["0", "2", "1"]
+
+
+def test_a_store_has_the_limit_that_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORCHAT_STORE_LIMIT", "300000")
+    store = open_store(tmp_path / "answers.sqlite")
+    assert store is not None
+    with contextlib.closing(store):
+        for number in range(60):
+            message = ChatMessage.from_assistant("x" * 10_000)
+            store.put(b"%d" % number, StoredAnswer.of(message, host="a.example", model="vendor/m", cost=None))
+            if number % 10 == 9:
+                store.flush()
+        assert store.get(b"59") is not None
+        assert store.get(b"0") is None
 
 
 def test_a_store_that_is_switched_off_or_something_else_is_told(

@@ -26,6 +26,7 @@ from orchat.mapping.concurrency_level import MOST_AT_ONCE, ConcurrencyLevel
 from orchat.mapping.decision import DecisionExchange, DecisionQuestion, StatePrompt
 from orchat.mapping.map_estimate import MapEstimate, estimate_column, estimate_mean_cost
 from orchat.mapping.map_result import MapResult
+from orchat.mapping.option_checks import check_number, check_type
 from orchat.mapping.progress_bar import Progress, ProgressBar
 from orchat.mapping.rate_limit import RateLimit
 from orchat.mapping.request_admission import LocalRequestAdmission, RequestAdmission
@@ -117,8 +118,11 @@ class ColumnJob:
     def __post_init__(self) -> None:
         if self.on_error not in {"collect", "raise"}:
             raise ConfigurationError(f"on_error={self.on_error!r} makes no sense.", hint="It is collect or raise.")
-        if self.concurrency is not None and (not isinstance(self.concurrency, int) or self.concurrency < 1):
-            raise ConfigurationError(f"concurrency={self.concurrency!r} makes no sense.", hint="Give 1 or more.")
+        check_number("concurrency", self.concurrency, whole=True)
+        check_number("timeout", self.timeout)
+        check_number("wait", self.wait, positive=False)
+        check_type("model", self.model, (str, OpenRouterChatGenerator), "a name, or a generator")
+        check_type("generation_kwargs", self.generation_kwargs, Mapping, "a dictionary")
         self.budget = Budget.of(self.max_cost)
         if isinstance(self.model, OpenRouterChatGenerator):
             self.generator = copy.copy(self.model)  # with connections of its own

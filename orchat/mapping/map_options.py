@@ -14,6 +14,7 @@ from orchat.mapping.column_job import ColumnJob, Store
 from orchat.mapping.column_run import OnError
 from orchat.mapping.decision import DecisionQuestion
 from orchat.mapping.decision_map import decision_job
+from orchat.mapping.option_checks import check_type
 from orchat.mapping.rate_limit import RateLimit
 from orchat.mapping.row_prompt import Prompt, RowPrompt
 from orchat.mapping.row_source import RowSource, row_source
@@ -60,6 +61,7 @@ def column_job(prompt: Prompt, data: Any, options: MapOptions) -> ColumnJob:
         raise ConfigurationError(f"mode={mode!r} makes no sense.", hint=f"It is {', '.join(get_args(Mode))}.")
     if mode == "decide":
         return _decision_job(prompt, source, options)
+    check_type("system", options.get("system"), str, "a text")
     row_prompt = RowPrompt(
         prompt,
         source,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchat.errors import ConfigurationError
+from orchat.mapping.option_checks import check_number
 
 _MINUTE = 60.0
 _BURST = 1.0  # seconds' worth that may go out at once
@@ -34,8 +34,7 @@ class RateLimit:
     def __init__(self, requests_per_minute: float | None = None, tokens_per_minute: float | None = None) -> None:
         limits = {"requests_per_minute": requests_per_minute, "tokens_per_minute": tokens_per_minute}
         for name, value in limits.items():
-            if value is not None and not value > 0:
-                raise ConfigurationError(f"{name}={value!r} makes no sense.", hint="Give a number above 0.")
+            check_number(name, value)
         self._rates = tuple(None if limit is None else limit / _MINUTE for limit in limits.values())
         self._is_limited = any(rate is not None for rate in self._rates)
         self._free_at = [float("-inf"), float("-inf")]  # when what was taken so far has been paid off

@@ -17,6 +17,8 @@ Write = Callable[[Sequence[Row]], None]
 
 FORMATS = (".csv", ".jsonl", ".parquet")
 
+_LONGEST_CELL = 64_000_000  # characters of a CSV file
+
 
 def check_format(path: Path) -> str:
     """Return the ending of a table's file.
@@ -100,6 +102,8 @@ def batch_writer(path: Path) -> Iterator[Write]:
 
 
 def _csv_rows(file: IO[str]) -> Iterator[dict[str, Any]]:
+    # The limit is one of the process, 131,072 characters unless somebody raised it; a cell may hold a document.
+    csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_CELL))
     reader = csv.DictReader(file)
     names = list(reader.fieldnames or ())
     if double := [name for name in names if names.count(name) > 1]:

@@ -72,6 +72,14 @@ def test_a_file_becomes_another_one(
     assert [path.name for path in tmp_path.iterdir() if path.name.endswith("unfinished")] == []
 
 
+def test_a_cell_of_a_csv_file_may_hold_a_document(service: ScriptedOpenRouter, tmp_path: Path) -> None:
+    service.always(tone)
+    write(tmp_path / "in.csv", [{"id": "1", "text": "good " * 60_000}])
+    map_file(tmp_path / "in.csv", "Tone of {text}", tmp_path / "out.jsonl", progress=False)
+    [row] = read(tmp_path / "out.jsonl")
+    assert (row["text"], row["answer"]) == ("good " * 60_000, '{"answer": "good"}')
+
+
 def test_batches_are_asked_one_after_the_other_and_a_failed_row_is_told(
     service: ScriptedOpenRouter, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

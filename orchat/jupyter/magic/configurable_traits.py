@@ -33,6 +33,7 @@ class ConfigurableTraits(Configurable):
     restore = traitlets.Unicode(None, allow_none=True, help=SETTINGS["restore"].help).tag(config=True)
     state_limit = traitlets.Int(None, allow_none=True, help=SETTINGS["state_limit"].help).tag(config=True)
     store = traitlets.Unicode(None, allow_none=True, help=SETTINGS["store"].help).tag(config=True)
+    store_limit = traitlets.Int(None, allow_none=True, help=SETTINGS["store_limit"].help).tag(config=True)
     confirm_above = traitlets.Float(None, allow_none=True, help=SETTINGS["confirm_above"].help).tag(config=True)
     limits = traitlets.Dict(None, allow_none=True, help=SETTINGS["limits"].help).tag(config=True)
 
