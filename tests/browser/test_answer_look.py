@@ -16,6 +16,7 @@ from tests.openrouter_server import (
     ScriptedOpenRouter,
     call,
     calls,
+    error,
     event,
     finish,
     hold,
@@ -153,3 +154,27 @@ def test_code_of_a_saved_answer_is_copied_inserted_and_replaces_a_cell(
     saved.get_by_role("button", name="To a new cell").click()
     cells = [cell.source for cell in notebook.save().cells]
     assert cells == ["%load_ext orchat", "x = 1\ny = 2", "%%openrouter\nBetter?", "x = 1\ny = 3"]
+
+
+def test_an_error_is_told_once_and_its_card_has_what_may_help(
+    page: Page, front_end: Lab, endpoint: ScriptedOpenRouter
+) -> None:
+    endpoint.answers(error(404, "No such model."), error(401, "User not found."), text("The *Humber*."))
+    notebook = front_end.open(page, "retry.ipynb", "%load_ext orchat", "%%openrouter some/model\nName a river.")
+    notebook.run(0, 1)
+    saved = page.locator(".orchat-saved")
+    card = saved.locator(".orchat-error-card")
+    expect(card).to_contain_text("No such model.")
+    expect(card.get_by_role("button")).to_have_text(["Retry", "Choose a model"])
+    line = page.locator(".jp-OutputArea-output[data-mime-type*='error'], .jp-RenderedText[data-mime-type*='stderr']")
+    expect(line.last).to_have_text("openrouter: this cell failed, as told above")
+    card.screenshot(path=str(front_end.work / "error-card.png"))
+    assert weak_texts(card) == {}
+    card.get_by_role("button", name="Retry").click()
+    expect(card).to_contain_text("User not found.")
+    expect(card.get_by_role("button")).to_have_text(["Retry", "Set key"])
+    card.get_by_role("button", name="Set key").click()
+    card.get_by_role("button", name="Retry").click()
+    expect(saved).to_contain_text("The Humber.")
+    expect(card).to_have_count(0)
+    assert notebook.save().cells[2].source == "%load_ext orchat\n%openrouter key set"

@@ -5,24 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from orchat.errors import (
-    AuthenticationError,
-    BudgetExceededError,
-    InsufficientCreditsError,
-    MissingKeyError,
-    ModerationError,
-    NotFoundError,
-    OrchatError,
-    ProviderError,
-    RateLimitError,
-)
-from orchat.jupyter.kernel.output.error_card import error_title, hint_for_people
+from orchat.errors import OrchatError
+from orchat.jupyter.kernel.output.error_card import error_actions, error_title, hint_for_people
 from orchat.jupyter.kernel.output.text_escaping import single_line
 from orchat.messages import ChatMessage
 from orchat.secrets import redact
 
 ACTIONS = ("retry", "model", "key")
-_ANOTHER_MODEL_HELPS = (NotFoundError, ProviderError, RateLimitError, ModerationError, InsufficientCreditsError)
 
 
 @dataclass(frozen=True)
@@ -58,17 +47,15 @@ def error_view(error: BaseException, *, can_retry: bool) -> dict[str, Any]:
 
     Examples
     --------
+    >>> from orchat.errors import NotFoundError
     >>> error_view(NotFoundError("No such model.", status_code=404), can_retry=True)
     {'title': 'Not found · 404', 'text': 'No such model.', 'hint': '', 'actions': ['retry', 'model']}
     """
     title, text, hint = "It failed", f"{type(error).__name__}: {error}", ""
     if isinstance(error, OrchatError):
         title, text, hint = error_title(error), error.message, hint_for_people(error)
-    actions = ["retry"] if can_retry else []
-    if can_retry and isinstance(error, _ANOTHER_MODEL_HELPS) and not isinstance(error, BudgetExceededError):
-        actions.append("model")
-    if isinstance(error, MissingKeyError | AuthenticationError):
-        actions.append("key")
+    helpful = error_actions(error) if isinstance(error, OrchatError) else []
+    actions = [name for name in ACTIONS if name in {"retry", *helpful}] if can_retry else []
     return {
         "title": single_line(title),
         "text": single_line(redact(text), 600),

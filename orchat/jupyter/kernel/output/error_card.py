@@ -31,6 +31,7 @@ from orchat.jupyter.kernel.output.text_escaping import single_line
 
 _MOST_MESSAGE = 400
 _MOST_HINT = 250
+_ANOTHER_MODEL_HELPS = (NotFoundError, ProviderError, RateLimitError, ModerationError, InsufficientCreditsError)
 _WORDS_ABOUT_PARTIAL = (
     "What came is in `.partial`; ",
     "What came before is in `.partial`; ",
@@ -104,6 +105,25 @@ def hint_for_people(error: OrchatError) -> str:
         hint = hint.replace(words, "")
     hint = hint.strip()
     return f"{hint[:1].upper()}{hint[1:]}"
+
+
+def error_actions(error: OrchatError) -> list[str]:
+    """Return the actions that may help after a request that failed: ``retry``, another ``model``, another ``key``.
+
+    Examples
+    --------
+    >>> from orchat.errors import NotFoundError
+    >>> error_actions(NotFoundError("No such model.")), error_actions(ConfigurationError("No such option."))
+    (['retry', 'model'], [])
+    """
+    if not isinstance(error, APIError | BudgetExceededError | MissingKeyError):
+        return []
+    actions = ["retry"]
+    if isinstance(error, _ANOTHER_MODEL_HELPS):
+        actions.append("model")
+    if isinstance(error, MissingKeyError | AuthenticationError):
+        actions.append("key")
+    return actions
 
 
 def error_card(error: OrchatError) -> str:

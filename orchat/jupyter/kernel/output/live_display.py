@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from orchat._version import __version__
 from orchat.errors import OrchatError
 from orchat.jupyter.kernel.output.answer_footer import footer, sources, sources_text
-from orchat.jupyter.kernel.output.error_card import error_card, error_text
+from orchat.jupyter.kernel.output.error_card import error_actions, error_card, error_text
 from orchat.jupyter.kernel.output.image_bundle import image_bundle
 from orchat.jupyter.kernel.output.markdown_sanitizer import escape_markdown
 from orchat.jupyter.kernel.output.status_lines import empty_text, retry_status, waiting_status
@@ -152,6 +152,8 @@ class LiveDisplay:
         text = "\n\n".join(part for part in plain if part)
         parts = [(kind, markdown) for kind, markdown in parts if markdown]
         extras = output_extras(reply, seconds, model=model)
+        if error is not None and (actions := error_actions(error)):
+            extras["actions"] = actions
         extras["parts"] = [[kind, _utf16_length(markdown)] for kind, markdown in parts]
         if record is not None:
             extras |= record(text)

@@ -1,9 +1,9 @@
 /**
  * Run the cell around a button of ours that a person presses when the kernel has restarted
- * (`frontend/shared/kernel_watch.js`): a JupyterLab plugin.
+ * (`frontend/shared/kernel_watch.js`), or when its request has failed (`error_actions.js`): a JupyterLab plugin.
  */
 
-const RUN_EVENT = "orchat:run-cell";
+export const RUN_EVENT = "orchat:run-cell";
 
 /**
  * @param {{id: string, INotebookTracker: any}} options

@@ -8,6 +8,7 @@
 
 import { canDo, doWithCode } from "./code_events.js";
 import { frameCode } from "./code_block.js";
+import { createErrorActions } from "./error_actions.js";
 
 const MIME_TYPE = "application/vnd.orchat.v1+json";
 
@@ -203,7 +204,9 @@ export function createRendererExtension({ id, rendermime, widgets }) {
       let parts;
       try {
         if (!markdown) throw new Error("the bundle holds no Markdown");
-        parts = await Promise.all(splitParts(markdown, extras).map(([kind, text]) => this.renderPart(kind, text)));
+        parts = await Promise.all(splitParts(markdown, extras).map(([kind, text]) => {
+          return this.renderPart(kind, text, /** @type {any} */ (extras)?.actions);
+        }));
       } catch {
         parts = [createPlainText(joinText(model.data["text/plain"]) || markdown || "This answer holds no text.")];
       }
@@ -213,8 +216,8 @@ export function createRendererExtension({ id, rendermime, widgets }) {
       if (details) this.addDetails(details);
     }
 
-    /** @param {string} kind @param {string} markdown @returns {Promise<any>} */
-    async renderPart(kind, markdown) {
+    /** @param {string} kind @param {string} markdown @param {unknown} actions @returns {Promise<any>} */
+    async renderPart(kind, markdown, actions) {
       const rendered = await this.renderMarkdown(markdown);
       const { node } = rendered;
       if (Object.hasOwn(LINES, kind)) {
@@ -225,6 +228,8 @@ export function createRendererExtension({ id, rendermime, widgets }) {
       const part = new widgets.Panel();
       part.addWidget(rendered); // stays as it is, for its formulas are drawn when it is attached
       part.addClass(BLOCKS[kind] ?? "orchat-text");
+      const buttons = kind === "error" ? createErrorActions(actions) : null;
+      if (buttons) part.addWidget(new widgets.Widget({ node: buttons }));
       if (!Object.hasOwn(BLOCKS, kind)) {
         rendered.addClass("orchat-block");
         frameCode(node, {
