@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from tests.openrouter_server import (
     Request,
     ScriptedOpenRouter,
     completion,
+    error,
     reply_json,
     text,
     usage_object,
@@ -252,6 +254,36 @@ def test_one_bar_shows_all_workers(
         return "50/50" in shown
 
     assert wait_until(is_done)
+
+
+def test_a_429_holds_the_requests_of_all_workers(service: ScriptedOpenRouter, client: Client) -> None:
+    refused = threading.Event()
+    late = error(429, "Slow down.", headers={"Retry-After": "1"})
+
+    def answer(request: Request) -> Answer:
+        if not refused.is_set():
+            refused.set()
+            return late
+        return text("Yes.").delayed(0.05)
+
+    service.always(answer)
+    lazy: Any = orchat.map("{n}", column(60, 6), concurrency=3, store=False, progress=False)
+    values = list(client.compute(lazy).result(timeout=PATIENCE)["answer"])
+    sent = sorted(request.arrived_at for request in service.requests if request.json)
+    assert (set(values), len(sent)) == ({"Yes."}, 61)
+    # What was on its way at that moment arrives, and then nothing for a second, whichever worker was refused.
+    pauses = [later - before for before, later in pairwise(sent)]
+    assert max(pauses) >= 0.9
+    assert pauses.index(max(pauses)) <= 5
+
+
+def test_a_rate_holds_over_all_workers(service: ScriptedOpenRouter, client: Client) -> None:
+    service.always(text("Yes."))
+    lazy: Any = orchat.map("{n}", column(40, 8), requests_per_minute=600, store=False, progress=False)
+    client.compute(lazy).result(timeout=PATIENCE)
+    sent = sorted(request.arrived_at for request in service.requests if request.json)
+    assert len(sent) == 40
+    assert sent[-1] - sent[0] >= 2.9  # 10 at once, and then 10 a second
 
 
 def test_a_cancelled_column_stops_sending(service: ScriptedOpenRouter, client: Client) -> None:
