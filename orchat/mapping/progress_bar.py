@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 from time import monotonic
 from typing import Any, Protocol
@@ -49,6 +50,7 @@ class ProgressBar:
         self._cost = Decimal(0)
         self._shown_at = 0.0
         self._bar: Any = None
+        self._timer: asyncio.TimerHandle | None = None
         if is_shown:
             from tqdm.auto import tqdm
 
@@ -65,18 +67,26 @@ class ProgressBar:
         return ", ".join(parts)
 
     def advance(self, outcome: RowOutcome) -> None:
-        """Take note of a row's outcome."""
+        """Take note of a row's outcome, on a running event loop."""
         self._rows += 1
         self._failures += outcome.error is not None
         if outcome.cost is None:
             self._unknown += 1
         else:
             self._cost += outcome.cost
-        if self._bar is not None:
-            if (now := monotonic()) - self._shown_at >= _INTERVAL:
-                self._shown_at = now
-                self._bar.set_postfix_str(self.text, refresh=False)
-            self._bar.update()
+        if self._bar is not None and self._timer is None:
+            delay = self._shown_at + _INTERVAL - monotonic()
+            if delay <= 0:
+                self._draw()
+            else:  # where no further answer comes soon, the bar must not stand at an earlier one
+                self._timer = asyncio.get_running_loop().call_later(delay, self._draw)
+
+    def _draw(self) -> None:
+        self._timer = None
+        self._shown_at = monotonic()
+        self._bar.set_postfix_str(self.text, refresh=False)
+        if not self._bar.update(self._rows - self._bar.n):
+            self._bar.refresh()
 
     def show(self, rows: int, failures: int, cost: Cost, total: int | None) -> None:
         """Show the figures of rows that others count."""
@@ -84,9 +94,7 @@ class ProgressBar:
         self._cost, self._unknown = cost.known, cost.unknown
         if self._bar is not None:
             self._bar.total = total
-            self._bar.set_postfix_str(self.text, refresh=False)
-            self._bar.update(rows - self._bar.n)
-            self._bar.refresh()
+            self._draw()
 
     def note(self, text: str) -> None:
         """Show what is waited for."""
@@ -95,6 +103,8 @@ class ProgressBar:
 
     def close(self) -> None:
         """Show the final figures."""
+        if self._timer is not None:
+            self._timer.cancel()
         if self._bar is not None:
-            self._bar.set_postfix_str(self.text)
+            self._draw()
             self._bar.close()

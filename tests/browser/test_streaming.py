@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.lab import Lab, Notebook
 from tests.jupyter.kernel import SOON
-from tests.openrouter_server import ScriptedOpenRouter, call, calls, endless, text
+from tests.openrouter_server import Answer, Request, ScriptedOpenRouter, call, calls, endless, text
 from tests.patience import PATIENCE, stretched
 
 pytestmark = pytest.mark.slow
@@ -82,6 +82,35 @@ def test_the_interrupt_button(page: Page, front_end: Lab, endpoint: ScriptedOpen
     assert shown.data["text/markdown"].startswith("The river runs down" if first_token else "*interrupted · ")
     assert "*interrupted · " in shown.data["text/markdown"]
     assert shown.data[MIME]["ending"] == "interrupted"
+
+
+def test_the_button_interrupts_a_column_and_the_cell_goes_on(
+    page: Page, lab: Lab, endpoint: ScriptedOpenRouter
+) -> None:
+    gate, rows = threading.Event(), 20
+
+    def answer(request: Request) -> Answer:
+        number = int(request.json["messages"][-1]["content"])
+        return text("Yes.") if number < 10 or gate.is_set() else text("late").held(gate)
+
+    endpoint.always(answer)
+    code = f"import orchat\nanswers = orchat.map('{{value}}', range({rows}), concurrency=2, store='column.sqlite')"
+    notebook = lab.open(
+        page, "column.ipynb", code, "print(answers.values.count('Yes.'), len(answers.failures))\nanswers"
+    )
+    seen = len(endpoint.requests)
+    notebook.run(0, 1)
+    notebook.wait_for_text(0, f"10/{rows}")  # though no further row is answered
+    assert notebook.interrupt(0, "interrupted after 10 answers") < SOON
+    gate.set()
+    notebook.wait(0)
+    page.wait_for_timeout(500)
+    assert notebook.outputs(1) == []  # the cell behind did not run
+    notebook.run(0, 1)
+    notebook.wait_for_text(1, f"{rows} 0")
+    notebook.wait_for_text(1, f"{rows} of {rows} rows answered")
+    asked = [request for request in endpoint.requests[seen:] if request.json]
+    assert len(asked) == rows + 2  # those that were on their way are asked again, and no other
 
 
 def test_a_page_reloaded_while_a_cell_streams_ends_with_the_right_output(
