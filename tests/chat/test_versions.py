@@ -8,6 +8,8 @@ import time
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from orchat.chat import Chat
 from orchat.chat.message_versions import MAX_HIDDEN_TURNS
@@ -271,3 +273,52 @@ def test_many_versions_are_bounded_and_quick() -> None:
     restored = Chat.from_dict(copy.deepcopy(data))
     assert saved(restored) == data
     assert restored.redo() == chat.redo() != []
+
+
+ACTIONS = st.lists(
+    st.tuples(st.sampled_from(["ask", "version", "fail", "undo", "redo", "show", "save", "fork"]), st.integers(0, 5)),
+    max_size=25,
+)
+
+
+@given(ACTIONS)
+def test_whatever_is_done_every_answer_can_be_shown_again(actions: list[tuple[str, int]]) -> None:
+    chat = Chat("vendor/m")
+    answers: set[str] = set()
+
+    def ask(number: int, *, version_of: int | None = None, fails: bool = False) -> None:
+        with chat._turn_in_progress(f"{number}?", {}, 25, version_of=version_of) as turn:
+            if not fails:
+                turn.responded(ChatMessage.from_assistant(f"{number}!"))
+                answers.add(f"{number}!")
+
+    for step, (what, choice) in enumerate(actions):
+        turns = len(chat.messages) // 2
+        if what == "ask":
+            ask(step)
+        elif what in ("version", "fail") and turns:
+            before = (texts(chat), chat.shown_versions())
+            ask(step, version_of=choice % turns, fails=what == "fail")
+            assert what == "version" or (texts(chat), chat.shown_versions()) == before
+        elif what == "undo" and turns:
+            before_undo = texts(chat)
+            chat.undo()
+            assert texts(chat) == before_undo[:-2]
+            assert chat.can_redo
+        elif what == "redo":
+            assert chat.can_redo == bool(chat.redo())
+        elif what == "show" and turns:
+            at = choice % turns
+            number = choice % len(chat.versions(at))
+            wanted = chat.versions(at)[number]
+            chat.show_version(number, at)
+            assert chat.messages[2 * at : 2 * at + 2] == wanted
+        elif what == "save":
+            data = saved(chat)
+            chat = Chat.from_dict(data)
+            assert saved(chat) == data
+        elif what == "fork":
+            chat = chat.fork()
+        check_sendable(chat.messages)
+        hidden = [message.text for turn in chat.hidden_turns() for message in turn.messages]
+        assert sorted(filter(None, [*hidden, *texts(chat)])) == sorted(answers | {f"{each[:-1]}?" for each in answers})

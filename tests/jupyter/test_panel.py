@@ -7,8 +7,10 @@ import base64
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Coroutine
 from pathlib import Path
@@ -351,6 +353,53 @@ def test_a_retry_is_told_in_the_panel(kernel: Kernel, endpoint: ScriptedOpenRout
     page.idle()
     assert page.answers() == ["One."]
     assert page.turns[0]["s"]["label"] == "some/model"
+    # A refused connection is told as well, here and in a cell.
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/api/v1"
+    refused = Page(kernel, "refused")
+    refused.run(
+        PANEL + "from orchat import OpenRouterChatGenerator\n"
+        f"ChatPanel(OpenRouterChatGenerator(api_base_url={address!r}, max_retries=2))"
+    )
+    refused.send({"t": "send", "text": "First?"})
+    refused.until(lambda: bool(refused.turns) and "s (retry 1 of 2)" in refused.turns[0]["s"]["label"])
+    refused.until(lambda: (refused.fields["error"] or {}).get("title") == "No connection")
+    assert refused.fields["error"]["actions"] == ["retry"]
+    kernel.run("%load_ext orchat", f"%config OpenRouterMagics.base_url = {address!r}")
+    try:
+        (cell,) = kernel.run("%%openrouter --no-history\nHi")
+    finally:
+        kernel.run("%config OpenRouterMagics.base_url = None")
+    assert "s (retry 1 of " in str(cell.bundles)
+
+
+@pytest.mark.slow
+def test_a_question_stopped_before_its_answer_is_asked_again_or_a_draft_again(
+    kernel: Kernel, endpoint: ScriptedOpenRouter
+) -> None:
+    gate = threading.Event()
+    endpoint.answers(text("One."), text("late").held(gate), text("Two."), error(402, "No."))
+    page = Page(kernel, "stopped")
+    page.run(PANEL + 'panel = ChatPanel("some/model")\npanel')
+    page.ask("1?")
+    count = len(endpoint.requests)
+    page.send({"t": "send", "text": "2?"})
+    page.until(lambda: len(endpoint.requests) > count)
+    page.send({"t": "stop"})
+    page.until(lambda: page.state["fields"]["running"] is False and page.turns[-1]["s"]["phase"] == "ended")
+    gate.set()
+    assert (page.fields["error"], [turn["q"]["text"] for turn in page.turns]) == (None, ["1?", "2?"])
+    page.act({"t": "again"}, ["One.", "Two."])
+    page.ask("3?")
+    page.send({"t": "undo"})
+    page.until(lambda: page.fields["draft"]["text"] == "3?")
+    assert (page.answers(), page.fields["error"]) == (["One.", "Two."], None)
+    # Where another version is shown, an edit is a new question.
+    page.send({"t": "edit", "k": page.turns[0]["k"]})
+    page.until(lambda: page.fields["editing"] is not None)
+    page.act({"t": "undo"}, ["One."])
+    page.act({"t": "undo"}, [])
+    assert (page.fields["editing"], page.fields["draft"]["text"]) == (None, "1?")
 
 
 @pytest.mark.slow

@@ -43,6 +43,7 @@ class TurnView:
     view_model: TurnViewModel | None = None
     position: tuple[int, int] | None = None  # among its versions, and their number
     others: list[dict[str, Any]] | None = None  # the other versions, as the page shows them beside it
+    others_key: list[tuple[int, int, int]] | None = None  # which ones these are
 
 
 class PanelViewModel:
@@ -137,12 +138,14 @@ class PanelViewModel:
             The versions, with their positions, that are shown beside the displayed one, by the turn's number.
         """
         for at, turn in enumerate(self._turns):
-            position = positions.get(at)
-            beside = [self._other_state(number, messages) for number, messages in others[at]] if at in others else None
-            if (position, beside) != (turn.position, turn.others):
-                turn.position, turn.others = position, beside
-                if at >= self._first:
-                    self._events.append({"e": "turn", "k": turn.key, "set": self._version_fields(turn)})
+            position, beside = positions.get(at), others.get(at)
+            key = None if beside is None else [(number, id(messages[0]), len(messages)) for number, messages in beside]
+            if (position, key) == (turn.position, turn.others_key):
+                continue
+            turn.position, turn.others_key = position, key
+            turn.others = None if beside is None else [self._other_state(*other) for other in beside]
+            if at >= self._first:
+                self._events.append({"e": "turn", "k": turn.key, "set": self._version_fields(turn)})
 
     def older(self) -> None:
         """Show the 20 turns before the first one that is shown."""

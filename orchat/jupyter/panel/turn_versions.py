@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from orchat.jupyter.panel.question_composer import QuestionComposer
     from orchat.messages import ChatMessage
 
+_MAX_BESIDE = 3  # versions beside the shown one
+
 
 class TurnVersions:
     """Switch between versions of the displayed chat's turns, and keep the page's view of them true.
@@ -63,14 +65,20 @@ class TurnVersions:
 
     def refresh(self) -> None:
         """Tell the page which versions are shown of how many, and the answers beside them."""
+        if self._edited is not None and self._view_model.index(self._edited) is None:
+            self._edited = None  # another version is shown there: what is typed is a new question
+            self._view_model.set(editing=None)
         positions = self._chat.shown_versions()
         self._compared &= set(positions)
         others = {at: self._other_versions(at) for at in self._compared}
         self._view_model.show_versions(positions, others)
 
     def _other_versions(self, at: int) -> list[tuple[int, list[ChatMessage]]]:
+        """Return the versions beside the shown one, with their numbers: the nearest few."""
         shown, _ = self._chat.shown_versions()[at]
-        return [(number, turn) for number, turn in enumerate(self._chat.versions(at)) if number != shown]
+        others = [(number, turn) for number, turn in enumerate(self._chat.versions(at)) if number != shown]
+        nearest = sorted(others, key=lambda other: abs(other[0] - shown))[:_MAX_BESIDE]
+        return sorted(nearest, key=lambda other: other[0])
 
     def number(self, turn: TurnView) -> int | None:
         """Return a turn's number among those of the chat; None for a question that failed."""

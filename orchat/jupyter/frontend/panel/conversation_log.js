@@ -66,7 +66,7 @@ export function createConversationLog({ rendermime, send, forms, announce }) {
     const answers = element("div", "orchat-answers");
     const versions = createVersions({
       show(n) {
-        refocus = { index: [...rows.keys()].indexOf(k), n };
+        refocus = { index: [...list.children].indexOf(node), n };
         send({ t: "version", k, n });
       },
       compare: (on) => send({ t: "compare", k, on }),

@@ -27,7 +27,7 @@ export const STRINGS = {
   redo: "Redo",
   editing: "You edit an earlier question. Esc keeps it as it was.",
   cancelEdit: "Cancel",
-  versions: "Versions of this turn",
+  versions: "This turn",
   earlierVersion: "Earlier version",
   laterVersion: "Later version",
   version: "Version",
