@@ -103,7 +103,7 @@ class Conversation:
     @property
     def can_redo(self) -> bool:
         """Whether `redo` would bring a turn back."""
-        return self._synced_versions()[0].can_redo
+        return bool(self._versions) and self._synced_versions()[0].can_redo
 
     def versions(self, turn: int = -1) -> list[list[ChatMessage]]:
         """Return the versions of a turn in order of time, each as its messages, the question first.
@@ -124,7 +124,7 @@ class Conversation:
 
     def shown_versions(self) -> dict[int, tuple[int, int]]:
         """Return, for each turn with several versions, which of them is shown, from 0, and how many there are."""
-        return self._synced_versions()[0].positions()
+        return self._synced_versions()[0].positions() if self._versions else {}
 
     def show_version(self, number: int, turn: int = -1) -> None:
         """Continue from another version of a turn, and from what had followed it.

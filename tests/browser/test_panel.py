@@ -373,8 +373,11 @@ def test_every_version_of_a_turn_stays_an_edit_is_cancelled_and_undo_redone(
     ask(panel, "And?")
     expect(answers).to_have_text(["The Humber.", "It is wide."])
     # Any turn is asked again; what had followed comes back with its version.
-    turns.nth(0).get_by_role("button", name="Ask again", exact=True).click()
+    turns.nth(0).get_by_role("button", name="Ask again with another model").click()
+    panel.locator(".orchat-search").fill("other/model")
+    panel.locator(".orchat-use").click()
     expect(answers).to_have_text(["The Ouse."])
+    assert endpoint.request.json["model"] == "other/model"
     first = turns.nth(0)
     expect(first.locator(".orchat-version-position")).to_have_text("2/2")
     earlier, later = (panel.get_by_role("button", name=f"{which} version") for which in ("Earlier", "Later"))

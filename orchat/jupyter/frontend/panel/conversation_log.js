@@ -18,9 +18,11 @@ const FOLLOW_DISTANCE = 60; // pixels from the end, within which the log follows
 
 /**
  * @param {{rendermime: import("../shared/markdown_renderer.js").Rendermime | null, send: (message: object) => void,
- *   forms: typeof import("../form/form.js") | null, announce: (words: string) => void}} options
+ *   forms: typeof import("../form/form.js") | null, announce: (words: string) => void,
+ *   chooseModel: (k: number, by: HTMLElement) => void}} options ``chooseModel`` lets a person choose a model, by which the
+ *   question of a turn is asked again.
  */
-export function createConversationLog({ rendermime, send, forms, announce }) {
+export function createConversationLog({ rendermime, send, forms, announce, chooseModel }) {
   const olderButton = button(STRINGS.older, "orchat-older-turns", () => {
     heldDistance = box.scrollHeight - box.scrollTop;
     send({ t: "older" });
@@ -73,7 +75,8 @@ export function createConversationLog({ rendermime, send, forms, announce }) {
     });
     const edit = button(STRINGS.edit, "orchat-edit-turn", () => send({ t: "edit", k }));
     const again = button(STRINGS.again, "orchat-again-turn", () => send({ t: "again", k }));
-    const actions = element("div", "orchat-exchange-actions", versions.node, edit, again);
+    const otherModel = button(STRINGS.anotherModel, "orchat-again-turn-with", () => chooseModel(k, otherModel));
+    const actions = element("div", "orchat-exchange-actions", versions.node, edit, again, otherModel);
     actions.setAttribute("role", "group");
     actions.setAttribute("aria-label", STRINGS.versions);
     node.append(answers, actions);
@@ -138,7 +141,7 @@ export function createConversationLog({ rendermime, send, forms, announce }) {
         if (next.s !== last.s) answer?.update(next.s);
       },
       setActions({ isLast, isBusy }) {
-        edit.hidden = again.hidden = isLast || isBusy;
+        edit.hidden = again.hidden = otherModel.hidden = isLast || isBusy;
         versions.setBusy(isBusy);
       },
       focusVersion: (n) => versions.focus(n),

@@ -38,7 +38,13 @@ export async function render({ model, el, css }) {
   /** @type {import("../shared/kernel_watch.js").KernelLoss | null} */
   let loss = null;
 
-  const turns = createConversationLog({ rendermime, send, forms, announce });
+  const turns = createConversationLog({
+    rendermime,
+    send,
+    forms,
+    announce,
+    chooseModel: (k, by) => openPicker(STRINGS.againWith, (id) => send({ t: "again", k, model: id }), by),
+  });
   const composer = createQuestionComposer({
     send,
     announce,
