@@ -7,7 +7,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Hashable, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
 from time import monotonic
 from typing import Any, NamedTuple
@@ -84,16 +84,10 @@ class HttpClient:
         self._is_sharded = not kwargs.get("limits") and not kwargs.get("http2")
         if not isinstance(limits := kwargs.get("limits"), engine.Limits):
             kwargs["limits"] = engine.Limits(**{**LIMITS, **(limits or {})})
-        kwargs.setdefault("timeout", engine.Timeout(self.idle_timeout, connect=timeout or CONNECT_TIMEOUT))
-        headers = engine.Headers({"User-Agent": f"orchat/{__version__}", "Content-Type": "application/json"})
-        headers.update(kwargs.get("headers"))
-        headers["Accept-Encoding"] = ACCEPTED_ENCODINGS
-        kwargs["headers"] = headers
-        kwargs["cookies"] = _given_cookies(engine.Cookies(kwargs.get("cookies")))
+        self._connect_timeout = timeout or CONNECT_TIMEOUT
         self._connection_kwargs = {name: kwargs.pop(name) for name in _CONNECTION_ARGUMENTS if name in kwargs}
         self._kwargs = kwargs
         self._settings = self._connection_settings()
-        self._last_url: tuple[str, Any] = ("", None)
         self._lock = threading.Lock()
         # By process, because a parent's connections are not a fork's to use, by event loop and by way.
         self._clients: dict[tuple[int, asyncio.AbstractEventLoop | None, Hashable], _KeptClient] = {}
@@ -116,6 +110,15 @@ class HttpClient:
             return None
         return settings
 
+    def _client_arguments(self) -> dict[str, Any]:
+        """Return the arguments of clients; most instances take one that is there, and never need them."""
+        engine, kwargs = self._engine, dict(self._kwargs)
+        kwargs.setdefault("timeout", engine.Timeout(self.idle_timeout, connect=self._connect_timeout))
+        headers = engine.Headers({"User-Agent": f"orchat/{__version__}", "Content-Type": "application/json"})
+        headers.update(kwargs.get("headers"))
+        headers["Accept-Encoding"] = ACCEPTED_ENCODINGS
+        return {**kwargs, "headers": headers, "cookies": _given_cookies(engine.Cookies(kwargs.get("cookies")))}
+
     def client(self, url: str) -> Any:
         """Return the client for a URL's host that all threads share, made on first use."""
         return self._client(url, self._route(url))
@@ -129,7 +132,7 @@ class HttpClient:
         with self._lock:
             if (kept := self._clients.get(key)) is None:
                 if self._settings is None:
-                    client = engine.Client(**self._kwargs, **self._connection_arguments(route))
+                    client = engine.Client(**self._client_arguments(), **self._connection_arguments(route))
                     kept = _KeptClient(client, weakref.finalize(self, client.close))
                 else:
                     pool = POOLS.pool(way, self, self._maker(engine.HTTPTransport, route))
@@ -155,7 +158,7 @@ class HttpClient:
             for old in [old for old in self._clients if old[1] is not None and old[1].is_closed()]:
                 del self._clients[old]
             if pool is None:
-                client = engine.AsyncClient(**self._kwargs, **self._connection_arguments(route))
+                client = engine.AsyncClient(**self._client_arguments(), **self._connection_arguments(route))
                 kept = _KeptClient(client, close_with_event_loop(client))
             else:
                 kept = _KeptClient(self._client_of(pool, engine.AsyncClient))
@@ -165,7 +168,9 @@ class HttpClient:
         return kept.client
 
     def _client_of(self, pool: ConnectionPool, client: Callable[..., Any]) -> Any:
-        make = partial(client, **self._kwargs, transport=pool.transport, trust_env=False)
+        def make() -> Any:
+            return client(**self._client_arguments(), transport=pool.transport, trust_env=False)
+
         return pool.client(self._client_settings, make)
 
     def _route(self, url: str) -> NetworkRoute:
@@ -308,13 +313,12 @@ class HttpClient:
         return body
 
     def _build_request(self, client: Any, request: PreparedRequest, trace: Any) -> Any:
-        text, url = self._last_url
-        if text != request.url:  # reading one takes as long as all else here
-            url = self._engine.URL(request.url)
-            self._last_url = request.url, url
-        extensions = {"trace": trace}
         return client.build_request(
-            request.method, url, content=request.content, headers=request.headers, extensions=extensions
+            request.method,
+            _parsed_url(self._engine, request.url),
+            content=request.content,
+            headers=request.headers,
+            extensions={"trace": trace},
         )
 
     def _auth(self, message: Any, request: PreparedRequest) -> Any:
@@ -340,6 +344,11 @@ class HttpClient:
                 request.opened_connection = opened
 
         return trace
+
+
+@lru_cache(maxsize=64)  # reading one takes as long as all else that makes a request
+def _parsed_url(engine: Any, url: str) -> Any:
+    return engine.URL(url)
 
 
 class _KeepsNoCookies(DefaultCookiePolicy):
