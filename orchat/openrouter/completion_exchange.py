@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from orchat.errors import APIConnectionError, APIError, ResponseLimitError
@@ -23,6 +24,7 @@ from orchat.openrouter.wire.strict_schema import without_added_nulls
 from orchat.openrouter.wire.structured import OutputFormat
 from orchat.streaming import ComponentInfo, StreamingChunk
 from orchat.tools import Tool
+from orchat.untracked_generators import untracked
 
 if TYPE_CHECKING:
     from orchat.openrouter.transport import HttpClient, PreparedRequest, ResponseBody, ServerSentEvent
@@ -278,14 +280,10 @@ class ChunkStream(_Stream):
         self.close()
 
 
-class AsyncChunkStream(_Stream):
-    """A streamed reply as an asynchronous iterator of `StreamingChunk`, for ``async for`` and ``async with``."""
+class _AsyncStream(_Stream):
+    """The reading of an asynchronous stream. It does not know its `AsyncChunkStream`: a cycle would be closed late."""
 
-    def __init__(self, plan: RequestPlan, transport: HttpClient) -> None:
-        super().__init__(plan, transport)
-        self._chunks = self._pump()
-
-    async def _pump(self) -> AsyncIterator[StreamingChunk]:
+    async def pump(self) -> AsyncIterator[StreamingChunk]:
         for request in self._requests:
             body: ResponseBody | None = None
             try:
@@ -293,9 +291,11 @@ class AsyncChunkStream(_Stream):
                     body.call_on_growth(self._reader.check_size)
                     batches = body.aevents()
                     try:
-                        async for events in batches:
+                        events = await untracked(partial(anext, batches, None))
+                        while events is not None:
                             for chunk in self._read_events(body, events):
                                 yield chunk
+                            events = await anext(batches, None)
                     finally:
                         await cast(Any, batches).aclose()
                     self._end(body)
@@ -304,6 +304,27 @@ class AsyncChunkStream(_Stream):
                 if (completed := self._complete_error(error, body)) is not None:
                     raise completed from None
         self._finish()
+
+
+class AsyncChunkStream:
+    """A streamed reply as an asynchronous iterator of `StreamingChunk`, for ``async for`` and ``async with``.
+
+    One that is left without either is closed by the event loop.
+    """
+
+    def __init__(self, plan: RequestPlan, transport: HttpClient) -> None:
+        self._stream = _AsyncStream(plan, transport)
+        self._chunks = self._stream.pump()
+
+    @property
+    def message(self) -> ChatMessage:
+        """The reply: whole after the last chunk, partial before."""
+        return self._stream.message
+
+    @property
+    def call_indexes(self) -> list[int]:
+        """The delta index (`orchat.streaming.ToolCallDelta`) of each of the message's tool calls."""
+        return self._stream.call_indexes
 
     def __aiter__(self) -> AsyncIterator[StreamingChunk]:
         return self if is_interruptible() else self._chunks

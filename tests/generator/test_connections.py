@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 import traceback
+from contextlib import nullcontext
 
 import httpx
 import pytest
@@ -211,6 +212,40 @@ def test_an_async_stream_that_nobody_holds_any_more_closes_its_connection(openro
         assert await asyncio.to_thread(openrouter.request.client_closed.wait, PATIENCE)
 
     asyncio.run(main())
+
+
+_KEPT: list[object] = []
+
+
+@pytest.mark.parametrize("way", ["left", "named", "kept", "failed", "one step"])
+def test_an_async_stream_that_is_left_without_a_block_closes_quietly(openrouter, generator, endless, way) -> None:
+    told: list[object] = []
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+        if way == "left":
+            async for _ in generator.stream_async("Hi"):
+                break
+            # At once, not when the loop ends.
+            assert await asyncio.to_thread(openrouter.request.client_closed.wait, PATIENCE)
+            return
+        stream = generator.stream_async("Hi")
+        if way == "kept":
+            _KEPT.append(stream)
+        if way == "one step":
+            assert await anext(stream)
+            return
+        async for _ in stream:
+            if way == "failed":
+                raise LookupError("mine")
+            break
+
+    with pytest.raises(LookupError, match="mine") if way == "failed" else nullcontext():
+        asyncio.run(main())
+    _KEPT.clear()
+    gc.collect()
+    assert told == []
+    assert openrouter.request.client_closed.wait(PATIENCE)
 
 
 def test_nothing_is_asked_before_the_first_chunk_is(openrouter, generator) -> None:

@@ -7,7 +7,7 @@ import codecs
 import contextlib
 import json
 import socket
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from functools import partial
 from time import monotonic, time
@@ -185,11 +185,12 @@ class ResponseBody:
     async def _aread(self, take: Callable[[str], PieceT], end: Callable[[], PieceT]) -> AsyncIterator[PieceT]:
         """Read the body as it arrives, on the running event loop; see `_read`."""
         failure: APIError | None = None
+        received = aiter(cast(AsyncIterable[bytes], self._response.stream))
+        decoder = self._content_decoder()
+        blocks = received if decoder is None else decoder.ablocks(received)
         try:
             left = self._update_deadline(0)
-            stream = cast(AsyncIterable[bytes], self._response.stream)
-            decoder = self._content_decoder()
-            next_block = aiter(stream if decoder is None else decoder.ablocks(stream)).__anext__
+            next_block = blocks.__anext__
             while True:
                 if left is None:
                     block = await next_block()
@@ -207,6 +208,11 @@ class ResponseBody:
             failure = self._connection_error(error)
         except (ProviderError, ResponseLimitError) as error:
             failure = self._with_generation_id(error)
+        finally:
+            await self.aclose()  # then the HTTP package's generators have nothing left to wait for
+            for generator in (blocks, received):
+                if isinstance(generator, AsyncGenerator):
+                    await generator.aclose()
         if failure is not None:
             raise failure
         if piece := end():
