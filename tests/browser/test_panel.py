@@ -381,8 +381,7 @@ def test_every_version_of_a_turn_stays_an_edit_is_cancelled_and_undo_redone(
     first = turns.nth(0)
     expect(first.locator(".orchat-version-position")).to_have_text("2/2")
     earlier, later = (panel.get_by_role("button", name=f"{which} version") for which in ("Earlier", "Later"))
-    earlier.focus()
-    page.keyboard.press("Enter")
+    earlier.press("Enter")
     expect(answers).to_have_text(["The Humber.", "It is wide."])
     expect(first.locator(".orchat-version-position")).to_have_text("1/2")
     expect(later).to_be_focused()  # it is the only way on
@@ -392,6 +391,8 @@ def test_every_version_of_a_turn_stays_an_edit_is_cancelled_and_undo_redone(
     expect(first.locator(".orchat-items")).to_have_text(["The Humber.", "The Ouse."])
     for footer in first.locator(".orchat-footer").all():
         expect(footer).to_have_text(re.compile(r"^vendor/some-model-20260301 · SomeProvider · .* out · \$.* s$"))
+    is_whole = "(all) => all.every((each) => each.scrollWidth <= each.clientWidth)"
+    assert first.locator(".orchat-footer > summary").evaluate_all(is_whole)
     panel.screenshot(path=str(front_end.work / "side-by-side.png"))
     violations(page)
     panel.get_by_role("button", name="Side by side").click()
@@ -407,7 +408,6 @@ def test_every_version_of_a_turn_stays_an_edit_is_cancelled_and_undo_redone(
     expect(field).to_have_value("half a sen")
     expect(panel.get_by_text("You edit an earlier question.")).to_be_hidden()
     panel.locator(".orchat-edit").click()
-    expect(field).to_have_value("And?")
     ask(panel, "And how long?")
     expect(answers).to_have_text(["The Humber.", "It is long."])
     expect(field).to_have_value("half a sen")
