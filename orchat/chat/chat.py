@@ -242,7 +242,8 @@ class Chat(Conversation):
     @property
     def arrived(self) -> list[ChatMessage]:
         """The part of the running response that has arrived, as if it had been cut now: one message, or none."""
-        return [] if self._driver is None else self._driver.arrived
+        driver = self._driver  # another thread may end the turn now
+        return [] if driver is None else driver.arrived
 
     # -- model and generator --------------------------------------------------------------------------------------
 
@@ -274,7 +275,8 @@ class Chat(Conversation):
         twin._messages, twin._versions = self._deep_copy()
         twin.generation_kwargs = copy.deepcopy(self.generation_kwargs)
         twin.name, twin.cost, twin._session = name, Cost(), uuid.uuid4().hex
-        twin._lock, twin._turn, twin._driver = threading.Lock(), None, None
+        twin._lock, twin._pair_lock = threading.Lock(), threading.Lock()
+        twin._turn, twin._driver = None, None
         twin._unknown = copy.deepcopy(self._unknown)
         return twin
 

@@ -24,7 +24,7 @@ from orchat.tools import Tool
 class Sink(Protocol):
     """Displays a turn while it runs, and may ask a person about tool calls.
 
-    Five methods are optional. ``awaited()`` is called first if the turn leaves the event loop free; otherwise the turn
+    Six methods are optional. ``awaited()`` is called first if the turn leaves the event loop free; otherwise the turn
     blocks its thread until it ends. ``expect(tool_to_ask)`` is called when the turn has begun, and tells which calls
     need approval: ``tool_to_ask(name)`` is the tool, or None; it returns whether a person may then be asked to mend a
     call whose arguments do not fit. ``called(calls, indexes)`` is called with the calls of each whole response: by
@@ -33,7 +33,9 @@ class Sink(Protocol):
     for each retry of a request that did not start; the text says why, and how long the wait is.
     ``running(call, place, part, text)`` is called while a tool runs, with what it tells of its progress: the part of 1,
     or None, and a text. ``ask`` may be called for a running call, too: its tool asks the person a question, by a form
-    that is described as a tool.
+    that is described as a tool. ``call_tool(run, invoke)`` is awaited in the place of ``invoke()`` where an event loop
+    runs the turn: it returns the `orchat.chat.tool_execution.ToolOutcome` of that coroutine function, which it may call
+    on another loop.
     """
 
     def start(self, question: ChatMessage | None) -> None:

@@ -42,6 +42,7 @@ class Conversation:
         self._versions = MessageVersions()
         self._lock = threading.Lock()
         self._turn: Turn | None = None
+        self._pair_lock = threading.Lock()  # messages and turn are read and written together, in any thread
 
     @property
     def messages(self) -> list[ChatMessage]:
@@ -54,8 +55,8 @@ class Conversation:
         TurnInProgressError
             It is set while a turn runs.
         """
-        turn = self._turn
-        return list(self._messages) if turn is None else [*self._messages, *turn.messages]
+        with self._pair_lock:
+            return list(self._messages) if self._turn is None else [*self._messages, *self._turn.messages]
 
     @messages.setter
     def messages(self, messages: Iterable[ChatMessage]) -> None:
@@ -250,16 +251,18 @@ class Conversation:
                 turn = Turn([_message(question)], *rules)
                 kept = skip_pending_calls(before)
             had = 0 if isinstance(question, dict) else len(turn.messages)
-            self._messages, self._turn = kept, turn
+            with self._pair_lock:
+                self._messages, self._turn = kept, turn
             try:
                 yield turn
             finally:
                 turn.cut("failed")  # unless it has ended
-                if turn.is_empty or len(turn.messages) == had:
-                    self._messages, self._versions = before, versions
-                else:
-                    self._messages = [*kept, *turn.messages]
-                self._turn = None
+                with self._pair_lock:
+                    if turn.is_empty or len(turn.messages) == had:
+                        self._messages, self._versions = before, versions
+                    else:
+                        self._messages = [*kept, *turn.messages]
+                    self._turn = None
 
 
 def _before_failure(turns: Sequence[Sequence[ChatMessage]]) -> list[ChatMessage]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -130,7 +131,8 @@ class _TurnDriver:
     @property
     def arrived(self) -> list[ChatMessage]:
         """The part of the running response that has arrived, as if it had been cut now: one message, or none."""
-        partial = self._stream.message if self._stream is not None else None
+        stream = self._stream  # another thread may end the response now
+        partial = stream.message if stream is not None else None
         if partial is None or not partial.parts:
             return []
         cut = truncate_partial(partial)
@@ -346,10 +348,12 @@ class AsyncTurnDriver(_TurnDriver):
 
     async def _call(self, runs: Sequence[RunTool]) -> AsyncIterator[StreamingChunk]:
         tasks = {}
+        call_tool = getattr(self.context.sink, "call_tool", None)
         for run in runs:
             self.turn.started(run.place)
+            invoke = functools.partial(invoke_tool_async, run.tool, run.arguments)
             with RunningCall(self.context.sink, run, self.turn.is_running).on_loop(self._loop):
-                tasks[asyncio.ensure_future(invoke_tool_async(run.tool, run.arguments))] = run
+                tasks[asyncio.ensure_future(invoke() if call_tool is None else call_tool(run, invoke))] = run
         try:
             number = 0
             waiting = set(tasks)

@@ -1,7 +1,7 @@
 """Tools of MCP servers (Model Context Protocol): `McpToolset` is a `orchat.tools.Toolset` of a server's tools.
 
 It needs the official SDK (``pip install "orchat-jupyter[mcp]"``), which is imported with the first connection. One
-thread of the process owns the event loop and all connections (`orchat.mcp.event_loop_thread`), so that cells, threads
+thread of the process owns the event loop and all connections (`orchat.mcp.connection_loop`), so that cells, threads
 and event loops use the same server, and an interrupt ends a call without ending its connection.
 """
 

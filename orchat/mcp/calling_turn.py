@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from orchat.errors import OrchatError
-from orchat.mcp.event_loop_thread import run_in_waiting_thread, waiting_tasks
+from orchat.event_loop_thread import run_in_waiting_thread, waiting_tasks
 from orchat.tools import Tool
 from orchat.tools.call_context import CallContext, PersonAnswer, current_call
 

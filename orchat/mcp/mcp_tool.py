@@ -72,6 +72,11 @@ class McpTool(Tool):
         )
 
     @property
+    def is_bound_to_loop(self) -> bool:
+        """Whether it needs a certain loop: the connection has one of its own."""
+        return False
+
+    @property
     def is_deferred(self) -> bool:
         """Whether requests leave the tool out until a search has found it."""
         return self.server.defers(self)

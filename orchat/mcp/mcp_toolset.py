@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, overload
 
 from orchat.errors import ConfigurationError, OrchatError, SerializationError, ToolServerError
-from orchat.mcp.event_loop_thread import MCP_LOOP
+from orchat.mcp.connection_loop import MCP_LOOP
 from orchat.mcp.mcp_tool import McpTool
 from orchat.mcp.server_configuration import read_configuration
 from orchat.mcp.server_connection import ServerConnection

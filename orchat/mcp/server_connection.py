@@ -1,6 +1,6 @@
 """`ServerConnection`: the connection to one server, opened by its first use and anew after a loss.
 
-Its coroutines run on the loop of `orchat.mcp.event_loop_thread` only.
+Its coroutines run on the loop of `orchat.mcp.connection_loop` only.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from orchat.mcp.connection_errors import (
     leaf_errors,
     to_server_error,
 )
-from orchat.mcp.event_loop_thread import MCP_LOOP
+from orchat.mcp.connection_loop import MCP_LOOP
 from orchat.mcp.server_log import ServerLog
 from orchat.mcp.server_parameters import ServerParameters
 from orchat.mcp.session_owner import SessionOptions, SessionOwner

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchat.mcp.connection_errors import CONNECTION_CLOSED, REQUEST_TIMEOUT, error_code, is_mcp_error, leaf_errors
-from orchat.mcp.event_loop_thread import close_at_exit, forget_at_exit
+from orchat.mcp.connection_loop import close_at_exit, forget_at_exit
 from orchat.mcp.server_log import ServerLog
 from orchat.mcp.server_parameters import ServerParameters
 

@@ -163,6 +163,11 @@ class Tool:
         return False
 
     @property
+    def is_bound_to_loop(self) -> bool:
+        """Whether it must run on the loop of the code that gave the tool: what it awaits may belong to that loop."""
+        return self.async_function is not None
+
+    @property
     def tool_spec(self) -> dict[str, Any]:
         """The tool's description for the model: name, description and parameters."""
         return {"name": self.name, "description": self.description, "parameters": self.parameters}

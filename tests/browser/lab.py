@@ -20,9 +20,8 @@ import nbformat
 from playwright.sync_api import Error as BrowserError
 from playwright.sync_api import Page
 
+from tests.jupyter.kernel import INSTALLED, ROOT, ipykernel_folder
 from tests.patience import PATIENCE, stretched
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 class Lab:
@@ -124,15 +123,30 @@ class Lab:
             body = response.read()
         return json.loads(body) if body else None
 
-    def open(self, page: Page, name: str, *cells: str) -> Notebook:
-        """Write a notebook of these code cells and open it, with an idle kernel."""
+    def open(self, page: Page, name: str, *cells: str, ipykernel: str = INSTALLED) -> Notebook:
+        """Write a notebook of these code cells and open it, with an idle kernel of some version."""
+        kernel = "python3" if ipykernel == INSTALLED else self._install_kernel(ipykernel)
         notebook = nbformat.v4.new_notebook(
             cells=[nbformat.v4.new_code_cell(cell) for cell in cells],
-            metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+            metadata={"kernelspec": {"name": kernel, "display_name": kernel, "language": "python"}},
         )
         path = self.work / name
         nbformat.write(notebook, path)
         return self.show(page, path)
+
+    def _install_kernel(self, ipykernel: str) -> str:
+        """Let the server know the kernel of another version, and return its name."""
+        name = f"ipykernel-{ipykernel}"
+        folder = self.work.parent / "data" / "kernels" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        spec = {
+            "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+            "display_name": name,
+            "language": "python",
+            "env": {"PYTHONPATH": f"{ipykernel_folder(ipykernel)}:{ROOT}"},
+        }
+        (folder / "kernel.json").write_text(json.dumps(spec))
+        return name
 
     def show(self, page: Page, path: Path) -> Notebook:
         """Open a notebook that is there already; where JupyterLab is loaded and has none, without loading it anew."""

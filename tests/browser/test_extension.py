@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Dialog, Page
 
 from tests.browser.conftest import KEY
-from tests.browser.lab import ROOT, Lab, Notebook
-from tests.jupyter.kernel import OTHERS, ipykernel_folder
+from tests.browser.lab import Lab, Notebook
+from tests.jupyter.kernel import OTHERS
 from tests.jupyter.test_tool_calls import DEFINED, HULL
 from tests.openrouter_server import ScriptedOpenRouter, calls, text
 
@@ -32,26 +31,6 @@ def here():
     return current_cell(get_ipython())
 """
 SAVED = "print(await bridge.hello(60)); bridge.write(here().id, STATE)"
-
-
-def opened(page: Page, lab: Lab, name: str, *cells: str, ipykernel: str) -> Notebook:
-    """A notebook on a kernel of another version."""
-    kernel = f"ipykernel-{ipykernel}"
-    folder = lab.work.parent / "data" / "kernels" / kernel
-    folder.mkdir(parents=True, exist_ok=True)
-    spec = {
-        "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
-        "display_name": kernel,
-        "language": "python",
-        "env": {"PYTHONPATH": f"{ipykernel_folder(ipykernel)}:{ROOT}"},
-    }
-    (folder / "kernel.json").write_text(json.dumps(spec))
-    notebook = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(cell) for cell in cells],
-        metadata={"kernelspec": {"name": kernel, "display_name": kernel, "language": "python"}},
-    )
-    nbformat.write(notebook, lab.work / name)
-    return lab.show(page, lab.work / name)
 
 
 def metadata(notebook: Notebook, cell: int) -> Any:
@@ -487,7 +466,7 @@ def test_other_kernels_write_while_a_cell_runs(page: Page, front_end: Lab, ipyke
     )
     go = front_end.work / "go"
     go.unlink(missing_ok=True)
-    notebook = opened(page, front_end, f"kernel-{ipykernel}.ipynb", BRIDGE, code, ipykernel=ipykernel)
+    notebook = front_end.open(page, f"kernel-{ipykernel}.ipynb", BRIDGE, code, ipykernel=ipykernel)
     notebook.run(0, 1)
     wait_for_metadata(notebook, 1)
     assert notebook.running(1)

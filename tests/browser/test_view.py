@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import random
 import re
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -21,8 +19,8 @@ from orchat.jupyter.kernel.live_view.turn_view_model import TurnViewModel
 from orchat.messages import ReasoningContent
 from orchat.streaming import StreamingChunk
 from tests.browser.driver import PATIENT_DRIVER
-from tests.browser.lab import ROOT, Lab, Notebook
-from tests.jupyter.kernel import INSTALLED, SOON, ipykernel_folder
+from tests.browser.lab import Lab, Notebook
+from tests.jupyter.kernel import INSTALLED, SOON
 from tests.openrouter_server import (
     Answer,
     ScriptedOpenRouter,
@@ -53,25 +51,7 @@ RICH = (
 
 def opened(page: Page, lab: Lab, name: str, *cells: str, ipykernel: str = INSTALLED) -> Notebook:
     """A notebook whose first cell can show turns, on a kernel of some version."""
-    kernel = "python3"
-    if ipykernel != INSTALLED:
-        kernel = f"ipykernel-{ipykernel}"
-        folder = lab.work.parent / "data" / "kernels" / kernel
-        folder.mkdir(parents=True, exist_ok=True)
-        spec = {
-            "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
-            "display_name": kernel,
-            "language": "python",
-            "env": {"PYTHONPATH": f"{ipykernel_folder(ipykernel)}:{ROOT}"},
-        }
-        (folder / "kernel.json").write_text(json.dumps(spec))
-    notebook = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(cell) for cell in (PATIENT_DRIVER, *cells)],
-        metadata={"kernelspec": {"name": kernel, "display_name": kernel, "language": "python"}},
-    )
-    path = lab.work / name
-    nbformat.write(notebook, path)
-    shown = lab.show(page, path)
+    shown = lab.open(page, name, PATIENT_DRIVER, *cells, ipykernel=ipykernel)
     shown.run(0)
     shown.wait(0)
     assert shown.outputs(0) == []
@@ -181,7 +161,7 @@ SLOW = """
 import os
 from orchat.jupyter.kernel.live_view import live_view, widget_channel
 widget_channel._FIRST_MESSAGE_LIMIT, live_view._FIRST_ANSWER_LIMIT = 2.0, 1.0  # as for everybody
-_take = widget_channel.WidgetChannel._hand_over
+_take = widget_channel.WidgetChannel.hand_over
 def slow(self, *message):  # a hub on the other side of the world
     def arrive():
         if os.path.exists("arrived"):
@@ -189,7 +169,7 @@ def slow(self, *message):  # a hub on the other side of the world
         else:
             self._loop.call_later(0.05, arrive)
     self._loop.call_soon_threadsafe(arrive)
-widget_channel.WidgetChannel._hand_over = slow
+widget_channel.WidgetChannel.hand_over = slow
 """
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -39,6 +40,9 @@ class Page:
         self._view = ""
         self._bridge = ""
         self._run = ""
+        self._channel = ""
+        self._subshell: str | None = None
+        self._clicks, self._is_heard = "", False
         self._number = -1
         self.metadata = metadata
         self.state: dict[str, Any] = {}
@@ -78,14 +82,47 @@ class Page:
         while (reply := self._client.get_shell_msg(timeout=PATIENCE))["parent_header"]["msg_id"] != request:
             pass
         assert reply["content"]["status"] == "ok", reply["content"]
-        if shows:
+        deadline = time.monotonic() + PATIENCE
+        while shows and not self.state:  # asked again as a page does: ipykernel 7.1 to 7.3 may leave a message unread
+            assert time.monotonic() < deadline
             self.send({"t": "ready", "render": "markdown"})
-            self.until(lambda: bool(self.state))
+            asked = time.monotonic()
+            while not self.state and time.monotonic() < asked + 1:
+                self.listen(0.1)
 
     def send(self, content: Mapping[str, Any]) -> None:
-        """Send what a view sends."""
-        data = {"method": "custom", "content": dict(content)}
-        self._comm("comm_msg", self._view, data)
+        """Send what a view sends: in the subshell, where one was opened."""
+        if self._subshell is not None:
+            self._comm("comm_msg", self._clicks, {"channel": self._channel, "content": dict(content)}, self._subshell)
+        else:
+            self._comm("comm_msg", self._view, {"method": "custom", "content": dict(content)})
+
+    def open_clicks(self) -> bool:
+        """Open the comm of clicks in a subshell, and return whether it is heard; False where there are no subshells."""
+        information = self._client.kernel_info(reply=True, timeout=PATIENCE)["content"]
+        if "kernel subshells" not in information.get("supported_features", []):
+            return False
+        request = self._client.session.msg("create_subshell_request", {})
+        self._client.control_channel.send(request)
+        while (reply := self._client.get_control_msg(timeout=PATIENCE))["parent_header"]["msg_id"] != request["msg_id"]:
+            pass
+        subshell, comm_id = reply["content"]["subshell_id"], uuid.uuid4().hex
+        self._clicks, self._is_heard = comm_id, False
+        self._comm("comm_open", comm_id, {}, subshell, target_name="orchat.clicks")
+        self.until(lambda: self._is_heard)
+        self._subshell = subshell
+        return True
+
+    def begin(self, code: str) -> str:
+        """Begin another cell, without waiting for it."""
+        return self._ask(code, None)
+
+    def wait(self, request: str) -> float:
+        """Wait for the end of a cell that was begun, and return when it was."""
+        while (reply := self._client.get_shell_msg(timeout=PATIENCE))["parent_header"]["msg_id"] != request:
+            pass
+        assert reply["content"]["status"] == "ok", reply["content"]
+        return float(reply["header"]["date"].timestamp())
 
     def decide(self, turn: int, item: int, decision: Mapping[str, Any]) -> None:
         """Decide in the form that is shown."""
@@ -137,8 +174,10 @@ class Page:
             except queue.Empty:
                 return
 
-    def _comm(self, kind: str, comm_id: str, data: Mapping[str, Any]) -> None:
-        message = self._client.session.msg(kind, {"comm_id": comm_id, "data": dict(data)})
+    def _comm(self, kind: str, comm_id: str, data: Mapping[str, Any], subshell: str | None = None, **more: str) -> None:
+        message = self._client.session.msg(kind, {"comm_id": comm_id, "data": dict(data), **more})
+        if subshell is not None:
+            message["header"]["subshell_id"] = subshell
         self._client.shell_channel.send(message)
 
     def _take(self, message: Mapping[str, Any]) -> None:
@@ -151,11 +190,13 @@ class Page:
             if content["target_name"] == "orchat.meta":
                 self._extension(content["comm_id"], content["data"])
             elif "_esm" in content["data"].get("state", {}):
-                self._view = content["comm_id"]
+                self._view, self._channel = content["comm_id"], content["data"]["state"]["_clicks"]
         elif kind == "comm_msg":
             data = content["data"]
             if "op" in data:
                 self._extension(content["comm_id"], data)
+            elif content["comm_id"] == self._clicks:
+                self._is_heard = True
             elif content["comm_id"] == self._view and data.get("method") == "custom":
                 self._show(data["content"])
 

@@ -30,7 +30,7 @@ class CallDecisions:
     on_change
         Called after a change of a form.
     start_task
-        Runs a coroutine as a task; None without a running loop.
+        Runs a coroutine as a task.
     resume
         Continues a parked turn with the decisions.
     """
@@ -40,7 +40,7 @@ class CallDecisions:
         conversations: PanelConversations,
         view_model: PanelViewModel,
         on_change: Callable[[], None],
-        start_task: Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any] | None],
+        start_task: Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]],
         resume: Callable[[Decisions, TurnView], Awaitable[object]],
     ) -> None:
         self._conversations = conversations

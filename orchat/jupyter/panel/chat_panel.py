@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Literal
 
 from orchat.errors import ConfigurationError
 from orchat.generator_factory import Chat
+from orchat.jupyter.kernel.cell_storage.metadata_bridge import get_bridge
 from orchat.jupyter.kernel.cell_storage.storage_target import StorageState
 from orchat.jupyter.kernel.coroutine_runner import CellError, deliver_comms_while_awaiting, wake_loop_periodically
+from orchat.jupyter.kernel.live_view.live_view import shows_widgets
 from orchat.jupyter.kernel.output.text_escaping import single_line
 from orchat.jupyter.panel.panel_controller import PanelController
 from orchat.jupyter.panel.panel_storage import PanelStorage
+from orchat.jupyter.panel.turn_thread import TurnThread
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -30,9 +33,13 @@ if TYPE_CHECKING:
 class ChatPanel:
     """A chat in the output of a cell; as a cell's last line it displays itself.
 
-    It streams while later cells run, asks about tool calls by forms, and saves its conversation in the cell's metadata,
-    so that it is restored when the cell is run after a restart. What is restored is data: generator, tools and the
-    approval policy come from these arguments only.
+    It streams while later cells run, also while they compute or sleep; asks about tool calls by forms, and saves its
+    conversation in the cell's metadata, so that it is restored when the cell is run after a restart. What is restored
+    is data: generator, tools and the approval policy come from these arguments only.
+
+    Its turns have a thread of their own. Functions of the `Chat` (an approval policy, hooks, history, exit conditions)
+    are called in it, synchronous tools each in another thread. Asynchronous tools, those of the kernel's variables
+    included, and observers run on the event loop of cells: they wait for a cell that blocks it.
 
     Parameters
     ----------
@@ -96,8 +103,19 @@ class ChatPanel:
             chat = Chat(
                 generator_or_chat, system, tools, approve, max_cost, generation_kwargs=generation_kwargs, show=False
             )
-        storage = PanelStorage(shell, state, name)
-        self._controller = PanelController(shell, chat, storage, restore=restore, height=str(height)[:40])
+        if shell is not None:
+            get_bridge(shell)  # it sends from the thread that makes it
+        thread = self._thread = TurnThread(shell)
+        self._controller = thread.call(
+            lambda: PanelController(
+                shell,
+                chat,
+                PanelStorage(shell, state, name),
+                restore=restore,
+                height=str(height)[:40],
+                thread=thread,
+            )
+        )
 
     @property
     def chat(self) -> Chat:
@@ -129,7 +147,7 @@ class ChatPanel:
             raise ConfigurationError(
                 "A panel is a widget only in a notebook.", hint="In a script use orchat.Chat."
             ) from None
-        widget = self._controller.open_channel().widget
+        widget = self._thread.call(self._controller.open_channel).widget
         assert widget is not None
         return widget
 
@@ -137,10 +155,14 @@ class ChatPanel:
         return f"ChatPanel({self.chat!r})"
 
     def _ipython_display_(self) -> None:
-        self._controller.display()
+        from IPython.core.getipython import get_ipython
+
+        shell = get_ipython()
+        as_widget = shell is not None and shows_widgets(shell)
+        self._thread.call(lambda: self._controller.display(as_widget=as_widget))
 
     def _repr_mimebundle_(self, **kwargs: object) -> dict[str, Any]:
-        return self._controller.bundle()
+        return self._thread.call(self._controller.bundle)
 
     async def send(self, question: Question) -> Reply:
         """Send a user's message, and show the turn in the panel.
@@ -159,7 +181,7 @@ class ChatPanel:
         """
         from orchat.chat.conversation import _message
 
-        return await _await_in_cell(self._controller.requests.ask(_message(question)))
+        return await self._run_in_cell(lambda: self._controller.requests.ask(_message(question)))
 
     async def regenerate(self, model: str | None = None) -> Reply:
         """Ask the last question again; the earlier answer stays as a version of the turn (`Chat.versions`).
@@ -174,11 +196,11 @@ class ChatPanel:
         ConfigurationError
             There is no user's message (a ValueError).
         """
-        return await _await_in_cell(self._controller.requests.regenerate(model))
+        return await self._run_in_cell(lambda: self._controller.requests.regenerate(model))
 
     def stop(self) -> None:
         """Stop the running turn; the response so far stays."""
-        self._controller.stop()
+        self._thread.call(self._controller.stop)
 
     async def retry(self) -> Reply:
         """Repeat the request that failed last; no answer is replaced, and no tool call runs twice.
@@ -188,24 +210,33 @@ class ChatPanel:
         ConfigurationError
             Nothing has failed (a ValueError).
         """
-        return await _await_in_cell(self._controller.requests.retry())
+        return await self._run_in_cell(self._controller.requests.retry)
 
     def undo(self) -> None:
         """Take the last turn back; its cost stays counted, and `redo` brings it back."""
-        self._controller.change_turns(self._controller.versions.undo)
-        self._controller.publish_changes(True)
+        self._change_turns(self._controller.versions.undo)
 
     def redo(self) -> None:
         """Bring back the turn that was taken back last."""
-        self._controller.change_turns(self._controller.versions.redo)
-        self._controller.publish_changes(True)
+        self._change_turns(self._controller.versions.redo)
+
+    def _change_turns(self, change: Callable[[], object]) -> None:
+        def change_and_publish() -> None:
+            self._controller.change_turns(change)
+            self._controller.publish_changes(True)
+
+        self._thread.call(change_and_publish)
 
     def new_chat(self, name: str | None = None) -> Chat:
         """Start another chat in the panel, with the system message and the tools of the panel's arguments."""
-        self._controller.check_free()
-        self._controller.conversations.new_chat(name)
-        self.refresh()
-        return self.chat
+
+        def new_chat() -> Chat:
+            self._controller.check_free()
+            chat = self._controller.conversations.new_chat(name)
+            self.refresh()
+            return chat
+
+        return self._thread.call(new_chat)
 
     def switch_chat(self, name: str) -> None:
         """Display another chat of the panel.
@@ -215,17 +246,25 @@ class ChatPanel:
         ConfigurationError
             There is no chat of that name (a ValueError).
         """
-        self._controller.check_free()
-        self._controller.conversations.switch_chat(name)
-        self.refresh()
+
+        def switch_chat() -> None:
+            self._controller.check_free()
+            self._controller.conversations.switch_chat(name)
+            self.refresh()
+
+        self._thread.call(switch_chat)
 
     def refresh(self) -> None:
         """Display the conversation anew, after code has changed it."""
-        self._controller.show_chat()
-        self._controller.publish_changes(True)
+
+        def refresh() -> None:
+            self._controller.show_chat()
+            self._controller.publish_changes(True)
+
+        self._thread.call(refresh)
 
     def observe(self, function: Callable[[Reply], object]) -> Callable[[], None]:
-        """Call a function with the reply of each turn that ends.
+        """Call a function with the reply of each turn that ends, in the thread of cells, when none blocks it.
 
         Returns
         -------
@@ -243,14 +282,12 @@ class ChatPanel:
 
     def close(self) -> None:
         """Stop the running turn, save the conversation, and close the widget; the transcript stays."""
-        self._controller.close()
+        self._thread.call(self._controller.close)
 
-
-async def _await_in_cell(turn: Any) -> Reply:
-    """Await a turn in a cell, whose interrupt stops it as well."""
-    async with wake_loop_periodically(), deliver_comms_while_awaiting():
-        try:
-            reply: Reply = await turn
-            return reply
-        except asyncio.CancelledError:
-            raise CellError("interrupted; what had arrived is kept") from None
+    async def _run_in_cell(self, turn: Callable[[], Coroutine[Any, Any, Reply]]) -> Reply:
+        """Await a turn in a cell, whose interrupt stops it as well."""
+        async with wake_loop_periodically(), deliver_comms_while_awaiting():
+            try:
+                return await self._thread.run(turn)
+            except asyncio.CancelledError:
+                raise CellError("interrupted; what had arrived is kept") from None

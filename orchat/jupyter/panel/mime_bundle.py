@@ -9,6 +9,7 @@ from orchat.jupyter.kernel.coroutine_runner import in_kernel
 from orchat.jupyter.kernel.live_view.widget_channel import WidgetChannel
 
 if TYPE_CHECKING:
+    from IPython.core.displaypub import DisplayPublisher
     from IPython.core.interactiveshell import InteractiveShell
 
     from orchat.jupyter.panel.panel_view_model import PanelViewModel
@@ -25,18 +26,20 @@ class PanelOutput:
         The running IPython.
     """
 
+    # Updates go where the first output went: a cell that runs meanwhile may capture what is displayed.
+
     def __init__(self, shell: InteractiveShell | None) -> None:
         self._shell = shell
         self._display_id = f"orchat-{uuid.uuid4().hex}"
-        self._is_shown = False
+        self._publisher: DisplayPublisher | None = None  # of the output that is shown
 
     def show(self, bundle: dict[str, Any]) -> None:
         """Publish the bundle as an output of the running cell."""
         if self._shell is None:
             print(bundle["text/plain"])  # noqa: T201 - there is nothing else to show it with
             return
+        self._publisher = self._shell.display_pub
         self._publish(bundle, update=False)
-        self._is_shown = True
 
     def refresh(self, bundle: dict[str, Any], channel: WidgetChannel | None, view_model: PanelViewModel) -> None:
         """Update the transcript that is saved with the output.
@@ -46,14 +49,12 @@ class PanelOutput:
         """
         if channel is not None and channel.ready:
             view_model.set(saved={kind: bundle[kind] for kind in ("text/markdown", "text/plain")})
-        elif self._is_shown and self._shell is not None and in_kernel(self._shell):
+        elif self._publisher is not None and self._shell is not None and in_kernel(self._shell):
             self._publish(bundle, update=True)
 
     def _publish(self, bundle: dict[str, Any], *, update: bool) -> None:
-        assert self._shell is not None
-        self._shell.display_pub.publish(
-            data=bundle, metadata={}, transient={"display_id": self._display_id}, update=update
-        )
+        assert self._publisher is not None
+        self._publisher.publish(data=bundle, metadata={}, transient={"display_id": self._display_id}, update=update)
 
 
 def transcript_bundle(transcript: tuple[str, str], channel: WidgetChannel | None) -> dict[str, Any]:

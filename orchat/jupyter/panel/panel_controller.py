@@ -1,7 +1,7 @@
 """The controller behind `ChatPanel`: runs turns, handles decisions, updates the page, saves the conversation.
 
-A turn is a task on the kernel's loop. It never prints or displays anything, since its cell has ended: all output goes
-through messages of one widget.
+All of it runs in the thread of turns (`orchat.jupyter.panel.turn_thread`). It never prints or displays anything, since
+its cell has ended: all output goes through messages of one widget.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from orchat.chat.state import secrets_of
-from orchat.errors import OrchatError, StateError, TurnInProgressError
+from orchat.errors import ConfigurationError, OrchatError, StateError, TurnInProgressError
 from orchat.jupyter.kernel.cell_storage.metadata_bridge import get_bridge
-from orchat.jupyter.kernel.live_view.live_view import shows_widgets
 from orchat.jupyter.kernel.live_view.tool_grants import KERNEL_GRANTS
 from orchat.jupyter.kernel.live_view.widget_channel import WIDGET_MIME_TYPE, WidgetChannel
 from orchat.jupyter.kernel.output.text_escaping import single_line
@@ -28,12 +27,13 @@ from orchat.jupyter.panel.mime_bundle import PanelOutput, transcript_bundle
 from orchat.jupyter.panel.model_picker import ModelSearch
 from orchat.jupyter.panel.panel_conversations import PanelConversations
 from orchat.jupyter.panel.panel_serialization import PanelSnapshot, from_entry, omission_note, to_entry
-from orchat.jupyter.panel.panel_storage import PanelStorage
+from orchat.jupyter.panel.panel_storage import Encode, PanelStorage
 from orchat.jupyter.panel.panel_view_model import PanelViewModel, TurnView
 from orchat.jupyter.panel.question_composer import QuestionComposer
 from orchat.jupyter.panel.turn_grouping import split_turns, transcript_text
 from orchat.jupyter.panel.turn_in_progress import TurnInProgress
 from orchat.jupyter.panel.turn_requests import TurnRequests
+from orchat.jupyter.panel.turn_thread import TurnThread
 from orchat.jupyter.panel.turn_versions import TurnVersions
 from orchat.messages import ChatMessage
 from orchat.secrets import HIDDEN
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from orchat.chat.turn_streams import TurnOptions
 
 _logger = logging.getLogger(__name__)
+_WAITS_FOR_VALUES = "Your question names variables: it goes out when the running cell has ended, as they are then."
 _BYTES_PER_SECOND = 10_000  # what the transcript may cost while a turn goes on
 
 
@@ -65,17 +66,28 @@ class PanelController:
         Whether to continue the saved conversations.
     height
         The maximum height of the conversation, as a CSS length.
+    thread
+        The thread of turns, in which this is made and used.
     """
 
     def __init__(
-        self, shell: InteractiveShell | None, chat: Chat, storage: PanelStorage, *, restore: bool, height: str
+        self,
+        shell: InteractiveShell | None,
+        chat: Chat,
+        storage: PanelStorage,
+        *,
+        restore: bool,
+        height: str,
+        thread: TurnThread,
     ) -> None:
         self._shell = shell
+        self._thread = thread
         self._storage = storage
         self.conversations = PanelConversations(chat)
         self.view_model = PanelViewModel(cell=self._can_insert)
         self.view_model.set(height=height, error=None, readonly=None, note="", running=False)
-        self.composer = QuestionComposer(self.view_model, None if shell is None else PromptNamespace(shell))
+        names = None if shell is None else PromptNamespace(shell)
+        self.composer = QuestionComposer(self.view_model, names, thread, self._show_wait_for_values)
         self.versions = TurnVersions(self.conversations, self.view_model, self.composer)
         self.model_search = ModelSearch(self.start_task, self._show_models)
         self.observers: list[Callable[[Reply], object]] = []
@@ -89,10 +101,11 @@ class PanelController:
             self.conversations, self.view_model, self.versions, self._prepare_turn, self._run_turn
         )
         self._turn_in_progress: TurnInProgress | None = None
+        self._composing: asyncio.Task[Any] | None = None  # reads the values of a question
         self._next_output_refresh = 0.0
         self._note = ""  # about the restored settings, or the last message
         snapshot = self._restore() if restore and not split_turns(chat.messages) else None
-        storage.attach(self._encode_entry, self.detach)
+        storage.attach(self._snapshot, self.detach)
         self.show_chat()
         if snapshot is not None and snapshot.draft is not None:
             self.versions.restore_draft(snapshot.draft, snapshot.edited)
@@ -101,8 +114,8 @@ class PanelController:
 
     @property
     def is_running(self) -> bool:
-        """Whether a turn is running."""
-        return self._turn_in_progress is not None
+        """Whether a turn is running, or a question waits for its values."""
+        return self._turn_in_progress is not None or self._composing is not None
 
     @property
     def is_editable(self) -> bool:
@@ -120,13 +133,9 @@ class PanelController:
         if self.is_running:
             raise TurnInProgressError("The panel is busy with another turn.", hint="Wait for it, or stop() it.")
 
-    def start_task(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any] | None:
-        """Run a coroutine as a task; None without a running loop, when there is no page either."""
-        try:
-            task = asyncio.get_running_loop().create_task(_log_errors(work))
-        except RuntimeError:
-            work.close()
-            return None
+    def start_task(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Run a coroutine as a task."""
+        task = asyncio.get_running_loop().create_task(_log_errors(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
@@ -136,7 +145,9 @@ class PanelController:
         self.publish_changes(False)
 
     def stop(self) -> None:
-        """Stop the running turn."""
+        """Stop the running turn, or the wait for a question's values."""
+        if self._composing is not None:
+            self._composing.cancel()
         if self._turn_in_progress is not None:
             self._turn_in_progress.chat.stop()
 
@@ -160,7 +171,13 @@ class PanelController:
         turn_view_model.set_actions(stop=False, cell=self._can_insert)
         approvals = self._decisions.open(turn, turn_view_model)
         turn_in_progress = self._turn_in_progress = TurnInProgress(
-            chat, turn_view_model, approvals, self._channel, model or self.conversations.model, self.publish_changes
+            chat,
+            turn_view_model,
+            approvals,
+            self._channel,
+            model or self.conversations.model,
+            self.publish_changes,
+            self._thread,
         )
         options: TurnOptions = {"version_of": version_of}
         if model:
@@ -200,11 +217,14 @@ class PanelController:
         self.view_model.set(error=error_view(error, can_retry=False))
 
     def _notify_observers(self, reply: Reply) -> None:
-        for observer in list(self.observers):
-            try:
-                observer(reply)
-            except Exception:
-                _logger.exception("An observer of a chat panel failed")
+        def notify() -> None:
+            for observer in list(self.observers):
+                try:
+                    observer(reply)
+                except Exception:
+                    _logger.exception("An observer of a chat panel failed")
+
+        self._thread.post_to_cells(notify)
 
     # -- pending tool calls -------------------------------------------------------------------------------------
 
@@ -215,9 +235,9 @@ class PanelController:
 
     # -- display ------------------------------------------------------------------------------------------------
 
-    def display(self) -> None:
-        """Display the panel as an output of the running cell."""
-        if self._shell is not None and shows_widgets(self._shell):
+    def display(self, *, as_widget: bool) -> None:
+        """Display the panel as an output of the running cell, as a widget too where the front end shows some."""
+        if as_widget:
             self.open_channel()
         self._output.show(self.bundle())
 
@@ -339,18 +359,23 @@ class PanelController:
         self._show_note(snapshot)
         return snapshot
 
-    def _encode_entry(self) -> dict[str, Any] | None:
-        """Return the panel's data for storage; None where it is empty."""
+    def _snapshot(self) -> Encode:
+        """Return a function that makes the panel's data, as it is now, for storage; any thread may call it."""
         snapshot, secrets = self.conversations.snapshot(self._messages_so_far)
         snapshot.draft, snapshot.edited = self.versions.draft_to_keep
-        if snapshot.is_empty:
-            return None
-        entry = to_entry(snapshot, secrets=secrets)
-        self._show_note(snapshot)
-        return entry
+
+        def encode() -> dict[str, Any] | None:
+            if snapshot.is_empty:
+                return None
+            entry = to_entry(snapshot, secrets=secrets)
+            self._thread.post(lambda: self._show_note(snapshot))
+            return entry
+
+        return encode
 
     def _show_note(self, snapshot: PanelSnapshot) -> None:
         self.view_model.set(note=" ".join(filter(None, [self._note, omission_note(snapshot.left_out)])))
+        self._send_soon()
 
     def send(self, text: str, *, warning: object, allow_secrets: bool) -> None:
         """Send what a person typed; a secret in it stays behind, unless it is allowed, and is named before.
@@ -365,17 +390,34 @@ class PanelController:
             Whether the person sends it as it is.
         """
         self.composer.set_draft(text)
-        if not self.composer.is_warned(warning):
-            return  # the page shows the warning now, and the next try is about that
+        if self.composer.is_warned(warning):  # else the page shows the warning now, and the next try is about that
+            self._composing = self.start_task(self._compose_and_ask(allow_secrets))
+
+    async def _compose_and_ask(self, allow_secrets: bool) -> None:
         warned = self.view_model.field("warning") is not None
-        if (question := self.composer.take(allow_secrets=allow_secrets)) is not None:
-            redacted = f"What looked like a secret went out as {HIDDEN}." if warned and not allow_secrets else ""
-            unreplaced = f"{question.warning}." if question.warning else ""
-            self._note = single_line(" ".join(filter(None, (redacted, unreplaced))), 300)
-            self.view_model.set(note=self._note)
-            edited = self.versions.edited
-            self.versions.end_edit()
-            self.start_task(self.requests.ask(question.message, version_of=edited))
+        try:
+            question = await self.composer.take(allow_secrets=allow_secrets)
+        except ConfigurationError as error:
+            self.show_error(error)
+            return
+        finally:
+            self._composing = None
+            self.view_model.set(running=False)
+            self.publish_changes(False)
+        if question is None:
+            return
+        redacted = f"What looked like a secret went out as {HIDDEN}." if warned and not allow_secrets else ""
+        unreplaced = f"{question.warning}." if question.warning else ""
+        self._note = single_line(" ".join(filter(None, (redacted, unreplaced))), 300)
+        self.view_model.set(note=self._note)
+        edited = self.versions.edited
+        self.versions.end_edit()
+        await self.requests.ask(question.message, version_of=edited)
+
+    def _show_wait_for_values(self, waits: bool) -> None:
+        """Show that a question has been heard, though a cell keeps its values waiting."""
+        self.view_model.set(running=waits, note=_WAITS_FOR_VALUES if waits else self._note)
+        self._send_soon()
 
     def _messages_so_far(self, chat: Chat) -> list[ChatMessage]:
         turn_in_progress = self._turn_in_progress

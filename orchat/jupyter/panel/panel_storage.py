@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from orchat.errors import StateError
 from orchat.jupyter.kernel.cell_storage.metadata_entry import MetadataEntry
@@ -23,10 +23,15 @@ if TYPE_CHECKING:
 _PAUSE = 0.7  # seconds
 
 
+Encode: TypeAlias = Callable[[], dict[str, Any] | None]
+"""Makes the data of a panel as it was at one time, in any thread; None where it is empty."""
+
+
 @dataclass
 class _StoredPanel:
-    encode: Callable[[], dict[str, Any] | None]
+    snapshot: Callable[[], Encode]
     detach: Callable[[], None]
+    encode: Encode  # of the last snapshot
 
 
 @dataclass
@@ -47,7 +52,7 @@ class _CellPanels:
         """Return the data of the cell's panels."""
         saved = self.entry.cell.metadata.get("panels")
         panels = dict(saved) if isinstance(saved, Mapping) else {}
-        for key, panel in self.panels.items():
+        for key, panel in list(self.panels.items()):
             entry = panel.encode()
             if entry is None:
                 panels.pop(key, None)
@@ -146,7 +151,7 @@ class PanelStorage:
         if self._target.state == "none":
             return None
         if (previous_panel := self._cell_panels.previous_panel(self.key)) is not None:
-            return previous_panel.encode()
+            return previous_panel.snapshot()()
         if self._target.state == "file":
             try:
                 return self._file.part("panels").get(self._file_key)
@@ -179,19 +184,19 @@ class PanelStorage:
         if self.can_overwrite:
             self._is_protected = False
 
-    def attach(self, encode: Callable[[], dict[str, Any] | None], detach: Callable[[], None]) -> None:
+    def attach(self, snapshot: Callable[[], Encode], detach: Callable[[], None]) -> None:
         """Register the panel under its key in the cell; the previous panel there is detached.
 
         Parameters
         ----------
-        encode
-            Return the panel's data; None where it is empty.
+        snapshot
+            Takes a snapshot of the panel, and returns what encodes it.
         detach
             Called when the cell is run again.
         """
         if (previous_panel := self._cell_panels.previous.pop(self.key, None)) is not None:
             previous_panel.detach()
-        self._panel = _StoredPanel(encode, detach)
+        self._panel = _StoredPanel(snapshot, detach, snapshot())
         self._cell_panels.panels[self.key] = self._panel
         if self._target.state == "file":
             self._cell_panels.entry.on_cleared.append(self._forget_in_file)
@@ -202,12 +207,13 @@ class PanelStorage:
             return
         if self._target.state == "file":
             if self._file.path is not None and not self._cell_panels.entry.is_cleared:
-                self._failure = self._file.try_put("panels", self._file_key, self._panel.encode())
+                self._failure = self._file.try_put("panels", self._file_key, self._panel.snapshot()())
         elif (
             self._target.cell.id is not None
             and not self._cell_panels.entry.is_newer
             and _panels_by_cell.get(self._target.cell.id) is self._cell_panels
         ):
+            self._panel.encode = self._panel.snapshot()
             self._cell_panels.entry.put("panels", self._cell_panels.to_metadata)
             self._target.write_metadata(self._cell_panels.entry)
 

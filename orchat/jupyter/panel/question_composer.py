@@ -7,7 +7,7 @@ was not named before.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from orchat.configuration import setting
@@ -20,12 +20,14 @@ from orchat.jupyter.panel.file_uploads import Uploads
 from orchat.jupyter.panel.turn_grouping import split_question
 from orchat.jupyter.panel.typed_question import typed_meta
 from orchat.messages import ChatMessage
-from orchat.prompt_language.interpolation import interpolate
+from orchat.prompt_language.interpolation import Prompt, interpolate
+from orchat.prompt_language.placeholder_parser import find_placeholders
 from orchat.rendering import render_value
 from orchat.secrets import redact
 
 if TYPE_CHECKING:
     from orchat.jupyter.panel.panel_view_model import PanelViewModel
+    from orchat.jupyter.panel.turn_thread import TurnThread
 
 
 _MAX_LISTED = 50  # completions
@@ -47,25 +49,39 @@ class QuestionComposer:
         The view model whose fields show it.
     names
         The namespace of placeholders in the text, ``{name}``.
+    thread
+        The way to the thread of cells, which change what the names mean.
+    on_wait
+        Called with True when a cell keeps values of variables waiting, and with False when they are read.
 
     Examples
     --------
+    >>> import asyncio
     >>> from orchat.jupyter.panel.panel_view_model import PanelViewModel
     >>> composer = QuestionComposer(PanelViewModel())
     >>> composer.put_back(ChatMessage.from_user("When is high tide?"))
-    >>> composer.take().message.text
+    >>> asyncio.run(composer.take()).message.text
     'When is high tide?'
     >>> composer.set_draft("Is AKIAIOSFODNN7EXAMPLE a key?")
-    >>> composer.is_warned(0), composer.is_warned(1), composer.take().message.text
+    >>> composer.is_warned(0), composer.is_warned(1), asyncio.run(composer.take()).message.text
     (False, True, 'Is [redacted] a key?')
     """
 
-    def __init__(self, view_model: PanelViewModel, names: Mapping[str, object] | None = None) -> None:
+    def __init__(
+        self,
+        view_model: PanelViewModel,
+        names: Mapping[str, object] | None = None,
+        thread: TurnThread | None = None,
+        on_wait: Callable[[bool], object] = lambda waits: None,
+    ) -> None:
         self._view_model = view_model
         self._names = names or {}
+        self._thread = thread
+        self._on_wait = on_wait
         self._uploads = Uploads()
         self._draft_number = self._warning_number = 0
         self._text = ""
+        self._waiting: tuple[str, list[Any]] | None = None  # a question whose values a cell keeps waiting
         self.clear()
 
     def set_draft(self, text: str) -> None:
@@ -112,8 +128,11 @@ class QuestionComposer:
         self._uploads.drop(number)
         self._show_files()
 
-    def take(self, *, allow_secrets: bool = False) -> ComposedQuestion | None:
+    async def take(self, *, allow_secrets: bool = False) -> ComposedQuestion | None:
         """Return the user's message and clear the draft; None where it is empty, or a file is still being uploaded.
+
+        Values of variables are read among cells: none changes them meanwhile. Where a cell lets them wait, the draft is
+        cleared at once, and put back if there will be no message.
 
         Parameters
         ----------
@@ -127,28 +146,58 @@ class QuestionComposer:
         """
         if not (self._text.strip() or self._uploads.parts) or self._uploads.is_incomplete:
             return None
-        text = self._text if allow_secrets else redact(self._text)
-        privacy = setting("privacy")
-        prompt = interpolate(
-            text,
-            self._names,
-            lambda value: render_value(value, privacy=privacy, allow_secrets=allow_secrets),
-            allow_secrets=allow_secrets,
-            way_out="`{{...}}` sends it as it stands.",
-        )
-        if prompt.refusal is not None:
-            raise ConfigurationError(prompt.refusal)
-        files = self._uploads.parts if allow_secrets else [without_secrets(each) for each in self._uploads.parts]
+        text, files = self._text, self._uploads.parts
+
+        def show_wait(waits: bool) -> None:
+            self._on_wait(waits)
+            if waits:
+                self.clear()
+                self._waiting = text, files
+
+        try:
+            prompt = await self._interpolate(text if allow_secrets else redact(text), allow_secrets, show_wait)
+            if prompt.refusal is not None:
+                raise ConfigurationError(prompt.refusal)
+        except BaseException:
+            if self._waiting is not None:
+                self._uploads.add(files)
+                self._fill(text)
+            raise
+        else:
+            if self._waiting is None:
+                self.clear()
+        finally:
+            self._waiting = None
+        if not allow_secrets:
+            files = [without_secrets(each) for each in files]
         parts = [*files, *(prompt.parts if text.strip() else ())]
-        self.clear()
-        message = ChatMessage.from_user(content_parts=parts, meta=typed_meta(text, prompt))
+        message = ChatMessage.from_user(
+            content_parts=parts, meta=typed_meta(text if allow_secrets else redact(text), prompt)
+        )
         return ComposedQuestion(message, prompt.warning)
 
     @property
     def draft(self) -> ChatMessage | None:
-        """The draft as a message that `put_back` takes; None where it is empty."""
-        parts = [*self._uploads.parts, *([self._text] if self._text.strip() else [])]
+        """The draft, or a question that waits for its values, as a message that `put_back` takes; None without one."""
+        text, files = self._waiting or (self._text, self._uploads.parts)
+        parts = [*files, *([text] if text.strip() else [])]
         return ChatMessage.from_user(content_parts=parts) if parts else None
+
+    async def _interpolate(self, text: str, allow_secrets: bool, on_wait: Callable[[bool], object]) -> Prompt:
+        privacy = setting("privacy")
+
+        async def interpolate_text() -> Prompt:
+            return interpolate(
+                text,
+                self._names,
+                lambda value: render_value(value, privacy=privacy, allow_secrets=allow_secrets),
+                allow_secrets=allow_secrets,
+                way_out="`{{...}}` sends it as it stands.",
+            )
+
+        if self._thread is None or not find_placeholders(text):
+            return await interpolate_text()
+        return await self._thread.run_among_cells(interpolate_text, on_wait)
 
     def put_back(self, question: ChatMessage) -> None:
         """Make a draft of an earlier message, to be edited."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from orchat.chat.message_selection import CallPlace, answered_calls
@@ -18,11 +19,15 @@ if TYPE_CHECKING:
     from orchat.chat import Chat
     from orchat.chat.approval import Verdict
     from orchat.chat.reply import Reply
+    from orchat.chat.tool_execution import ToolOutcome
+    from orchat.chat.turn_steps import RunTool
     from orchat.jupyter.kernel.live_view.widget_channel import WidgetChannel
+    from orchat.jupyter.panel.turn_thread import TurnThread
     from orchat.messages import ToolCall
     from orchat.streaming import StreamingChunk
     from orchat.tools import Tool
 
+_WAITS_FOR_CELL = "waits for the running cell"
 _CHECKPOINT_INTERVAL = 1.0  # seconds of streaming between two checkpoints
 
 
@@ -43,6 +48,8 @@ class TurnInProgress:
         The model's name.
     on_change
         Called after each change of the view; with True when the conversation should be saved.
+    thread
+        The turn's thread, and the way to that of cells.
     """
 
     def __init__(
@@ -53,6 +60,7 @@ class TurnInProgress:
         channel: WidgetChannel | None,
         model: str,
         on_change: Callable[[bool], None],
+        thread: TurnThread,
     ) -> None:
         self.chat = chat
         self._view_model = view_model
@@ -60,6 +68,7 @@ class TurnInProgress:
         self._channel = channel
         self._model = model
         self._on_change = on_change
+        self._thread = thread
         self._asked_calls: set[CallPlace] = set()
         self._checkpointed_at = 0.0
         self._has_chunks = False
@@ -103,6 +112,16 @@ class TurnInProgress:
         self._view_model.running(call, place, part, text)
         self._on_change(False)
 
+    async def call_tool(self, run: RunTool, invoke: Callable[[], Coroutine[Any, Any, ToolOutcome]]) -> ToolOutcome:
+        """Run a tool where it belongs; if that is the loop of cells and a cell blocks it, the call's box says so."""
+        if not run.tool.is_bound_to_loop:
+            return await invoke()
+
+        def show_wait(waits: bool) -> None:
+            self.running(run.call, run.place, None, _WAITS_FOR_CELL if waits else "")
+
+        return await self._thread.run_among_cells(invoke, show_wait)
+
     async def ask(self, call: ToolCall, tool: Tool, place: CallPlace) -> Verdict:
         """Ask for a decision by a form; without a page the turn parks."""
 
@@ -135,10 +154,14 @@ class TurnInProgress:
     # -- for storage --------------------------------------------------------------------------------------------
 
     def messages_so_far(self) -> list[ChatMessage]:
-        """Return the conversation with the partial response, and with calls in open forms marked as pending."""
+        """Return the conversation with the partial response, and with calls in open forms marked as pending.
+
+        The turn's messages are copies: it goes on to write into them, and another thread may read what is returned.
+        """
         messages = self.chat.messages
+        turn_start = max((at for at, message in enumerate(messages) if message.is_from(ChatRole.USER)), default=0)
+        messages[turn_start:] = copy.deepcopy(messages[turn_start:])
         if self._asked_calls:
-            turn_start = max((at for at, message in enumerate(messages) if message.is_from(ChatRole.USER)), default=0)
             for at, place in answered_calls(messages[turn_start:]).items():
                 if place in self._asked_calls:
                     messages[turn_start + at] = _as_pending(messages[turn_start + at])

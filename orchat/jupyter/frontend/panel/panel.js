@@ -8,6 +8,7 @@ import { createLiveRegion } from "../shared/live_region.js";
 import { button, element, setText } from "../shared/elements.js";
 import { guardShortcuts } from "../shared/shortcut_guard.js";
 import { connectChannel } from "../shared/channel.js";
+import { createBusyNotice } from "../shared/busy_notice.js";
 import { createKernelNotice, watchKernel } from "../shared/kernel_watch.js";
 import { findRendermime } from "../shared/markdown_renderer.js";
 import { createQuestionComposer } from "./question_composer.js";
@@ -23,14 +24,18 @@ import { addStyles } from "../shared/stylesheet.js";
 const ENTER_PREFERENCE = "orchat: Enter breaks the line";
 
 /**
- * @param {{model: any, el: HTMLElement, css: string}} context
+ * @param {{model: any, el: HTMLElement, css: string, send: import("../shared/loader.js").Send}} context
  */
-export async function render({ model, el, css }) {
+export async function render({ model, el, css, send: sendToKernel }) {
   addStyles(el, css);
   const forms = await import("../form/form.js").catch(() => null);
   const rendermime = findRendermime(model);
-  /** @param {object} message */
-  const send = (message) => model.send(message);
+  const busyNotice = createBusyNotice(model, sendToKernel);
+  /** @param {any} message */
+  const send = (message) => {
+    sendToKernel(message);
+    busyNotice.watch(message);
+  };
   const liveRegion = createLiveRegion();
   const { announce } = liveRegion;
   /** @type {State | null} */
@@ -170,7 +175,7 @@ export async function render({ model, el, css }) {
   const note = element("p", "orchat-note");
   const node = element(
     "section", "orchat-turn orchat-panel", bar, picker.node, settings.node, readonlyCard, turns.node, errorCard,
-    turnActions, kernelNotice.node, composer.node, note, storageStatus, liveRegion.node,
+    turnActions, kernelNotice.node, busyNotice.node, composer.node, note, storageStatus, liveRegion.node,
   );
   node.setAttribute("aria-label", STRINGS.panel);
   node.dataset.lmSuppressShortcuts = "true"; // what is typed here is no command to the notebook
@@ -250,6 +255,7 @@ export async function render({ model, el, css }) {
     if (fields.error !== drawnFields?.error) drawError(fields.error);
     if (fields.readonly !== drawnFields?.readonly) drawReadonly(fields.readonly);
     composer.update(fields);
+    busyNotice.update(fields.running);
     if (!drawnFields) composer.restoreDraft(takeDraft(node));
     picker.update(fields);
     settings.update(fields);
@@ -303,7 +309,7 @@ export async function render({ model, el, css }) {
   }
 
   const format = rendermime ? "markdown" : "html";
-  const channel = connectChannel(model, { render: format, reduce: reduceEvents, onState });
+  const channel = connectChannel(model, { send: sendToKernel, render: format, reduce: reduceEvents, onState });
   /** @type {Map<number, string> | null} */
   let drafts = null;
   let place = 0;
@@ -322,6 +328,7 @@ export async function render({ model, el, css }) {
     if (drafts) drafts.set(place, composer.draft);
     cancelAnimationFrame(frame);
     kernel.dispose();
+    busyNotice.dispose();
     channel.dispose();
     composer.dispose();
     picker.dispose();

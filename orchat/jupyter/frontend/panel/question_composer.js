@@ -61,6 +61,7 @@ export function createQuestionComposer({ send, announce, lastQuestion, onSend })
 
   let enterBreaksLine = false;
   let draftNumber = -1; // of the draft that was taken over
+  let isSentEarly = false; // before the kernel's first state
   let timer = 0;
   let fileCount = Date.now() % 1_000_000_000;
   /** @type {Fields | null} */
@@ -76,6 +77,7 @@ export function createQuestionComposer({ send, announce, lastQuestion, onSend })
   };
 
   function sendQuestion(asItIs = false) {
+    isSentEarly = !fields;
     const hasContent = text.value.trim() || fields?.files.some(({ error, done }) => !error && done === 1);
     if (!canSend() || !hasContent) return;
     clearTimeout(timer);
@@ -153,10 +155,11 @@ export function createQuestionComposer({ send, announce, lastQuestion, onSend })
     },
     /** @param {Fields} next */
     update(next) {
+      const typed = fields || next.draft.text ? "" : text.value; // before the kernel's first state
       if (next.draft.n !== draftNumber) {
         draftNumber = next.draft.n;
         clearTimeout(timer);
-        text.value = next.draft.text;
+        text.value = typed || next.draft.text;
         fitHeight();
       }
       if (next.files !== fields?.files) {
@@ -180,6 +183,8 @@ export function createQuestionComposer({ send, announce, lastQuestion, onSend })
       fields = next;
       text.readOnly = Boolean(next.readonly);
       updateButtons();
+      if (typed && isSentEarly) sendQuestion();
+      else if (typed) sendDraft();
       if ((next.running && focused === sendButton) || (!next.running && focused === stopButton)) text.focus();
     },
     /** @param {import("../shared/kernel_watch.js").KernelLoss | null} next */

@@ -4,8 +4,7 @@
  */
 
 /**
- * @typedef {{send(content: object): void, on(name: string, call: (m: any) => void): void,
- *   off(name: string, call: (m: any) => void): void}} Model
+ * @typedef {{on(name: string, call: (m: any) => void): void, off(name: string, call: (m: any) => void): void}} Model
  */
 
 const RETRY_INTERVAL = 250; // milliseconds
@@ -14,11 +13,11 @@ const MAX_RETRIES = 240;
 /**
  * @template S, E
  * @param {Model} model
- * @param {{render: "markdown"|"html", reduce(state: S, events: E[]): S, onState(state: S): void,
- *   onMessage?: (message: any) => void}} options
+ * @param {{send: (message: object) => void, render: "markdown"|"html", reduce(state: S, events: E[]): S,
+ *   onState(state: S): void, onMessage?: (message: any) => void}} options
  * @returns {{refresh(): void, dispose(): void}} ``refresh`` requests the whole state again.
  */
-export function connectChannel(model, { render, reduce, onState, onMessage }) {
+export function connectChannel(model, { send, render, reduce, onState, onMessage }) {
   /** @type {S | undefined} */
   let state;
   let sequence = -1;
@@ -28,7 +27,7 @@ export function connectChannel(model, { render, reduce, onState, onMessage }) {
 
   const requestState = () => {
     if (!isOutOfSync || retries++ >= MAX_RETRIES) clearInterval(timer);
-    else model.send({ t: "ready", render });
+    else send({ t: "ready", render });
   };
   const requestUntilAnswered = () => {
     isOutOfSync = true;

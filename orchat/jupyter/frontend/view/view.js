@@ -11,21 +11,19 @@ import { addStyles } from "../shared/stylesheet.js";
 import { createTurn } from "./turn.js";
 
 /**
- * @param {{model: any, el: HTMLElement, css: string}} context
+ * @param {{model: any, el: HTMLElement, css: string, send: import("../shared/loader.js").Send}} context
  */
-export async function render({ model, el, css }) {
+export async function render({ model, el, css, send }) {
   addStyles(el, css);
   const forms = await import("../form/form.js").catch(() => null); // without forms, calls are shown but not asked about
   const rendermime = findRendermime(model);
-  /** @param {object} message */
-  const send = (message) => model.send(message);
   const turn = createTurn({ rendermime, send, forms });
   const notice = createKernelNotice();
   turn.node.append(notice.node);
   el.append(turn.node);
   guardShortcuts(turn.node);
   const format = rendermime ? "markdown" : "html";
-  const channel = connectChannel(model, { render: format, reduce: reduceEvents, onState: turn.update });
+  const channel = connectChannel(model, { send, render: format, reduce: reduceEvents, onState: turn.update });
   const kernel = watchKernel(model, (loss) => {
     turn.setLoss(loss);
     notice.update(loss);

@@ -56,7 +56,7 @@ class MetadataEntry:
 
     def value(self) -> dict[str, Any] | None:
         """Return the whole entry as plain JSON; None where it is empty."""
-        parts = {part: make() for part, make in self._parts.items()}
+        parts = {part: make() for part, make in list(self._parts.items())}
         known = {name: each for name, each in self.cell.metadata.items() if name != SHOWN_MARK}
         value = {**known, "format": FORMAT, "version": VERSION, **parts}
         value = {name: each for name, each in value.items() if each or name not in parts}

@@ -4,18 +4,22 @@ The page repeats its requests for code and state until they are answered, as its
 Events are sent in numbered batches, at most 25 a second: a Jupyter server drops faster messages, and a view that misses
 a batch requests the whole state again. A widget may have any number of views.
 
-Messages may arrive in another thread than the loop's (ipykernel 7.1 to 7.3); they are handed over to the loop.
+Messages may arrive in another thread than the loop's, by the widget's comm (ipykernel 7.1 to 7.3) or by that of clicks
+(`orchat.jupyter.kernel.live_view.click_comm`); they are handed over to the loop, with the context of the channel.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import time
+import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
+from orchat.jupyter.kernel.live_view.click_comm import ignore_clicks, listen_for_clicks
 from orchat.jupyter.kernel.live_view.frontend_modules import loader_source, module_sources, stylesheet
 
 if TYPE_CHECKING:
@@ -63,6 +67,7 @@ class WidgetChannel:
         self._view_model = view_model
         self._on_message = on_message
         self._loop = asyncio.get_running_loop()
+        self._context = contextvars.copy_context()
         self._ready = asyncio.Event()
         self._opened = time.monotonic()
         self._has_page = False
@@ -70,8 +75,10 @@ class WidgetChannel:
         self._timer: asyncio.TimerHandle | None = None
         self._next_batch = 0.0
         self._code_sent = -_CODE_INTERVAL
-        self._widget: AnyWidget | None = _widget_class(module)()
-        self._widget.on_msg(self._hand_over)
+        self._name = uuid.uuid4().hex
+        self._widget: AnyWidget | None = _widget_class(module)(_clicks=self._name)
+        self._widget.on_msg(lambda _widget, content, _buffers: self.hand_over(content))
+        listen_for_clicks(self._name, self.hand_over)
 
     @property
     def ready(self) -> bool:
@@ -134,14 +141,16 @@ class WidgetChannel:
         self._stop_timer()
         widget, self._widget = self._widget, None
         if widget is not None:
+            ignore_clicks(self._name)
             layout = widget.layout
             widget.close()
             if layout is not None:
                 layout.close()
 
-    def _hand_over(self, _widget: object, content: Any, _buffers: object) -> None:
+    def hand_over(self, content: Any) -> None:
+        """Handle a message of a view soon; any thread may call it."""
         with suppress(RuntimeError):  # the loop is closed: no turn runs any more
-            self._loop.call_soon_threadsafe(self._handle_message, content)
+            self._loop.call_soon_threadsafe(self._handle_message, content, context=self._context.copy())
 
     def _handle_message(self, content: Any) -> None:
         if self._widget is None or not isinstance(content, dict):
@@ -188,8 +197,10 @@ class WidgetChannel:
 @cache
 def _widget_class(module: str) -> type[AnyWidget]:
     from anywidget import AnyWidget
+    from traitlets import Unicode
 
     class View(AnyWidget):
         _esm = loader_source(module)
+        _clicks = Unicode().tag(sync=True)  # the channel's name for the comm of clicks
 
     return View

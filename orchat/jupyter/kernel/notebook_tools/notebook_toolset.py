@@ -260,7 +260,7 @@ class _NotebookActions:
         self._shown.pop(key, None)
         self._shown[key] = found
         while len(self._shown) > _MAX_SHOWN:
-            del self._shown[next(iter(self._shown))]
+            self._shown.pop(next(iter(self._shown)), None)  # a call in another thread may have taken it
         return found
 
     def _take_shown(self, key: tuple[str, ...], cell: str) -> PageCell:

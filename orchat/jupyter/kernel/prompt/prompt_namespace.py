@@ -37,10 +37,11 @@ class PromptNamespace(Mapping[str, object]):
         raise KeyError(name)
 
     def __contains__(self, name: object) -> bool:
-        return any(name in space and not self._is_hidden(str(name), space[str(name)]) for space in self._spaces)
+        return any(name in space and not self._is_hidden(str(name), space.get(str(name))) for space in self._spaces)
 
     def __iter__(self) -> Iterator[str]:
-        return iter({name: None for space in self._spaces for name in space if name in self})
+        # Copied at once: a cell in another thread may add variables meanwhile.
+        return iter({name: None for space in self._spaces for name in list(space) if name in self})
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

@@ -88,6 +88,7 @@ def inspect_variable(shell: InteractiveShell) -> Tool:
     """
     from orchat.jupyter.kernel.variable_tools.variable_inspection import VariableInspector
 
+    inspector = VariableInspector(shell)
     return KernelTool(
         name="inspect_variable",
         description=(
@@ -97,7 +98,8 @@ def inspect_variable(shell: InteractiveShell) -> Tool:
         parameters=_text_schema(
             "name", "A name, perhaps with attributes and constant subscripts: df, df.shape, d['a']."
         ),
-        function=VariableInspector(shell).describe,
+        function=inspector.describe,
+        async_function=inspector.describe_async,
     )
 
 

@@ -53,6 +53,10 @@ class VariableInspector:
         shown = HIDDEN if names_secret(name.strip(), value) else value
         return build_report([ReportSection("", described, is_text=True), ReportSection("", shown)])
 
+    async def describe_async(self, name: str) -> ResultContent:
+        """Do what `describe` does, in the thread where cells run: none changes the variable meanwhile."""
+        return self.describe(name)
+
     def _look_up(self, name: str) -> Any:
         """Look up a name as a placeholder of a prompt is looked up."""
         found: list[Any] = []

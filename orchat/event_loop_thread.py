@@ -1,19 +1,18 @@
 """`EventLoopThread`: the thread that owns an event loop, on which the coroutines of any thread or loop run.
 
-A connection to a server belongs to the task that opened it, and each cell of a notebook is a task of its own. So all
-connections live on one loop in a thread, which no interrupt reaches: synchronous callers wait for it, asynchronous ones
-await it, and both hand their cancellation through.
+What belongs to one event loop, and must outlive the tasks and the waiting of those who use it, lives there: the
+connections to MCP servers, and the turns of chat panels. No interrupt reaches the thread: synchronous callers wait for
+it, asynchronous ones await it, and both hand their cancellation through.
 """
 
 from __future__ import annotations
 
 import asyncio
-import atexit
 import contextvars
 import queue
-import sys
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -82,6 +81,11 @@ class EventLoopThread:
                 self._thread.start()
             return self._loop
 
+    @property
+    def is_current(self) -> bool:
+        """Whether the calling thread is this one."""
+        return threading.current_thread() is self._thread
+
     def run(self, main: Callable[[], Coroutine[Any, Any, T]], timeout: float | None = None) -> T:
         """Run a coroutine to its end while this thread waits; an interrupt of the waiting cancels it.
 
@@ -93,12 +97,12 @@ class EventLoopThread:
             Seconds to wait at most for the end, or for what the coroutine wants done here; then it is cancelled, and
             TimeoutError raised.
         """
-        if threading.current_thread() is self._thread:
+        if self.is_current:
             raise RuntimeError("This thread runs the loop, and cannot wait for it.")
         tasks: WaitingTasks = queue.SimpleQueue()
         context = contextvars.copy_context()
         context.run(_waiting_tasks.set, tasks)
-        future = context.run(asyncio.run_coroutine_threadsafe, main(), self._running_loop())
+        future = context.run(self.submit, main)
         future.add_done_callback(lambda _: tasks.put(None))
         try:
             while (task := tasks.get(timeout=timeout)) is not None:
@@ -111,15 +115,19 @@ class EventLoopThread:
             future.cancel()
             raise
 
+    def submit(self, main: Callable[[], Coroutine[Any, Any, T]]) -> Future[T]:
+        """Start a coroutine, and return its future; to cancel it cancels the coroutine."""
+        return asyncio.run_coroutine_threadsafe(main(), self._running_loop())
+
     async def run_async(self, main: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Run a coroutine to its end, awaited by another loop; a cancellation is handed through."""
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(main(), self._running_loop()))
+        return await asyncio.wrap_future(self.submit(main))
 
-    def call_soon(self, function: Callable[[], object]) -> None:
-        """Call a function in the thread, if it runs."""
+    def call_soon(self, function: Callable[[], object], context: contextvars.Context | None = None) -> None:
+        """Call a function in the thread, if it runs, in the caller's context or another one."""
         with suppress(RuntimeError):  # the loop was closed in this very moment
             if self._loop is not None:
-                self._loop.call_soon_threadsafe(function)
+                self._loop.call_soon_threadsafe(function, context=context)
 
     def close(self) -> None:
         """End the loop and its thread; a later call starts new ones."""
@@ -131,35 +139,3 @@ class EventLoopThread:
         thread.join(5)
         if not thread.is_alive():
             loop.close()
-
-
-MCP_LOOP = EventLoopThread("orchat-mcp")
-"""The loop of all connections of this process."""
-
-_closers: set[Callable[[], Coroutine[Any, Any, None]]] = set()
-
-
-def close_at_exit(close: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Register what ends a session, to be awaited on `MCP_LOOP` when the process ends."""
-    if not _closers:
-        atexit.unregister(_close_all)
-        atexit.register(_close_all)
-    _closers.add(close)
-
-
-def forget_at_exit(close: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Undo `close_at_exit`."""
-    _closers.discard(close)
-
-
-def _close_all() -> None:
-    """End all sessions within a time that Jupyter gives a kernel to end by itself, which is 2.5 seconds."""
-    stdio = sys.modules.get("mcp.client.stdio")
-    if stdio is not None:
-        vars(stdio).update(PROCESS_TERMINATION_TIMEOUT=1.0, FORCE_KILL_TIMEOUT=0.5)
-
-    async def close() -> None:
-        await asyncio.gather(*(each() for each in list(_closers)), return_exceptions=True)
-
-    with suppress(TimeoutError, RuntimeError):
-        MCP_LOOP.run(close, timeout=3)
