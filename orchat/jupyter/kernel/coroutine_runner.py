@@ -200,6 +200,29 @@ class AwaitedCellTransformer:
         line = rf"line_magic\({magic!r}, (?=['\"](?:{words})\b)"
         self._call_pattern = re.compile(rf"get_ipython\(\)\.run_(?:cell_magic\({magic!r}, |{line})")
         self._await_prefix = f"await get_ipython().find_cell_magic({magic!r}).__self__.awaited("
+        self._last_rewrite = ("", "")
+        self._store_inputs: Callable[..., Any] | None = None
+
+    def keep_history(self) -> None:
+        """Let the history hold the call of the magic, as of any other, where it would hold what this has made of it.
+
+        ``%history -t``, ``%save`` and ``%macro`` read that; IPython has no hook for it.
+        """
+        if (history := self.shell.history_manager) is None:
+            return
+        store_inputs = self._store_inputs = history.store_inputs
+
+        def store_typed_inputs(line_num: int, source: str, source_raw: str | None = None) -> None:
+            awaited, called = self._last_rewrite
+            store_inputs(line_num, source.replace(awaited, called) if awaited else source, source_raw)
+
+        history.store_inputs = store_typed_inputs
+
+    def release_history(self) -> None:
+        """Undo `keep_history`."""
+        if self._store_inputs is not None and self.shell.history_manager is not None:
+            del self.shell.history_manager.store_inputs
+            self._store_inputs = None
 
     def __call__(self, lines: list[str]) -> list[str]:
         """Rewrite the lines of one cell, which IPython's own transformer has prepared."""
@@ -207,7 +230,9 @@ class AwaitedCellTransformer:
         found = self._call_pattern.match(code[0]) if len(code) == 1 else None
         if found is None or not can_await(self.shell):
             return lines
-        return [self._await_prefix + code[0][found.end() :]]
+        awaited = self._await_prefix + code[0][found.end() :]
+        self._last_rewrite = (awaited, code[0])
+        return [awaited]
 
 
 def in_kernel(shell: InteractiveShell) -> bool:

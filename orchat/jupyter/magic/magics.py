@@ -225,7 +225,9 @@ def register_magics(shell: InteractiveShell) -> None:
     set_key_lookup(_find_key)
     magics.completions.register()
     shell.input_transformers_cleanup.insert(0, keep_prompt_verbatim)
-    shell.input_transformers_post.append(AwaitedCellTransformer(shell, MAGIC, ("restore", "mcp")))
+    transformer = AwaitedCellTransformer(shell, MAGIC, ("restore", "mcp"))
+    transformer.keep_history()
+    shell.input_transformers_post.append(transformer)
     if "orchat.chat" in sys.modules:
         cell_sink.show_chats(shell)
 
@@ -247,6 +249,7 @@ def unregister_magics(shell: InteractiveShell) -> None:
     set_key_lookup(None)
     reset_settings(magics, shell.config)
     shell.input_transformers_cleanup.remove(keep_prompt_verbatim)
-    shell.input_transformers_post[:] = [
-        step for step in shell.input_transformers_post if not isinstance(step, AwaitedCellTransformer)
-    ]
+    for step in list(shell.input_transformers_post):
+        if isinstance(step, AwaitedCellTransformer):
+            step.release_history()
+            shell.input_transformers_post.remove(step)
