@@ -141,7 +141,7 @@ class MessageVersions:
             self._hidden[key] = _Turn(parent, messages, stamp)
             parent = key
         del self._path[at:]
-        self._drop_oldest(self._path[-1] if self._path else _START)
+        self._drop_oldest()
 
     def show(self, at: int, number: int, turns: Sequence[list[ChatMessage]]) -> list[list[ChatMessage]]:
         """Show another version of a turn and what followed it, in place of the shown turns; return their messages.
@@ -225,7 +225,7 @@ class MessageVersions:
             if parent is not None:
                 stamp = versions._hidden[parent].hidden_at if turn.comes_along and parent in versions._hidden else None
                 versions._hidden[keys[index]] = _Turn(parent, list(turn.messages), stamp or keys[index])
-        versions._drop_oldest(None)
+        versions._drop_oldest()
         return versions
 
     def _next(self) -> int:
@@ -258,15 +258,12 @@ class MessageVersions:
             known |= {key for key, turn in self._hidden.items() if turn.parent in known}
         self._hidden = {key: turn for key, turn in self._hidden.items() if key in known}
 
-    def _drop_oldest(self, spared: int | None) -> None:
-        """Forget the oldest versions beyond the limit, each with all that follows it, but for those of one turn."""
+    def _drop_oldest(self) -> None:
+        """Forget the turns that were hidden first beyond the limit, those that no other one follows."""
         while len(self._hidden) > MAX_HIDDEN_TURNS:
-            shown = {_START, *self._path}
-            roots = [key for key, turn in self._hidden.items() if turn.parent in shown and turn.parent != spared]
-            if not roots:
-                roots = [key for key, turn in self._hidden.items() if turn.parent in shown]
-            del self._hidden[min(roots)]
-            self._drop_orphans()
+            parents = {turn.parent for turn in self._hidden.values()}
+            leaves = ((turn.hidden_at, -key) for key, turn in self._hidden.items() if key not in parents)
+            del self._hidden[-min(leaves)[1]]
 
 
 def split_at_questions(messages: Iterable[ChatMessage]) -> tuple[list[ChatMessage], list[list[ChatMessage]]]:

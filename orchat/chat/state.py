@@ -18,12 +18,15 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from heapq import heapify, heappop, heappush
+from itertools import islice
 from typing import Any
 
 from orchat.chat.message_selection import pending_calls, pending_indices
-from orchat.chat.message_versions import HiddenTurn, split_at_questions
+from orchat.chat.message_versions import MAX_HIDDEN_TURNS, HiddenTurn, split_at_questions
 from orchat.chat.money import Cost
 from orchat.chat.omitted_media import omit_oldest_media, replace_media
 from orchat.chat.state_redaction import copied_data, redacted_data, redacted_turns
@@ -92,8 +95,7 @@ def to_dict(saved: ChatState, *, secrets: Iterable[str] = (), max_bytes: int | N
     """
     known, media = tuple(secrets), 0
     if max_bytes is not None:
-        shown, media = omit_oldest_media(saved.messages, max_bytes)
-        saved = replace(saved, messages=shown)
+        saved, media = _without_old_media(saved, max_bytes)
     messages, message_data, unsafe = redacted_turns(saved.messages, known)
     versions, unsafe_versions = _version_data(saved, messages, known)
     unsafe += unsafe_versions
@@ -173,6 +175,15 @@ def secrets_of(generator: OpenRouterChatGenerator | None) -> list[str]:
     return [value for value in values if len(value) > 7]
 
 
+def _without_old_media(saved: ChatState, max_bytes: int) -> tuple[ChatState, int]:
+    """Return the state without media that have no room, those of versions first, and the number of these."""
+    hidden = [message for turn in saved.versions for message in turn.messages]
+    messages, count = omit_oldest_media([*hidden, *saved.messages], max_bytes)
+    left = iter(messages)
+    versions = [replace(turn, messages=list(islice(left, len(turn.messages)))) for turn in saved.versions]
+    return replace(saved, messages=list(left), versions=versions), count
+
+
 def _version_data(
     saved: ChatState, kept: list[ChatMessage], secrets: tuple[str, ...]
 ) -> tuple[list[dict[str, Any]], int]:
@@ -205,7 +216,9 @@ def _version_data(
 def _read_versions(data: Any) -> list[HiddenTurn]:
     """Read the turns that are not shown; nothing tells of a place that makes no sense, where none can be shown."""
     versions = []
-    for turn in data if isinstance(data, list) else ():
+    listed = data if isinstance(data, list) else []
+    skipped = max(len(listed) - MAX_HIDDEN_TURNS, 0)
+    for turn in listed[skipped:]:
         messages = [ChatMessage.from_dict(message) for message in turn["messages"]]
         if [message.is_from(ChatRole.USER) for message in messages[:1]] != [True] or any(
             message.is_from(ChatRole.USER) for message in messages[1:]
@@ -213,6 +226,7 @@ def _read_versions(data: Any) -> list[HiddenTurn]:
             raise ConfigurationError("a version of a turn is no turn.")
         _check(messages)
         after, inside = (turn.get(key) if type(turn.get(key)) is int else None for key in ("after", "inside"))
+        inside = None if inside is None else inside - skipped
         after, inside = (value if value is not None and value >= 0 else None for value in (after, inside))
         newer, along = (turn.get(key) is True for key in ("newer", "along"))
         versions.append(HiddenTurn(messages, None if inside is not None else after, inside, newer, along))
@@ -320,22 +334,32 @@ def _shorten(data: dict[str, Any], max_bytes: int) -> None:
 
 
 def _newest_versions(versions: list[dict[str, Any]], max_bytes: int) -> list[dict[str, Any]]:
-    """Return the versions without the oldest ones, each with all that follows it, that fit."""
+    """Return the versions without the oldest ones that fit; none goes while another one stays that follows it."""
     sizes = [_size(turn) + _COMMA for turn in versions]
-    roots: list[int] = []
+    # What was hidden together is one version. One inside of another was hidden before that one.
+    groups: list[int] = []
     for index, turn in enumerate(versions):
-        roots.append(roots[turn["inside"]] if "inside" in turn else index)
-    total = sum(sizes)
-    dropped: set[int] = set()
-    for root in sorted(set(roots)):
-        if total <= max_bytes:
-            break
-        dropped.add(root)
-        total -= sum(size for size, of in zip(sizes, roots, strict=True) if of == root)
+        groups.append(groups[turn["inside"]] if "inside" in turn and turn.get("along") else index)
+    group_sizes: dict[int, int] = {}
+    for group, size in zip(groups, sizes, strict=True):
+        group_sizes[group] = group_sizes.get(group, 0) + size
+    followers = Counter(groups[versions[group]["inside"]] for group in group_sizes if "inside" in versions[group])
+    oldest = [group for group in group_sizes if not followers[group]]
+    heapify(oldest)
+    total, dropped = sum(sizes), set()
+    while total > max_bytes and oldest:
+        group = heappop(oldest)
+        dropped.add(group)
+        total -= group_sizes[group]
+        if "inside" in versions[group]:
+            before = groups[versions[group]["inside"]]
+            followers[before] -= 1
+            if not followers[before]:
+                heappush(oldest, before)
     indices: dict[int, int] = {}
     kept: list[dict[str, Any]] = []
     for index, turn in enumerate(versions):
-        if roots[index] not in dropped:
+        if groups[index] not in dropped:
             indices[index] = len(kept)
             kept.append({**turn, "inside": indices[turn["inside"]]} if "inside" in turn else turn)
     return kept

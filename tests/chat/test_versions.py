@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from orchat.chat import Chat
 from orchat.chat.message_versions import MAX_HIDDEN_TURNS
 from orchat.errors import APIConnectionError, ConfigurationError, ProviderError, StateError
-from orchat.messages import ChatMessage
+from orchat.messages import ChatMessage, ImageContent
 from tests.chat.conftest import Make
 from tests.chat.test_tools import HULL
 from tests.chat.tools import Log
@@ -229,6 +229,20 @@ def test_the_oldest_versions_make_room_first_then_media_and_turns() -> None:
     assert saved(chat, max_bytes=size) == whole
 
 
+def test_pictures_of_versions_make_room_before_those_that_are_shown() -> None:
+    chat = Chat("vendor/m")
+    picture = ImageContent("iVBORw0KGgoA" + "AAAA" * 12_500, "image/png")
+    for _ in range(2):
+        chat.messages = [ChatMessage.from_user(content_parts=[picture, "What?"]), ChatMessage.from_assistant("A tide.")]
+        chat.undo()
+    chat.redo()
+    data = saved(chat, max_bytes=80_000)
+    assert (data["left_out"]["media"], len(data["versions"])) == (1, 1)
+    assert "image" in data["messages"][0]["content"][0]
+    assert data["versions"][0]["messages"][0]["content"][0] == {"text": "[an image was left out to save space]"}
+    Chat.from_dict(data).show_version(0)
+
+
 def test_a_version_with_a_secret_is_not_saved() -> None:
     chat = Chat("vendor/m")
     chat.messages = [*talk(1), ChatMessage.from_user("2"), ChatMessage.from_assistant("AKIAIOSFODNN7EXAMPLE"), *talk(1)]
@@ -268,11 +282,20 @@ def test_many_versions_are_bounded_and_quick() -> None:
     for _ in range(1_500):
         chat.undo()
     assert time.process_time() - started < 20
-    assert len(chat.hidden_turns()) <= MAX_HIDDEN_TURNS
+    assert len(chat.hidden_turns()) == MAX_HIDDEN_TURNS
     data = saved(chat)
     restored = Chat.from_dict(copy.deepcopy(data))
     assert saved(restored) == data
-    assert restored.redo() == chat.redo() != []
+    for each in (chat, restored):  # of what was taken back, the first is forgotten first
+        assert [message.text for message in each.redo()] == ["500?", "500!"]
+        assert [message.text for message in each.redo()] == ["501?", "501!"]
+    few = saved(chat, max_bytes=100_000)
+    assert 0 < len(few["versions"]) < 998
+    assert [message.text for message in Chat.from_dict(few).redo()] == ["502?", "502!"]
+    started = time.process_time()
+    hostile = {**data, "versions": [{"after": 0, "messages": data["messages"][:2]}] * 100_000}
+    assert len(Chat.from_dict(hostile).hidden_turns()) == MAX_HIDDEN_TURNS
+    assert time.process_time() - started < 5
 
 
 ACTIONS = st.lists(

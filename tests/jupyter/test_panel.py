@@ -28,6 +28,7 @@ from orchat.errors import ConfigurationError, InsufficientCreditsError, StateErr
 from orchat.generator_factory import Chat
 from orchat.jupyter.kernel.cell_storage.sidecar_file import SidecarFile
 from orchat.jupyter.panel.chat_panel import ChatPanel
+from orchat.jupyter.panel.failed_request import FailedRequest
 from orchat.jupyter.panel.file_uploads import Uploads
 from orchat.jupyter.panel.model_picker import ModelSearch
 from orchat.jupyter.panel.panel_serialization import PanelSnapshot, from_entry, to_entry
@@ -141,6 +142,39 @@ def test_too_much_is_left_out_visibly_media_first_then_the_oldest_turns() -> Non
     assert back[0].text == "Be brief."
     assert back[-2].text == "Question 999?"
     assert long.left_out["turns"] == 1_000 - len(split_turns(back)) > 0
+
+
+def test_what_was_kept_before_there_were_versions_is_read_and_kept_the_same() -> None:
+    words = {"role": "user", "content": [{"text": ["Name a\n", "river."]}]}
+    answer = {"role": "assistant", "content": [{"text": ["The *Humber*."]}], "meta": {"model": "v/m-1"}}
+    chat = {"messages": [words, answer], "model": "v/m", "parameters": {"temperature": 0.2}}
+    entry = {"chat": "b", "chats": {"b": chat, "a": {"messages": []}}}
+    snapshot = from_entry(entry)
+    assert (snapshot.draft, snapshot.failed, snapshot.chats["b"].versions) == (None, {}, [])
+    assert to_entry(snapshot) == entry
+
+
+def test_a_draft_or_a_failed_request_that_makes_no_sense_is_not_there() -> None:
+    chats = {"a": {"messages": []}}
+    wrong: list[Any] = [7, [], {}, {"message": 7}, {"message": {"role": "wizard"}}, {"message": {"role": "assistant"}}]
+    wrong += [{"message": {"role": "user", "content": [{"text": [1]}]}}, {"turn": -1}, {"turn": True}]
+    for each in wrong:
+        snapshot = from_entry({"chats": chats, "draft": each})
+        assert (snapshot.draft, snapshot.edited) == (None, None)
+    for each in [7, {"question": 7, "turn": "x", "model": {}, "error": {"title": 7}}]:
+        failed = from_entry({"chats": {"a": {"messages": [], "failed": each}}}).failed
+        assert failed == ({"a": FailedRequest()} if isinstance(each, dict) else {})
+    key = "gh" + "p_" + "aB3dE5fG7hI9" * 3
+    draft = ChatMessage.from_user(f"Is {key} valid?")
+    snapshot = PanelSnapshot({"a": state.ChatState(talk(1))}, "a", draft=draft, failed={"a": FailedRequest(draft)})
+    assert key not in json.dumps(to_entry(snapshot))
+    back = from_entry(to_entry(snapshot))
+    assert back.draft is not None
+    assert back.draft.text == "Is [redacted] valid?"
+    huge = ChatMessage.from_user("word " * LIMIT)
+    snapshot = PanelSnapshot({"a": state.ChatState(talk(1))}, "a", draft=huge)
+    assert "draft" not in to_entry(snapshot)
+    assert snapshot.left_out == {"drafts": 1}
 
 
 DAMAGED: list[Any] = [
