@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchat.errors import OrchatError
-from orchat.jupyter.kernel.output.error_card import error_actions, error_title, hint_for_people
+from orchat.jupyter.kernel.output.error_card import error_actions, error_title, hint_for_people, message_for_people
 from orchat.jupyter.kernel.output.text_escaping import single_line
 from orchat.messages import ChatMessage
 from orchat.secrets import redact
@@ -53,7 +53,7 @@ def error_view(error: BaseException, *, can_retry: bool) -> dict[str, Any]:
     """
     title, text, hint = "It failed", f"{type(error).__name__}: {error}", ""
     if isinstance(error, OrchatError):
-        title, text, hint = error_title(error), error.message, hint_for_people(error)
+        title, text, hint = error_title(error), message_for_people(error), hint_for_people(error)
     helpful = error_actions(error) if isinstance(error, OrchatError) else []
     actions = [name for name in ACTIONS if name in {"retry", *helpful}] if can_retry else []
     return {

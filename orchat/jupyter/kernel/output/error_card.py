@@ -91,6 +91,21 @@ def error_title(error: OrchatError) -> str:
     return single_line(" · ".join(title), 120)
 
 
+def message_for_people(error: OrchatError) -> str:
+    """Return what happened, without the status that the title names already.
+
+    Examples
+    --------
+    >>> from orchat.errors import RateLimitError
+    >>> message_for_people(RateLimitError("HTTP 429: Slow down.", status_code=429))
+    'Slow down.'
+    """
+    status = getattr(error, "status_code", None)
+    message = error.message
+    words = message.removeprefix(f"HTTP {status}: ") if status else message
+    return words or message
+
+
 def hint_for_people(error: OrchatError) -> str:
     """Return the next step for somebody in a cell or a panel, who sees what arrived and has no object in hand.
 
@@ -143,7 +158,7 @@ def error_card(error: OrchatError) -> str:
     if isinstance(error, MissingKeyError):
         return MISSING_KEY_HELP
     lines = [f"**{escape_markdown(error_title(error))}**"]
-    lines += [escape_markdown(single_line(error.message, _MOST_MESSAGE))] if error.message else []
+    lines += [escape_markdown(single_line(message_for_people(error), _MOST_MESSAGE))] if error.message else []
     hint = hint_for_people(error)
     lines += ["→ " + escape_markdown(single_line(hint, _MOST_HINT))] if hint else []
     return "> " + "\n>\n> ".join(lines)  # a hard line break would be glued to an address at a line's end
@@ -173,5 +188,8 @@ def error_text(error: OrchatError) -> str:
     """
     if isinstance(error, MissingKeyError):
         return MISSING_KEY_HELP.replace("**", "").replace("`", "").strip()
-    message, hint = single_line(error.message, _MOST_MESSAGE), single_line(hint_for_people(error), _MOST_HINT)
+    message, hint = (
+        single_line(message_for_people(error), _MOST_MESSAGE),
+        single_line(hint_for_people(error), _MOST_HINT),
+    )
     return f"{error_title(error)}: {message} {hint}".strip()
