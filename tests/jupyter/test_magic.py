@@ -210,7 +210,7 @@ def test_without_a_key_there_are_three_ways_on(tmp_path: Any) -> None:
         cell, queued = keyless.run("%%openrouter -o reply\nHi", "1")
     assert (cell.status, queued.status) == ("error", "aborted")
     card = cell.bundles[-1]["text/markdown"]
-    for way in ("getpass", "local/smollm2-135m-instruct", "OPENROUTER_BASE_URL"):
+    for way in ("`%openrouter key set`", "getpass", "local/smollm2-135m-instruct", "OPENROUTER_BASE_URL"):
         assert way in card
     assert len(card) < 1_000
 

@@ -41,16 +41,12 @@ _WORDS_ABOUT_PARTIAL = (
 MISSING_KEY_HELP = """\
 **No API key yet.** Three ways on:
 
-1. **Your own key**, made at <https://openrouter.ai/settings/keys>: run the lines below in a new cell, then this cell
-   again.
+1. **Your own key**, made at <https://openrouter.ai/settings/keys>: run `%openrouter key set` in a new cell, which asks
+   for it, checks it and shows it to nobody; then this cell again. (Without the magics: `%load_ext orchat` first, or
+   `os.environ["OPENROUTER_API_KEY"] = getpass.getpass()`.)
 2. **No account**: `%%openrouter local/smollm2-135m-instruct` asks a small model on this machine. It is often wrong, and
    shows how everything works (`orchat local download` puts it in place).
-3. **Another host** that speaks the same language: set `OPENROUTER_BASE_URL`, and its key as `OPENROUTER_API_KEY`.
-
-```python
-import getpass, os
-os.environ["OPENROUTER_API_KEY"] = getpass.getpass("OpenRouter key: ")
-```"""
+3. **Another host** that speaks the same language: set `OPENROUTER_BASE_URL`, and its key as `OPENROUTER_API_KEY`."""
 
 # For somebody in a cell; the line that ends the cell names the class, for those who catch it. The first match counts.
 _TITLES: tuple[tuple[type[OrchatError], str], ...] = (
