@@ -1,7 +1,7 @@
 """`ShardedTransport`: one transport for many requests at once, over several connection pools.
 
 The pool of the HTTP packages looks through all its connections when a request begins and when it ends (httpcore 1.0.9
-and httpcore2 1.0: `_assign_requests_to_connections`); with 64 open ones that is a fifth of a call's CPU time. A few
+and httpcore2 2.16.2: `_assign_requests_to_connections`); with 64 open ones that is a fifth of a call's CPU time. A few
 connections a pool cost next to nothing.
 """
 
