@@ -4,8 +4,8 @@
 #
 # Where many requests go out at a time this is a fifth of the client's processor time for each of them (64 at a time,
 # answers of one kilobyte). Several small pools cost less than one large one, although they have as many connections.
-# The same is counted with httpx 0.28.1 (httpcore 1.0.9). Counted are the calls of the connections' `is_closed`, `is_idle`
-# and `is_available` for one request, while no other one is open.
+# With httpx 0.28.1 (httpcore 1.0.9) it is the square: 176 and 8,576 questions. Counted are the calls of the
+# connections' `is_closed`, `is_idle` and `is_available` for one request, while no other one is open.
 #
 # Seen:
 #    8 idle connections:   65 questions a request
