@@ -114,6 +114,37 @@ def test_it_is_a_widget_among_others_and_lives_where_a_callback_shows_it(
     expect(panel.nth(1).locator(".orchat-items")).to_contain_text("Second.")
 
 
+def test_what_a_tool_prints_and_draws_is_in_its_box(
+    page: Page, lab: Lab, endpoint: ScriptedOpenRouter, tmp_path: Path
+) -> None:
+    endpoint.answers(calls(call("survey", {"port": "Hull"})), text("Rising."))
+    code = PANEL + (
+        "import pathlib, time, orchat\n"
+        "@orchat.tool\n"
+        "def survey(port: str) -> str:\n"
+        "    'Look at the tide.'\n"
+        "    import matplotlib.pyplot as pyplot\n"
+        "    print(f'looking at {port}')\n"
+        f"    while not pathlib.Path({str(tmp_path / 'go')!r}).exists(): time.sleep(0.01)\n"
+        "    pyplot.plot([1, 3, 2])\n"
+        "    return 'rising'\n"
+        "ChatPanel('some/model', tools=[survey], approve='always')"
+    )
+    _, panel = opened(page, lab, "panel-output.ipynb", code)
+    ask(panel, "High?")
+    box = panel.locator(".orchat-call")
+    expect(box.locator(".orchat-call-result-text")).to_have_text("looking at Hull")
+    expect(box.locator(".orchat-call-result-text")).to_be_visible()
+    panel.screenshot(path=str(lab.work / "prints.png"))
+    (tmp_path / "go").touch()
+    expect(panel.locator(".orchat-items")).to_contain_text("Rising.")
+    expect(box.locator("img")).to_be_visible()
+    box.locator("summary").first.click()
+    expect(box.locator(".orchat-call-result-text")).to_contain_text("looking at Hull")
+    panel.screenshot(path=str(lab.work / "draws.png"))
+    assert Axe().run(page, context=".orchat-panel").response["violations"] == []
+
+
 def test_it_streams_and_stops_while_later_cells_run(page: Page, front_end: Lab, endpoint: ScriptedOpenRouter) -> None:
     endpoint.answers(endless(ANSWER).paced(0.05), text("Second."))
     cells = (PANEL + 'panel = ChatPanel("some/model")\npanel', "print(6 * 7)", "print(len(panel.messages))")

@@ -13,6 +13,7 @@ from orchat.jupyter.kernel.cell_storage.storage_target import StorageState
 from orchat.jupyter.kernel.coroutine_runner import CellError, deliver_comms_while_awaiting, wake_loop_periodically
 from orchat.jupyter.kernel.live_view.live_view import shows_widgets
 from orchat.jupyter.kernel.output.text_escaping import single_line
+from orchat.jupyter.panel.call_output import runs_cell
 from orchat.jupyter.panel.panel_controller import PanelController
 from orchat.jupyter.panel.panel_storage import PanelStorage
 from orchat.jupyter.panel.turn_thread import TurnThread
@@ -105,6 +106,7 @@ class ChatPanel:
             )
         if shell is not None:
             get_bridge(shell)  # it sends from the thread that makes it
+            runs_cell(shell)  # from now on that is known
         thread = self._thread = TurnThread(shell)
         self._controller = thread.call(
             lambda: PanelController(

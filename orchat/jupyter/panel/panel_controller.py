@@ -178,6 +178,7 @@ class PanelController:
             model or self.conversations.model,
             self.publish_changes,
             self._thread,
+            self._shell,
         )
         options: TurnOptions = {"version_of": version_of}
         if model:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from orchat.chat.message_selection import CallPlace, answered_calls
@@ -12,10 +14,14 @@ from orchat.configuration import setting
 from orchat.jupyter.kernel.live_view.pending_approvals import PendingApprovals
 from orchat.jupyter.kernel.live_view.turn_view_model import TurnViewModel
 from orchat.jupyter.kernel.output.answer_footer import footer
+from orchat.jupyter.kernel.output.text_escaping import escape_control_characters
+from orchat.jupyter.panel.call_output import CallOutput, capture_call
 from orchat.jupyter.panel.turn_grouping import SECONDS, WAITING_LABEL
 from orchat.messages import ChatMessage, ChatRole
 
 if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
     from orchat.chat import Chat
     from orchat.chat.approval import Verdict
     from orchat.chat.reply import Reply
@@ -27,6 +33,8 @@ if TYPE_CHECKING:
     from orchat.streaming import StreamingChunk
     from orchat.tools import Tool
 
+_OUTPUT_INTERVAL = 0.1  # seconds between two updates of what a tool prints
+_MAX_SHOWN_OUTPUT = 4_000  # characters
 _WAITS_FOR_CELL = "waits for the running cell"
 _CHECKPOINT_INTERVAL = 1.0  # seconds of streaming between two checkpoints
 
@@ -50,6 +58,8 @@ class TurnInProgress:
         Called after each change of the view; with True when the conversation should be saved.
     thread
         The turn's thread, and the way to that of cells.
+    shell
+        The running IPython, whose output of tools goes into their boxes; None where there is none.
     """
 
     def __init__(
@@ -61,6 +71,7 @@ class TurnInProgress:
         model: str,
         on_change: Callable[[bool], None],
         thread: TurnThread,
+        shell: InteractiveShell | None,
     ) -> None:
         self.chat = chat
         self._view_model = view_model
@@ -69,6 +80,7 @@ class TurnInProgress:
         self._model = model
         self._on_change = on_change
         self._thread = thread
+        self._shell = shell
         self._asked_calls: set[CallPlace] = set()
         self._checkpointed_at = 0.0
         self._has_chunks = False
@@ -113,7 +125,19 @@ class TurnInProgress:
         self._on_change(False)
 
     async def call_tool(self, run: RunTool, invoke: Callable[[], Coroutine[Any, Any, ToolOutcome]]) -> ToolOutcome:
-        """Run a tool where it belongs; if that is the loop of cells and a cell blocks it, the call's box says so."""
+        """Run a tool where it belongs, and show its output in its box, which also says that it waits for a cell."""
+        shown = _ShownOutput(self._view_model, run, self._thread, lambda: self._on_change(False))
+        with capture_call(self._shell, shown.output) as take_figures:
+            outcome = await self._invoke_where_it_belongs(run, invoke)
+        if figures := take_figures():
+            await asyncio.to_thread(shown.output.add_figures, figures)
+        if told := shown.end():
+            outcome = replace(outcome, details="\n\n".join(filter(None, (outcome.details, told))))
+        return outcome
+
+    async def _invoke_where_it_belongs(
+        self, run: RunTool, invoke: Callable[[], Coroutine[Any, Any, ToolOutcome]]
+    ) -> ToolOutcome:
         if not run.tool.is_bound_to_loop:
             return await invoke()
 
@@ -166,6 +190,41 @@ class TurnInProgress:
                 if place in self._asked_calls:
                     messages[turn_start + at] = _as_pending(messages[turn_start + at])
         return [*messages, *self.chat.arrived]
+
+
+class _ShownOutput:
+    """The output of a running call, shown in its box soon after each change."""
+
+    def __init__(
+        self, view_model: TurnViewModel, run: RunTool, thread: TurnThread, on_change: Callable[[], object]
+    ) -> None:
+        self._view_model = view_model
+        self._run = run
+        self._thread = thread
+        self._on_change = on_change
+        self._is_due = self._has_ended = False
+        self.output = CallOutput(self._note_change)
+
+    def _note_change(self) -> None:
+        if not self._is_due:
+            self._is_due = True
+            self._thread.post(lambda: asyncio.get_running_loop().call_later(_OUTPUT_INTERVAL, self._show))
+
+    def _show(self) -> None:
+        self._is_due = False
+        if not self._has_ended:
+            item = self._view_model.attach_call(self._run.place, self._run.call)
+            text = escape_control_characters(self.output.text[-_MAX_SHOWN_OUTPUT:])
+            self._view_model.set(item, status="running", result=text, pictures=self.output.pictures)
+            self._on_change()
+
+    def end(self) -> str:
+        """Show the pictures for good, and return the text, which becomes a part of the result's details."""
+        self._has_ended = True
+        if self.output.pictures:
+            item = self._view_model.attach_call(self._run.place, self._run.call)
+            self._view_model.set(item, pictures=self.output.pictures)
+        return self.output.text
 
 
 def _as_pending(message: ChatMessage) -> ChatMessage:

@@ -7,6 +7,7 @@
  */
 
 import { button, element, setText } from "../shared/elements.js";
+import { createImage } from "./reasoning_images.js";
 import { STRINGS } from "./view_strings.js";
 
 const CHECK_DELAY = 150; // milliseconds between the last edit in a form and its validation
@@ -43,12 +44,13 @@ export function createToolCall(send, announce, forms, render) {
   resultText.tabIndex = 0;
   const summary = element("summary", "orchat-call-result-summary");
   const result = element("details", "orchat-call-result orchat-line", summary, resultText);
+  const pictures = element("div", "orchat-call-pictures");
   const revoke = button(STRINGS.revoke, "orchat-revoke", () => {
     send({ t: "revoke", name: item?.name });
     revoke.hidden = true;
   });
   const granted = element("div", "orchat-granted", `${STRINGS.granted} `, revoke);
-  const node = element("div", "orchat-call", head, argumentsNode, formSlot, granted, result);
+  const node = element("div", "orchat-call", head, argumentsNode, formSlot, granted, result, pictures);
   node.setAttribute("role", "group");
 
   /** @type {CallItem | null} */
@@ -94,6 +96,15 @@ export function createToolCall(send, announce, forms, render) {
     progress.setAttribute("aria-label", told?.text || STRINGS.progress);
   }
 
+  /** @param {{type: string, data: string}[]} drawn */
+  function showPictures(drawn) {
+    pictures.replaceChildren(...drawn.map((each) => {
+      const image = createImage();
+      image.update({ kind: "picture", ...each });
+      return image.node;
+    }));
+  }
+
   function closeForm() {
     clearTimeout(checkTimer);
     const hadFocus = formSlot.contains(document.activeElement);
@@ -125,6 +136,9 @@ export function createToolCall(send, announce, forms, render) {
       granted.hidden = !next.granted;
       result.hidden = !next.result;
       setText(resultText, next.result ?? "");
+      if (next.status !== previous?.status) result.open = next.status === "running"; // what it prints meanwhile is seen
+      if (next.pictures !== previous?.pictures) showPictures(next.pictures ?? []);
+      if (!next.line) setText(summary, STRINGS.output);
       if (next.line && next.line !== previous?.line) {
         const rest = next.line.startsWith(next.name) ? next.line.slice(next.name.length) : next.line;
         summary.replaceChildren(...(rest === next.line ? [] : [element("strong", "", next.name)]), rest);

@@ -14,6 +14,7 @@ export const STRINGS = {
   calls: "calls",
   call: "Tool call",
   nameless: "a call that names no tool",
+  output: "Output",
   arguments: "Arguments",
   result: "Result",
   revoke: "Ask again next time",

@@ -45,14 +45,14 @@ class OutputCapture:
 
     def __enter__(self) -> Self:
         self._original: tuple[Any, Any, Any] = (sys.stdout, sys.stderr, self._shell.display_pub)
-        self._figures_before = _open_figures()
+        self._figures_before = open_figures()
         sys.stdout, sys.stderr = (_CapturedStream(self._text, stream) for stream in self._original[:2])
         self._shell.display_pub = _CapturedPublisher(self._displays, self._original[2])  # type: ignore[assignment]
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         sys.stdout, sys.stderr, self._shell.display_pub = self._original
-        self._figures = _take_figures(self._figures_before)
+        self._figures = take_figures(self._figures_before)
 
     @property
     def printed(self) -> str:
@@ -144,15 +144,16 @@ class _CapturedDisplay:
         return self._data
 
 
-def _open_figures() -> list[Any]:
+def open_figures() -> list[Any]:
+    """Return the figures of pyplot that are open."""
     # As the inline backend finds them: asking pyplot for one would make it the current one.
     pylab = sys.modules.get("matplotlib._pylab_helpers")
     return [manager.canvas.figure for manager in pylab.Gcf.get_all_fig_managers()] if pylab is not None else []
 
 
-def _take_figures(before: list[Any]) -> list[Any]:
+def take_figures(before: list[Any]) -> list[Any]:
     """Return the new figures, and close them for the inline backend, which would show them in the cell."""
-    new = [figure for figure in _open_figures() if not any(figure is old for old in before)]
+    new = [figure for figure in open_figures() if not any(figure is old for old in before)]
     pyplot: Any = sys.modules.get("matplotlib.pyplot")
     if new and "inline" in pyplot.get_backend():
         for figure in new:
