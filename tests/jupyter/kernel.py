@@ -32,14 +32,19 @@ SOON = 5.0
 
 def ipykernel_folder(wanted: str) -> Path:
     """Where another ipykernel is; installed on first use."""
-    folder = Path(platformdirs.user_cache_dir("orchat-tests")) / f"ipykernel-{wanted}"
+    # Version 6 needs a package that current ones do not; for 7 everything is here.
+    return package_folder(f"ipykernel-{wanted}", f"ipykernel=={wanted}", needs_others=wanted.startswith("6."))
+
+
+def package_folder(name: str, *requirements: str, needs_others: bool = False) -> Path:
+    """Where packages are that must not be installed among those of the tests; installed on first use."""
+    folder = Path(platformdirs.user_cache_dir("orchat-tests")) / name
     if not folder.is_dir():
-        # Version 6 needs a package that current ones do not; for 7 everything is here.
-        needs = [] if wanted.startswith("6.") else ["--no-deps"]
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *needs]
+        options = ["--quiet", "--disable-pip-version-check", *([] if needs_others else ["--no-deps"])]
+        pip = [sys.executable, "-m", "pip", "install", *options]
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as unfinished:
-            subprocess.run([*pip, "--target", f"{unfinished}/new", f"ipykernel=={wanted}"], check=True, timeout=300)
+            subprocess.run([*pip, "--target", f"{unfinished}/new", *requirements], check=True, timeout=300)
             with suppress(OSError):  # another process was quicker
                 os.rename(f"{unfinished}/new", folder)
     return folder

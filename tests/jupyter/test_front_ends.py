@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import secrets
+import socket
+import subprocess
 import sys
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 import pexpect
 import pytest
 
 from tests.jupyter.conftest import KEY
-from tests.jupyter.kernel import ROOT, Ended, Kernel
+from tests.jupyter.kernel import ROOT, Ended, Kernel, package_folder
 from tests.openrouter_server import ScriptedOpenRouter, call, calls, text
 from tests.patience import PATIENCE
 
@@ -76,6 +85,64 @@ def test_an_executor_shows_calls_that_wait_and_errors(server_kernel: Kernel, end
     assert "%openrouter approve" in ended.printed
     ((_, plain),) = displays(run_as_executor(server_kernel, "%openrouter approve", stdin=False))
     assert "At 14:10." in plain
+
+
+def test_jupyter_server_nbmodel_shows_and_saves_the_answer(endpoint: ScriptedOpenRouter, tmp_path: Path) -> None:
+    # Not beside JupyterLab, whose pages would run their cells by it.
+    needs = ["jupyter-server-nbmodel==0.2.9", "jupyter-kernel-client", "jupyter-mimetypes", "websocket-client"]
+    path = os.pathsep.join([str(ROOT), str(package_folder("jupyter-server-nbmodel-0.2.9", *needs))])
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    token = secrets.token_hex(16)
+    options = [f"--ServerApp.port={port}", f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={tmp_path}"]
+    options += ["--ServerApp.ip=127.0.0.1", "--ServerApp.jpserver_extensions={'jupyter_server_nbmodel': True}"]
+    folders = {f"JUPYTER_{kind}_DIR": str(tmp_path / kind.lower()) for kind in ("CONFIG", "DATA", "RUNTIME")}
+    server = subprocess.Popen(
+        [sys.executable, "-m", "jupyter_server", "--no-browser", "--allow-root", *options],
+        env={**os.environ, **environment(endpoint), **folders, "PYTHONPATH": path, "IPYTHONDIR": str(tmp_path)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def ask(method: str, path: str, body: object = None) -> tuple[Any, Any]:
+        data = None if body is None else json.dumps(body).encode()
+        address = f"http://127.0.0.1:{port}{path}"
+        request = urllib.request.Request(address, data, {"Authorization": f"token {token}"}, method=method)
+        with opener.open(request, timeout=PATIENCE) as response:
+            return response.headers.get("Location") or response.status, json.loads(response.read() or b"null")
+
+    def outputs(code: str) -> list[Any]:
+        place, _ = ask("POST", f"/api/kernels/{kernel}/execute", {"code": code})
+        while (ended := ask("GET", place))[0] != HTTPStatus.OK:
+            time.sleep(0.05)
+        return list(json.loads(ended[1]["outputs"]))
+
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                about = {
+                    "path": "tides.ipynb",
+                    "name": "tides.ipynb",
+                    "type": "notebook",
+                    "kernel": {"name": "python3"},
+                }
+                kernel = ask("POST", "/api/sessions", about)[1]["kernel"]["id"]
+                break
+            except urllib.error.URLError:
+                assert server.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+        assert outputs("%load_ext orchat") == []
+        for code in ("%%openrouter\nHi", "%openrouter -- Hi"):
+            endpoint.answers(text("The river runs. " * 40).paced(0.01))
+            (output,) = outputs(code)
+            assert output["data"]["text/plain"].startswith("The river runs. " * 39)
+    finally:
+        server.terminate()
+        server.wait(PATIENCE)
 
 
 def test_vs_code_and_colab_get_updates_of_one_display(server_kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
