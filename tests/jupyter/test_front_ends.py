@@ -191,6 +191,15 @@ def test_a_console_prints_what_arrives_and_asks(endpoint: ScriptedOpenRouter, tm
         assert "The *river* runs." in run("%openrouter some/model -- Where does it go?")
         endpoint.answers(text("Indeed."))
         assert "Indeed." in run("from orchat import Chat; _ = Chat('some/model')('Hi')")
+        console.expect(r"In \[\d+\]: ")
+        console.sendline("def tide(port: str): return port + ': 14:10'")
+        console.sendline("")
+        endpoint.answers(calls(call("tide", {"port": "Hull"})), text("At 14:10."))
+        console.expect(r"In \[\d+\]: ")
+        console.sendline("%openrouter some/model -T tide -- When is it high?")
+        console.expect(r"(?s)tide wants to run.*Run it\?")
+        console.sendline("y")
+        console.expect("At 14:10.")
     finally:
         console.close(force=True)
 
