@@ -367,7 +367,7 @@ def test_it_is_done_by_keyboard_and_is_accessible(page: Page, lab: Lab, endpoint
     page.keyboard.type("gpt-4o-mini")
     chosen = panel.locator(".orchat-model[aria-selected=true]")
     expect(chosen).to_have_attribute("title", "openai/gpt-4o-mini")
-    expect(chosen).to_contain_text("128k tokens · $0.15 in, $0.60 out per million")
+    expect(chosen).to_contain_text("128k · $0.15 in, $0.60 out per million")
     violations(page)
     page.keyboard.press("Enter")
     expect(panel.locator(".orchat-model-button")).to_have_text("openai/gpt-4o-mini")

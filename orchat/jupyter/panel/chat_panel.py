@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from orchat.errors import ConfigurationError
@@ -16,6 +16,7 @@ from orchat.jupyter.kernel.output.text_escaping import single_line
 from orchat.jupyter.panel.call_output import runs_cell
 from orchat.jupyter.panel.panel_controller import PanelController
 from orchat.jupyter.panel.panel_storage import PanelStorage
+from orchat.jupyter.panel.suggested_prompts import suggested_prompts
 from orchat.jupyter.panel.turn_thread import TurnThread
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ class ChatPanel:
         Whether to continue the saved conversation.
     height
         The maximum height of the conversation, as a CSS length.
+    prompts
+        Questions to begin with, offered in an empty chat. Default: about the newest data frame and the last error.
     state
         Where the conversation is saved: in the ``"cell"``, in a sidecar ``"file"``, or nowhere (``"none"``).
         Default: the setting (``%config OpenRouterMagics.state``).
@@ -83,6 +86,7 @@ class ChatPanel:
         name: str | None = None,
         restore: bool = True,
         height: str = "28rem",
+        prompts: Sequence[str] | None = None,
         state: StorageState | None = None,
         max_cost: float | Decimal | Budget | None = None,
         generation_kwargs: dict[str, Any] | None = None,
@@ -107,6 +111,7 @@ class ChatPanel:
         if shell is not None:
             get_bridge(shell)  # it sends from the thread that makes it
             runs_cell(shell)  # from now on that is known
+        offered = suggested_prompts(shell) if prompts is None else [single_line(each, 300) for each in prompts]
         thread = self._thread = TurnThread(shell)
         self._controller = thread.call(
             lambda: PanelController(
@@ -115,6 +120,7 @@ class ChatPanel:
                 PanelStorage(shell, state, name),
                 restore=restore,
                 height=str(height)[:40],
+                prompts=offered,
                 thread=thread,
             )
         )

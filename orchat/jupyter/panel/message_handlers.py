@@ -143,11 +143,8 @@ def _handle_change(panel: PanelActions, content: dict[str, Any]) -> None:
                 panel.change_turns(partial(versions.show_version, versions.find(content.get("k")), number))
             case "compare":
                 versions.compare(versions.find(content.get("k")), on=content.get("on") is True)
-            case "new":
-                panel.conversations.new_chat(single_line(name, 60) if isinstance(name, str) else None)
-                panel.show_chat()
-            case "switch" if isinstance(name, str):
-                panel.conversations.switch_chat(name)
+            case "new" | "switch" | "rename" | "delete" as kind:
+                _change_chats(panel.conversations, kind, name, content.get("to"))
                 panel.show_chat()
             case "model" if isinstance(model, str):
                 panel.conversations.set_model(single_line(model, 200))
@@ -166,6 +163,19 @@ def _handle_change(panel: PanelActions, content: dict[str, Any]) -> None:
     except ConfigurationError as error:
         panel.show_error(error)
     panel.publish_changes(True)
+
+
+def _change_chats(chats: PanelConversations, kind: str, name: object, to: object) -> None:
+    if kind == "new":
+        chats.new_chat(single_line(name, 60) if isinstance(name, str) else None)
+    elif not isinstance(name, str):
+        return
+    elif kind == "switch":
+        chats.switch_chat(name)
+    elif kind == "delete":
+        chats.delete_chat(name)
+    elif isinstance(to, str):
+        chats.rename_chat(name, to)
 
 
 def _export_chat(panel: PanelActions, content: dict[str, Any]) -> None:

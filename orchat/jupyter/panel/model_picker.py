@@ -99,14 +99,19 @@ def model_rows(catalog: Catalog, query: str) -> dict[str, Any]:
     >>> pricing = {"prompt": "0.00000015", "completion": "0.0000006"}
     >>> models = read_models([{"id": "a/mini", "name": "A: Mini", "context_length": 128000, "pricing": pricing}])
     >>> model_rows(Catalog(models, datetime.now(UTC)), "mini")["list"]
-    [{'id': 'a/mini', 'name': 'A: Mini', 'facts': '128k tokens · $0.15 in, $0.60 out per million'}]
+    [{'id': 'a/mini', 'name': 'A: Mini', 'facts': '128k · $0.15 in, $0.60 out per million', 'badges': []}]
     """
     matching = catalog.matching(query)
     found = [model for model in matching if model.is_chat_model]
     others = [model for model in matching if not model.is_chat_model] if query.strip() else []
     note = "" if catalog.failure is None else f"The list is {catalog.age_text}: asking again failed."
     rows = [
-        {"id": single_line(m.id, 120), "name": single_line(m.name, 80), "facts": model_summary(m)}
+        {
+            "id": single_line(m.id, 120),
+            "name": single_line(m.name, 80),
+            "facts": model_summary(m),
+            "badges": model_badges(m),
+        }
         for m in found[:_MAX_ROWS]
     ]
     apart = [
@@ -125,15 +130,41 @@ def model_summary(model: Model) -> str:
     """Return context length and prices of a model as a short text."""
     parts = []
     if model.context_length:
-        parts.append(f"{round(model.context_length / 1000)}k tokens")
+        parts.append(_short_length(model.context_length))
     prices = [model.prices.get(name) for name in ("prompt", "completion")]
-    if model.is_free:
-        parts.append("free")
-    elif prices[0] is not None and prices[1] is not None:
+    if not model.is_free and prices[0] is not None and prices[1] is not None:  # of a free one a badge says so
         parts.append(f"${price_per_million(prices[0])} in, ${price_per_million(prices[1])} out per million")
         if (above := dearer_above(model.raw.get("pricing"))) is not None:
             parts.append(f"dearer above {round(above / 1000)}k")
     return " · ".join(parts)
+
+
+def model_badges(model: Model) -> list[str]:
+    """Return what a model can do, and whether it is free, a word each.
+
+    Examples
+    --------
+    >>> from orchat.openrouter.models import read_models
+    >>> entry = {"id": "a/b", "architecture": {"input_modalities": ["image"]}, "supported_parameters": ["tools"]}
+    >>> model_badges(read_models([entry])[0])
+    ['vision', 'tools']
+    """
+    accepted, supported = model.input_modalities, model.supported_parameters
+    marks = {
+        "vision": "image" in accepted,
+        "files": "file" in accepted,
+        "audio": "audio" in accepted,
+        "images out": "image" in model.output_modalities,
+        "tools": "tools" in supported,
+        "reasoning": "reasoning" in supported,
+        "free": model.is_free,
+    }
+    return [mark for mark, applies in marks.items() if applies]
+
+
+def _short_length(tokens: int) -> str:
+    """Return a context length as people say it: 128k, 1M."""
+    return f"{round(tokens / 1000)}k" if tokens < 999_500 else f"{tokens / 1_000_000:.2g}M"
 
 
 def shown_parameters(kwargs: Mapping[str, Any]) -> dict[str, Any]:

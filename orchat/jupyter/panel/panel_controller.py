@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +66,8 @@ class PanelController:
         Whether to continue the saved conversations.
     height
         The maximum height of the conversation, as a CSS length.
+    prompts
+        Questions to begin with, offered in a chat without a turn.
     thread
         The thread of turns, in which this is made and used.
     """
@@ -78,6 +80,7 @@ class PanelController:
         *,
         restore: bool,
         height: str,
+        prompts: Sequence[str],
         thread: TurnThread,
     ) -> None:
         self._shell = shell
@@ -85,7 +88,7 @@ class PanelController:
         self._storage = storage
         self.conversations = PanelConversations(chat)
         self.view_model = PanelViewModel(cell=self._can_insert)
-        self.view_model.set(height=height, error=None, readonly=None, note="", running=False)
+        self.view_model.set(height=height, prompts=list(prompts), error=None, readonly=None, note="", running=False)
         names = None if shell is None else PromptNamespace(shell)
         self.composer = QuestionComposer(self.view_model, names, thread, self._show_wait_for_values)
         self.versions = TurnVersions(self.conversations, self.view_model, self.composer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from orchat.tools import Tool
 
 DEFAULT_NAME = "chat"
+_GENERATED_NAME = re.compile(rf"{DEFAULT_NAME}(?: \d{{1,6}})?")
+_MAX_TITLE = 60  # characters of a first question
 _MAX_NAMES = 40  # missing variables that the restart notice names
 
 
@@ -57,6 +60,7 @@ class PanelConversations:
         self._chats = {self.current_name: first}
         self._failed: dict[str, FailedRequest] = {}
         self._restored = False
+        self._deleted_cost = Cost()
 
     @property
     def current_chat(self) -> Chat:
@@ -104,8 +108,9 @@ class PanelConversations:
             "system": (chat.messages[0].text or "") if _has_system(chat) else "",
             "chats": self.names,
             "chat": self.current_name,
+            "titles": {name: title for name in self.names if (title := self.title(name)) != name},
             "redo": chat.can_redo,
-            "cost": str(sum((each.cost for each in self._chats.values()), Cost())),
+            "cost": str(sum((each.cost for each in self._chats.values()), self._deleted_cost)),
             "tools": self._tool_switches(),
         }
 
@@ -146,9 +151,64 @@ class PanelConversations:
         ConfigurationError
             There is no chat of that name (a ValueError).
         """
+        self._check_name(name)
+        self.current_name = name
+
+    def title(self, name: str) -> str:
+        """Return what a chat is called: its name, or its first question where the name was generated.
+
+        Examples
+        --------
+        >>> from orchat.chat import Chat
+        >>> from orchat.messages import ChatMessage
+        >>> chat = Chat()
+        >>> chat.messages = [ChatMessage.from_user("When is it high?")]
+        >>> PanelConversations(chat).title("chat")
+        'When is it high?'
+        """
+        if not _GENERATED_NAME.fullmatch(name):
+            return name
+        questions = (each for each in self._chats[name].messages if each.is_from(ChatRole.USER) and each.text)
+        first = next(questions, None)
+        return name if first is None else single_line(first.text or "", _MAX_TITLE)
+
+    def rename_chat(self, name: str, to: str) -> None:
+        """Give a chat another name.
+
+        Raises
+        ------
+        ConfigurationError
+            There is no chat of that name, or another one has the new name (a ValueError).
+        """
+        self._check_name(name)
+        to = single_line(to, 60)
+        if not to or (to in self._chats and to != name):
+            raise ConfigurationError(f"A chat cannot be called {to!r}.", hint="Its name is short, and no other has it.")
+        self._chats = {to if each == name else each: chat for each, chat in self._chats.items()}
+        if name in self._failed:
+            self._failed[to] = self._failed.pop(name)
+        if self.current_name == name:
+            self.current_name = to
+
+    def delete_chat(self, name: str) -> None:
+        """Delete a chat; its cost stays counted. Without any other one a new one begins.
+
+        Raises
+        ------
+        ConfigurationError
+            There is no chat of that name (a ValueError).
+        """
+        self._check_name(name)
+        self._deleted_cost += self._chats.pop(name).cost
+        self._failed.pop(name, None)
+        if not self._chats:
+            self.new_chat(DEFAULT_NAME)
+        elif self.current_name == name:
+            self.current_name = next(reversed(self._chats))
+
+    def _check_name(self, name: str) -> None:
         if name not in self._chats:
             raise ConfigurationError(f"There is no chat {name!r:.80}.", hint=f"There are {', '.join(self._chats)}.")
-        self.current_name = name
 
     def set_model(self, model: str) -> None:
         """Set the current chat's model; an empty name means the default."""

@@ -71,11 +71,13 @@ export function createForm(description, { strings: words, render, onChange, onDe
   let isLocked = false;
   let hasDecided = false;
 
-  const approve = button(strings.approve, "orchat-approve", () => decideApproval(isEdited ? "edited" : "approve"));
+  const approve = button(strings.approve, "orchat-approve orchat-primary", () => {
+    decideApproval(isEdited ? "edited" : "approve");
+  });
   approve.setAttribute("aria-describedby", changes.id);
-  const always = button(strings.always, "orchat-always", () => decideApproval("always"));
-  const reject = button(strings.reject, "orchat-reject", () => askForText("reject", strings.reason));
-  const answer = button(strings.answer, "orchat-answer", () => askForText("answer", strings.value));
+  const always = button(strings.always, "orchat-always orchat-outlined", () => decideApproval("always"));
+  const reject = button(strings.reject, "orchat-reject orchat-outlined", () => askForText("reject", strings.reason));
+  const answer = button(strings.answer, "orchat-answer orchat-outlined", () => askForText("answer", strings.value));
   const rawButton = button(strings.raw, "orchat-edit-json", () => {
     drawRaw(indentJson(values().json));
     rawInput?.focus();
@@ -203,7 +205,7 @@ export function createForm(description, { strings: words, render, onChange, onDe
     const { node: drawn, input } = drawText("", `${id}-more`, strings, () => {}, { lines: true, most: 2 });
     const label = element("label", "orchat-label", question);
     label.htmlFor = input.id;
-    const send = button(decision === "reject" ? strings.reject : strings.send, "orchat-send", () => {
+    const send = button(decision === "reject" ? strings.reject : strings.send, "orchat-send orchat-primary", () => {
       decide(decision === "reject" ? { decision, reason: input.value } : { decision, value: input.value });
     });
     closeAnswerBox = () => {

@@ -4,6 +4,7 @@
  * @typedef {import("./panel_reducer.js").Fields} Fields
  */
 
+import { iconButton } from "../extension/static/icons.js";
 import { button, element, setText } from "../shared/elements.js";
 import { STRINGS } from "./panel_strings.js";
 import { createToolSwitches } from "./tool_switches.js";
@@ -35,7 +36,7 @@ export function createChatSettings({ send, enterBreaks, onEnterChange, onClose }
   grants.setAttribute("aria-label", STRINGS.grants);
   const grantsSection = element("div", "orchat-granted-tools", element("span", "", STRINGS.grants), grants);
   const switches = createToolSwitches((off) => send({ t: "tools", off }));
-  const apply = button(STRINGS.apply, "orchat-apply", () => {
+  const apply = button(STRINGS.apply, "orchat-apply orchat-outlined", () => {
     const value = (/** @type {HTMLInputElement} */ field) => (field.value === "" ? null : Number(field.value));
     const parameters = { temperature: value(temperature), max_tokens: value(maxTokens), effort: effort.value || null };
     send({ t: "parameters", n: ++number, ...parameters });
@@ -53,7 +54,7 @@ export function createChatSettings({ send, enterBreaks, onEnterChange, onClose }
     const wrong = [temperature, maxTokens, effort].find((field) => field.getAttribute("aria-invalid") === "true");
     wrong?.focus();
   }
-  const close = button(STRINGS.close, "orchat-close", () => onClose());
+  const close = iconButton("close", STRINGS.close, "orchat-close", () => onClose());
   const node = element(
     "div",
     "orchat-settings orchat-sheet",

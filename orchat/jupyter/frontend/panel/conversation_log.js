@@ -9,8 +9,10 @@
  *   setActions(state: {isLast: boolean, isBusy: boolean}): void, focusVersion(n: number): void, dispose(): void}} Row
  */
 
+import { iconButton } from "../extension/static/icons.js";
 import { button, element, setText } from "../shared/elements.js";
 import { STRINGS } from "./panel_strings.js";
+import { createStartPage } from "./start_page.js";
 import { createVersions } from "./turn_versions.js";
 import { createTurn } from "../view/turn.js";
 
@@ -19,17 +21,17 @@ const FOLLOW_DISTANCE = 60; // pixels from the end, within which the log follows
 /**
  * @param {{rendermime: import("../shared/markdown_renderer.js").Rendermime | null, send: (message: object) => void,
  *   forms: typeof import("../form/form.js") | null, announce: (words: string) => void,
- *   chooseModel: (k: number, by: HTMLElement) => void}} options ``chooseModel`` lets a person choose a model, by which the
- *   question of a turn is asked again.
+ *   onPrompt: (prompt: string) => void, chooseModel: (k: number, by: HTMLElement) => void}} options ``onPrompt`` takes a
+ *   question to begin with, ``chooseModel`` lets a person choose a model, by which the question of a turn is asked again.
  */
-export function createConversationLog({ rendermime, send, forms, announce, chooseModel }) {
+export function createConversationLog({ rendermime, send, forms, announce, onPrompt, chooseModel }) {
   const olderButton = button(STRINGS.older, "orchat-older-turns", () => {
     heldDistance = box.scrollHeight - box.scrollTop;
     send({ t: "older" });
   });
-  const emptyNote = element("p", "orchat-empty", STRINGS.empty);
+  const startPage = createStartPage(onPrompt);
   const list = element("div", "orchat-turns");
-  const box = element("div", "orchat-conversation", olderButton, emptyNote, list);
+  const box = element("div", "orchat-conversation", olderButton, startPage.node, list);
   box.setAttribute("role", "log");
   box.setAttribute("aria-live", "off"); // the live region announces answers sentence by sentence
   box.setAttribute("aria-label", STRINGS.conversation);
@@ -73,9 +75,11 @@ export function createConversationLog({ rendermime, send, forms, announce, choos
       },
       compare: (on) => send({ t: "compare", k, on }),
     });
-    const edit = button(STRINGS.edit, "orchat-edit-turn", () => send({ t: "edit", k }));
-    const again = button(STRINGS.again, "orchat-again-turn", () => send({ t: "again", k }));
-    const otherModel = button(STRINGS.anotherModel, "orchat-again-turn-with", () => chooseModel(k, otherModel));
+    const edit = iconButton("edit", STRINGS.edit, "orchat-edit-turn", () => send({ t: "edit", k }));
+    const again = iconButton("again", STRINGS.again, "orchat-again-turn", () => send({ t: "again", k }));
+    const otherModel = iconButton("replace", STRINGS.anotherModel, "orchat-again-turn-with", () => {
+      chooseModel(k, otherModel);
+    });
     const actions = element("div", "orchat-exchange-actions", versions.node, edit, again, otherModel);
     actions.setAttribute("role", "group");
     actions.setAttribute("aria-label", STRINGS.versions);
@@ -187,7 +191,8 @@ export function createConversationLog({ rendermime, send, forms, announce, choos
       }
       olderButton.hidden = first === 0;
       setText(olderButton, `${STRINGS.older} (${first})`);
-      emptyNote.hidden = turns.length > 0;
+      startPage.update(fields);
+      startPage.node.hidden = turns.length > 0;
       if (heldDistance) {
         box.scrollTop = box.scrollHeight - heldDistance;
         heldDistance = 0;

@@ -4,6 +4,7 @@
  * @typedef {import("./panel_reducer.js").Fields} Fields
  */
 
+import { iconButton } from "../extension/static/icons.js";
 import { button, element, setText } from "../shared/elements.js";
 import { STRINGS } from "./panel_strings.js";
 
@@ -31,7 +32,7 @@ export function createModelPicker({ send, onChoose, onClose }) {
   note.setAttribute("role", "status");
   const useButton = button(STRINGS.use, "orchat-use", () => field.value.trim() && choose(field.value.trim()));
   const title = element("strong", "orchat-picker-title");
-  const close = button(STRINGS.close, "orchat-close", () => onClose());
+  const close = iconButton("close", STRINGS.close, "orchat-close", () => onClose());
   const head = element("div", "orchat-picker-head", title, close);
   const searchRow = element("div", "orchat-picker-line", field, useButton);
   const others = element("ul", "orchat-models-apart");
@@ -107,13 +108,19 @@ export function createModelPicker({ send, onChoose, onClose }) {
       clearTimeout(timer);
     },
     /** @param {Fields} fields */
-    update({ models }) {
+    update({ models, model: current }) {
       if (models === shownModels || !models || models.n !== queryNumber) return;
       shownModels = models;
       const { list: found, total } = models;
-      list.replaceChildren(...found.map(({ id: model, name, facts }, i) => {
+      list.replaceChildren(...found.map(({ id: model, name, facts, badges }, i) => {
         const option = element("li", "orchat-model");
-        option.append(element("span", "orchat-model-name", name), element("span", "orchat-model-facts", facts));
+        const title = element("span", "orchat-model-name", name);
+        if (model === current) {
+          title.append(element("span", "orchat-badge orchat-current", STRINGS.current));
+          option.setAttribute("aria-current", "true");
+        }
+        title.append(...(badges ?? []).map((badge) => element("span", "orchat-badge", badge)));
+        option.append(title, element("code", "orchat-model-id", model), element("span", "orchat-model-facts", facts));
         option.id = `${id}-${i}`;
         option.title = model;
         option.dataset.model = model;

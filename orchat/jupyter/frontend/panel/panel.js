@@ -4,6 +4,7 @@
  * @typedef {import("./panel_reducer.js").State} State
  */
 
+import { icon, iconButton } from "../extension/static/icons.js";
 import { createLiveRegion } from "../shared/live_region.js";
 import { button, element, setText } from "../shared/elements.js";
 import { guardShortcuts } from "../shared/shortcut_guard.js";
@@ -13,8 +14,10 @@ import { createKernelNotice, watchKernel } from "../shared/kernel_watch.js";
 import { findRendermime } from "../shared/markdown_renderer.js";
 import { createQuestionComposer } from "./question_composer.js";
 import { insertLineBreak, isPlainEnter } from "../shared/line_break.js";
+import { createChatList } from "./chat_list.js";
 import { createConversationLog } from "./conversation_log.js";
 import { createModelPicker } from "./model_picker.js";
+import { createOverflowMenu } from "./overflow_menu.js";
 import { registerTranscripts } from "./transcript_saver.js";
 import { createChatSettings } from "./chat_settings.js";
 import { reduceEvents } from "./panel_reducer.js";
@@ -48,6 +51,7 @@ export async function render({ model, el, css, send: sendToKernel }) {
     send,
     forms,
     announce,
+    onPrompt: (prompt) => composer.begin(prompt),
     chooseModel: (k, by) => openPicker(STRINGS.againWith, (id) => send({ t: "again", k, model: id }), by),
   });
   const composer = createQuestionComposer({
@@ -59,27 +63,30 @@ export async function render({ model, el, css, send: sendToKernel }) {
 
   // -- the toolbar ---------------------------------------------------------------------------------------------
 
-  const chats = element("select", "orchat-select orchat-chats");
-  chats.setAttribute("aria-label", STRINGS.chats);
-  chats.addEventListener("change", () => send({ t: "switch", name: chats.value }));
-  const newChatButton = button(STRINGS.newChat, "orchat-new-chat", () => {
-    send({ t: "new", name: "" });
-    composer.focus();
-  });
+  const modelName = element("span", "orchat-model-label");
   const modelButton = button("", "orchat-model-button", () => {
     openPicker(STRINGS.model, (id) => send({ t: "model", model: id }), modelButton);
   });
-  const settingsButton = button(STRINGS.settings, "orchat-settings-button", () => {
+  modelButton.append(modelName, icon("down"));
+  const chatsButton = iconButton("chat", STRINGS.chats, "orchat-chats-button", () => {
+    toggleSheet(chats, chatsButton);
+  });
+  const newChatButton = iconButton("newChat", STRINGS.newChat, "orchat-new-chat", () => {
+    send({ t: "new", name: "" });
+    composer.focus();
+  });
+  const settingsButton = iconButton("settings", STRINGS.settings, "orchat-settings-button", () => {
     toggleSheet(settings, settingsButton);
   });
   const copyButton = button(STRINGS.copyMarkdown, "orchat-copy-all", () => {
     send({ t: "export", to: "clipboard", n: ++exportNumber });
   });
   const exportButton = button(STRINGS.toCell, "orchat-export-cell", () => send({ t: "export", to: "cell" }));
+  const menu = createOverflowMenu(STRINGS.moreActions, [copyButton, exportButton]);
   const cost = element("span", "orchat-cost");
   cost.title = STRINGS.cost;
-  const actions = [modelButton, chats, newChatButton, settingsButton, copyButton, exportButton];
-  const bar = element("div", "orchat-panel-bar", ...actions, cost);
+  const actions = [chatsButton, newChatButton, settingsButton, menu.node];
+  const bar = element("div", "orchat-panel-bar", modelButton, cost, ...actions);
   bar.setAttribute("role", "toolbar");
   bar.setAttribute("aria-label", STRINGS.panel);
 
@@ -100,6 +107,7 @@ export async function render({ model, el, css, send: sendToKernel }) {
     openSheet = sheetButton = null;
   };
   const picker = createModelPicker({ send, onChoose: (id) => onModelChosen(id), onClose: closeSheet });
+  const chats = createChatList({ send, onClose: closeSheet });
   const settings = createChatSettings({
     send,
     enterBreaks: readPreference() === "1",
@@ -110,7 +118,7 @@ export async function render({ model, el, css, send: sendToKernel }) {
     onClose: closeSheet,
   });
   composer.setEnterBreaks(readPreference() === "1");
-  for (const each of [modelButton, settingsButton]) each.setAttribute("aria-expanded", "false");
+  for (const each of [modelButton, chatsButton, settingsButton]) each.setAttribute("aria-expanded", "false");
 
   /**
    * @param {{open(): void, close(): void}} sheet
@@ -144,19 +152,19 @@ export async function render({ model, el, css, send: sendToKernel }) {
 
   // -- actions on the last turn --------------------------------------------------------------------------------
 
-  const againButton = button(STRINGS.again, "orchat-again", () => send({ t: "again" }));
-  const otherModelButton = button(STRINGS.anotherModel, "orchat-again-with", () => {
+  const againButton = iconButton("again", STRINGS.again, "orchat-again", () => send({ t: "again" }));
+  const otherModelButton = iconButton("replace", STRINGS.anotherModel, "orchat-again-with", () => {
     openPicker(STRINGS.againWith, (id) => send({ t: "again", model: id }), otherModelButton);
   });
-  const editButton = button(STRINGS.edit, "orchat-edit", () => {
+  const editButton = iconButton("edit", STRINGS.edit, "orchat-edit", () => {
     send({ t: "edit" });
     composer.focus();
   });
-  const undoButton = button(STRINGS.undo, "orchat-undo", () => {
+  const undoButton = iconButton("undo", STRINGS.undo, "orchat-undo", () => {
     send({ t: "undo" });
     composer.focus();
   });
-  const redoButton = button(STRINGS.redo, "orchat-redo", () => {
+  const redoButton = iconButton("redo", STRINGS.redo, "orchat-redo", () => {
     send({ t: "redo" });
     composer.focus();
   });
@@ -174,8 +182,8 @@ export async function render({ model, el, css, send: sendToKernel }) {
   const storageStatus = element("p", "orchat-storage-status");
   const note = element("p", "orchat-note");
   const node = element(
-    "section", "orchat-turn orchat-panel", bar, picker.node, settings.node, readonlyCard, turns.node, errorCard,
-    turnActions, kernelNotice.node, busyNotice.node, composer.node, note, storageStatus, liveRegion.node,
+    "section", "orchat-turn orchat-panel", bar, picker.node, chats.node, settings.node, readonlyCard, turns.node,
+    errorCard, turnActions, kernelNotice.node, busyNotice.node, composer.node, note, storageStatus, liveRegion.node,
   );
   node.setAttribute("aria-label", STRINGS.panel);
   node.dataset.lmSuppressShortcuts = "true"; // what is typed here is no command to the notebook
@@ -236,17 +244,10 @@ export async function render({ model, el, css, send: sendToKernel }) {
     redoButton.hidden = !fields.redo;
     if (fields === drawnFields) return;
     node.style.setProperty("--orchat-height", fields.height);
-    setText(modelButton, fields.model);
+    setText(modelName, fields.model);
+    modelButton.title = fields.model;
     modelButton.setAttribute("aria-label", `${STRINGS.model}: ${fields.model}`);
-    if (fields.chats !== drawnFields?.chats) {
-      chats.replaceChildren(...fields.chats.map((name) => {
-        const option = element("option", "", name);
-        option.value = name;
-        return option;
-      }));
-    }
-    chats.value = fields.chat;
-    chats.hidden = fields.chats.length < 2;
+    chatsButton.hidden = fields.chats.length < 2;
     exportButton.hidden = !fields.cell;
     updateToolbar();
     setText(cost, fields.cost === "$0" ? "" : fields.cost);
@@ -258,15 +259,16 @@ export async function render({ model, el, css, send: sendToKernel }) {
     busyNotice.update(fields.running);
     if (!drawnFields) composer.restoreDraft(takeDraft(node));
     picker.update(fields);
+    chats.update(fields);
     settings.update(fields);
     drawnFields = fields;
   }
 
   function updateToolbar() {
-    for (const each of [chats, newChatButton, modelButton, settingsButton]) {
+    for (const each of [chatsButton, newChatButton, modelButton, settingsButton]) {
       each.disabled = Boolean(state?.fields.running) || loss !== null;
     }
-    for (const each of [copyButton, exportButton]) each.disabled = loss !== null;
+    menu.setDisabled(loss !== null);
     for (const each of errorCard.querySelectorAll("button")) each.disabled = loss !== null;
   }
 
@@ -280,16 +282,16 @@ export async function render({ model, el, css, send: sendToKernel }) {
     if (hint) errorCard.append(element("p", "orchat-hint", `→ ${hint}`));
     const actions = [];
     if (error.actions?.includes("retry")) {
-      actions.push(button(STRINGS.retry, "orchat-retry", () => send({ t: "retry" })));
+      actions.push(button(STRINGS.retry, "orchat-retry orchat-outlined", () => send({ t: "retry" })));
     }
     if (error.actions?.includes("model")) {
-      const choose = button(STRINGS.chooseModel, "orchat-retry-with", () => {
+      const choose = button(STRINGS.chooseModel, "orchat-retry-with orchat-outlined", () => {
         openPicker(STRINGS.retryWith, (id) => send({ t: "retry", model: id }), choose);
       });
       actions.push(choose);
     }
     if (error.actions?.includes("key") && state?.fields.cell) {
-      actions.push(button(STRINGS.setKey, "orchat-set-key", () => send({ t: "key" })));
+      actions.push(button(STRINGS.setKey, "orchat-set-key orchat-outlined", () => send({ t: "key" })));
     }
     const dismiss = button(STRINGS.dismiss, "orchat-dismiss", () => {
       send({ t: "dismiss" });
@@ -305,7 +307,7 @@ export async function render({ model, el, css, send: sendToKernel }) {
     if (!readonly) return;
     readonlyCard.append(element("p", "", readonly.text));
     if (!readonly.discard) return;
-    readonlyCard.append(button(STRINGS.startOver, "orchat-discard", () => send({ t: "discard" })));
+    readonlyCard.append(button(STRINGS.startOver, "orchat-discard orchat-outlined", () => send({ t: "discard" })));
   }
 
   const format = rendermime ? "markdown" : "html";

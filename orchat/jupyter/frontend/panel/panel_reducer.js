@@ -8,15 +8,16 @@
  * @typedef {{n: number, q: Question, s: TurnState}} OtherVersion
  * @typedef {{k: number, q: Question, s: TurnState, v?: [number, number] | null, o?: OtherVersion[] | null}} Turn
  * @typedef {{n: number, name: string, kind: string, error: string, done: number}} File
- * @typedef {{id: string, name: string, facts: string}} Model
+ * @typedef {{id: string, name: string, facts: string, badges?: string[]}} Model
  * @typedef {{temperature: number|null, max_tokens: number|null, effort: string|null}} Parameters
  * @typedef {{height: string, draft: {n: number, text: string}, files: File[], running: boolean, model: string,
  *   error: {title: string, text: string, hint: string, actions?: string[]}|null, editing: number|null, redo: boolean,
  *   refused?: {n: number, errors: Record<string, string>}, readonly: {text: string, discard: boolean}|null,
  *   tools: {label: string, tools: {name: string, title: string, on: boolean}[], more: number}[],
  *   note: string, warning: {n: number, text: string}|null, parameters: Parameters, system: string,
- *   chats: string[], chat: string, cost: string, where: string,
- *   completions?: {n: number, length: number, list: string[], notes?: string[], whole?: boolean}, grants: string[], cell: boolean, models?: {n: number, query: string, list: Model[], total: number, note: string, apart?: Model[]},
+ *   chats: string[], chat: string, titles?: Record<string, string>, prompts?: string[], cost: string, where: string,
+ *   completions?: {n: number, length: number, list: string[], notes?: string[], whole?: boolean}, grants: string[],
+ *   cell: boolean, models?: {n: number, query: string, list: Model[], apart?: Model[], total: number, note: string},
  *   exported?: {n: number, text: string}, saved?: Record<string, string>|null,
  *   widget?: string}} Fields
  * @typedef {{fields: Fields, first: number, turns: Turn[]}} State

@@ -6,6 +6,7 @@
  * @typedef {import("./panel_reducer.js").Fields} Fields
  */
 
+import { icon, iconButton } from "../extension/static/icons.js";
 import { button, element, setText } from "../shared/elements.js";
 import { insertLineBreak, isPlainEnter } from "../shared/line_break.js";
 import { STRINGS } from "./panel_strings.js";
@@ -32,33 +33,37 @@ export function createQuestionComposer({ send, announce, lastQuestion, onSend })
   fileInput.multiple = true;
   fileInput.hidden = true;
   fileInput.setAttribute("aria-label", STRINGS.attach);
-  const attach = button("+", "orchat-attach", () => fileInput.click());
-  attach.title = STRINGS.attach;
-  attach.setAttribute("aria-label", STRINGS.attach);
-  const sendButton = button(STRINGS.send, "orchat-submit", () => sendQuestion());
-  const stopButton = button(STRINGS.stop, "orchat-panel-stop", () => {
+  const attach = iconButton("attach", STRINGS.attach, "orchat-attach", () => fileInput.click());
+  const sendButton = button(STRINGS.send, "orchat-submit orchat-primary", () => sendQuestion());
+  const stopButton = button(STRINGS.stop, "orchat-panel-stop orchat-outlined", () => {
     send({ t: "stop" });
     text.focus(); // the button goes away
   });
+  stopButton.prepend(icon("stop"));
   const fileList = element("ul", "orchat-chips");
   fileList.setAttribute("aria-label", STRINGS.files);
   const warningText = element("span", "orchat-warning-text");
   warningText.id = `orchat-warning-${++composerCount}`;
-  const asItIsButton = button(STRINGS.sendAsItIs, "orchat-send-as-it-is", () => {
+  const asItIsButton = button(STRINGS.sendAsItIs, "orchat-send-as-it-is orchat-outlined", () => {
     sendQuestion(true);
     text.focus(); // the button goes away
   });
   const warning = element("div", "orchat-secret-warning", warningText, asItIsButton);
   warning.hidden = true;
-  const cancelEdit = button(STRINGS.cancelEdit, "orchat-cancel-edit", () => {
+  const cancelEdit = button(STRINGS.cancelEdit, "orchat-cancel-edit orchat-outlined", () => {
     send({ t: "cancel_edit" });
     text.focus(); // the button goes away
   });
   const editing = element("div", "orchat-editing", element("span", "", STRINGS.editing), cancelEdit);
   editing.setAttribute("role", "status");
   editing.hidden = true;
-  const node = element("div", "orchat-composer", editing, fileList, attach, text, sendButton, stopButton, warning, completion.node, fileInput);
+  const buttons = element("div", "orchat-composer-buttons", attach, sendButton, stopButton);
+  const node = element(
+    "div", "orchat-composer", editing, completion.node, fileList, text, buttons, warning, fileInput,
+  );
 
+  /** The files that were attached in this page: of those of an earlier one only the name is known. */
+  const own = /** @type {Map<number, {size: number, url: string}>} */ (new Map());
   let enterBreaksLine = false;
   let draftNumber = -1; // of the draft that was taken over
   let isSentEarly = false; // before the kernel's first state
@@ -132,6 +137,8 @@ export function createQuestionComposer({ send, announce, lastQuestion, onSend })
     for (const file of files) {
       const n = ++fileCount;
       const metadata = { t: "attach", n, name: file.name || "pasted.png", size: file.size };
+      const isImage = /^image\/(png|jpeg|gif|webp)$/.test(file.type);
+      own.set(n, { size: file.size, url: isImage ? URL.createObjectURL(file) : "" });
       if (file.size > MAX_BYTES || !file.size) {
         send({ ...metadata, at: 0, data: "" });
         continue;
@@ -165,6 +172,11 @@ export function createQuestionComposer({ send, announce, lastQuestion, onSend })
       if (next.files !== fields?.files) {
         fileList.replaceChildren(...next.files.map(createFileChip));
         fileList.hidden = !next.files.length;
+        for (const [n, { url }] of own) {
+          if (!fields?.files.some((file) => file.n === n) || next.files.some((file) => file.n === n)) continue;
+          if (url) URL.revokeObjectURL(url);
+          own.delete(n);
+        }
         const failedFile = next.files.find(({ n, error }) => error && !fields?.files.some((f) => f.n === n && f.error));
         if (failedFile) announce(failedFile.error);
       }
@@ -204,8 +216,16 @@ export function createQuestionComposer({ send, announce, lastQuestion, onSend })
       fitHeight();
       sendDraft();
     },
+    /** @param {string} prompt A question to begin with; its fields are to be read before it is sent. */
+    begin(prompt) {
+      text.value = prompt;
+      fitHeight();
+      sendDraft();
+      text.focus();
+    },
     dispose() {
       clearTimeout(timer);
+      for (const { url } of own.values()) if (url) URL.revokeObjectURL(url);
       completion.dispose();
     },
   };
@@ -223,15 +243,28 @@ export function createQuestionComposer({ send, announce, lastQuestion, onSend })
   function createFileChip(file) {
     const { n, name, kind, error, done } = file;
     const label = element("span", "orchat-chip-name");
+    const { size, url } = own.get(n) ?? {};
     const about = done < 1 ? `${STRINGS.loading}: ${Math.round(done * 100)} %` : kind;
-    setText(label, error || `${name} (${about})`);
-    const removeButton = button("×", "orchat-chip-drop", () => {
+    setText(label, error || `${name} (${size ? `${about}, ${sizeText(size)}` : about})`);
+    label.title = name;
+    const removeButton = iconButton("close", `${STRINGS.remove} ${name}`, "orchat-chip-drop", () => {
       send({ t: "unattach", n });
       text.focus();
     });
-    removeButton.setAttribute("aria-label", `${STRINGS.remove} ${name}`);
-    return element("li", error ? "orchat-chip orchat-chip-error" : "orchat-chip", label, removeButton);
+    const chip = element("li", error ? "orchat-chip orchat-chip-error" : "orchat-chip", label, removeButton);
+    if (url && !error) {
+      const thumbnail = element("img", "orchat-thumbnail");
+      thumbnail.src = url;
+      thumbnail.alt = "";
+      chip.prepend(thumbnail);
+    }
+    return chip;
   }
+}
+
+/** @param {number} bytes */
+function sizeText(bytes) {
+  return bytes < 1_000_000 ? `${Math.ceil(bytes / 1000)} kB` : `${(bytes / 1_000_000).toFixed(1)} MB`;
 }
 
 /** @param {import("./panel_reducer.js").File} file */

@@ -4,6 +4,7 @@
  * @typedef {import("./panel_reducer.js").Turn} Turn
  */
 
+import { iconButton } from "../extension/static/icons.js";
 import { button, element, setText } from "../shared/elements.js";
 import { STRINGS } from "./panel_strings.js";
 
@@ -12,12 +13,8 @@ export function createVersions({ show, compare }) {
   let shown = 0;
   let count = 0;
   let isBusy = false;
-  const earlier = button("‹", "orchat-version-step orchat-earlier-version", () => show(shown - 1));
-  earlier.setAttribute("aria-label", STRINGS.earlierVersion);
-  earlier.title = STRINGS.earlierVersion;
-  const later = button("›", "orchat-version-step orchat-later-version", () => show(shown + 1));
-  later.setAttribute("aria-label", STRINGS.laterVersion);
-  later.title = STRINGS.laterVersion;
+  const earlier = iconButton("previous", STRINGS.earlierVersion, "orchat-earlier-version", () => show(shown - 1));
+  const later = iconButton("next", STRINGS.laterVersion, "orchat-later-version", () => show(shown + 1));
   const position = element("span", "orchat-version-position");
   const beside = button(STRINGS.compare, "orchat-compare", () => {
     compare(beside.getAttribute("aria-pressed") !== "true");
