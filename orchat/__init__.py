@@ -108,12 +108,21 @@ if not TYPE_CHECKING:  # hidden from type checkers, to which a wrong name shall 
 
 
 def _show_in_cells() -> None:
-    """Register the cell sink, so that chats display their turns, if IPython runs."""
+    """Register the cell sink, so that chats display their turns, if IPython runs; replies show themselves anywhere."""
+    from orchat.chat.reply import set_safe_markdown
+
+    set_safe_markdown(_safe_markdown)
     ipython = sys.modules.get("IPython")
     if ipython is not None and (shell := ipython.get_ipython()) is not None:
         from orchat.jupyter.kernel.live_view.cell_sink import show_chats
 
         show_chats(shell)
+
+
+def _safe_markdown(text: str) -> str:
+    from orchat.jupyter.kernel.output.markdown_sanitizer import safe_markdown
+
+    return safe_markdown(text)
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import narwhals
 import pytest
 
+import orchat
 from orchat.chat.reply import Reply
 from orchat.errors import ConfigurationError
 from orchat.messages import ChatMessage, ImageContent, ToolCall
@@ -112,3 +113,12 @@ def test_a_reply_that_is_no_table_says_so() -> None:
     message._parsed = [1]
     with pytest.raises(ConfigurationError, match="one of pandas, polars, pyarrow"):
         Reply(message).frame("excel")
+
+
+def test_a_reply_shows_itself_as_safe_markdown_in_notebooks_without_ipython() -> None:
+    assert orchat.Chat is not None  # the front door knows how to make Markdown safe
+    shown = Reply(ChatMessage.from_assistant("**So** <script>alert(1)</script> ![x](https://example.org/x.png)"))
+    markdown = str(shown._repr_markdown_())
+    assert markdown.startswith("**So**")
+    assert "<script" not in markdown
+    assert r"\![x]" in markdown  # no picture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -152,11 +152,26 @@ class Reply:
     def __str__(self) -> str:
         return self.text
 
+    def _repr_markdown_(self) -> str | None:
+        return None if _formatter.safe_markdown is None else _formatter.safe_markdown(self.text)
+
     def __repr__(self) -> str:
         text = self.text if len(self.text) <= 60 else self.text[:57] + "..."
         ending = "" if self.ending == "finished" else f", ending={self.ending!r}"
         model, reason = self.message.meta.get("model"), self.finish_reason
         return f"Reply({text!r}, model={model!r}, finish_reason={reason!r}{ending})"
+
+
+class _Formatter:
+    safe_markdown: Callable[[str], str] | None = None
+
+
+_formatter = _Formatter()
+
+
+def set_safe_markdown(make: Callable[[str], str] | None) -> None:
+    """Register what makes a model's Markdown safe to show; without it notebooks show a reply as text."""
+    _formatter.safe_markdown = make
 
 
 def _citations(message: ChatMessage) -> Iterator[Citation]:

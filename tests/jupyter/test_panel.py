@@ -806,6 +806,12 @@ def test_it_is_there_again_in_another_kernel_and_in_the_same_one(endpoint: Scrip
 
 
 @pytest.mark.slow
+def test_marimo_is_given_the_panels_widget(kernel: Kernel) -> None:
+    kernel.run(PANEL + 'panel = ChatPanel("some/model")')
+    assert kernel.value("panel._display_() is panel.widget") == "True"
+
+
+@pytest.mark.slow
 def test_what_a_person_cleared_is_not_brought_back(kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
     endpoint.answers(text("One."), text("Two."), text("Three."))
     code = PANEL + 'panel = ChatPanel("some/model")\npanel'

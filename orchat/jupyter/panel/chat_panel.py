@@ -169,6 +169,9 @@ class ChatPanel:
         as_widget = shell is not None and shows_widgets(shell)
         self._thread.call(lambda: self._controller.display(as_widget=as_widget))
 
+    def _display_(self) -> AnyWidget:  # marimo's protocol
+        return self.widget
+
     def _repr_mimebundle_(self, **kwargs: object) -> dict[str, Any]:
         return self._thread.call(self._controller.bundle)
 
