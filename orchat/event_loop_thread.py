@@ -82,6 +82,11 @@ class EventLoopThread:
             return self._loop
 
     @property
+    def is_running(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread is not None and self._thread.is_alive()
+
+    @property
     def is_current(self) -> bool:
         """Whether the calling thread is this one."""
         return threading.current_thread() is self._thread

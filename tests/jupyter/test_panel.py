@@ -308,6 +308,31 @@ def test_from_python(openrouter: ScriptedOpenRouter, monkeypatch: pytest.MonkeyP
     asyncio.run(use())
 
 
+def test_a_script_ends_quietly_whatever_its_panels_do(openrouter: ScriptedOpenRouter) -> None:
+    openrouter.answers(calls(call("tide", {"port": "Hull"})), text("word " * 400).paced(0.05))
+    code = (
+        "import asyncio, orchat, sys\n"
+        "@orchat.tool\n"
+        "def tide(port: str) -> str:\n"
+        "    'Tell the tide.'\n"
+        "waiting, streaming = orchat.ChatPanel('m', tools=[tide]), orchat.ChatPanel('m')\n"
+        "print(asyncio.run(waiting.send('When?')).ending)\n"
+        "before = sys.getswitchinterval()\n"
+        "async def leave():\n"
+        "    task = asyncio.create_task(streaming.send('Go on.'))\n"
+        "    while not streaming.chat.arrived: await asyncio.sleep(0.01)\n"
+        "    print(sys.getswitchinterval() < before)\n"
+        "    task.cancel()\n"
+        "    await asyncio.wait([task])\n"
+        "    print(task.exception(), streaming.is_running, sys.getswitchinterval() == before)\n"
+        "asyncio.run(leave())\n"
+    )
+    environment = {**os.environ, "OPENROUTER_BASE_URL": openrouter.base_url, "OPENROUTER_API_KEY": KEY}
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert ran.stderr == ""
+    assert ran.stdout.splitlines() == ["parked", "True", "interrupted; what had arrived is kept False True"]
+
+
 @pytest.mark.parametrize(
     "wrong", [{"name": "1"}, {"name": ""}, {"name": "a\nb"}, {"state": "cloud"}, {"approve": "maybe"}]
 )

@@ -33,7 +33,7 @@ from orchat.jupyter.panel.question_composer import QuestionComposer
 from orchat.jupyter.panel.turn_grouping import split_turns, transcript_text
 from orchat.jupyter.panel.turn_in_progress import TurnInProgress
 from orchat.jupyter.panel.turn_requests import TurnRequests
-from orchat.jupyter.panel.turn_thread import TurnThread
+from orchat.jupyter.panel.turn_thread import QuickThreadSwitches, TurnThread
 from orchat.jupyter.panel.turn_versions import TurnVersions
 from orchat.messages import ChatMessage
 from orchat.secrets import HIDDEN
@@ -189,7 +189,8 @@ class PanelController:
         before = chat.messages
         failure: BaseException | None = None
         try:
-            reply = await AsyncChatStream(chat, question, options, turn_in_progress).drain()
+            with QuickThreadSwitches():
+                reply = await AsyncChatStream(chat, question, options, turn_in_progress).drain()
         except BaseException as error:
             failure = error
             if turn_in_progress.reply is None:

@@ -17,6 +17,8 @@ What is called for a page's message has the context of the panel's own cell, so 
 from __future__ import annotations
 
 import asyncio
+import atexit
+import sys
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -32,6 +34,8 @@ T = TypeVar("T")
 TURN_LOOP = EventLoopThread("orchat-turns")
 """The loop of all panels of this process."""
 
+_EXIT_LIMIT = 1.0  # seconds for the ends of turns when the process ends
+_SWITCH_INTERVAL = 0.001  # seconds
 _UNNOTICED_WAIT = 0.15  # seconds for a cell's end that nobody is told of
 
 
@@ -163,3 +167,52 @@ class TurnThread:
             function()
         else:
             self._cell_loop.call_soon_threadsafe(function)
+
+
+class QuickThreadSwitches:
+    """Lets the thread of turns come to its turn sooner while a cell computes, for as long as its block lasts.
+
+    A thread that wants the interpreter's lock waits for the switch interval before it gets it from one that computes,
+    and a token takes several such waits: with 1 ms in the place of 5 it is shown in half the time. Only the thread of
+    turns uses it; where the user's code has set another interval meanwhile, that one stays.
+
+    Examples
+    --------
+    >>> with QuickThreadSwitches():
+    ...     sys.getswitchinterval() <= 0.001
+    True
+    """
+
+    _users = 0
+    _before = _ours = 0.0
+
+    def __enter__(self) -> None:
+        cls = QuickThreadSwitches
+        if cls._users == 0:
+            cls._before = sys.getswitchinterval()
+            sys.setswitchinterval(min(cls._before, _SWITCH_INTERVAL))
+            cls._ours = sys.getswitchinterval()
+        cls._users += 1
+
+    def __exit__(self, *exc_info: object) -> None:
+        cls = QuickThreadSwitches
+        cls._users -= 1
+        if cls._users == 0 and sys.getswitchinterval() == cls._ours:
+            sys.setswitchinterval(cls._before)
+
+
+@atexit.register
+def _end_turns() -> None:
+    """End what runs when the process ends: what had arrived is kept, and nothing is left in the middle."""
+
+    async def cancel() -> None:
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=_EXIT_LIMIT)
+
+    if TURN_LOOP.is_running:
+        with suppress(TimeoutError):
+            TURN_LOOP.submit(cancel).result(2 * _EXIT_LIMIT)
+        TURN_LOOP.close()
