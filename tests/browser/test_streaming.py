@@ -130,6 +130,34 @@ def test_a_page_reloaded_while_a_cell_streams_ends_with_the_right_output(
     assert output.data["text/plain"].startswith(ANSWER.strip())
 
 
+def test_a_restore_behind_a_turn_that_a_reloaded_page_has_not_seen_end_keeps_it(
+    page: Page, lab: Lab, endpoint: ScriptedOpenRouter
+) -> None:
+    endpoint.answers(text("First."), text(ANSWER).paced(0.04), text("Third."))
+    cells = (
+        "%load_ext orchat",
+        "%%openrouter\nOne?",
+        "%%openrouter\nTwo?",
+        "%openrouter restore",
+        "%%openrouter\nThree?",
+    )
+    notebook = lab.open(page, "reload-restore.ipynb", *cells)
+    notebook.run(0, 1, 2, 3)
+    notebook.wait_for_text(2, "The river")
+    notebook.save()
+    page.reload()
+    reopened = Notebook(page, notebook.path)
+    page.wait_for_function("() => window.jupyterapp?.shell?.currentWidget?.content?.widgets?.length > 4")
+    reopened.wait_for_text(2, "vendor/some-model")
+    page.wait_for_function(
+        "() => window.jupyterapp.shell.currentWidget.sessionContext.session?.kernel?.status === 'idle'"
+    )
+    reopened.run(4)
+    reopened.wait_for_text(4, "Third.")
+    roles = [message["role"] for message in endpoint.request.json["messages"]]
+    assert roles == ["user", "assistant"] * 2 + ["user"]
+
+
 def test_a_call_is_edited_and_approved_in_a_form(page: Page, front_end: Lab, endpoint: ScriptedOpenRouter) -> None:
     endpoint.answers(calls(call("tide", {"port": "Hull", "days": 2}, id="call_1")), text("At 14:10."))
     notebook = front_end.open(

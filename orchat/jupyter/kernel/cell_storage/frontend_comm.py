@@ -139,6 +139,12 @@ class FrontendMessenger:
             with self._lock:
                 self._unanswered.pop(name, None)
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a message has not been answered yet."""
+        with self._lock:
+            return bool(self._unanswered)
+
     def resend_unanswered(self, *, except_topics: Collection[object] = ()) -> None:
         """Resend unanswered messages to a page that has just been loaded.
 

@@ -30,6 +30,7 @@ Status: TypeAlias = Literal["unknown", "open", "absent", "mismatch"]
 """Whether an extension answers; ``mismatch``: its protocol is another one, and nothing is written."""
 
 _UNANSWERED_RETRY, _INCAPABLE_RETRY = 2.0, 30.0  # seconds before another hello to pages
+_LONGEST_WRITE = 2.0  # seconds that a restore waits for a page to confirm what it is sent
 _MOST_OUTPUTS = 8  # unconfirmed ones: all pages may be closed while a cell runs
 
 
@@ -177,8 +178,22 @@ class MetadataBridge:
             For each cell ``id``, ``type``, ``source``, ``metadata`` (orchat's) and ``outputs`` (orchat's, as in a
             file); None where no page answers.
         """
+        cells = await self._read_cells(timeout)
+        if cells is not None and self._is_writing:  # to a page that was loaded during a run, and lacks its end
+            deadline = time.monotonic() + _LONGEST_WRITE
+            while self._is_writing and time.monotonic() < deadline:
+                await asyncio.sleep(0.02)
+            cells = await self._read_cells(timeout)
+        return cells
+
+    async def _read_cells(self, timeout: float) -> list[Mapping[str, Any]] | None:
         cells = (await self._ask("cells", timeout, cell_id=current_cell(self._shell).id)).get("cells")
         return [cell for cell in cells if isinstance(cell, Mapping)] if isinstance(cells, list) else None
+
+    @property
+    def _is_writing(self) -> bool:
+        """Whether a page has not yet confirmed all outputs and values."""
+        return bool(self._outputs) or self._messenger.is_waiting
 
     def set_output(
         self,
