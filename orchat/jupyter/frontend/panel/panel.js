@@ -82,7 +82,8 @@ export async function render({ model, el, css, send: sendToKernel }) {
     send({ t: "export", to: "clipboard", n: ++exportNumber });
   });
   const exportButton = button(STRINGS.toCell, "orchat-export-cell", () => send({ t: "export", to: "cell" }));
-  const menu = createOverflowMenu(STRINGS.moreActions, [copyButton, exportButton]);
+  const moveButton = button(STRINGS.toSide, "orchat-move", () => dispatchMove(node, false));
+  const menu = createOverflowMenu(STRINGS.moreActions, [moveButton, copyButton, exportButton]);
   const cost = element("span", "orchat-cost");
   cost.title = STRINGS.cost;
   const actions = [chatsButton, newChatButton, settingsButton, menu.node];
@@ -249,6 +250,9 @@ export async function render({ model, el, css, send: sendToKernel }) {
     modelButton.setAttribute("aria-label", `${STRINGS.model}: ${fields.model}`);
     chatsButton.hidden = fields.chats.length < 2;
     exportButton.hidden = !fields.cell;
+    node.dataset.widget = fields.widget ?? "";
+    moveButton.hidden = !fields.widget || !dispatchMove(node, true);
+    setText(moveButton, node.closest(".orchat-side") ? STRINGS.toItsCell : STRINGS.toSide);
     updateToolbar();
     setText(cost, fields.cost === "$0" ? "" : fields.cost);
     setText(storageStatus, fields.where);
@@ -337,6 +341,16 @@ export async function render({ model, el, css, send: sendToKernel }) {
     turns.dispose();
     liveRegion.dispose();
   };
+}
+
+/**
+ * @param {HTMLElement} node A panel.
+ * @param {boolean} isProbe Whether to ask only if it can be done.
+ * @returns {boolean} Whether the extension of the front end (`side_panel.js`) moves it to the side, or back.
+ */
+function dispatchMove(node, isProbe) {
+  const options = { bubbles: true, cancelable: true, detail: { isProbe } };
+  return !node.dispatchEvent(new CustomEvent("orchat:move-panel", options));
 }
 
 /**

@@ -51,6 +51,8 @@ export const STRINGS = {
   swap: "Enter breaks the line (Shift+Enter sends)",
   apply: "Apply",
   export: "Export",
+  toSide: "Move to the side",
+  toItsCell: "Move into its cell",
   copyMarkdown: "Copy as Markdown",
   copied: "The conversation has been copied.",
   toCell: "Export to a new cell",

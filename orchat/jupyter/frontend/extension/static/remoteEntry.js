@@ -37,15 +37,21 @@
         panels.createPanelPlugin({ id: `${NAME}:panel`, INotebookTracker, widgets }),
         cells.createCellRunnerPlugin({ id: `${NAME}:run`, INotebookTracker }),
       ];
-      const packages = ["@jupyterlab/apputils", "@jupyterlab/codemirror", "@codemirror/view", "@codemirror/language"];
+      const packages = [
+        "@jupyterlab/apputils", "@jupyterlab/ui-components", "@jupyterlab/codemirror", "@codemirror/view",
+        "@codemirror/language",
+      ];
       const lent = await Promise.all(packages.map(loadShared)).catch(() => null);
       if (!lent) return plugins; // a page without editors, such as voila's
-      const [apputils, codemirror, view, language] = lent;
-      const [prompts, code] = await Promise.all(["prompt_cells", "code_actions"].map((name) => load(`${name}.js`)));
+      const [apputils, ui, codemirror, view, language] = lent;
+      const launcher = await loadShared("@jupyterlab/launcher").catch(() => null); // Notebook 7 has none
+      const more = ["prompt_cells", "code_actions", "side_panel"];
+      const [prompts, code, side] = await Promise.all(more.map((name) => load(`${name}.js`)));
       return [
         ...plugins,
         prompts.createPromptCellPlugin({ id: `${NAME}:prompts`, INotebookTracker, codemirror, view, language }),
         code.createCodeActionPlugin({ id: `${NAME}:code`, INotebookTracker, apputils, widgets }),
+        side.createSidePanelPlugin({ id: `${NAME}:side`, INotebookTracker, apputils, launcher, ui, widgets }),
       ];
     },
     "./mime": async () => {
