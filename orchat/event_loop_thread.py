@@ -54,6 +54,16 @@ async def run_in_waiting_thread(tasks: WaitingTasks, function: Callable[[], T]) 
     return await result
 
 
+def _run_forever(loop: asyncio.AbstractEventLoop) -> None:
+    """Run a loop until it is stopped; a `SystemExit` in a task ends that task, as any error does, and not the loop."""
+    while True:
+        try:
+            loop.run_forever()
+        except (KeyboardInterrupt, SystemExit):
+            continue
+        return
+
+
 class EventLoopThread:
     """A daemon thread with an event loop, started by its first use.
 
@@ -77,7 +87,7 @@ class EventLoopThread:
         with self._lock:
             if self._loop is None or self._thread is None or not self._thread.is_alive():  # also after a fork
                 self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(target=self._loop.run_forever, daemon=True, name=self._name)
+                self._thread = threading.Thread(target=_run_forever, args=(self._loop,), daemon=True, name=self._name)
                 self._thread.start()
             return self._loop
 

@@ -257,3 +257,29 @@ def test_an_interrupt_of_a_cell_that_waits_for_a_turn_ends_both(kernel: Kernel, 
     assert endpoint.request.client_closed.wait(PATIENCE)
     kernel.run("pass")
     assert kernel.value("(panel.is_running, panel.messages[-1].meta['ending'])") == "(False, 'interrupted')"
+
+
+def test_what_ends_a_thread_elsewhere_ends_a_call_or_a_turn_here(kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
+    forever = call("run_python", {"code": "print('begun')\nwhile True: pass"})
+    endpoint.answers(calls(forever), text("Stopped."), calls(call("tide", {"port": "Hull"})), text("Third."))
+    page = Page(kernel, "ends")
+    exits = "def exits(call):\n    raise SystemExit\n"
+    page.run(TOOLS + exits + "panel = ChatPanel('some/model', tools=[run_python(get_ipython()), tide])\npanel")
+    assert page.open_clicks()
+    page.send({"t": "send", "text": "Go on."})
+    page.until(lambda: any(item.get("form") for turn in page.turns for item in turn["s"]["items"]))
+    page.decide(1, 0, {"decision": "approve"})
+    page.until(lambda: page.turns[0]["s"]["items"][0]["status"] == "running")
+    page.listen(0.5)
+    kernel._manager.interrupt_kernel()
+    page.until(lambda: "Stopped." in shown(page))
+    page.idle()
+    assert page.turns[0]["s"]["items"][0]["status"] == "failed"
+    kernel.run("panel.chat.approve = exits")
+    page.send({"t": "send", "text": "And now?"})
+    page.until(lambda: len(page.turns) == 2 and page.turns[1]["s"]["phase"] == "ended")
+    page.idle()
+    kernel.run("panel.chat.approve = 'ask'")
+    page.send({"t": "send", "text": "And then?"})
+    page.until(lambda: "Third." in shown(page))
+    page.idle()

@@ -133,9 +133,12 @@ class TurnThread:
 
         async def work() -> None:
             here.call_soon_threadsafe(settle_future, begun, None, None)
-            value, error = None, None
+            value: T | None = None
+            error: BaseException | None = None
             try:
                 value = await main()
+            except KeyboardInterrupt:  # of the thread of cells, and no other one
+                error = asyncio.CancelledError("interrupted")
             except BaseException as caught:  # noqa: BLE001 - raised where it is awaited
                 error = caught
             here.call_soon_threadsafe(settle_future, result, value, error)

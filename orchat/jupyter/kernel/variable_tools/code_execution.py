@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from orchat.chat.interrupt_detection import raise_keyboard_interrupt
 from orchat.errors import ToolInvocationError
+from orchat.jupyter.kernel.coroutine_runner import in_kernel
 from orchat.jupyter.kernel.variable_tools.output_capture import OutputCapture
 from orchat.jupyter.kernel.variable_tools.tool_report import NOTHING, ReportSection, build_report
 from orchat.messages.parts import ResultContent
@@ -103,7 +104,7 @@ class CodeExecutor:
         value, error = NOTHING, None
         with OutputCapture(self._shell) as captured:
             try:
-                value = _interruptible(lambda: self._evaluate(code, name))
+                value = _interruptible(lambda: self._evaluate(code, name), where_ignored=in_kernel(self._shell))
             except KeyboardInterrupt:
                 raise
             except BaseException as raised:  # noqa: BLE001 - the model gets any error, SystemExit too
@@ -121,7 +122,7 @@ class CodeExecutor:
             # It must not leave a task, or the event loop would end.
             if callable(before):
                 before(signal.SIGINT, None)
-        await asyncio.sleep(_GRACE)
+                await asyncio.sleep(_GRACE)
         raise ToolInvocationError("The code was interrupted.", self._tool_name)
 
     def report(self, execution: Execution) -> ResultContent:
@@ -159,12 +160,20 @@ class CodeExecutor:
         return NOTHING if last is None else eval(last, *spaces)  # noqa: S307 - likewise
 
 
-def _interruptible(run: Callable[[], Any]) -> Any:
-    """Run code so that an interrupt stops it as a KeyboardInterrupt."""
+def _interruptible(run: Callable[[], Any], *, where_ignored: bool) -> Any:
+    """Run code so that an interrupt stops it as a KeyboardInterrupt.
+
+    Parameters
+    ----------
+    run
+        Runs the code.
+    where_ignored
+        Whether also where interrupts are ignored, as between the cells of a kernel, when a panel's turn runs code.
+    """
     if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
         return run()
     before = signal.getsignal(signal.SIGINT)
-    if before is None or before is signal.SIG_IGN:
+    if before is None or (before is signal.SIG_IGN and not where_ignored):
         return run()
     signal.signal(signal.SIGINT, raise_keyboard_interrupt)
     try:
