@@ -50,7 +50,6 @@ export const STRINGS = {
   enterBreaks: "Enter breaks the line, Shift+Enter sends",
   swap: "Enter breaks the line (Shift+Enter sends)",
   apply: "Apply",
-  export: "Export",
   toSide: "Move to the side",
   toItsCell: "Move into its cell",
   copyMarkdown: "Copy as Markdown",
