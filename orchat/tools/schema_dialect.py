@@ -54,6 +54,8 @@ def make_validator(schema: Any, **options: Any) -> Validator:
     ------
     ValueError
         It is a schema in no dialect; the reason is that of the one which it names, or else of 2020-12.
+    ImportError
+        jsonschema-rs is not installed, as in Pyodide, for which there is none.
 
     Examples
     --------
@@ -61,7 +63,13 @@ def make_validator(schema: Any, **options: Any) -> Validator:
     >>> type(make_validator(pair)).__name__, make_validator(pair).is_valid(["Hull", 3, 4])
     ('Draft201909Validator', False)
     """
-    import jsonschema_rs
+    try:
+        import jsonschema_rs
+    except ImportError:
+        raise ImportError(
+            "JSON Schemas cannot be checked here, for jsonschema-rs is not installed: tools and answers with a schema "
+            "need it. There is none for Pyodide and JupyterLite; elsewhere: pip install jsonschema-rs."
+        ) from None
 
     error: ValueError | None = None
     for dialect in _candidates(schema):
