@@ -210,10 +210,14 @@ class MessageVersions:
         """
         versions = cls()
         listed = list(hidden)
-        keys = {
-            index: versions._next() for index, turn in enumerate(listed) if turn.inside is None and not turn.is_newer
-        }
-        versions.sync(turns)
+        older: dict[int | None, list[int]] = {}
+        for index, turn in enumerate(listed):
+            if turn.inside is None and not turn.is_newer:
+                older.setdefault(turn.after, []).append(index)
+        keys: dict[int, int] = {}
+        for place in range(turns + 1):  # each turn is younger than the one that it follows
+            keys |= {index: versions._next() for index in older.get(place, ())}
+            versions.sync(min(place + 1, turns))
         keys |= {index: versions._next() for index in range(len(listed)) if index not in keys}
         for index, turn in enumerate(listed):
             if turn.inside is not None:
@@ -224,7 +228,7 @@ class MessageVersions:
                 parent = None
             if parent is not None:
                 stamp = versions._hidden[parent].hidden_at if turn.comes_along and parent in versions._hidden else None
-                versions._hidden[keys[index]] = _Turn(parent, list(turn.messages), stamp or keys[index])
+                versions._hidden[keys[index]] = _Turn(parent, list(turn.messages), stamp or index + 1)
         versions._drop_oldest()
         return versions
 

@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from orchat.chat import Chat
@@ -304,7 +304,11 @@ ACTIONS = st.lists(
 )
 
 
+OLDER_BELOW_NEWER = [("ask", 0), ("version", 0), ("ask", 0), ("version", 1), ("save", 0), ("show", 0), ("save", 0)]
+
+
 @given(ACTIONS)
+@example(OLDER_BELOW_NEWER)
 def test_whatever_is_done_every_answer_can_be_shown_again(actions: list[tuple[str, int]]) -> None:
     chat = Chat("vendor/m")
     answers: set[str] = set()
