@@ -9,7 +9,8 @@ import { element } from "../shared/elements.js";
 import { STRINGS } from "./panel_strings.js";
 
 const DELAY = 80; // milliseconds between the last key and the request
-const OPEN_PLACEHOLDER = /\{[^{}\n]{0,200}$|(?:^|[\s(])@[\w.[\]"']{0,100}$/;
+const OPEN_PLACEHOLDER = /\{[^{}\n]{0,200}$/;
+const OPEN_MENTION = /(?:^|[\s(])@[\w.[\]"']{0,100}$/;
 
 let listCount = 0;
 
@@ -65,7 +66,8 @@ export function createPlaceholderCompletion(text, send) {
   text.addEventListener("input", () => {
     clearTimeout(timer);
     const before = text.value.slice(0, text.selectionStart);
-    if (!OPEN_PLACEHOLDER.test(before.slice(-201))) {
+    const end = before.slice(-201);
+    if (!OPEN_PLACEHOLDER.test(end) && !OPEN_MENTION.test(end)) {
       if (!node.hidden) close();
       return;
     }
