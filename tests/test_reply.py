@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import enum
 import pickle
 from typing import Any
 
 import narwhals
+import pydantic
 import pytest
 
 import orchat
@@ -104,6 +106,30 @@ def test_a_list_becomes_a_data_frame(backend: str) -> None:
     assert narwhals.from_native(Reply(message).frame(backend)).shape == (1, 1)
     message._parsed = ["a", "b"]
     assert narwhals.from_native(Reply(message).frame(backend))["answer"].to_list() == ["a", "b"]
+
+
+class Tide(enum.Enum):
+    HIGH = "high"
+
+
+class Reading(pydantic.BaseModel):
+    tide: Tide
+    level: Any = None
+
+
+@pytest.mark.parametrize("backend", ["pandas", "polars", "pyarrow"])
+def test_enums_and_whole_numbers_among_others_are_in_the_frame_as_in_json(backend: str) -> None:
+    pytest.importorskip(backend)
+    message = ChatMessage.from_assistant("[]")
+    message._parsed = [Reading(tide=Tide.HIGH, level=1), Reading(tide=Tide.HIGH, level=2.5)]
+    frame = narwhals.from_native(Reply(message).frame(backend))
+    assert (frame["tide"].to_list(), frame["level"].to_list()) == (["high", "high"], [1.0, 2.5])
+    message._parsed = [{"level": 1}, {"level": "high"}]
+    if backend == "pandas":
+        assert list(Reply(message).frame(backend)["level"]) == [1, "high"]
+    else:
+        with pytest.raises(ConfigurationError, match=f'no table of {backend}: .*backend="pandas"'):
+            Reply(message).frame(backend)
 
 
 def test_a_reply_that_is_no_table_says_so() -> None:

@@ -29,7 +29,7 @@ def frame_of(parsed: Any, backend: str | None = None) -> Any:
     Raises
     ------
     ConfigurationError
-        There is no object, or no library (a ValueError).
+        There is no object, no library, or the library takes no such values in one column (a ValueError).
 
     Examples
     --------
@@ -53,8 +53,22 @@ def frame_of(parsed: Any, backend: str | None = None) -> Any:
         names = " or ".join(wanted)
         raise ConfigurationError(f"There is no {names} here.", hint=f"Install one: pip install {wanted[0]}.")
     rows = [_fields_of(item) for item in (parsed if isinstance(parsed, list | tuple) else [parsed])]
-    columns = {name: [row.get(name) for row in rows] for name in {name: None for row in rows for name in row}}
-    return nw.from_dict(columns, backend=import_module(library)).to_native()
+    names_of_columns = {name: None for row in rows for name in row}
+    columns = {name: _same_numbers([row.get(name) for row in rows]) for name in names_of_columns}
+    try:
+        return nw.from_dict(columns, backend=import_module(library)).to_native()
+    except (TypeError, ValueError, OverflowError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise ConfigurationError(
+            f"The reply's objects make no table of {library}: {reason:.300}",
+            hint='With backend="pandas" a column may hold values of several types.' if library != "pandas" else "",
+        ) from None
+
+
+def _same_numbers(values: list[Any]) -> list[Any]:
+    """Return a column with its whole numbers as floats where others are: JSON writes 2.0 as 2, too."""
+    kinds = {type(value) for value in values if value is not None}
+    return [float(value) if type(value) is int else value for value in values] if kinds == {int, float} else values
 
 
 def _fields_of(item: Any) -> Mapping[str, Any]:
@@ -63,8 +77,8 @@ def _fields_of(item: Any) -> Mapping[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    if hasattr(value, "model_dump"):
-        return value.model_dump()
+    if hasattr(value, "model_dump") and not isinstance(value, type):
+        value = value.model_dump()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = dataclasses.asdict(value)
     if isinstance(value, Mapping):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from math import isnan
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 from orchat.errors import ConfigurationError
@@ -37,8 +36,8 @@ def check_number(name: str, value: Any, *, positive: bool = True, whole: bool = 
     """
     if value is None:
         return
-    is_number = isinstance(value, int if whole else Real) and not isinstance(value, bool)
-    if not is_number or isnan(value) or value < 0 or (positive and value == 0):
+    is_number = isinstance(value, Integral if whole else Real) and not isinstance(value, bool)
+    if not (is_number and value >= 0) or (positive and value == 0):  # NaN is not, either
         wanted = "1 or more" if whole else "a number above 0" if positive else "0 or more"
         raise ConfigurationError(f"{name}={value!r:.80} makes no sense.", hint=f"Give {wanted}.")
 

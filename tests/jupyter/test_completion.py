@@ -15,6 +15,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
+from orchat.jupyter.kernel.prompt.mention_completion import complete_mention
 from orchat.jupyter.magic.completion import Completions
 from orchat.jupyter.magic.subcommands import COMMANDS
 from orchat.openrouter.catalog import _cache_path
@@ -241,3 +242,10 @@ def test_tab_in_a_terminal(endpoint: ScriptedOpenRouter, tmp_path: Path) -> None
         child.expect("Is it 1 or not")
     finally:
         child.close(force=True)
+
+
+def test_a_mention_is_completed_although_the_names_of_histories_are_variables() -> None:
+    names = {"Err": {"a": 1, 7: "KeyError: 'x'"}, "Out": {"b": 1, 3: 2}, "sales": [1]}
+    found = [each.placeholder for each in complete_mention("See @", names)[1]]
+    assert found == ["{Err[7]}", "{sales}", "{Out[3]}"]
+    assert complete_mention("See @", {"Err": {"a": 1}, "Out": {"b": 1}})[1] == []

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from orchat.jupyter.magic.type_expressions import TypeNameError, resolve_type
 from tests.jupyter.conftest import KEY
 from tests.jupyter.kernel import SOON, Ended, Kernel
 from tests.jupyter.prompts import UNHARMED, every_name
@@ -201,6 +203,25 @@ def test_everything_goes_into_the_request(kernel: Kernel, endpoint: ScriptedOpen
         "models": ["c/d"],
         "tools": [{"type": "openrouter:web_search"}],
     }
+
+
+@pytest.mark.parametrize("text", ["Color[int]", "Registry[int]", "Meta[int]", "registry[int]", "list[Color[int]]"])
+def test_brackets_behind_a_name_run_nothing_of_the_notebook(text: str) -> None:
+    class WithBrackets(type):
+        def __getitem__(cls, key: object) -> object:
+            raise AssertionError("run")
+
+    class Registry:
+        def __class_getitem__(cls, key: object) -> object:
+            raise AssertionError("run")
+
+        def __getitem__(self, key: object) -> object:
+            raise AssertionError("run")
+
+    Registry.__module__ = "__main__"
+    names = {"Color": Enum("Color", "RED"), "Registry": Registry, "Meta": WithBrackets("Meta", (), {})}
+    with pytest.raises(TypeNameError, match="is no type"):
+        resolve_type(text, {**names, "registry": Registry()})
 
 
 def test_a_schema_makes_an_object(kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:

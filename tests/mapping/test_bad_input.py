@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+import numpy
 import pytest
 
 import orchat
 from orchat.errors import BudgetExceededError, ConfigurationError, MissingKeyError
+from orchat.mapping.option_checks import check_number
 from tests.mapping.conftest import questions
 from tests.openrouter_server import ScriptedOpenRouter
 
@@ -35,6 +37,7 @@ DATA = {"text": ["a", "b"], "api_key": ["x", "y"]}
         ("{text}", DATA, {"on_error": "ignore"}, r"on_error='ignore'"),
         ("{text}", DATA, {"concurrency": "two"}, r"concurrency='two'.*Give 1 or more"),
         ("{text}", DATA, {"concurrency": True}, r"concurrency=True"),
+        ("{text}", DATA, {"concurrency": -(10**400)}, r"concurrency=-10*.*Give 1 or more"),
         ("{text}", DATA, {"requests_per_minute": -1}, r"requests_per_minute=-1"),
         ("{text}", DATA, {"tokens_per_minute": "5k"}, r"tokens_per_minute='5k'.*a number above 0"),
         ("{text}", DATA, {"timeout": 0}, r"timeout=0 makes"),
@@ -95,3 +98,10 @@ def test_a_schema_of_a_type_that_pydantic_refuses_is_told(service: ScriptedOpenR
     with pytest.raises(ConfigurationError, match="has no JSON Schema"):
         orchat.map("{value}", ["a"], schema=Mine, progress=False)
     assert orchat.map("{value}", ["a"], schema=Literal["a"], progress=False, dry_run=True).requests == 1
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    check_number("concurrency", numpy.int64(4), whole=True)
+    check_number("timeout", numpy.float32(0.5))
+    with pytest.raises(ConfigurationError, match="Give 1 or more"):
+        check_number("concurrency", numpy.int64(0), whole=True)

@@ -78,7 +78,16 @@ def _type_of(node: ast.expr, names: Mapping[str, object]) -> Any:
                 arguments = [each.id if isinstance(each, ast.Name) else ast.literal_eval(each) for each in inner]
             else:
                 arguments = [_type_of(each, names) for each in inner]
-            if not (isinstance(outer, type) or outer in _PLAIN_TYPES.values()):
+            if not (any(outer is plain for plain in _PLAIN_TYPES.values()) or _is_generic(outer)):
                 raise TypeError
             return outer[arguments[0] if len(arguments) == 1 else tuple(arguments)]
     raise TypeError
+
+
+def _is_generic(outer: object) -> bool:
+    """Whether it is a class that takes types in brackets by what a library wrote, and by nothing of the notebook."""
+    if not issubclass(type(outer), type) or any("__getitem__" in vars(each) for each in type(outer).__mro__):
+        return False  # an enumeration has members in its brackets
+    bases = type.__getattribute__(outer, "__mro__")
+    owner = next((each for each in bases if "__class_getitem__" in vars(each)), None)
+    return owner is not None and owner.__module__ != "__main__"

@@ -64,10 +64,16 @@ def complete_mention(before: str, names: Mapping[str, object]) -> tuple[str, lis
 
 def _errors(fragment: str, names: Mapping[str, object]) -> Iterator[Mention]:
     history = names.get("Err")
-    if isinstance(history, Mapping) and history and ("error".startswith(fragment.lower()) or fragment == "Err"):
-        number = max(history)
+    numbers = _numbers(history)
+    if isinstance(history, Mapping) and numbers and ("error".startswith(fragment.lower()) or fragment == "Err"):
+        number = max(numbers)
         lines = str(history[number]).strip().splitlines() or [""]
         yield Mention(f"{{Err[{number}]}}", f"the last error: {single_line(lines[-1], 80)}")
+
+
+def _numbers(history: object) -> list[int]:
+    """Return the numbers of cells in a history; a user's variable of that name has other keys."""
+    return [number for number in history if type(number) is int] if isinstance(history, Mapping) else []
 
 
 def _variables(fragment: str, names: Mapping[str, object]) -> Iterator[Mention]:
@@ -88,7 +94,7 @@ def _cells(fragment: str, names: Mapping[str, object]) -> Iterator[Mention]:
         return
     results, cells = names.get("Out"), names.get("In")
     if isinstance(results, Mapping):
-        for number in sorted(results, reverse=True)[:_MAX_CELLS]:
+        for number in sorted(_numbers(results), reverse=True)[:_MAX_CELLS]:
             yield Mention(f"{{Out[{number}]}}", f"result of cell {number}: {type(results[number]).__name__}")
     if isinstance(cells, list):
         for number in range(len(cells) - 1, max(len(cells) - 1 - _MAX_CELLS, 0), -1):
