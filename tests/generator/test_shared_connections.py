@@ -149,6 +149,8 @@ def test_many_requests_at_once_have_several_pools_and_one_after_another_have_one
         def close(self) -> None:
             closed.append(self)
             super().close()
+            if len(closed) == 1:
+                raise OSError("a connection that nobody uses")
 
     transport = ShardedTransport(package, Counted, 0.2)
     with closing(package.Client(transport=transport)) as client:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from functools import cache
 from time import monotonic
 from typing import Any
@@ -77,7 +78,8 @@ class ShardedTransport:
         shard, idle = self._begin()
         try:
             for transport in idle:
-                transport.close()
+                with suppress(Exception):  # it answers nobody any more
+                    transport.close()
             response = shard.transport.handle_request(request)
         except BaseException:
             self._end(shard)
@@ -90,7 +92,8 @@ class ShardedTransport:
         shard, idle = self._begin()
         try:
             for transport in idle:
-                await transport.aclose()
+                with suppress(Exception):
+                    await transport.aclose()
             response = await shard.transport.handle_async_request(request)
         except BaseException:
             self._end(shard)

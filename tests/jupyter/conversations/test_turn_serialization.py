@@ -184,12 +184,12 @@ def test_a_merged_notebook_restores_no_answer_that_is_not_there() -> None:
 
 
 def test_an_entry_is_known_after_its_way_through_a_page() -> None:
-    numbers = {"weight": 1.0, "big": 12345678901234567890, "huge": 10**400, "flag": True, "none": None}
+    numbers = {"weight": 1.0, "big": 12345678901234567890, "huge": 10**400, "low": -0.0, "flag": True, "none": None}
     turn = turn_with(assistant(None, tool_calls=[ToolCall("tide", numbers, "call_1")]), WAITS)
     entry, pointer = split_record(encode_turn(turn, "notebook", None, ""), 0)
     arguments = entry["messages"][1]["content"][0]["tool_call"]["arguments"]
     assert arguments == numbers
-    arguments |= {"weight": 1, "big": 12345678901234567000}  # as JavaScript writes them
+    arguments |= {"weight": 1, "big": 12345678901234567000, "low": 0}  # as JavaScript writes them
     assert join_record(pointer, {"notebook": [entry]})["messages"]
     arguments["weight"] = 2
     with pytest.raises(StateError, match="is of another answer"):

@@ -313,7 +313,7 @@ def _digest(text: str) -> str:
 
 
 def _digest_of_json(value: object) -> str:
-    """Return the digest of plain JSON, the same after it went through a page, where 1.0 becomes 1."""
+    """Return the digest of plain JSON, the same after a page has written 1 for 1.0 and 0 for -0.0."""
 
     def as_in_a_page(value: Any) -> Any:
         if isinstance(value, dict):
@@ -321,7 +321,7 @@ def _digest_of_json(value: object) -> str:
         if isinstance(value, list):
             return [as_in_a_page(each) for each in value]
         if isinstance(value, int | float) and not isinstance(value, bool):
-            return repr(float(value)) if abs(value) < _LARGEST_FLOAT else "large"
+            return repr(float(value) + 0.0) if abs(value) < _LARGEST_FLOAT else "large"
         return value
 
     return _digest(json.dumps(as_in_a_page(value), sort_keys=True))
