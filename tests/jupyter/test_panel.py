@@ -475,6 +475,18 @@ def test_a_failed_second_try_leaves_the_first_answer(kernel: Kernel, endpoint: S
 
 
 @pytest.mark.slow
+def test_the_only_turn_can_be_brought_back_after_a_restart(kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
+    endpoint.answers(text("One."))
+    page = Page(kernel, "only-turn")
+    page.run(PANEL + 'ChatPanel("some/model")')
+    page.ask("1?")
+    page.act({"t": "undo"}, [])
+    page.until(lambda: "versions" in page.kept("One.")["1"]["chats"]["chat"])
+    page.run(PANEL + 'ChatPanel("some/model")')
+    page.act({"t": "redo"}, ["One."])
+
+
+@pytest.mark.slow
 def test_every_version_of_every_turn_stays_and_is_there_after_a_restart(
     kernel: Kernel, endpoint: ScriptedOpenRouter
 ) -> None:

@@ -72,6 +72,7 @@ class PanelSnapshot:
             and not any(
                 saved.model
                 or saved.parameters
+                or saved.versions
                 or any(not message.is_from(ChatRole.SYSTEM) for message in saved.messages)
                 for saved in self.chats.values()
             )
