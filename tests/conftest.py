@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -16,6 +17,7 @@ from tests.openrouter_server import ScriptedOpenRouter
 
 __all__ = ["local_server", "openrouter", "weights"]
 
+_ROOT: Final = Path(__file__).parents[1]
 _BROWSER: Final = "tests/browser/"
 
 
@@ -42,19 +44,32 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Give a process file after file, in the order of the collection, and all tests with a browser to the first one.
+    """Give a process file after file, in the order of the collection, and the tests with a browser to the first two.
 
-    They need a browser and servers that are started once then, and keep about one core busy, while the other two mostly
-    wait: for kernels, and for answers that arrive word by word.
+    They need a browser and servers that are started once then, and wait for half of their time.
     """
     from xdist.scheduler import LoadFileScheduling
 
-    class BrowserInOneProcess(LoadFileScheduling):
+    groups = _browser_groups()
+
+    class BrowserInTwoProcesses(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return _BROWSER if nodeid.startswith(_BROWSER) else super()._split_scope(nodeid)
+            scope: str = super()._split_scope(nodeid)
+            return groups.get(scope, scope)
 
     config.option.loadscopereorder = False
-    return BrowserInOneProcess(config, log) if config.getoption("dist") == "loadfile" else None
+    return BrowserInTwoProcesses(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+def _browser_groups() -> dict[str, str]:
+    """Return the group of each file of tests with a browser: two of about the same length."""
+    lengths = {"browser 1": 0, "browser 2": 0}
+    groups: dict[str, str] = {}
+    for path in sorted((_ROOT / _BROWSER).glob("test_*.py"), key=lambda path: -path.stat().st_size):
+        shorter = min(lengths, key=lambda group: lengths[group])
+        lengths[shorter] += path.stat().st_size
+        groups[f"{_BROWSER}{path.name}"] = shorter
+    return groups
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -46,8 +46,10 @@ def cells_of(kind: str, turns: int) -> list[dict[str, Any]]:
         else:
             messages = [*waiting, ChatMessage.from_tool("", tide, error=True, meta={"pending": True})]
         turn = CellTurn(TurnLocation(), messages)
-        record = encode_turn(turn, "notebook", question, answer, continued=continued, cell=f"cell-{number}")
-        cell = {"id": f"cell-{number}", "source": f"%%openrouter\n{question}", "metadata": {}}
+        source = None if kind == "of one cell" else question  # code of the cell made it
+        record = encode_turn(turn, "notebook", source, answer, continued=continued, cell=f"cell-{number}")
+        code = f"%%openrouter\n{question}" if source else "for port in range(ports): ask(port)"
+        cell = {"id": f"cell-{number}", "source": code, "metadata": {}}
         if kind == "kept in cells":
             entry, record = split_record(record, 0)
             cell["metadata"] = {"version": 1, "turns": {"notebook": [entry]}}

@@ -529,7 +529,7 @@ def test_a_reopened_notebook_is_readable_without_a_kernel(page: Page, front_end:
         "completion tokens 3 · prompt tokens 12",
         "0.00123",
         "<img src=x onerror",
-        "temperature 0 · max",
+        "max tokens 50 · temperature 0",
     ):
         assert words in figures
     assert details.locator("img").count() == 0

@@ -51,7 +51,7 @@ def test_ids_that_repeat_in_each_round_have_forms_of_their_own(
         panel.screenshot(path=str(front_end.work / f"same-ids-{number}.png"))
         box.get_by_role("button", name=f"Approve {name}", exact=True).click()
     expect(panel.locator(".orchat-items")).to_contain_text("Done.")
-    expect(panel.locator(".orchat-call-result-summary")).to_have_text(["tide at Hull", "wipe at Hull"])
+    expect(panel.locator(".orchat-call-result-summary")).to_contain_text(["tide at Hull", "wipe at Hull"])
     assert printed(notebook, 1) == "[['tide', 'Hull'], ['wipe', 'Hull']]\n"
 
 

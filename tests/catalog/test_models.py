@@ -236,7 +236,7 @@ def test_words_are_looked_for_in_ids_and_names() -> None:
 def test_a_panels_list_tells_prices_that_rise_with_the_prompt() -> None:
     pricing = PRICES | {"overrides": [{"min_prompt_tokens": 272_000, "prompt": "0.000002"}]}
     [row] = model_rows(Catalog(read_models([model("v/m", "M", pricing)]), NOW), "")["list"]
-    assert row["facts"] == "128k tokens · $1.00 in, $2.00 out per million · dearer above 272k"
+    assert row["facts"] == "128k · $1.00 in, $2.00 out per million · dearer above 272k"
 
 
 def test_batch_variants_are_apart_and_never_suggested() -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from queue import Empty
@@ -81,6 +82,12 @@ def shows(words: str) -> Callable[[Ended], bool]:
     return lambda ended: words in ended.printed + json.dumps(ended.bundles)
 
 
+def _sent_at(message: Mapping[str, Any]) -> float:
+    """Return when a message was sent; where ipyparallel was imported, jupyter_client leaves dates as they came."""
+    date = message["header"]["date"]
+    return (datetime.fromisoformat(date) if isinstance(date, str) else date).timestamp()
+
+
 class Kernel:
     """A kernel in a process of its own; it ends with the ``with`` block."""
 
@@ -138,7 +145,7 @@ class Kernel:
                 idle.add(parent)
                 continue
             ended[parent].messages.append(message)
-            ended[parent].times.append(message["header"]["date"].timestamp())
+            ended[parent].times.append(_sent_at(message))
         return [ended[each] for each in ids]
 
     def _interrupt(

@@ -240,6 +240,8 @@ def test_tab_in_a_terminal(endpoint: ScriptedOpenRouter, tmp_path: Path) -> None
         child.expect("ull")  # the rest of a name that was typed in part
         child.send("} or not?\r")
         child.expect("Is it 1 or not")
+        child.send("exit\r")
+        child.expect(pexpect.EOF)  # to end it by force may take longer than pexpect waits
     finally:
         child.close(force=True)
 
