@@ -7,11 +7,12 @@ was made with. So nothing of it is altered; where it holds what looks like a sec
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
+
+from pydantic_core import to_json
 
 from orchat.chat.omitted_media import INLINE_MEDIA
 from orchat.messages import ChatMessage, ChatRole
@@ -20,7 +21,6 @@ from orchat.secrets import is_secret, redact, redacted_keys
 _MEDIA = frozenset({"image", "file", "audio", "video"})
 _SIGNED = frozenset({"data", "signature"})
 _IMMUTABLE = frozenset({str, int, float, bool, type(None)})
-_encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class _Finding:
 # A conversation is saved at each of its steps, so nearly all of it has been read before. A finding is known by all that
 # a message says, not by the message: messages can be changed in place.
 _MAX_FINDINGS = 10_000
-_MAX_FINDING_SIZE = 100_000  # characters of a message that is kept because something in it was redacted
+_MAX_FINDING_SIZE = 100_000  # bytes of a message that is kept because something in it was redacted
 _findings: dict[bytes, _Finding] = {}  # by a digest, in which no secret can be read
 
 
@@ -90,10 +90,10 @@ def _inspect(message: ChatMessage, secrets: tuple[str, ...]) -> tuple[str | None
     """Return what kind of secret stands in a model's words, and the message as data without other secrets."""
     data = message.to_dict()
     try:
-        text = _encode(data)
+        text = to_json(data)
     except (TypeError, ValueError, RecursionError):  # no JSON: nobody saves it
         return _secret_in_model_words(message, data, secrets), _redacted(message, data, secrets)
-    key = blake2b(f"{secrets!r}{text}".encode(errors="surrogatepass"), digest_size=16).digest()
+    key = blake2b(repr(secrets).encode(errors="surrogatepass") + text, digest_size=16).digest()
     if (finding := _findings.get(key)) is None:
         redacted = _redacted(message, data, secrets)
         finding = _Finding(

@@ -326,7 +326,7 @@ def _encode_persisted(messages: Iterable[Mapping[str, Any]], compared: Collectio
     for message in messages:
         turn += message["role"] == ChatRole.USER.value
         given = message.get("meta", {})
-        meta = {key: given[key] for key in _PERSISTED_META if given.get(key) is not None}
+        meta = {key: given[key] for key in _PERSISTED_META if given.get(key) is not None} if given else {}
         if turn in compared and (figures := _figures({**(given.get("usage") or {}), SECONDS: given.get(SECONDS)})):
             meta[_FIGURES] = figures
         persisted.append({"role": message["role"], "content": message["content"], **({"meta": meta} if meta else {})})
