@@ -189,7 +189,7 @@ def configure(name: str, value: Any, source: str = "configuration") -> None:
     if value is None:
         _overrides.pop(name, None)
     else:
-        _overrides[name] = _Override(_read(name, value, f"{name}={value!r:.100}"), source)
+        _overrides[name] = _Override(_read(name, value, name), source)
 
 
 def effective_setting(name: str) -> EffectiveSetting:
@@ -209,7 +209,7 @@ def effective_setting(name: str) -> EffectiveSetting:
     if (given := _overrides.get(name)) is not None:
         return EffectiveSetting(given.value, given.source)
     if setting.variable and (text := os.environ.get(setting.variable)):  # an empty one is how people switch one off
-        return EffectiveSetting(_read(name, text, f"{setting.variable}={text!r:.100}"), setting.variable)
+        return EffectiveSetting(_read(name, text, setting.variable), setting.variable)
     return EffectiveSetting(setting.default, "default")
 
 
@@ -253,11 +253,11 @@ def provider_policy() -> dict[str, Any]:
     return {name: value for name, value in policy.items() if value is not None}
 
 
-def _read(name: str, value: Any, assignment: str) -> Any:
+def _read(name: str, value: Any, source: str) -> Any:
     try:
         return SETTINGS[name].read(value)
     except ValueError as error:
-        raise ConfigurationError(f"{assignment} makes no sense.", hint=f"It is {error}.") from None
+        raise ConfigurationError(f"{source}={value!r:.100} makes no sense.", hint=f"It is {error}.") from None
 
 
 _key_lookups: list[Callable[[str], str | None]] = []

@@ -101,7 +101,7 @@ class ResponseLimits:
             raise TypeError(f"limits must be a dict or ResponseLimits, not {type(given).__name__}.")
         if unknown := [name for name in given if name not in _UNITS]:
             raise ConfigurationError(f"There is no limit {unknown[0]!r}.", hint=f"There are {', '.join(_UNITS)}.")
-        return cls(**given)
+        return cls(**given) if given else DEFAULT_LIMITS
 
     def changed(self, *, all_values: bool = False) -> dict[str, Any]:
         """Return the limits that are not the defaults, by name."""
