@@ -16,6 +16,8 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from orchat.private_event_loop import settle_future
+
 T = TypeVar("T")
 
 
@@ -34,21 +36,13 @@ async def run_in_waiting_thread(tasks: WaitingTasks, function: Callable[[], T]) 
     loop = asyncio.get_running_loop()
     result: asyncio.Future[T] = loop.create_future()
 
-    def settle(value: T | None, error: Exception | None) -> None:
-        if result.done():  # cancelled meanwhile
-            return
-        if error is not None:
-            result.set_exception(error)
-        else:
-            result.set_result(value)  # type: ignore[arg-type]  # None only when T allows it
-
     def work() -> None:
         value, error = None, None
         try:
             value = function()
         except Exception as caught:  # noqa: BLE001 - raised by the await; an interrupt ends the waiting
             error = caught
-        loop.call_soon_threadsafe(settle, value, error)
+        loop.call_soon_threadsafe(settle_future, result, value, error)
 
     tasks.put(work)
     return await result

@@ -96,7 +96,6 @@ class Port:
 
 @pytest.mark.parametrize("backend", ["pandas", "polars", "pyarrow"])
 def test_a_list_becomes_a_data_frame(backend: str) -> None:
-    pytest.importorskip(backend)
     message = ChatMessage.from_assistant("[]")
     message._parsed = [Port("Hull", 7.1), Port("Oslo")]
     frame = Reply(message).frame(backend)
@@ -119,7 +118,6 @@ class Reading(pydantic.BaseModel):
 
 @pytest.mark.parametrize("backend", ["pandas", "polars", "pyarrow"])
 def test_enums_and_whole_numbers_among_others_are_in_the_frame_as_in_json(backend: str) -> None:
-    pytest.importorskip(backend)
     message = ChatMessage.from_assistant("[]")
     message._parsed = [Reading(tide=Tide.HIGH, level=1), Reading(tide=Tide.HIGH, level=2.5)]
     frame = narwhals.from_native(Reply(message).frame(backend))

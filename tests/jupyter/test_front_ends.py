@@ -150,7 +150,7 @@ def test_vs_code_and_colab_get_updates_of_one_display(server_kernel: Kernel, end
     as_colab = "import sys, types\nsys.modules['google.colab'] = types.ModuleType('google.colab')"
     as_nobody = "del sys.modules['google.colab']"
     for prepare, options, leave in (
-        ("", {"cell_ids": ["vscode-notebook-cell:/work/tides.ipynb#W1sZmlsZQ%3D%3D"]}, ""),
+        ("", {"cell_ids": ["vscode-notebook-cell:/notebooks/tides.ipynb#W1sZmlsZQ%3D%3D"]}, ""),
         (as_colab, {"allow_stdin": True}, as_nobody),
     ):
         endpoint.answers(text("The river runs. " * 40).paced(0.02))
