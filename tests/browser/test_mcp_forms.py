@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -71,8 +72,12 @@ def test_a_call_is_edited_a_question_answered_and_progress_seen(
 
 def switch_tools_off(panel: Locator, lab: Lab) -> None:
     """Switch one tool off in the panel's settings, all on, and all off."""
-    panel.locator(".orchat-settings-button").click()
     group = panel.locator(".orchat-tool-group")
+    for _ in range(5):  # a panel that was just displayed may be drawn once more, without the open sheet
+        panel.locator(".orchat-settings-button").click()
+        with suppress(AssertionError):
+            expect(group.locator("summary")).to_be_visible(timeout=5_000)
+            break
     group.locator("summary").click()
     group.get_by_label("tides_crash", exact=True).uncheck()
     expect(group.locator("summary")).to_contain_text("9 of 10")

@@ -76,11 +76,11 @@ def test_in_out_and_err(kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
     assert "ValueError: bad [redacted]" in sent
     assert "\x1b" not in sent
     assert "sk-or" not in sent
-    cell = ask(kernel, "%%openrouter\nExplain {Err[999]} and {Out[999]}.")
-    assert content(endpoint) == "Explain {Err[999]} and {Out[999]}."
+    cell = ask(kernel, "%%openrouter\nExplain {Err[999999]} and {Out[999999]}.")
+    assert content(endpoint) == "Explain {Err[999999]} and {Out[999999]}."
     assert cell.printed == (
-        "openrouter: {Err[999]} is sent as it is: Err has no item 999; "
-        "{Out[999]} is sent as it is: Out has no item 999\n"
+        "openrouter: {Err[999999]} is sent as it is: Err has no item 999999; "
+        "{Out[999999]} is sent as it is: Out has no item 999999\n"
     )
 
 
