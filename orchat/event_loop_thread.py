@@ -16,7 +16,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from orchat.private_event_loop import settle_future
+from orchat.private_event_loop import await_elsewhere
 
 T = TypeVar("T")
 
@@ -33,19 +33,7 @@ def waiting_tasks() -> WaitingTasks | None:
 
 async def run_in_waiting_thread(tasks: WaitingTasks, function: Callable[[], T]) -> T:
     """Await a function that runs in the thread which waits, where a person may be asked in a terminal."""
-    loop = asyncio.get_running_loop()
-    result: asyncio.Future[T] = loop.create_future()
-
-    def work() -> None:
-        value, error = None, None
-        try:
-            value = function()
-        except Exception as caught:  # noqa: BLE001 - raised by the await; an interrupt ends the waiting
-            error = caught
-        loop.call_soon_threadsafe(settle_future, result, value, error)
-
-    tasks.put(work)
-    return await result
+    return await await_elsewhere(tasks.put, function)
 
 
 def _run_forever(loop: asyncio.AbstractEventLoop) -> None:

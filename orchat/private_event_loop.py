@@ -39,6 +39,11 @@ async def run_in_waiting_thread(function: Callable[[], T]) -> T:
     tasks = _waiting_thread_tasks.get()
     if tasks is None:
         raise RuntimeError("No thread waits for this loop.")
+    return await await_elsewhere(tasks.put, function)
+
+
+async def await_elsewhere(put: Callable[[Callable[[], None]], object], function: Callable[[], T]) -> T:
+    """Await a function that another thread calls, which takes it from where it is put."""
     loop = asyncio.get_running_loop()
     result: asyncio.Future[T] = loop.create_future()
 
@@ -51,7 +56,7 @@ async def run_in_waiting_thread(function: Callable[[], T]) -> T:
         with suppress(RuntimeError):  # the loop is closed: no task awaits any more
             loop.call_soon_threadsafe(settle_future, result, value, error)
 
-    tasks.put(work)
+    put(work)
     return await result
 
 

@@ -8,6 +8,7 @@ from itertools import count
 from typing import Any
 
 from orchat.chat.message_selection import CallPlace, answered_calls, pending_calls, waiting_calls
+from orchat.chat.message_versions import split_at_questions
 from orchat.chat.reply import Ending, Reply
 from orchat.chat.state_redaction import secret_of_model
 from orchat.configuration import setting
@@ -46,13 +47,7 @@ def split_turns(messages: Iterable[ChatMessage]) -> list[list[ChatMessage]]:
     >>> [len(turn) for turn in split_turns([*talk, ChatMessage.from_user("?")])]
     [2, 1]
     """
-    turns: list[list[ChatMessage]] = []
-    for message in messages:
-        if message.is_from(ChatRole.USER):
-            turns.append([message])
-        elif turns:
-            turns[-1].append(message)
-    return turns
+    return split_at_questions(messages)[1]
 
 
 def question_view(question: ChatMessage) -> dict[str, Any]:
