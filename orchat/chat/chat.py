@@ -33,6 +33,7 @@ from orchat.errors import ConfigurationError
 from orchat.messages import ChatMessage
 from orchat.openrouter.dialect import DEFAULT_BASE_URL, is_openrouter
 from orchat.openrouter.generator import OpenRouterChatGenerator, Tools
+from orchat.tools import Tool
 from orchat.tools.decorator import as_tools
 from orchat.tools.toolset import flatten
 
@@ -269,6 +270,10 @@ class Chat(Conversation):
             self._generator = make_default_generator(self._model)
         return self._generator
 
+    def offered_tools(self) -> list[Tool]:
+        """Return the tools that the model may call in the next turn."""
+        return flatten(self.generator.tools if self.tools is None else self.tools)
+
     def fork(self, name: str | None = None) -> Chat:
         """Return an independent copy of the chat: its cost starts at 0, its budget is shared."""
         twin = copy.copy(self)
@@ -362,8 +367,7 @@ class Chat(Conversation):
     def _begin_turn(
         self, question: Question | Decisions | None, version_of: int | None
     ) -> AbstractContextManager[Turn]:
-        # Connected first: a missing key must not cost a decision.
-        tools = flatten(self.generator.tools if self.tools is None else self.tools)
+        tools = self.offered_tools()  # connected first: a missing key must not cost a decision
         if tools and self.hooks.results is not None:
             tools.append(self.hooks.results.read_result)
         named = {tool.name: tool for tool in tools}

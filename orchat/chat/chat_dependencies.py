@@ -63,6 +63,9 @@ class ShownChat(Protocol):
     def model(self) -> str | None:
         """The model's name."""
 
+    def offered_tools(self) -> list[Tool]:
+        """Return the tools that the model may call."""
+
     def stop(self) -> None:
         """Stop the running turn."""
 

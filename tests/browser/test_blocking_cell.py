@@ -64,8 +64,10 @@ def test_it_streams_stops_and_asks_while_a_cell_blocks(
         endless("The river runs. " * 1_000).paced(0.02),
         calls(call("tide", {"port": "Hull"}), call("inspect_variable", {"name": "level"})),
         text("At noon."),
+        *[calls(call("tide", {"port": "Hull"})), text("At nine.")] * 2,
     )
-    cells = (PANEL, blocking(tmp_path))
+    blocked_turns = "for _ in range(2):\n    orchat.Chat('some/model', tools=[tide])('When?')"
+    cells = (PANEL, blocking(tmp_path), blocked_turns)
     notebook = lab.open(page, f"blocked-{ipykernel}.ipynb", *cells, ipykernel=ipykernel)
     notebook.run(0)
     block(notebook, 1, tmp_path)  # at once, as Run All does: the panel is drawn all the same
@@ -89,6 +91,14 @@ def test_it_streams_stops_and_asks_while_a_cell_blocks(
     expect(panel).not_to_contain_text("waits for the running cell")
     assert notebook.text(1).strip() == "ended"
     expect(panel.locator(".orchat-busy-notice")).to_be_hidden()
+    # The forms of turns that block the kernel themselves, one after another.
+    notebook.run(2)
+    outputs = page.locator(".jp-CodeCell", has_text="for _ in range(2)").locator(".jp-OutputArea-child")
+    for number in range(2):
+        outputs.nth(number).get_by_role("button", name="Approve").click()
+    notebook.wait(2)
+    assert notebook.text(2).count("At nine.") == 2
+    assert "tide(port=" in notebook.text(2)
 
 
 def test_where_no_click_is_heard_the_stream_goes_on_and_stop_says_what_to_do(

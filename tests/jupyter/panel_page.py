@@ -42,6 +42,7 @@ class Page:
         self._run = ""
         self._channel = ""
         self._subshell: str | None = None
+        self._features: list[str] | None = None
         self._clicks, self._is_heard = "", False
         self._number = -1
         self.metadata = metadata
@@ -99,8 +100,7 @@ class Page:
 
     def open_clicks(self) -> bool:
         """Open the comm of clicks in a subshell, and return whether it is heard; False where there are no subshells."""
-        information = self._client.kernel_info(reply=True, timeout=PATIENCE)["content"]
-        if "kernel subshells" not in information.get("supported_features", []):
+        if not self.has_subshells():
             return False
         request = self._client.session.msg("create_subshell_request", {})
         self._client.control_channel.send(request)
@@ -113,9 +113,24 @@ class Page:
         self._subshell = subshell
         return True
 
-    def begin(self, code: str) -> str:
-        """Begin another cell, without waiting for it."""
-        return self._ask(code, None)
+    def has_subshells(self) -> bool:
+        """Whether the kernel has subshells, which a page knows from its start."""
+        if self._features is None:
+            information = self._client.kernel_info(reply=True, timeout=PATIENCE)["content"]
+            self._features = information.get("supported_features", [])
+        return "kernel subshells" in self._features
+
+    def begin(self, code: str, *, in_page: bool = False) -> str:
+        """Begin another cell, without waiting for it; ``in_page`` as this page runs it."""
+        return self._ask(code, {"cellId": self._cell_id} if in_page else None)
+
+    def open_view(self) -> None:
+        """Open the view of the widget that a cell shows while it blocks the kernel."""
+        self._view, self.state = "", {}
+        self.until(lambda: bool(self._view))
+        assert self.open_clicks()
+        self.send({"t": "ready", "render": "markdown"})
+        self.until(lambda: bool(self.state))
 
     def wait(self, request: str) -> float:
         """Wait for the end of a cell that was begun, and return when it was."""
@@ -223,6 +238,9 @@ class Page:
                 self.send({"t": "ready", "render": "markdown"})
                 return
             self._number = content["n"]
+            if "turns" not in self.state:  # of one turn, in a cell
+                self.state = reduce_events(self.state, content["list"])
+                return
             for event in content["list"]:
                 self._reduce(event)
 

@@ -11,6 +11,7 @@ import pytest
 from tests.jupyter.kernel import INSTALLED, Kernel
 from tests.jupyter.panel_page import PANEL, Page
 from tests.openrouter_server import ScriptedOpenRouter, call, calls, endless, text
+from tests.openrouter_server.server import CHAT
 from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.slow
@@ -134,6 +135,61 @@ def test_a_form_is_answered_and_a_plain_tool_runs_while_a_cell_blocks(
     page.idle()
     cell.end()
     assert any_kernel.value("ran") == "[False]"
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "for port in ('Hull', 'Goole'):\n    reply = orchat.Chat('some/model', tools=[tide])('When?')",
+        "%%time\nreply = orchat.Chat('some/model', tools=[tide])('When?')",
+        "%%time\n%%openrouter -m some/model -T tide -o reply\nWhen?",
+    ],
+    ids=["a loop", "time", "a magic below time"],
+)
+def test_a_form_of_the_cell_that_blocks_is_answered(
+    any_kernel: Kernel, endpoint: ScriptedOpenRouter, cell: str
+) -> None:
+    times = 2 if cell.startswith("for") else 1
+    endpoint.answers(*[calls(call("tide", {"port": "Hull"})), text("At noon.")] * times)
+    page = Page(any_kernel, "form-of-cell")
+    page.run(TOOLS, shows=False)
+    hears = page.has_subshells()
+    request = page.begin(cell, in_page=True)
+    for _ in range(times if hears else 0):
+        page.open_view()
+        page.until(lambda: any((item.get("form") or {}).get("revision") for item in page.state["items"]))
+        (form,) = [(i, item["form"]) for i, item in enumerate(page.state["items"]) if item.get("form")]
+        page.send({"t": "decide", "i": form[0], "revision": form[1]["revision"], "decision": "approve"})
+    page.wait(request)
+    page.until(lambda: not hears or "At noon." in page.displayed[-1].get("text/plain", ""))
+    if hears:
+        in_cells_thread = "openrouter" not in cell
+        assert any_kernel.value("(ran, reply.text)") == f"({[in_cells_thread] * times}, 'At noon.')"
+    else:
+        page.until(lambda: ("%openrouter approve" if "openrouter" in cell else "await chat.ask") in page.printed)
+        assert any_kernel.value("ran") == "[]"
+        endpoint.on(*CHAT).queue.clear()
+
+
+@with_subshells
+def test_stop_and_an_interrupt_end_the_waiting_for_a_form_of_the_cell_that_blocks(
+    any_kernel: Kernel, endpoint: ScriptedOpenRouter
+) -> None:
+    endpoint.answers(*[calls(call("tide", {"port": "Hull"}))] * 2)
+    page = Page(any_kernel, "stop-of-cell")
+    page.run(TOOLS + "chat = orchat.Chat('some/model', tools=[tide])", shows=False)
+    assert page.has_subshells()
+    request = page.begin("reply = chat('When?')", in_page=True)
+    page.open_view()
+    page.until(lambda: any((item.get("form") or {}).get("revision") for item in page.state["items"]))
+    page.send({"t": "stop"})
+    page.wait(request)
+    assert any_kernel.value("(ran, reply.ending)") == "([], 'stopped')"
+    page.begin("try:\n    chat('And now?')\nexcept KeyboardInterrupt:\n    print('interrupted')", in_page=True)
+    page.open_view()
+    page.until(lambda: any((item.get("form") or {}).get("revision") for item in page.state["items"]))
+    any_kernel._manager.interrupt_kernel()
+    page.until(lambda: page.printed.endswith("interrupted\n"))
 
 
 def test_a_question_that_names_variables_is_heard_at_once_and_waits_for_them(

@@ -67,7 +67,13 @@ class CellTurnRunner:
         self._chat: Chat | None = None
         self._cell = current_cell(session.shell)
         self._storage = TurnStorage(session.shell)
-        self._display = display_for(session.shell, options.format, on_stop=self._stop, on_new_cell=self._insert_cell)
+        self._display = display_for(
+            session.shell,
+            options.format,
+            on_stop=self._stop,
+            on_new_cell=self._insert_cell,
+            offers_tools=bool(options.tool),
+        )
         self._request_body: Mapping[str, Any] = {}
         self._encode_record: Callable[[list[ChatMessage], str], dict[str, Any]] | None = None
         self._earlier_turns: asyncio.Future[int] | None = None

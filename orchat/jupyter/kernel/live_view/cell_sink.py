@@ -23,14 +23,20 @@ if TYPE_CHECKING:
     from orchat.chat.chat_dependencies import ShownChat
     from orchat.chat.message_selection import CallPlace
     from orchat.chat.reply import Reply
+    from orchat.jupyter.kernel.live_view.threaded_view import ThreadedLiveView
     from orchat.jupyter.kernel.output.live_display import LiveDisplay, TerminalDisplay
     from orchat.messages import ChatMessage, ToolCall
     from orchat.streaming import StreamingChunk
     from orchat.tools import Tool
 
-Display: TypeAlias = "LiveDisplay | TerminalDisplay"
+Display: TypeAlias = "LiveDisplay | TerminalDisplay | ThreadedLiveView"
 
 _REPLY = ("orchat.chat.reply", "Reply")  # shown as Markdown, but named here so that loading need not import it
+
+_UNHEARD_HINT = (
+    "orchat: a tool call waits. This kernel hears no click while a cell blocks it (ipykernel 7.1 and later do): "
+    "`await chat.ask(...)` shows a form, and `chat.resume({call_id: True})` lets a call of `reply.pending` run."
+)
 
 
 class CellSink:
@@ -41,7 +47,7 @@ class CellSink:
     shell
         The running IPython.
     display
-        The display of the turn.
+        The display of the turn; None where ``start`` chooses it.
     model
         The model's name.
     on_end
@@ -49,10 +55,15 @@ class CellSink:
     """
 
     def __init__(
-        self, shell: InteractiveShell, display: Display, model: str, on_end: Callable[[Reply], None] | None = None
+        self,
+        shell: InteractiveShell,
+        display: Display | None,
+        model: str,
+        on_end: Callable[[Reply], None] | None = None,
     ) -> None:
         self._shell = shell
-        self._display = display
+        if display is not None:
+            self._display = display
         self._model = model
         self._on_end = on_end
         self.clock = TurnClock()
@@ -107,6 +118,7 @@ def display_for(
     on_stop: Callable[[], None],
     on_new_cell: Callable[[str], None] | None = None,
     blocks_thread: bool = False,
+    offers_tools: bool = False,
 ) -> Display:
     """Return the display for the kernel or terminal that IPython runs in.
 
@@ -121,9 +133,11 @@ def display_for(
     on_new_cell
         Called with code that a person wants in a new cell.
     blocks_thread
-        Whether the turn blocks its thread: then the kernel could answer no page before the end.
+        Whether the turn blocks its thread: then a page is heard in a subshell only.
+    offers_tools
+        Whether a person may be asked about a tool call: then the view is live where the cell's thread is blocked, too.
     """
-    from orchat.jupyter.kernel.live_view.live_view import LiveView
+    from orchat.jupyter.kernel.live_view.live_view import LiveView, shows_widgets_while_blocked
     from orchat.jupyter.kernel.output.front_end import output_ability
     from orchat.jupyter.kernel.output.live_display import LiveDisplay, TerminalDisplay, WholeDisplay
 
@@ -134,28 +148,56 @@ def display_for(
     if ability == "displays":
         return WholeDisplay(shell, answer_format, footer_style)
     if blocks_thread:
+        from orchat.jupyter.kernel.live_view.threaded_view import ThreadedLiveView, runs_in_view_thread
+
+        if offers_tools and shows_widgets_while_blocked(shell) and not runs_in_view_thread():
+            return ThreadedLiveView(shell, answer_format, footer_style, on_stop=on_stop)
         return LiveDisplay(shell, answer_format, footer_style)
-    return LiveView(shell, answer_format, footer_style, on_stop=on_stop, on_new_cell=on_new_cell)
+    return LiveView(
+        shell, answer_format, footer_style, on_stop=on_stop, on_new_cell=on_new_cell, offers_tools=offers_tools
+    )
 
 
 class _ChatSink(CellSink):
     """Show one turn of a chat in the executing cell."""
 
     def __init__(self, shell: InteractiveShell, chat: ShownChat, on_end: Callable[[Reply], None]) -> None:
-        self._on_stop = chat.stop
-        blocking = display_for(shell, on_stop=chat.stop, blocks_thread=True)
-        super().__init__(shell, blocking, chat.model or "an answer", on_end)
+        self._chat = chat
+        self._is_awaited = False
+        super().__init__(shell, None, chat.model or "an answer", on_end)
 
     def awaited(self) -> None:
         """Show the turn in a live view: the event loop is free to exchange messages with a page."""
-        self._display = display_for(self._shell, on_stop=self._on_stop)
+        self._is_awaited = True
+
+    def start(self, question: ChatMessage | None) -> None:
+        """Show the waiting line in the display that fits the turn."""
+        self._display = display_for(
+            self._shell,
+            on_stop=self._chat.stop,
+            blocks_thread=not self._is_awaited,
+            offers_tools=not self._is_awaited and bool(self._chat.offered_tools()),
+        )
+        super().start(question)
 
     def end(self, reply: Reply, error: BaseException | None) -> None:
         """Show the end of the turn; an interrupt shows one line, and keeps its type for handlers."""
         super().end(reply, error)
+        if reply.pending and error is None and self._hears_no_click():
+            print(_UNHEARD_HINT, file=sys.stderr)  # noqa: T201 - else the page would seem to have lost the form
         if isinstance(error, KeyboardInterrupt | asyncio.CancelledError):
             shown = CellError("interrupted; what arrived is kept")
             error._render_traceback_ = shown._render_traceback_  # type: ignore[union-attr]
+
+    def _hears_no_click(self) -> bool:
+        """Return whether there may be a page, whose clicks this kernel hears only when the cell has ended."""
+        from orchat.jupyter.kernel.live_view.click_comm import hears_clicks_while_blocked
+        from orchat.jupyter.kernel.live_view.live_view import has_widgets
+
+        shell = self._shell
+        return (
+            not self._is_awaited and in_kernel(shell) and has_widgets(shell) and not hears_clicks_while_blocked(shell)
+        )
 
 
 class _ShownReplies:

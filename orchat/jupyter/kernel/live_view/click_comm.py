@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from comm.base_comm import BaseComm
+    from IPython.core.interactiveshell import InteractiveShell
 
 TARGET = "orchat.clicks"
 
@@ -26,6 +27,12 @@ def listen_for_clicks(channel: str, receive: Callable[[Any], None]) -> None:
 
     _listeners[channel] = receive
     get_comm_manager().register_target(TARGET, _open_comm)
+
+
+def hears_clicks_while_blocked(shell: InteractiveShell) -> bool:
+    """Return whether a page may be heard while a cell blocks the main thread: whether the kernel has subshells."""
+    information: Mapping[str, Any] = getattr(getattr(shell, "kernel", None), "kernel_info", None) or {}
+    return "kernel subshells" in information.get("supported_features", ())
 
 
 def ignore_clicks(channel: str) -> None:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from orchat.jupyter.kernel.live_view.click_comm import hears_clicks_while_blocked
 from orchat.jupyter.kernel.live_view.pending_approvals import PendingApprovals
 from orchat.jupyter.kernel.live_view.turn_view_model import TurnViewModel
 from orchat.jupyter.kernel.live_view.widget_channel import WidgetChannel
@@ -49,6 +50,8 @@ class LiveView(LiveDisplay):
         Called when a person presses Stop.
     on_new_cell
         Called with code that a person wants in a new cell.
+    offers_tools
+        Whether a person may be asked about a tool call: worth a widget even where the cell's thread is blocked.
     """
 
     def __init__(
@@ -59,10 +62,12 @@ class LiveView(LiveDisplay):
         *,
         on_stop: Callable[[], None] | None = None,
         on_new_cell: Callable[[str], None] | None = None,
+        offers_tools: bool = False,
     ) -> None:
         super().__init__(shell, answer_format, footer_style)
         self._on_stop = on_stop
         self._on_new_cell = on_new_cell
+        self._offers_tools = offers_tools
         self._view_model = TurnViewModel(answer_format)
         self._channel: WidgetChannel | None = None
         self._approvals = PendingApprovals(self._view_model, self._flush)
@@ -78,7 +83,7 @@ class LiveView(LiveDisplay):
         """Show the waiting line with the model's name, and open the widget."""
         self._view_model.start(label)
         self._view_model.set_actions(stop=self._on_stop is not None, cell=self._on_new_cell is not None)
-        if self._channel is None and shows_widgets(self._shell):
+        if self._channel is None and self._may_open_widget():
             self._channel = WidgetChannel("view/view", self._view_model, self._handle_message)
             self._plain_updates_from = time.monotonic() + _FIRST_ANSWER_LIMIT
         super().start(label)
@@ -140,6 +145,11 @@ class LiveView(LiveDisplay):
             if channel is not None:
                 channel.close()
 
+    def _may_open_widget(self) -> bool:
+        if runs_on_private_loop():
+            return self._offers_tools and shows_widgets_while_blocked(self._shell)
+        return shows_widgets(self._shell)
+
     def _ensure_widget(self) -> None:
         """Display the widget again if a plain update replaced it before its page answered: nobody would see a form."""
         if self._channel is not None and not self._shows_widget:
@@ -179,18 +189,25 @@ class LiveView(LiveDisplay):
 
 
 def shows_widgets(shell: InteractiveShell) -> bool:
-    """Return whether the front end of this cell may show a widget and send its messages.
-
-    Those that only execute (nbclient, a console) would save the state of each widget.
-    """
-    from IPython.core.displaypub import CapturingDisplayPublisher
-
+    """Return whether the front end of this cell may show a widget, whose messages the running loop handles."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         return False
     if runs_on_private_loop():  # messages of widgets would wait, as the cell's thread does, until the turn ends
         return False
+    return has_widgets(shell)
+
+
+def shows_widgets_while_blocked(shell: InteractiveShell) -> bool:
+    """Return the same where the cell's thread is blocked until the turn ends: a page is heard only in a subshell."""
+    return has_widgets(shell) and hears_clicks_while_blocked(shell)
+
+
+def has_widgets(shell: InteractiveShell) -> bool:
+    """Return whether the front end may show widgets; those that only execute (nbclient) would save their states."""
+    from IPython.core.displaypub import CapturingDisplayPublisher
+
     if isinstance(shell.display_pub, CapturingDisplayPublisher):
         return False
     parent = request_of(shell)
