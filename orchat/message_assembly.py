@@ -11,7 +11,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from orchat.errors import ConfigurationError
 from orchat.messages import AudioContent, ChatMessage, ImageContent, ReasoningContent, ToolCall
@@ -25,7 +25,8 @@ from orchat.streaming import StreamingChunk, ToolCallDelta
 _OF_ONE_CHUNK = frozenset(
     {"index", "tool_calls", "received_at", "logprobs", "extras", "finish_reason", "object", "user_id"}
 )
-_MOST_REFUSAL = 2_000  # characters of a refusal that people are shown
+REFUSED: Final = "The model refused: "  # how people are told of it
+MOST_REFUSAL: Final = 2_000  # characters of a refusal that people are shown
 # The finish reasons of a whole answer, and those that tell by themselves that it is cut.
 _USUAL_REASONS = frozenset(
     (  # noqa: SIM905 - a list of so many short names reads best as words
@@ -226,7 +227,7 @@ def build_message(
         if call.mended_arguments is not None:
             warn(message, f"The arguments for `{call.tool_name}` were no JSON object, and were mended.")
     if isinstance(refusal := extras.get("refusal"), str) and refusal.strip():
-        warn(message, f"The model refused: {refusal.strip()[:_MOST_REFUSAL]}")  # it is no text, and would not be seen
+        warn(message, f"{REFUSED}{refusal.strip()[:MOST_REFUSAL]}")  # it is no text, and would not be seen
     reason = meta.get("finish_reason")
     if isinstance(reason, str) and reason.lower() not in _USUAL_REASONS:
         warn(message, f"The endpoint ended the answer with `{reason[:80]}`: it may be cut.")

@@ -38,6 +38,14 @@ def test_it_has_one_filled_button_a_bar_of_one_row_and_can_be_read(
 
     ask(panel, "Where does it go?")
     expect(panel.locator(".orchat-footer").first).to_contain_text("SomeProvider")
+    details = panel.locator(".orchat-footer")
+    details.locator("summary").click()
+    expect(details.locator("dl")).to_contain_text("$0.00004")
+    expect(details.locator("dl")).to_contain_text("prompt tokens 14")
+    assert weak_texts(panel) == {}
+    details.locator("summary").click()
+    ask(panel, "What is {tides.shape()}?")
+    expect(panel.get_by_role("alert").locator("code").first).to_have_text("value = tides.shape()")
     ask(panel, "And then?")
     expect(panel.locator(".orchat-footer").nth(1)).to_contain_text("SomeProvider")
     ask(panel, "And last?")

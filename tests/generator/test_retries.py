@@ -271,7 +271,7 @@ def test_a_server_of_this_machine_that_fails_is_tried_twice(openrouter, make, dr
     assert count == 2
     assert "its log may say more" in str(failure)
     [told] = retry_warnings(caplog)
-    assert re.fullmatch(r"HTTP 500: Internal Server Error\. Trying again in 0\.[45] s \(retry 1 of 1\)\.", told)
+    assert re.fullmatch(r"HTTP 500: Internal Server Error\. Retrying in 0\.[45] s \(2 of 2\)\.", told)
 
 
 def test_so_is_one_that_is_not_there(make, driver: Way, caplog) -> None:
@@ -312,7 +312,7 @@ def test_each_retry_is_told_before_its_wait(openrouter, make, way: Way, caplog) 
 
     assert way(make(max_retries=2), on_retry=tell).text == "Hi."
     assert told == [
-        ("HTTP 503: busy. Trying again in 0.3 s (retry 1 of 2).", 1),
-        ("HTTP 429: Provider returned error. Trying again in 0.1 s (retry 2 of 2).", 2),
+        ("HTTP 503: busy. Retrying in 0.3 s (2 of 3).", 1),
+        ("HTTP 429: Provider returned error. Retrying in 0.1 s (3 of 3).", 2),
     ]
     assert retry_warnings(caplog) == []

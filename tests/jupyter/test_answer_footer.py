@@ -20,7 +20,7 @@ def reply(text: str | None = "Hi", ending: Any = "finished", **meta: Any) -> Rep
 @pytest.mark.parametrize(
     ("cost", "shown"),
     [
-        (0, "$0"),
+        (0, "free"),
         (0.0000004, "$0.0000004"),
         (0.00123456, "$0.00123"),
         (0.5, "$0.5"),

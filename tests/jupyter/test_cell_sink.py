@@ -67,8 +67,8 @@ def test_a_retry_is_told_while_it_is_waited_for(chatting: Kernel, endpoint: Scri
     endpoint.answers(error(503, "busy", headers={"Retry-After": "0.1"}), text("Hello."))
     ended = ask(chatting, way)
     painted = [bundle["text/markdown"] for bundle in ended.bundles]
-    assert "*HTTP 503: busy. Trying again in 0.1 s (retry 1 of 5).*" in painted
-    assert "Trying again" not in painted[-1] + plain(ended) + ended.printed
+    assert "*HTTP 503: busy. Retrying in 0.1 s (2 of 6).*" in painted
+    assert "Retrying" not in painted[-1] + plain(ended) + ended.printed
 
 
 def test_a_reply_shows_itself_where_it_was_not_shown(chatting: Kernel, endpoint: ScriptedOpenRouter) -> None:
@@ -185,5 +185,5 @@ def test_a_chat_at_a_terminal_is_written_once(terminal: Terminal, endpoint: Scri
 def test_a_retry_is_told_at_a_terminal(terminal: Terminal, endpoint: ScriptedOpenRouter) -> None:
     endpoint.answers(error(503, "busy", headers={"Retry-After": "0.1"}), text("It scatters."))
     shown = terminal.run("from orchat import Chat; Chat()('Why?')")
-    assert "[HTTP 503: busy. Trying again in 0.1 s (retry 1 of 5).]" in shown
-    assert shown.index("retry 1 of 5") < shown.index("It scatters.")
+    assert "[HTTP 503: busy. Retrying in 0.1 s (2 of 6).]" in shown
+    assert shown.index("(2 of 6)") < shown.index("It scatters.")

@@ -43,7 +43,7 @@ SPENT = {"scope": "key", "limit_usd": 5, "spend_usd": 5.02, "resets_at": "2026-1
 
 REFUSED = {
     "wrong key": Screen(
-        error(401, "User not found."), "The key was refused · 401", "User not found", "openrouter.ai/settings/keys"
+        error(401, "User not found."), "The key was refused · 401", "User not found", "`%openrouter key set`"
     ),
     "out of credits": Screen(
         error(402, "Insufficient credits", metadata={"limit_source": "openrouter_credits"}),
@@ -158,7 +158,7 @@ THOUGHT = text(
     finish_reason="length",
     usage=usage_object(completion_tokens=30) | {"completion_tokens_details": {"reasoning_tokens": 30}},
 )
-EMPTY = "The answer is empty: thinking took all its tokens. Raise -n, or think less with --reasoning low."
+EMPTY = "The answer is empty: thinking took all its tokens. Raise -n, or use --reasoning low."
 
 
 def unescaped(markdown: str) -> str:

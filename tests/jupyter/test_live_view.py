@@ -167,17 +167,13 @@ def test_the_text_is_the_same_however_it_is_cut(size: int) -> None:
 def test_a_retry_stands_behind_the_model_until_something_comes() -> None:
     view_model = TurnViewModel()
     view_model.start("vendor/m")
-    view_model.retrying("HTTP 503: busy.\nTrying again in 2 s (retry 1 of 5).")
+    view_model.retrying("HTTP 503: busy.\nRetrying in 2 s (2 of 6).")
     state = view_model.snapshot(html=False)
-    assert (state["phase"], state["label"]) == (
-        "waiting",
-        "vendor/m: HTTP 503: busy. Trying again in 2 s (retry 1 of 5).",
-    )
+    assert (state["phase"], state["label"]) == ("waiting", "vendor/m")
+    assert state["retry"] == "HTTP 503: busy. Retrying in 2 s (2 of 6)."
     view_model.add(StreamingChunk("Hi", index=0))
-    assert (view_model.snapshot(html=False)["phase"], view_model.snapshot(html=False)["label"]) == (
-        "running",
-        "vendor/m",
-    )
+    state = view_model.snapshot(html=False)
+    assert (state["phase"], state["label"], state["retry"]) == ("running", "vendor/m", "")
 
 
 def test_a_turn_as_items() -> None:

@@ -37,7 +37,20 @@ from orchat.jupyter.panel.turn_grouping import question_view, split_turns, trans
 from orchat.messages import ChatMessage, ImageContent, ToolCall
 from tests.jupyter.kernel import Kernel
 from tests.jupyter.panel_page import PANEL, Page
-from tests.openrouter_server import PNG, ScriptedOpenRouter, call, calls, error, reply_json, text
+from tests.openrouter_server import (
+    PNG,
+    ScriptedOpenRouter,
+    call,
+    calls,
+    done,
+    error,
+    event,
+    finish,
+    reply_json,
+    stream,
+    text,
+    usage,
+)
 from tests.patience import PATIENCE
 
 LIMIT = SETTINGS["state_limit"].default
@@ -408,10 +421,10 @@ def test_a_retry_is_told_in_the_panel(kernel: Kernel, endpoint: ScriptedOpenRout
     page = Page(kernel, "retry")
     page.run(PANEL + 'panel = ChatPanel("some/model")\npanel')
     page.send({"t": "send", "text": "First?"})
-    page.until(lambda: bool(page.turns) and "Trying again in 0.4 s (retry 1 of 5)" in page.turns[0]["s"]["label"])
+    page.until(lambda: bool(page.turns) and "Retrying in 0.4 s (2 of 6)" in page.turns[0]["s"]["retry"])
     page.idle()
     assert page.answers() == ["One."]
-    assert page.turns[0]["s"]["label"] == "some/model"
+    assert (page.turns[0]["s"]["label"], page.turns[0]["s"]["retry"]) == ("some/model", "")
     # A refused connection is told as well, here and in a cell.
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"http://127.0.0.1:{server.getsockname()[1]}/api/v1"
@@ -421,7 +434,7 @@ def test_a_retry_is_told_in_the_panel(kernel: Kernel, endpoint: ScriptedOpenRout
         f"ChatPanel(OpenRouterChatGenerator(api_base_url={address!r}, max_retries=2))"
     )
     refused.send({"t": "send", "text": "First?"})
-    refused.until(lambda: bool(refused.turns) and "s (retry 1 of 2)" in refused.turns[0]["s"]["label"])
+    refused.until(lambda: bool(refused.turns) and "s (2 of 3)" in refused.turns[0]["s"]["retry"])
     refused.until(lambda: (refused.fields["error"] or {}).get("title") == "No connection")
     assert refused.fields["error"]["actions"] == ["retry"]
     kernel.run("%load_ext orchat", f"%config OpenRouterMagics.base_url = {address!r}")
@@ -429,7 +442,7 @@ def test_a_retry_is_told_in_the_panel(kernel: Kernel, endpoint: ScriptedOpenRout
         (cell,) = kernel.run("%%openrouter --no-history\nHi")
     finally:
         kernel.run("%config OpenRouterMagics.base_url = None")
-    assert "s (retry 1 of " in str(cell.bundles)
+    assert "s (2 of " in str(cell.bundles)
 
 
 @pytest.mark.slow
@@ -472,6 +485,24 @@ def test_a_failed_second_try_leaves_the_first_answer(kernel: Kernel, endpoint: S
     page.idle()
     assert page.answers() == ["One."]
     assert kernel.value("[m.text for m in panel.messages]") == repr(["First?", "One."])
+
+
+@pytest.mark.slow
+def test_a_refusal_stands_where_the_answer_would_with_all_details(kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
+    endpoint.answers(stream(event(None, refusal="I *cannot*."), finish(), usage(cost=0), done()))
+    page = Page(kernel, "refusal")
+    page.run(PANEL + 'ChatPanel("some/model")')
+    page.ask("Help me.")
+    told = r"*The model refused: I \*cannot\*.*"
+    assert page.answers() == [told]
+    state = page.turns[0]["s"]
+    assert "refused" not in state["footer"]
+    assert "free" in state["footer"]
+    assert (state["details"]["cost"], state["details"]["requested"]) == (0, "some/model")
+    refused = [ChatMessage.from_user("Help me."), ChatMessage.from_assistant("", {"refusal": "No."})]
+    assert transcript_text(refused)[1] == "You: Help me.\n\nThe model refused: No."
+    page.run(PANEL + 'ChatPanel("some/model")')
+    page.until(lambda: page.answers() == [told])
 
 
 @pytest.mark.slow

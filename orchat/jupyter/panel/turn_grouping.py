@@ -14,7 +14,9 @@ from orchat.chat.state_redaction import secret_of_model
 from orchat.configuration import setting
 from orchat.jupyter.kernel.live_view.turn_view_model import TurnViewModel
 from orchat.jupyter.kernel.output.answer_footer import footer
+from orchat.jupyter.kernel.output.live_display import output_extras
 from orchat.jupyter.kernel.output.markdown_sanitizer import escape_markdown, safe_markdown
+from orchat.jupyter.kernel.output.status_lines import answer_note
 from orchat.jupyter.kernel.output.text_escaping import escape_control_characters, single_line
 from orchat.jupyter.kernel.output.turn_transcript import TurnTranscript, cut_calls_text
 from orchat.jupyter.panel.typed_question import sent_values, typed_text
@@ -111,11 +113,20 @@ def replay_turn(view_model: TurnViewModel, turn: Sequence[ChatMessage]) -> None:
     if reply.pending:
         view_model.start(WAITING_LABEL)
         return
+    end_view(view_model, reply)
+
+
+def end_view(view_model: TurnViewModel, reply: Reply) -> None:
+    """End the view of a turn: below its text stand what it lacks, its footer and all details."""
     seconds = reply.message.meta.get(SECONDS)
-    if isinstance(seconds, int | float):
-        view_model.end(footer(reply, seconds, style=str(setting("footer"))), reply.ending)
+    if not reply.messages[1:]:  # nothing arrived
+        footer_line, details = "", {}
+    elif isinstance(seconds, int | float):
+        footer_line = footer(reply, seconds, style=str(setting("footer")))
+        details = output_extras(reply, seconds, model=str(reply.message.meta.get("requested_model") or ""))
     else:  # it was restored: usage and cost are not known any more
-        view_model.end(footer(reply, 0.0, style="model"), reply.ending)
+        footer_line, details = footer(reply, 0.0, style="model"), {}
+    view_model.end(footer_line, reply.ending, note=answer_note(reply, in_panel=True), details=details)
 
 
 def replay_messages(view_model: TurnViewModel, turn: Sequence[ChatMessage]) -> None:
@@ -183,10 +194,11 @@ def transcript_text(messages: Iterable[ChatMessage], note: str = "", secrets: Se
         file_names = ", ".join(redact(file["name"]) for file in question["files"])
         secret = secret_of_model(turns[at], secrets)
         transcript = TurnTranscript(turns[at][:1] if secret else turns[at])
-        if turn_reply(turns[at]).ending in ("stopped", "interrupted", "failed"):
-            ending_text = f"({turn_reply(turns[at]).ending})"
+        reply = turn_reply(turns[at])
+        if reply.ending in ("stopped", "interrupted", "failed"):
+            ending_text = f"({reply.ending})"
         else:
-            ending_text = ""
+            ending_text = answer_note(reply, in_panel=True)
         if secret:
             ending_text = f"(This answer is not saved: it holds what looks like {secret}.)"
         words = [f"**You:** {safe_markdown(asked)}", file_names and f"*with {escape_markdown(file_names)}*"]

@@ -10,13 +10,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from orchat.chat.message_selection import CallPlace, answered_calls
-from orchat.configuration import setting
 from orchat.jupyter.kernel.live_view.pending_approvals import PendingApprovals
 from orchat.jupyter.kernel.live_view.turn_view_model import TurnViewModel
-from orchat.jupyter.kernel.output.answer_footer import footer
 from orchat.jupyter.kernel.output.text_escaping import escape_control_characters
 from orchat.jupyter.panel.call_output import CallOutput, capture_call
-from orchat.jupyter.panel.turn_grouping import SECONDS, WAITING_LABEL
+from orchat.jupyter.panel.turn_grouping import SECONDS, WAITING_LABEL, end_view
 from orchat.messages import ChatMessage, ChatRole
 
 if TYPE_CHECKING:
@@ -166,8 +164,7 @@ class TurnInProgress:
         else:
             if reply.messages[1:]:
                 reply.message.meta[SECONDS] = round(self._view_model.clock.seconds, 1)
-            footer_text = footer(reply, self._view_model.clock.seconds, style=str(setting("footer")))
-            self._view_model.end(footer_text if reply.messages[1:] else "", reply.ending)
+            end_view(self._view_model, reply)
         self._on_change(True)
 
     @property

@@ -44,8 +44,8 @@ def _tell_retry(request: PreparedRequest, state: RetryCallState) -> None:
     assert state.next_action is not None
     error = state.outcome.exception()
     reason = " ".join(error.message.split()) if isinstance(error, APIError) else type(error).__name__
-    count = f"retry {state.attempt_number} of {_max_retries(request, state)}"
-    text = f"{reason} Trying again in {state.next_action.sleep:.1f} s ({count})."
+    count = f"{state.attempt_number + 1} of {_max_retries(request, state) + 1}"
+    text = f"{reason} Retrying in {state.next_action.sleep:.1f} s ({count})."
     if request.on_retry is not None:
         request.on_retry(text)
     else:

@@ -80,7 +80,7 @@ export function createConversationLog({ rendermime, send, forms, announce, onPro
     const otherModel = iconButton("replace", STRINGS.anotherModel, "orchat-again-turn-with", () => {
       chooseModel(k, otherModel);
     });
-    const actions = element("div", "orchat-exchange-actions", versions.node, edit, again, otherModel);
+    const actions = element("div", "orchat-exchange-actions", versions.node, again, otherModel, edit);
     actions.setAttribute("role", "group");
     actions.setAttribute("aria-label", STRINGS.versions);
     node.append(answers, actions);

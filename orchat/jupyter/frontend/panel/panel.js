@@ -6,7 +6,7 @@
 
 import { icon, iconButton } from "../extension/static/icons.js";
 import { createLiveRegion } from "../shared/live_region.js";
-import { button, element, setText } from "../shared/elements.js";
+import { button, element, setText, withCode } from "../shared/elements.js";
 import { guardShortcuts } from "../shared/shortcut_guard.js";
 import { connectChannel } from "../shared/channel.js";
 import { createBusyNotice } from "../shared/busy_notice.js";
@@ -282,8 +282,8 @@ export async function render({ model, el, css, send: sendToKernel }) {
     errorCard.hidden = !error;
     if (!error) return;
     const { title, text, hint } = error;
-    errorCard.append(element("strong", "", title), element("p", "", text));
-    if (hint) errorCard.append(element("p", "orchat-hint", `→ ${hint}`));
+    errorCard.append(element("strong", "", title), element("p", "", ...withCode(text)));
+    if (hint) errorCard.append(element("p", "orchat-hint", "→ ", ...withCode(hint)));
     const actions = [];
     if (error.actions?.includes("retry")) {
       actions.push(button(STRINGS.retry, "orchat-retry orchat-outlined", () => send({ t: "retry" })));

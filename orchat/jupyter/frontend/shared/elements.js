@@ -35,3 +35,15 @@ export function button(label, name, pressed) {
 export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
+
+/**
+ * Return a line of text as nodes: what stands between backticks is code, as far as they come in pairs.
+ *
+ * @param {string} words
+ * @returns {(string | HTMLElement)[]}
+ */
+export function withCode(words) {
+  const pieces = words.split("`");
+  if (pieces.length % 2 === 0) return [words];
+  return pieces.map((piece, i) => (i % 2 ? element("code", "", piece) : piece));
+}

@@ -9,6 +9,7 @@
  *   setLoss?(loss: KernelLoss | null): void, dispose(): void}} ItemView
  */
 
+import { createDetails } from "../extension/static/answer_details.js";
 import { canDo, doWithCode } from "../extension/static/code_events.js";
 import { icon } from "../extension/static/icons.js";
 import { createLiveRegion } from "../shared/live_region.js";
@@ -102,6 +103,7 @@ export function createTurn({ rendermime, send, forms, liveRegion }) {
     drawSources();
     setText(footerText, state.footer);
     footer.hidden = !state.footer;
+    if (state.details && footer.childElementCount === 1) footer.append(createDetails(state.details) ?? "");
     const isEnded = state.phase === "ended";
     bar.hidden = isEnded || loss !== null;
     stop.hidden = !state.stop;
@@ -137,6 +139,7 @@ export function createTurn({ rendermime, send, forms, liveRegion }) {
     const clock = seconds >= 1 ? ` ${seconds}${STRINGS.seconds}` : "";
     const isWaiting = state.phase === "waiting";
     if (isAsking) setText(status, STRINGS.waitsForYou);
+    else if (state.retry) setText(status, `${state.label}: ${state.retry}${clock}`);
     else setText(status, isWaiting ? `${STRINGS.waiting} ${state.label} …${clock}` : `${state.label}${clock}`);
     node.classList.toggle("orchat-waiting", isWaiting && !loss);
   }

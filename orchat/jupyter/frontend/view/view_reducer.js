@@ -13,8 +13,8 @@
  * @typedef {{kind: "picture", type: string, data: string}} PictureItem
  * @typedef {TextItem|ReasoningItem|CallItem|PictureItem} Item
  * @typedef {{url: string, title: string}} Source
- * @typedef {{phase: "waiting"|"running"|"ended", label: string, footer: string, sources: Source[], elapsed: number,
- *   stop: boolean, cell: boolean, items: Item[]}} State
+ * @typedef {{phase: "waiting"|"running"|"ended", label: string, retry: string, footer: string, sources: Source[],
+ *   elapsed: number, stop: boolean, cell: boolean, details?: object | null, items: Item[]}} State
  * @typedef {{e: "turn", set: Partial<State>} | {e: "item", item: Item} | {e: "set", i: number, set: object}
  *   | {e: "add", i: number, field: string, text: string}
  *   | {e: "text", i: number, done?: Block[], keep: number, add: string, html?: string, goes_on?: boolean}} Event
@@ -24,7 +24,7 @@
  * @returns {State} The state of a turn before its first event.
  */
 export function initialState() {
-  const empty = { label: "", footer: "", sources: [], elapsed: 0, stop: false, cell: false };
+  const empty = { label: "", retry: "", footer: "", sources: [], elapsed: 0, stop: false, cell: false };
   return { phase: "waiting", ...empty, items: [] };
 }
 

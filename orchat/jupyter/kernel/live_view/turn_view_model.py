@@ -20,6 +20,7 @@ from orchat.jupyter.kernel.live_view.turn_clock import TurnClock
 from orchat.jupyter.kernel.live_view.view_reducer import Event, State, initial_state, reduce_events, text_change
 from orchat.jupyter.kernel.output.answer_formats import render_as
 from orchat.jupyter.kernel.output.image_bundle import image_bundle
+from orchat.jupyter.kernel.output.markdown_sanitizer import escape_markdown
 from orchat.jupyter.kernel.output.text_escaping import escape_control_characters, single_line
 from orchat.jupyter.kernel.output.turn_transcript import call_text, result_text
 
@@ -78,23 +79,20 @@ class TurnViewModel:
         self._form_lookup: Callable[[str], Tool | None] = lambda name: None
         self._links: dict[str, dict[str, str]] = {}
         self.clock = TurnClock()
-        self._label = self._shown_label = ""
+        self._is_retrying = False
 
     # -- a turn -------------------------------------------------------------------------------------------------
 
     def start(self, label: str) -> None:
         """Set the label: the model's name."""
         self.clock = TurnClock()
-        self._label = single_line(label)
-        self._show_label(self._label)
+        self._is_retrying = False
+        self._events.append({"e": "turn", "set": {"label": single_line(label), "retry": ""}})
 
     def retrying(self, text: str) -> None:
-        """Show behind the label, until the next chunk, that the request will be sent again."""
-        self._show_label(f"{self._label}: {single_line(text)}")
-
-    def _show_label(self, label: str) -> None:
-        self._shown_label = label
-        self._events.append({"e": "turn", "set": {"label": label}})
+        """Show, until the next chunk, that the request will be sent again."""
+        self._is_retrying = True
+        self._events.append({"e": "turn", "set": {"retry": single_line(text)}})
 
     def set_actions(self, *, stop: bool, cell: bool) -> None:
         """Set the available actions: stop the turn, insert code as a new cell."""
@@ -103,8 +101,9 @@ class TurnViewModel:
     def add(self, chunk: StreamingChunk) -> bool:
         """Add a chunk; return whether it changes the view."""
         is_visible = True
-        if self._shown_label != self._label:
-            self._show_label(self._label)
+        if self._is_retrying:
+            self._is_retrying = False
+            self._events.append({"e": "turn", "set": {"retry": ""}})
         if chunk.content:
             self._add_text(chunk.content)
         elif chunk.reasoning is not None:
@@ -122,13 +121,18 @@ class TurnViewModel:
             is_visible |= self._add_extras(extras)
         return is_visible
 
-    def end(self, footer: str, ending: str) -> None:
-        """End the turn, with its footer."""
+    def end(self, footer: str, ending: str, *, note: str = "", details: Mapping[str, Any] | None = None) -> None:
+        """End the turn, with its footer and what that shows when it is opened, and a note in the place of its text."""
+        if note:
+            self._close_blocks()
+            self._add_text(f"*{escape_markdown(note)}*")
         self._close_blocks()
         for item in self._calls.unsettled:
             self._drop_form(item)
             self.set(item, status="cut")
-        self._events.append({"e": "turn", "set": {"phase": "ended", "footer": footer, "ending": ending}})
+        self._events.append(
+            {"e": "turn", "set": {"phase": "ended", "footer": footer, "ending": ending, "details": details}}
+        )
 
     # -- tool calls ---------------------------------------------------------------------------------------------
 

@@ -1,8 +1,9 @@
 """Apply events to the shown state of a turn. Pure; ``frontend/view/view_reducer.js`` is its twin.
 
-A state is JSON data: ``phase`` (waiting, running, ended), ``label``, ``footer``, ``sources``, ``elapsed``, the
-actions ``stop`` and ``cell`` (insert code as a new one), and ``items`` in order of time: ``text``
-(finished ``blocks`` and a ``tail``), ``reasoning``, ``call``, ``picture``. Events are:
+A state is JSON data: ``phase`` (waiting, running, ended), ``label``, ``retry`` (why the request will be sent again),
+``footer``, the ``details`` behind it, ``sources``, ``elapsed``, the actions ``stop`` and ``cell`` (insert code as a new
+one), and ``items`` in order of time: ``text`` (finished ``blocks`` and a ``tail``), ``reasoning``, ``call``,
+``picture``. Events are:
 
 ========== =============================== ==================================================================
 ``turn``   ``set``                         fields of the turn
@@ -25,7 +26,7 @@ State = dict[str, Any]
 
 def initial_state() -> State:
     """Return the state of a turn before its first event."""
-    nothing = {"label": "", "footer": "", "sources": [], "elapsed": 0, "stop": False, "cell": False}
+    nothing = {"label": "", "retry": "", "footer": "", "sources": [], "elapsed": 0, "stop": False, "cell": False}
     return {"phase": "waiting", **nothing, "items": []}
 
 

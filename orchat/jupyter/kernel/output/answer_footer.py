@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from orchat.jupyter.kernel.output.markdown_sanitizer import escape_markdown
 from orchat.jupyter.kernel.output.text_escaping import single_line
+from orchat.message_assembly import REFUSED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,7 +36,7 @@ _CUT_REASONS = {"length": "cut at its token limit", "content_filter": "cut by a 
 def footer(reply: Reply, seconds: float, *, sent: Iterable[object] = (), style: str = "full") -> str:
     """Return the footer of an answer: model, provider, usage, cost, duration, and what was sent with the prompt.
 
-    Unreported values are left out; an unknown cost is never $0. Incomplete answers and demo models are always marked.
+    Unreported values are left out; an unknown cost is never free. Incomplete answers and demo models are always marked.
 
     Parameters
     ----------
@@ -59,7 +60,8 @@ def footer(reply: Reply, seconds: float, *, sent: Iterable[object] = (), style: 
     """
     meta, usage = reply.message.meta, reply.usage
     ending = _ENDINGS.get(reply.ending) or _CUT_REASONS.get(reply.finish_reason or "")
-    parts = [ending, meta.get("note"), *reply.warnings]
+    warnings = [warning for warning in reply.warnings if not warning.startswith(REFUSED)]  # that stands as the answer
+    parts = [ending, meta.get("note"), *warnings]
     if style != "none":
         parts.insert(1, meta.get("model"))
     if style == "full":
@@ -122,5 +124,7 @@ def _short_count(number: int) -> str:
 
 
 def _dollars(cost: float) -> str:
-    """Return a cost with three significant digits, never in powers of ten."""
+    """Return a cost with three significant digits, never in powers of ten; in words where it is none."""
+    if not cost:
+        return "free"
     return f"${cost:.2f}" if cost >= 1 else f"${Decimal(f'{cost:.3g}'):f}"

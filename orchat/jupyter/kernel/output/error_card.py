@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from orchat.errors import (
     APIConnectionError,
     APIError,
@@ -47,6 +49,8 @@ MISSING_KEY_HELP = """\
 2. **No account**: `%%openrouter local/smollm2-135m-instruct` asks a small model on this machine. It is often wrong, and
    shows how everything works (`orchat local download` puts it in place).
 3. **Another host** that speaks the same language: set `OPENROUTER_BASE_URL`, and its key as `OPENROUTER_API_KEY`."""
+
+_PLAIN_CODE = re.compile(r"[\w %.,:;=(){}/'\"+-]+")
 
 # For somebody in a cell; the line that ends the cell names the class, for those who catch it. The first match counts.
 _TITLES: tuple[tuple[type[OrchatError], str], ...] = (
@@ -114,6 +118,8 @@ def hint_for_people(error: OrchatError) -> str:
     hint = error.hint or ""
     for words in _WORDS_ABOUT_PARTIAL:
         hint = hint.replace(words, "")
+    if isinstance(error, AuthenticationError):
+        hint = f"{hint} `%openrouter key set` asks for another key."
     hint = hint.strip()
     return f"{hint[:1].upper()}{hint[1:]}"
 
@@ -154,10 +160,18 @@ def error_card(error: OrchatError) -> str:
     if isinstance(error, MissingKeyError):
         return MISSING_KEY_HELP
     lines = [f"**{escape_markdown(error_title(error))}**"]
-    lines += [escape_markdown(single_line(message_for_people(error), _MOST_MESSAGE))] if error.message else []
+    lines += [_markdown_with_code(single_line(message_for_people(error), _MOST_MESSAGE))] if error.message else []
     hint = hint_for_people(error)
-    lines += ["→ " + escape_markdown(single_line(hint, _MOST_HINT))] if hint else []
+    lines += ["→ " + _markdown_with_code(single_line(hint, _MOST_HINT))] if hint else []
     return "> " + "\n>\n> ".join(lines)  # a hard line break would be glued to an address at a line's end
+
+
+def _markdown_with_code(text: str) -> str:
+    """Return a line as safe Markdown: what stands between backticks is code if it is plain, all else is escaped."""
+    pieces = text.split("`")
+    if len(pieces) % 2 == 0 or not all(_PLAIN_CODE.fullmatch(code) for code in pieces[1::2]):
+        return escape_markdown(text)
+    return "".join(f"`{piece}`" if at % 2 else escape_markdown(piece) for at, piece in enumerate(pieces))
 
 
 def error_line(error: BaseException) -> str:

@@ -20,7 +20,7 @@ from orchat.jupyter.kernel.output.answer_footer import footer, sources, sources_
 from orchat.jupyter.kernel.output.error_card import error_actions, error_card, error_text
 from orchat.jupyter.kernel.output.image_bundle import image_bundle
 from orchat.jupyter.kernel.output.markdown_sanitizer import escape_markdown
-from orchat.jupyter.kernel.output.status_lines import empty_text, retry_status, waiting_status
+from orchat.jupyter.kernel.output.status_lines import answer_note, retry_status, waiting_status
 from orchat.jupyter.kernel.output.terminal_approval import ask_in_terminal
 from orchat.jupyter.kernel.output.text_escaping import escape_control_characters
 from orchat.jupyter.kernel.output.turn_transcript import TurnTranscript, result_text
@@ -143,9 +143,9 @@ class LiveDisplay:
         if error is not None:
             parts.append(("error", error_card(error)))
             plain.append(error_text(error))
-        elif empty := empty_text(reply):
-            parts.append(("note", f"*{escape_markdown(empty)}*"))
-            plain.append(empty)
+        elif note := answer_note(reply):
+            parts.append(("note", f"*{escape_markdown(note)}*"))
+            plain.append(note)
         if footer_line and (error is None or transcript):
             parts.append(("footer", f"*{escape_markdown(footer_line)}*"))
             plain.append(footer_line)
@@ -250,8 +250,8 @@ class TerminalDisplay:
             self._write(f"{links}\n\n")
         if error is not None:
             self._write(error_text(error) + "\n")
-        elif empty := empty_text(reply):
-            self._write(empty + "\n")
+        elif note := answer_note(reply):
+            self._write(note + "\n")
         footer_line = footer(reply, seconds, sent=sent, style=self._footer_style)
         if footer_line and (error is None or reply.text):
             self._write(f"[{footer_line}]\n")

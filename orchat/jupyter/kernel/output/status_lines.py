@@ -1,4 +1,4 @@
-"""Lines that stand for an answer: before its first token, while the model reasons, and where it is empty."""
+"""Lines that stand for an answer: before its first token, while the model reasons, where it is empty or refused."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from orchat.jupyter.kernel.output.markdown_sanitizer import escape_markdown
 from orchat.jupyter.kernel.output.text_escaping import single_line
+from orchat.message_assembly import MOST_REFUSAL, REFUSED
 
 if TYPE_CHECKING:
     from orchat.chat.reply import Reply
@@ -29,8 +30,8 @@ def retry_status(text: str) -> str:
 
     Examples
     --------
-    >>> retry_status("HTTP 503: busy. Trying again in 0.5 s (retry 1 of 5).")
-    '*HTTP 503: busy. Trying again in 0.5 s (retry 1 of 5).*'
+    >>> retry_status("HTTP 503: busy. Retrying in 0.5 s (2 of 6).")
+    '*HTTP 503: busy. Retrying in 0.5 s (2 of 6).*'
     """
     return f"*{escape_markdown(single_line(text))}*"
 
@@ -57,22 +58,35 @@ def reasoning_status(reasoning: str, *, live: bool = False) -> str:
     return f"> *Reasoning ({len(reasoning):,} characters): {escape_markdown(single_line(reasoning, _MOST_REASONING))}*"
 
 
-def empty_text(reply: Reply) -> str:
-    """Return the reason for an empty answer; an empty text where the answer is not empty or not whole.
+def answer_note(reply: Reply, *, in_panel: bool = False) -> str:
+    """Return what stands in the place of an answer: a refusal, or why it is empty; an empty text where nothing lacks.
+
+    Parameters
+    ----------
+    reply
+        The answer; of one that is not whole only a refusal is told.
+    in_panel
+        Whether what helps is in a panel's settings, and not an option of a cell.
 
     Examples
     --------
     >>> from orchat.chat.reply import Reply
     >>> from orchat.messages import ChatMessage
-    >>> empty_text(Reply(ChatMessage.from_assistant("", meta={"finish_reason": "stop"})))
+    >>> answer_note(Reply(ChatMessage.from_assistant("", meta={"finish_reason": "stop"})))
     'The answer is empty.'
+    >>> answer_note(Reply(ChatMessage.from_assistant("", meta={"refusal": "I cannot help."})))
+    'The model refused: I cannot help.'
     """
+    refusal = reply.message.meta.get("refusal")
+    if isinstance(refusal, str) and refusal.strip():
+        return f"{REFUSED}{refusal.strip()[:MOST_REFUSAL]}"
     if reply.text or reply.images or reply.ending != "finished":
         return ""
     details = reply.usage.get("completion_tokens_details")
     has_reasoned = reply.reasoning or (isinstance(details, dict) and details.get("reasoning_tokens"))
+    more, less = ("Raise max tokens", "lower the reasoning effort") if in_panel else ("Raise -n", "use --reasoning low")
     if reply.finish_reason == "length" and has_reasoned:
-        return "The answer is empty: thinking took all its tokens. Raise -n, or think less with --reasoning low."
+        return f"The answer is empty: thinking took all its tokens. {more}, or {less}."
     if reply.finish_reason == "length":
-        return "The answer is empty: its tokens ended before it began. Raise -n."
+        return f"The answer is empty: its tokens ended before it began. {more}."
     return "The answer is empty."

@@ -6,6 +6,7 @@
  * output is untrusted: texts are inserted as text. If rendering fails, the plain text is shown.
  */
 
+import { createDetails } from "./answer_details.js";
 import { canDo, doWithCode } from "./code_events.js";
 import { frameCode } from "./code_block.js";
 import { createErrorActions } from "./error_actions.js";
@@ -23,22 +24,6 @@ const LINES = {
 /** Those that are no text of the model, with their classes. @type {Record<string, string>} */
 const BLOCKS = { sources: "orchat-sources", error: "orchat-error-card", note: "orchat-saved-note" };
 const IMAGE_DATA_URL = /^data:image\/(?:png|jpeg|gif|webp);/i;
-
-/** The extras that are shown, in this order, with their labels. @type {[string, string][]} */
-const DETAIL_ROWS = [
-  ["requested", "model asked for"],
-  ["model", "model that answered"],
-  ["provider", "provider"],
-  ["finish_reason", "finish reason"],
-  ["ending", "ended"],
-  ["usage", "tokens"],
-  ["cost", "cost in $"],
-  ["seconds", "seconds"],
-  ["parameters", "parameters"],
-  ["id", "id"],
-  ["request", "request"],
-  ["orchat", "orchat"],
-];
 
 /**
  * Replace images in HTML by links before the page loads them: a remote image reveals that the notebook was opened.
@@ -91,43 +76,6 @@ function withoutImages(sanitizer) {
       return typeof value === "function" ? value.bind(target) : value;
     },
   });
-}
-
-/**
- * @param {unknown} value
- * @param {boolean} [withZeros] Whether a value of 0 tells something: a temperature does, a number of tokens does not.
- * @returns {string}
- */
-function summarize(value, withZeros = false) {
-  if (value === null || value === undefined || value === "") return "";
-  if (typeof value !== "object") return String(value).slice(0, 500);
-  const flat = Object.entries(value).filter(
-    ([, each]) => each !== null && typeof each !== "object" && (withZeros || each !== 0),
-  );
-  return flat
-    .map(([name, each]) => `${name.replaceAll("_", " ")} ${each}`)
-    .join(" · ")
-    .slice(0, 500);
-}
-
-/**
- * @param {unknown} extras
- * @returns {HTMLElement | null}
- */
-function createDetails(extras) {
-  if (extras === null || typeof extras !== "object") return null;
-  const known = /** @type {Record<string, unknown>} */ (extras);
-  const list = document.createElement("dl");
-  for (const [name, label] of DETAIL_ROWS) {
-    const text = Object.hasOwn(known, name) ? summarize(known[name], name === "parameters") : "";
-    if (!text) continue;
-    const term = document.createElement("dt");
-    const value = document.createElement("dd");
-    term.textContent = label;
-    value.textContent = text;
-    list.append(term, value);
-  }
-  return list.children.length ? list : null;
 }
 
 /**
