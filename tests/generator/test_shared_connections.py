@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import os
+import select
 import socket
 import ssl
 import subprocess
 import sys
 import threading
 import time
+from asyncio.trsock import TransportSocket
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 
@@ -22,8 +25,9 @@ from orchat.chat import Chat
 from orchat.errors import APIConnectionError
 from orchat.openrouter.generator import OpenRouterChatGenerator
 from orchat.openrouter.json_query import JsonEndpoint, JsonQuery
-from orchat.openrouter.transport import connection_pool
-from orchat.openrouter.transport.connection_pool import ConnectionPools, set_keep_alive
+from orchat.openrouter.transport import connection_pool, connection_socket
+from orchat.openrouter.transport.connection_pool import ConnectionPools
+from orchat.openrouter.transport.connection_socket import cache_socket, set_keep_alive
 from orchat.openrouter.transport.sharded_transport import ShardedTransport
 from orchat.secret import Secret
 from tests.generator.ways import KEY, Way
@@ -277,7 +281,7 @@ def swallowing_server() -> Iterator[tuple[str, list[int]]]:
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="this system cannot tell when a peer is silent")
 def test_a_kept_connection_that_swallows_everything_is_replaced(make, whole: Way, monkeypatch) -> None:
-    monkeypatch.setattr(connection_pool, "UNCONFIRMED_TIMEOUT", 0.4)
+    monkeypatch.setattr(connection_socket, "UNCONFIRMED_TIMEOUT", 0.4)
     with swallowing_server() as (url, sizes):
         generator = make(api_base_url=url, max_retries=1)
         assert whole(generator).text == "Hi"
@@ -293,7 +297,27 @@ def test_idle_connections_are_probed(openrouter, make) -> None:
         connection = reply._body._socket()
         assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         if hasattr(socket, "TCP_KEEPIDLE"):
-            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == connection_pool.PROBE_AFTER
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == connection_socket.PROBE_AFTER
     local, other = socket.socketpair()
     with local, other:
         set_keep_alive(local)  # no TCP: nothing to set, and no error
+
+
+@pytest.mark.parametrize("package", ["httpcore", "httpcore2"])
+def test_the_end_of_a_connection_is_seen_at_its_cached_socket(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main(listener: socket.socket) -> None:
+        backend = importlib.import_module(package).AnyIOBackend()
+        stream = await backend.connect_tcp(*listener.getsockname())
+        peer, _ = listener.accept()
+        cache_socket(stream)
+        assert stream.get_extra_info("server_addr") == listener.getsockname()
+        monkeypatch.setattr(TransportSocket, "getpeername", None)  # nothing looks it up again
+        assert not stream.get_extra_info("is_readable")
+        peer.close()
+        assert select.select([stream.get_extra_info("socket")], [], [], 10)[0]
+        assert stream.get_extra_info("is_readable")
+        await stream.aclose()
+        assert stream.get_extra_info("is_readable")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        asyncio.run(main(listener))

@@ -9,10 +9,8 @@ from __future__ import annotations
 import asyncio
 import atexit
 import os
-import socket
 import threading
 from collections.abc import AsyncGenerator, Callable, Hashable
-from contextlib import suppress
 from time import monotonic
 from typing import Any
 from weakref import WeakSet
@@ -23,28 +21,6 @@ KEEP_ALIVE = 300.0
 LIMITS = {"max_connections": 1000, "max_keepalive_connections": 1000, "keepalive_expiry": KEEP_ALIVE}
 _MAX_UNUSED_POOLS = 16
 _MAX_CLIENTS = 16  # of one pool
-
-# A connection that swallows everything, as after a change of networks, is found dead while it is idle (seconds to the
-# first probe, and between probes), and when nothing that was sent is confirmed for so long. A network between that
-# forgets quiet connections does not forget those that are probed.
-PROBE_AFTER, PROBE_INTERVAL, PROBES = 30, 10, 3
-UNCONFIRMED_TIMEOUT = 30.0
-
-
-def set_keep_alive(connection: socket.socket) -> None:
-    """Set a TCP connection's options so that it is found dead where it is; on other sockets nothing happens."""
-    options = [
-        (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
-        (socket.IPPROTO_TCP, "TCP_KEEPIDLE", PROBE_AFTER),
-        (socket.IPPROTO_TCP, "TCP_KEEPALIVE", PROBE_AFTER),  # its name on macOS
-        (socket.IPPROTO_TCP, "TCP_KEEPINTVL", PROBE_INTERVAL),
-        (socket.IPPROTO_TCP, "TCP_KEEPCNT", PROBES),
-        (socket.IPPROTO_TCP, "TCP_USER_TIMEOUT", int(1000 * UNCONFIRMED_TIMEOUT)),
-    ]
-    for level, name, value in options:
-        if (option := getattr(socket, name, None)) is not None:
-            with suppress(OSError):
-                connection.setsockopt(level, option, value)
 
 
 class ConnectionPool:

@@ -27,8 +27,8 @@ from orchat.openrouter.transport.connection_pool import (
     POOLS,
     ConnectionPool,
     close_with_event_loop,
-    set_keep_alive,
 )
+from orchat.openrouter.transport.connection_socket import cache_socket, set_keep_alive
 from orchat.openrouter.transport.content_decoding import ACCEPTED_ENCODINGS
 from orchat.openrouter.transport.http_engine import engine_of
 from orchat.openrouter.transport.network_environment import NetworkRoute, check_proxy, network_route
@@ -253,7 +253,8 @@ class HttpClient:
         route = self._route(request.url)
         request.proxy_variable, client = route.variable, self._client(request.url, route)
         try:
-            message = self._build_request(client, request, self._connection_trace(request))
+            message = self._build_request(client, request)
+            message.extensions["trace"] = self._connection_trace(request, message.extensions)
             response = client.send(message, stream=True, auth=self._auth(message, request))
             for _ in range(_MAX_REDIRECTS):
                 if (follow := _same_host_redirect(response)) is None:
@@ -294,7 +295,8 @@ class HttpClient:
         route = self._route(request.url)
         request.proxy_variable, client = route.variable, await self._async_client(request.url, route)
         try:
-            message = self._build_request(client, request, _as_async(self._connection_trace(request)))
+            message = self._build_request(client, request)
+            message.extensions["trace"] = _as_async(self._connection_trace(request, message.extensions))
             response = await client.send(message, stream=True, auth=self._auth(message, request))
             for _ in range(_MAX_REDIRECTS):
                 if (follow := _same_host_redirect(response)) is None:
@@ -312,14 +314,9 @@ class HttpClient:
             raise await body.read_error_async()
         return body
 
-    def _build_request(self, client: Any, request: PreparedRequest, trace: Any) -> Any:
-        return client.build_request(
-            request.method,
-            _parsed_url(self._engine, request.url),
-            content=request.content,
-            headers=request.headers,
-            extensions={"trace": trace},
-        )
+    def _build_request(self, client: Any, request: PreparedRequest) -> Any:
+        url = _parsed_url(self._engine, request.url)
+        return client.build_request(request.method, url, content=request.content, headers=request.headers)
 
     def _auth(self, message: Any, request: PreparedRequest) -> Any:
         """Return the authorization of a request; one of the caller's own comes on top of the key."""
@@ -329,8 +326,13 @@ class HttpClient:
         bearer(message)
         return self._engine.USE_CLIENT_DEFAULT
 
-    def _connection_trace(self, request: PreparedRequest) -> Callable[[str, Mapping[str, Any]], None]:
-        """Make the package's trace callback, which records whether a request opened a connection or took a kept one."""
+    def _connection_trace(
+        self, request: PreparedRequest, extensions: dict[str, Any]
+    ) -> Callable[[str, Mapping[str, Any]], None]:
+        """Make the package's trace callback, which records whether a request opened a connection or took a kept one.
+
+        It takes itself out of the request's extensions when it knows: the package would call it eight times more.
+        """
         opened, request.opened_connection = False, True
 
         def trace(name: str, info: Mapping[str, Any]) -> None:
@@ -340,8 +342,11 @@ class HttpClient:
                 opened = True
                 if what == "connect_tcp.complete" and self._settings is not None:
                     set_keep_alive(info["return_value"].get_extra_info("socket"))
+            if what in {"connect_tcp.complete", "start_tls.complete"} and self._settings is not None:
+                cache_socket(info["return_value"])
             elif what == "send_request_headers.started":
                 request.opened_connection = opened
+                extensions.pop("trace", None)
 
         return trace
 
