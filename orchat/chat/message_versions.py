@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchat.messages import ChatMessage, ChatRole
 
@@ -33,6 +33,8 @@ class HiddenTurn:
         Whether it is newer than the shown turn in its place.
     comes_along
         Whether it comes back together with the hidden turn that it follows.
+    order
+        Its place in the order in which turns were hidden, from 1; None where that is its place in the list.
     """
 
     messages: Sequence[ChatMessage]
@@ -40,6 +42,7 @@ class HiddenTurn:
     inside: int | None = None
     is_newer: bool = False
     comes_along: bool = False
+    order: int | None = None
 
 
 @dataclass
@@ -195,7 +198,11 @@ class MessageVersions:
             else:
                 along = self._hidden[turn.parent].hidden_at == turn.hidden_at
                 found.append(HiddenTurn(turn.messages, None, indices[turn.parent], comes_along=along))
-        return found
+        times = [self._hidden[key].hidden_at for key in indices]
+        if times == sorted(times):
+            return found
+        orders = {hidden_at: order for order, hidden_at in enumerate(sorted(set(times)), 1)}
+        return [replace(turn, order=orders[hidden_at]) for turn, hidden_at in zip(found, times, strict=True)]
 
     @classmethod
     def from_hidden_turns(cls, hidden: Iterable[HiddenTurn], turns: int) -> MessageVersions:
@@ -228,7 +235,9 @@ class MessageVersions:
                 parent = None
             if parent is not None:
                 stamp = versions._hidden[parent].hidden_at if turn.comes_along and parent in versions._hidden else None
-                versions._hidden[keys[index]] = _Turn(parent, list(turn.messages), stamp or index + 1)
+                stamp = stamp or turn.order or index + 1
+                versions._hidden[keys[index]] = _Turn(parent, list(turn.messages), stamp)
+                versions._count = max(versions._count, stamp)
         versions._drop_oldest()
         return versions
 

@@ -208,8 +208,8 @@ def _version_data(
             continue
         indices[index] = len(data)
         place = {"after": places[hidden.after]} if hidden.after is not None else {"inside": indices[hidden.inside or 0]}
-        flags = {"newer": hidden.is_newer, "along": hidden.comes_along}
-        data.append({**place, **{name: True for name, is_set in flags.items() if is_set}, "messages": messages})
+        about = {"newer": hidden.is_newer, "along": hidden.comes_along, "order": hidden.order}
+        data.append({**place, **{name: value for name, value in about.items() if value}, "messages": messages})
     return data, unsafe
 
 
@@ -229,7 +229,8 @@ def _read_versions(data: Any) -> list[HiddenTurn]:
         inside = None if inside is None else inside - skipped
         after, inside = (value if value is not None and value >= 0 else None for value in (after, inside))
         newer, along = (turn.get(key) is True for key in ("newer", "along"))
-        versions.append(HiddenTurn(messages, None if inside is not None else after, inside, newer, along))
+        order = value if type(value := turn.get("order")) is int and value > 0 else None
+        versions.append(HiddenTurn(messages, None if inside is not None else after, inside, newer, along, order))
     return versions
 
 

@@ -376,6 +376,8 @@ class Turn:
     def _answer(self, place: CallPlace, call: ToolCall, outcome: ToolOutcome, **meta: Any) -> ChatMessage:
         if outcome.details:
             meta["details"] = outcome.details
+        if outcome.pictures:
+            meta["pictures"] = list(outcome.pictures)
         message = ChatMessage.from_tool(outcome.content, call, outcome.error, meta)
         self._put(place, message)
         return message

@@ -213,6 +213,22 @@ def test_versions_are_saved_and_come_back_the_same() -> None:
         assert each.shown_versions() == {0: (0, 2), 1: (0, 3)}
 
 
+def test_what_was_taken_back_last_is_brought_back_first_after_a_restore_as_well() -> None:
+    chat = Chat()
+    chat.messages = talk(2)
+    chat.undo()
+    chat.messages = [*chat.messages, ChatMessage.from_user("1b?"), ChatMessage.from_assistant("1b!")]
+    chat.show_version(0, turn=1)  # the older one is shown, and taken back last
+    chat.undo()
+    again = Chat.from_dict(saved(chat))
+    assert saved(again) == saved(chat)
+    for each in (chat, again):
+        assert [message.text for message in each.redo()] == ["1?", "1!"]
+        each.undo(0)
+        assert [message.text for message in each.redo()] == ["0?", "0!"]
+        assert [message.text for message in each.redo()] == ["1?", "1!"]
+
+
 def test_the_oldest_versions_make_room_first_then_media_and_turns() -> None:
     chat = branched()
     whole = saved(chat)

@@ -335,6 +335,7 @@ def test_what_ends_a_thread_elsewhere_ends_a_call_or_a_turn_here(kernel: Kernel,
     page.send({"t": "send", "text": "And now?"})
     page.until(lambda: len(page.turns) == 2 and page.turns[1]["s"]["phase"] == "ended")
     page.idle()
+    assert page.fields["error"]["text"].startswith("SystemExit")
     kernel.run("panel.chat.approve = 'ask'")
     page.send({"t": "send", "text": "And then?"})
     page.until(lambda: "Third." in shown(page))

@@ -27,6 +27,8 @@ from orchat.configuration import SETTINGS
 from orchat.errors import ConfigurationError, InsufficientCreditsError, StateError, TurnInProgressError
 from orchat.generator_factory import Chat
 from orchat.jupyter.kernel.cell_storage.sidecar_file import SidecarFile
+from orchat.jupyter.panel import call_pictures
+from orchat.jupyter.panel.call_pictures import hold_pictures
 from orchat.jupyter.panel.chat_panel import ChatPanel
 from orchat.jupyter.panel.failed_request import FailedRequest
 from orchat.jupyter.panel.file_uploads import Uploads
@@ -155,6 +157,39 @@ def test_too_much_is_left_out_visibly_media_first_then_the_oldest_turns() -> Non
     assert back[0].text == "Be brief."
     assert back[-2].text == "Question 999?"
     assert long.left_out["turns"] == 1_000 - len(split_turns(back)) > 0
+
+
+def test_what_a_tool_printed_and_displayed_is_kept_as_far_as_there_is_room() -> None:
+    tool_call = ToolCall("tide", {"port": "Hull"}, "call_1")
+    small, large = (base64.b64encode(b"\x89PNG\r\n" + bytes(size)).decode() for size in (6_000, 300_000))
+    names = hold_pictures({"type": "image/png", "data": data} for data in (small, large))
+    meta = {"details": "asking Hull\n" * 1_000 + "the end", "pictures": list(names)}
+    messages = [
+        ChatMessage.from_user("When?"),
+        ChatMessage.from_assistant(tool_calls=[tool_call]),
+        ChatMessage.from_tool("high", tool_call, meta=meta),
+        ChatMessage.from_assistant("At noon."),
+    ]
+    full = kept(messages)
+    entry = to_entry(full)
+    assert full.left_out == {"media": 1}
+    assert len(json.dumps(entry)) < 25_000
+    call_pictures._pictures.clear()  # as in another kernel
+    entry["pictures"] |= {"x": {"type": "image/png", "data": "no picture"}, "y": 7}
+    chat = from_entry(json.loads(json.dumps(entry))).chats["chat"]
+    assert len(call_pictures._pictures) == 1
+    view = PanelViewModel()
+    view.show(split_turns(chat.messages))
+    item = view.snapshot(html=False)["turns"][0]["s"]["items"][0]
+    assert item["pictures"] == [{"type": "image/png", "data": small}]
+    assert item["result"].startswith("high\n\nThe tool wrote")
+    assert item["result"].endswith("asking Hull\nthe end")
+    # What a file says is not trusted.
+    (tool,) = [message for message in entry["chats"]["chat"]["messages"] if message["role"] == "tool"]
+    tool["meta"] |= {"details": {"a": 1}, "pictures": [7, {}, "x"]}
+    view.show(split_turns(from_entry(entry).chats["chat"].messages))
+    item = view.snapshot(html=False)["turns"][0]["s"]["items"][0]
+    assert (item["result"], item.get("pictures")) == ("high", None)
 
 
 def test_what_was_kept_before_there_were_versions_is_read_and_kept_the_same() -> None:
@@ -1391,7 +1426,7 @@ def test_a_tool_that_is_gone_is_told_to_people_and_once_to_the_model(endpoint: S
 def test_variables_that_are_gone_are_told_to_the_model(endpoint: ScriptedOpenRouter) -> None:
     ran = call("run_python", {"code": "tides = [1, 2]\nport = 'Hull'"}, id="ran")
     refused = call("run_python", {"code": "evil = 1"}, id="refused")
-    endpoint.answers(calls(ran, refused), text("It ran."), text("They are gone."))
+    endpoint.answers(calls(ran, refused), *map(text, ("It ran.", "Fine.", "They are gone.", "Yes.")))
     code = PANEL + 'panel = ChatPanel("some/model", tools=[{}])\npanel'
     code = "from orchat.jupyter.kernel.variable_tools import run_python\n" + code.format("run_python(get_ipython())")
     environment = {"OPENROUTER_BASE_URL": endpoint.base_url, "OPENROUTER_API_KEY": KEY}
@@ -1404,15 +1439,19 @@ def test_variables_that_are_gone_are_told_to_the_model(endpoint: ScriptedOpenRou
         page.decide(turn, item + 1, {"decision": "reject", "reason": "No."})
         page.until(lambda: "It ran." in page.answers()[0])
         page.idle()
-        metadata = page.kept("It ran.") and page.metadata
+        page.ask("Are they there?")
+        metadata = page.kept("Fine.") and page.metadata
         assert first.value("tides") == "[1, 2]"
     with Kernel(environment) as second:
         second.run("port = 'Goole'")
         page = Page(second, "variables", metadata)
         page.run(code)
-        page.ask("Where is the list?")
+        page.act({"t": "again"}, [page.answers()[0], "They are gone."])  # in the place of the last turn
         (note,) = [m["content"] for m in endpoint.request.json["messages"] if m["role"] == "system"]
         assert note.endswith("may be gone. These variables are not there any more: tides.")
+        page.ask("Really?")
+        assert sum(m["role"] == "system" for m in endpoint.request.json["messages"]) == 1
+        assert page.turns[1]["v"] == [1, 2]
 
 
 @pytest.mark.slow

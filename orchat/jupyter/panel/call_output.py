@@ -18,17 +18,14 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from orchat.jupyter.kernel.output.image_bundle import image_bundle
 from orchat.jupyter.kernel.variable_tools.output_capture import open_figures, take_figures
-from orchat.messages import ImageContent
+from orchat.jupyter.panel.call_pictures import MAX_CALL_PICTURES, read_picture
 from orchat.secrets import redact
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 _MAX_TEXT = 20_000  # characters of the end that are kept
-_MAX_PICTURES = 4
-_MAX_PICTURE = 2_000_000  # characters of base64
 _PICTURE_TYPES = ("image/png", "image/jpeg", "image/gif")
 
 _current_output: ContextVar[CallOutput | None] = ContextVar("call_output", default=None)
@@ -100,12 +97,11 @@ class CallOutput:
                 self._add_picture(base64.b64encode(buffer.getvalue()).decode(), "image/png")
 
     def _add_picture(self, encoded: str, kind: str) -> bool:
-        bundle = image_bundle(ImageContent(encoded, kind)) if len(encoded) <= _MAX_PICTURE else None
-        if bundle is None or len(self.pictures) >= _MAX_PICTURES:
+        picture = read_picture(encoded, kind)
+        if picture is None or len(self.pictures) >= MAX_CALL_PICTURES:
             return False
-        actual_kind, data = next(iter(bundle.items()))
         with self._lock:
-            self.pictures = [*self.pictures, {"type": actual_kind, "data": data}]
+            self.pictures = [*self.pictures, picture]
         self._on_change()
         return True
 

@@ -166,8 +166,9 @@ class PanelController:
     ) -> Reply:
         from orchat.chat.turn_streams import AsyncChatStream
 
-        if isinstance(question, ChatMessage) and version_of is None:
-            self.conversations.add_restart_notice({} if self._shell is None else self._shell.user_ns)
+        if isinstance(question, ChatMessage):
+            variables = {} if self._shell is None else self._shell.user_ns
+            self.conversations.add_restart_notice(variables, version_of)
         chat, turn_view_model = self.conversations.current_chat, turn.view_model
         assert turn_view_model is not None
         self.view_model.set(error=None, running=True)

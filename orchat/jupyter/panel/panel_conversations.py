@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from orchat.chat import state
+from orchat.chat.message_versions import split_at_questions
 from orchat.chat.money import Cost
 from orchat.configuration import resolve_model_alias
 from orchat.errors import ConfigurationError
@@ -59,7 +60,7 @@ class PanelConversations:
         self.current_name = single_line(first.name or "", 60) or DEFAULT_NAME
         self._chats = {self.current_name: first}
         self._failed: dict[str, FailedRequest] = {}
-        self._restored = False
+        self._earlier_calls: set[str] = set()  # ids of calls of an earlier run, of which no model is told yet
         self._deleted_cost = Cost()
 
     @property
@@ -246,7 +247,10 @@ class PanelConversations:
             if name == snapshot.current_name:
                 described = settings
             self._chats[name] = chat
-        self.current_name, self._restored = snapshot.current_name, True
+            self._earlier_calls |= {call.id for message in saved.messages for call in message.tool_calls if call.id}
+            hidden = (message for turn in saved.versions for message in turn.messages)
+            self._earlier_calls |= {call.id for message in hidden for call in message.tool_calls if call.id}
+        self.current_name = snapshot.current_name
         self._failed = dict(snapshot.failed)
         return f"Restored with the conversation: {described}." if described else ""
 
@@ -272,21 +276,25 @@ class PanelConversations:
             secrets += state.secrets_of(chat._generator)
         return PanelSnapshot(chats, self.current_name, failed=dict(self._failed)), secrets
 
-    def add_restart_notice(self, variables: Mapping[str, Any]) -> None:
-        """Add a system message about missing tools and variables before the first question after a restart.
+    def add_restart_notice(self, variables: Mapping[str, Any], version_of: int | None = None) -> None:
+        """Tell the model before a question, once, what a restart of the kernel has taken from earlier tool calls.
+
+        A system message names missing tools and variables.
 
         Parameters
         ----------
         variables
             The user's current variables.
+        version_of
+            The number of the turn in whose place the question is asked; None behind the last one.
         """
-        if not self._restored:
-            return
-        self._restored = False
-        messages = self.current_chat.messages
-        calls = [call for message in messages for call in message.tool_calls]
+        before, turns = split_at_questions(self.current_chat.messages)
+        kept, rest = (turns, []) if version_of is None else (turns[:version_of], turns[version_of:])
+        messages = [message for turn in kept for message in turn]
+        calls = [call for message in messages for call in message.tool_calls if call.id in self._earlier_calls]
         if not calls:
             return
+        self._earlier_calls -= {str(call.id) for call in calls}
         words = "This conversation goes on in another run: what earlier tool calls left in memory may be gone."
         if gone := sorted({call.tool_name for call in calls} - set(self.tools)):
             words += f" These tools are not there any more: {', '.join(gone)}."
@@ -296,7 +304,8 @@ class PanelConversations:
         if gone := sorted(used_variables(completed_calls) - set(variables)):
             more = f" and {len(gone) - _MAX_NAMES} more" if len(gone) > _MAX_NAMES else ""
             words += f" These variables are not there any more: {', '.join(gone[:_MAX_NAMES])}{more}."
-        self.current_chat.messages = [*messages, ChatMessage.from_system(words)]
+        behind = [message for turn in rest for message in turn]
+        self.current_chat.messages = [*before, *messages, ChatMessage.from_system(words), *behind]
 
 
 def _has_system(chat: Chat) -> bool:

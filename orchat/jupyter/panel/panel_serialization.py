@@ -6,23 +6,30 @@ lines, so that a notebook's diffs stay small (but for the ``figures`` of answers
 
     {"chat": "chat", "chats": {"chat": {"messages": [...], "model": "vendor/m", "parameters": {"temperature": 0.2},
                                         "versions": [...], "failed": {"question": {...}, "error": {...}}}},
-     "draft": {"message": {...}, "turn": 2}}
+     "draft": {"message": {...}, "turn": 2}, "pictures": {"0f...": {"type": "image/png", "data": "iV..."}}}
 
-``failed`` is the request that *Retry* repeats, ``draft`` what is typed and attached, and the turn that it edits.
+``pictures`` are what tools displayed, by the names in the meta of their results. ``failed`` is the request that *Retry*
+repeats, ``draft`` what is typed and attached, and the turn that it edits.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from orchat.chat import state
 from orchat.configuration import setting
 from orchat.errors import StateError
-from orchat.jupyter.kernel.conversations.message_encoding import decode_messages, encode_messages
+from orchat.jupyter.kernel.conversations.message_encoding import (
+    decode_messages,
+    encode_messages,
+    join_lines,
+    split_lines,
+)
 from orchat.jupyter.kernel.output.text_escaping import single_line
+from orchat.jupyter.panel.call_pictures import hold_saved_pictures, pictures_within
 from orchat.jupyter.panel.failed_request import FailedRequest, read_error_view
 from orchat.jupyter.panel.turn_grouping import SECONDS
 from orchat.jupyter.panel.typed_question import TYPED, VALUES
@@ -31,6 +38,8 @@ from orchat.messages import ChatMessage, ChatRole, TextContent, ToolCallResult
 MAX_CHATS = 100
 # The meta of messages that is needed to continue a conversation.
 _PERSISTED_META = ("pending", "ending", "decision", "arguments", "requested_model", "model", "refusal", TYPED, VALUES)
+_DETAILS, _PICTURES = "details", "pictures"  # what a tool printed and displayed: for people, no model is told
+_MAX_DETAILS = 4_000  # characters of the end
 _FIGURES = "figures"
 _MESSAGE_OVERHEAD = 300  # bytes, about, that a message takes beside its words
 
@@ -115,6 +124,10 @@ def to_entry(snapshot: PanelSnapshot, *, secrets: Collection[str] = ()) -> dict[
             bytes_left -= size
         for what, count in omitted.items():
             left_out[what] += count
+    pictures, omitted_pictures = pictures_within(_picture_names(entry["chats"].values()), bytes_left)
+    if pictures:
+        entry["pictures"] = pictures
+    left_out["media"] += omitted_pictures
     if left_out["turns"] or left_out["secrets"]:  # the numbers of the turns are others now
         for placed in (entry.get("draft"), *(chat.get("failed") for chat in entry["chats"].values())):
             if placed is not None:
@@ -163,6 +176,7 @@ def from_entry(entry: object) -> PanelSnapshot:
                 failed[name] = _decode_failed(chat["failed"])
         except RecursionError:
             raise StateError("The conversation that the cell keeps is damaged.") from None
+    hold_saved_pictures(entry.get("pictures"))
     current_name = entry.get("chat")
     omitted = entry.get("left_out")
     draft = entry.get("draft")
@@ -177,6 +191,13 @@ def from_entry(entry: object) -> PanelSnapshot:
         _decode_question(draft.get("message")),
         _number(draft.get("turn")),
     )
+
+
+def _picture_names(chats: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Return the names of pictures that tools displayed, of each chat the youngest first."""
+    for chat in chats:
+        for message in reversed(chat["messages"]):
+            yield from message.get("meta", {}).get(_PICTURES, ())
 
 
 def omission_note(left_out: Mapping[str, int]) -> str:
@@ -310,7 +331,7 @@ def _newest_turns(messages: list[ChatMessage], bytes_left: int) -> tuple[list[Ch
 
 
 def _estimated_size(message: ChatMessage) -> int:
-    size = _MESSAGE_OVERHEAD
+    size = _MESSAGE_OVERHEAD + min(len(str(message.meta.get(_DETAILS, ""))), _MAX_DETAILS)
     for part in message.parts:
         if isinstance(part, TextContent):
             size += len(part.text)
@@ -327,6 +348,10 @@ def _encode_persisted(messages: Iterable[Mapping[str, Any]], compared: Collectio
         turn += message["role"] == ChatRole.USER.value
         given = message.get("meta", {})
         meta = {key: given[key] for key in _PERSISTED_META if given.get(key) is not None} if given else {}
+        if isinstance(details := given.get(_DETAILS), str):
+            meta[_DETAILS] = split_lines(details[-_MAX_DETAILS:])
+        if isinstance(pictures := given.get(_PICTURES), list):
+            meta[_PICTURES] = [name for name in pictures if isinstance(name, str)]
         if turn in compared and (figures := _figures({**(given.get("usage") or {}), SECONDS: given.get(SECONDS)})):
             meta[_FIGURES] = figures
         persisted.append({"role": message["role"], "content": message["content"], **({"meta": meta} if meta else {})})
@@ -340,11 +365,13 @@ def _figures(values: object) -> dict[str, Any]:
     return {name: value for name, value in numbers.items() if isinstance(value, int | float) and 0 <= value < 1e12}
 
 
-def _decode_figures(message: Any) -> Any:
+def _decode_meta(message: Any) -> Any:
     meta = message.get("meta") if isinstance(message, Mapping) else None
-    if not isinstance(meta, Mapping) or _FIGURES not in meta:
+    if not isinstance(meta, Mapping) or not {_FIGURES, _DETAILS} & meta.keys():
         return message
-    usage = _figures(meta[_FIGURES])
+    if _DETAILS in meta:
+        meta = {**meta, _DETAILS: join_lines(meta[_DETAILS])}
+    usage = _figures(meta.get(_FIGURES))
     seconds = {SECONDS: usage.pop(SECONDS)} if SECONDS in usage else {}
     return {**message, "meta": {**meta, **({"usage": usage} if usage else {}), **seconds}}
 
@@ -352,4 +379,4 @@ def _decode_figures(message: Any) -> Any:
 def _decode_texts(messages: object) -> list[Any]:
     if not isinstance(messages, list):
         raise StateError("The conversation that the cell keeps is damaged.", hint="What it keeps is untouched.")
-    return [_decode_figures(message) for message in decode_messages(messages)]
+    return [_decode_meta(message) for message in decode_messages(messages)]

@@ -19,6 +19,7 @@ from orchat.jupyter.kernel.output.markdown_sanitizer import escape_markdown, saf
 from orchat.jupyter.kernel.output.status_lines import answer_note
 from orchat.jupyter.kernel.output.text_escaping import escape_control_characters, single_line
 from orchat.jupyter.kernel.output.turn_transcript import TurnTranscript, cut_calls_text
+from orchat.jupyter.panel.call_pictures import find_pictures
 from orchat.jupyter.panel.typed_question import sent_values, typed_text
 from orchat.messages import (
     ChatMessage,
@@ -136,7 +137,11 @@ def replay_messages(view_model: TurnViewModel, turn: Sequence[ChatMessage]) -> N
     for at, message in enumerate(turn):
         if message.is_from(ChatRole.TOOL):
             if message.meta.get("pending") is not True and (result := message.tool_call_result) is not None:
-                view_model.add(StreamingChunk("", {"place": places[at]}, index=at, tool_call_result=result))
+                details, pictures = message.meta.get("details"), find_pictures(message.meta.get("pictures"))
+                shown = {"place": places[at], "details": details if isinstance(details, str) else None}
+                view_model.add(StreamingChunk("", shown, index=at, tool_call_result=result))
+                if pictures:
+                    view_model.set(view_model.attach_call(places[at], result.origin), pictures=pictures)
         elif message.is_from(ChatRole.ASSISTANT):
             _replay_response(view_model, message, next(responses))
 

@@ -14,6 +14,7 @@ from orchat.jupyter.kernel.live_view.pending_approvals import PendingApprovals
 from orchat.jupyter.kernel.live_view.turn_view_model import TurnViewModel
 from orchat.jupyter.kernel.output.text_escaping import escape_control_characters
 from orchat.jupyter.panel.call_output import CallOutput, capture_call
+from orchat.jupyter.panel.call_pictures import hold_pictures
 from orchat.jupyter.panel.turn_grouping import SECONDS, WAITING_LABEL, end_view
 from orchat.messages import ChatMessage, ChatRole
 
@@ -129,8 +130,10 @@ class TurnInProgress:
             outcome = await self._invoke_where_it_belongs(run, invoke)
         if figures := take_figures():
             await asyncio.to_thread(shown.output.add_figures, figures)
-        if told := shown.end():
-            outcome = replace(outcome, details="\n\n".join(filter(None, (outcome.details, told))))
+        told, pictures = shown.end()
+        if told or pictures:
+            details = "\n\n".join(filter(None, (outcome.details, told)))
+            outcome = replace(outcome, details=details, pictures=hold_pictures(pictures))
         return outcome
 
     async def _invoke_where_it_belongs(
@@ -215,13 +218,13 @@ class _ShownOutput:
             self._view_model.set(item, status="running", result=text, pictures=self.output.pictures)
             self._on_change()
 
-    def end(self) -> str:
-        """Show the pictures for good, and return the text, which becomes a part of the result's details."""
+    def end(self) -> tuple[str, list[dict[str, str]]]:
+        """Show the pictures for good, and return the text, which becomes a part of the result's details, and them."""
         self._has_ended = True
         if self.output.pictures:
             item = self._view_model.attach_call(self._run.place, self._run.call)
             self._view_model.set(item, pictures=self.output.pictures)
-        return self.output.text
+        return self.output.text, self.output.pictures
 
 
 def _as_pending(message: ChatMessage) -> ChatMessage:

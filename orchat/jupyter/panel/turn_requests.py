@@ -147,7 +147,8 @@ class TurnRequests:
             failed = FailedRequest(question, version_of, model)
         elif failure is not None and _has_failed(self._versions.turns()[-1]):
             failed = FailedRequest(model=model)
-        card = error_view(failure, can_retry=failed is not None) if isinstance(failure, Exception) else None
+        is_told = isinstance(failure, Exception | SystemExit)  # a policy or a hook may raise the latter
+        card = error_view(failure, can_retry=failed is not None) if failure is not None and is_told else None
         self._view_model.set(error=card)
         self._conversations.failed = None if failed is None else replace(failed, error=card)
         if failed is None or not is_unchanged or failed.is_shown_as_turn:
