@@ -16,6 +16,7 @@ KEY_BYTES = 32
 _WITHOUT_EFFECT = frozenset(
     {"messages", "metadata", "session_id", "stream", "stream_options", "trace", "usage", "user"}
 )
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
 class RequestKeys:
@@ -49,4 +50,4 @@ class RequestKeys:
 
 
 def _canonical(value: Any) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode("ascii")
+    return _encode(value).encode("ascii")

@@ -10,6 +10,8 @@ from typing import Protocol
 from orchat.errors import StateError
 from orchat.messages import ChatMessage
 
+_encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
+
 
 @dataclass(frozen=True)
 class StoredAnswer:
@@ -44,8 +46,7 @@ class StoredAnswer:
         cls, message: ChatMessage, *, host: str, model: str, cost: Decimal | None = None, seconds: float = 0.0
     ) -> StoredAnswer:
         """Make the stored form of a message."""
-        text = json.dumps(message.to_dict(), separators=(",", ":"), default=str)
-        return cls(text, host, model, cost, seconds)
+        return cls(_encode(message.to_dict()), host, model, cost, seconds)
 
     @property
     def message(self) -> ChatMessage:

@@ -62,14 +62,14 @@ class Cost:
         """
         if not isinstance(usage, Mapping):
             return cls(unknown=1)
-        details = usage.get("cost_details")
         cost = usage.get("cost")
-        upstream = details.get("upstream_inference_cost") if isinstance(details, Mapping) else None
         charged = parse_amount(cost)
         if cost is not None and charged is None:
             return cls(unknown=1)
-        if usage.get("is_byok") and (extra := parse_amount(upstream)) is not None:
-            return cls((charged or Decimal(0)) + extra)
+        if usage.get("is_byok") and isinstance(details := usage.get("cost_details"), Mapping):
+            extra = parse_amount(details.get("upstream_inference_cost"))
+            if extra is not None:
+                return cls((charged or Decimal(0)) + extra)
         return cls(unknown=1) if charged is None else cls(charged)
 
     def to_dict(self) -> dict[str, Any]:

@@ -43,6 +43,7 @@ _SMALL = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 _BOUND = r"(?:(?<![A-Za-z0-9_-])|(?<=\\[nrtbfv])|(?<=%[0-9A-Fa-f][0-9A-Fa-f])|(?<=\x1b\[[0-9]m))"
 
 
+_NEEDLES = tuple((form.needle, form) for form in FORMATS)
 _compiled = lru_cache(maxsize=None)(re.compile)  # when it is looked for: most texts need few of them
 
 
@@ -124,8 +125,8 @@ def _is_a_name(service: Service, token: re.Match[str]) -> bool:
 
 
 def _formatted(text: str, lowered: str) -> Iterator[Span]:
-    for form in FORMATS:
-        if form.needle not in lowered:
+    for needle, form in _NEEDLES:
+        if needle not in lowered:
             continue
         pattern = _compiled(form.pattern)
         for match in pattern.finditer(text):

@@ -28,6 +28,7 @@ _PARTS = (
     *("kennwort", "contrasena", "salt", "seed", "cookie", "session"),
 )
 _SHORT_WORDS = ("pw", "pin", "sid")
+_TOLD_BY = (*_PARTS, *_SHORT_WORDS)
 _TELLING = re.compile("|".join([*_PARTS, *(rf"{word}(?<=\b{word})\b" for word in _SHORT_WORDS)]))
 _LONGEST_LINE = 2000
 _MOST_CELLS = 100
@@ -49,7 +50,10 @@ _CODE = re.compile(
 
 def table_values(text: str, lowered: str) -> Iterator[Span]:
     """Find the positions and names of secrets in a text's tables; ``lowered`` is the text in lower case."""
-    if not any(part in lowered for part in (*_PARTS, *_SHORT_WORDS)):
+    for part in _TOLD_BY:  # `any` of an expression takes three times as long, and most texts end here
+        if part in lowered:
+            break
+    else:
         return
     seen = table_end = 0  # the ends of the last line that was looked at, and of the last table
     for telling in _TELLING.finditer(lowered):
