@@ -42,7 +42,7 @@ for attempt in (lambda: orchat.Tool("tide", "Say when.", {"type": "object"}, pri
     try:
         attempt()
     except ImportError as error:
-        missing[getattr(error, "name", None) or "jsonschema_rs"] = str(error)
+        missing[error.name] = str(error)
 json.dumps({"same": back == said, "wire": said[1].to_openai_dict_format(), "missing": missing})
 """
 
@@ -69,5 +69,5 @@ def test_messages_work_without_any_package_and_what_is_missing_is_named(pyodide:
     found = json.loads(done.stdout)
     assert found.get("same"), found
     assert found["wire"]["tool_calls"][0]["function"] == {"name": "tide", "arguments": '{"port": "Hull"}'}
-    assert "There is none for Pyodide" in found["missing"]["jsonschema_rs"]
+    assert "%pip install jsonschema" in found["missing"]["jsonschema"]
     assert len(found["missing"]) == 2

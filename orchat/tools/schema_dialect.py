@@ -8,8 +8,11 @@ makes no tool impossible.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from orchat.tools.pure_schema_validator import PureSchemaValidator
 
 if TYPE_CHECKING:
     from jsonschema_rs import Validator
@@ -40,41 +43,39 @@ def named_dialect(schema: object) -> str | None:
     return found[1] if found is not None else None
 
 
-def make_validator(schema: Any, **options: Any) -> Validator:
+def make_validator(schema: Any, retriever: Callable[[str], Any]) -> Validator:
     """Make the validator of a schema, in its dialect.
 
     Parameters
     ----------
     schema
         The schema.
-    **options
-        For jsonschema-rs.
+    retriever
+        Called with the address of a schema that this one refers to.
 
     Raises
     ------
     ValueError
         It is a schema in no dialect; the reason is that of the one which it names, or else of 2020-12.
     ImportError
-        jsonschema-rs is not installed, as in Pyodide, for which there is none.
+        Neither jsonschema-rs nor, as in Pyodide, jsonschema is installed.
 
     Examples
     --------
     >>> pair = {"items": [{"type": "string"}, {"type": "integer"}], "additionalItems": False}
-    >>> type(make_validator(pair)).__name__, make_validator(pair).is_valid(["Hull", 3, 4])
+    >>> type(make_validator(pair, print)).__name__, make_validator(pair, print).is_valid(["Hull", 3, 4])
     ('Draft201909Validator', False)
     """
     try:
-        import jsonschema_rs
+        fast: Any = import_module("jsonschema_rs")
     except ImportError:
-        raise ImportError(
-            "JSON Schemas cannot be checked here, for jsonschema-rs is not installed: tools and answers with a schema "
-            "need it. There is none for Pyodide and JupyterLite; elsewhere: pip install jsonschema-rs."
-        ) from None
-
+        fast = None
     error: ValueError | None = None
     for dialect in _candidates(schema):
         try:
-            return getattr(jsonschema_rs, DIALECTS[dialect])(schema, **options)  # type: ignore[no-any-return]
+            if fast is None:
+                return cast("Validator", PureSchemaValidator(schema, DIALECTS[dialect], retriever))
+            return cast("Validator", getattr(fast, DIALECTS[dialect])(schema, retriever=retriever))
         except ValueError as caught:
             error = error or caught
     assert error is not None

@@ -1,7 +1,8 @@
 """Validate JSON Schemas, and values against them, in the dialect of each (`orchat.tools.schema_dialect`).
 
 Schemas and values are untrusted: tool calls and structured output come from a model, schemas may come from a file. No
-reference is ever fetched, patterns run under a backtracking limit, and a value that cannot be checked is invalid.
+reference is ever fetched, patterns run under a backtracking limit (where there is jsonschema-rs), and a value that
+cannot be checked is invalid.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import nbformat
 import pytest
 from nbconvert import PythonExporter
 
-from tests.jupyter.kernel import Kernel
+from tests.jupyter.kernel import Kernel, package_folder
 from tests.openrouter_server import ScriptedOpenRouter, text
 
 PROMPT = (
@@ -25,11 +26,12 @@ PROMPT = (
     "- a: b\n---\n<b>Приливы 🌊</b> \\alpha $x$\n"
     "How high?"
 )
+IMPORTS = "import sys\nimport os"
 CODE = "x=1"
 
 
 def notebook() -> nbformat.NotebookNode:
-    cells = [nbformat.v4.new_code_cell(source, id=f"c{at}") for at, source in enumerate(["import os", PROMPT, CODE])]
+    cells = [nbformat.v4.new_code_cell(source, id=f"c{at}") for at, source in enumerate([IMPORTS, PROMPT, CODE])]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     return nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
 
@@ -40,18 +42,30 @@ def test_text_formats_of_jupytext_keep_a_prompt_to_the_letter(form: str) -> None
     assert PROMPT in [cell.source for cell in jupytext.reads(written, fmt=form).cells]
 
 
+# isort reads no notebooks, but what nbQA hands to it. They are no packages of the tests, for nothing else needs them.
+NBQA = ("nbqa==1.9.1", "isort==9.0.2", "tokenize-rt==6.2.0", "autopep8==2.3.2", "pycodestyle==2.15.0", "tomli==2.5.0")
+
+
 @pytest.mark.parametrize(
-    "command", [["ruff", "format"], ["ruff", "check", "--fix", "--select", "ALL"], ["black", "--quiet"]]
+    "command",
+    [["ruff", "format"], ["ruff", "check", "--fix", "--select", "ALL"], ["black", "--quiet"], ["nbqa", "isort"]],
 )
 def test_formatters_and_linters_of_notebooks_leave_a_prompt_alone(tmp_path: Path, command: list[str]) -> None:
     path = tmp_path / "tides.ipynb"
     nbformat.write(notebook(), path)
+    nbqa = {"PYTHONPATH": str(package_folder("nbqa-1.9.1", *NBQA))} if "nbqa" in command else {}
     run = subprocess.run(  # ruff finds something, and says so by its status
-        [sys.executable, "-m", *command, str(path)], cwd=tmp_path, capture_output=True, text=True, check=False
+        [sys.executable, "-m", *command, str(path)],
+        cwd=tmp_path,
+        env={**os.environ, **nbqa},
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    _, prompt, code = nbformat.read(path, 4).cells
+    imports, prompt, code = nbformat.read(path, 4).cells
     assert prompt.source == PROMPT, run.stderr
-    assert (code.source == "x = 1") == ("check" not in command), run.stderr  # it did work
+    assert (code.source == "x = 1") == ("format" in command or "black" in command), run.stderr  # they did work
+    assert (imports.source == IMPORTS) == ("format" in command or "black" in command), run.stderr
 
 
 def test_a_script_that_nbconvert_makes_is_python_with_the_whole_prompt() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
@@ -194,3 +195,58 @@ def test_arbitrary_schemas_and_arguments_end_in_messages(schema: Any, arguments:
         check_schema(schema)
     except ConfigurationError:
         assert schema is True or tool.validate_arguments(arguments)
+
+
+@pytest.fixture
+def without_rust(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in Pyodide, for which there is no jsonschema-rs."""
+    monkeypatch.setitem(sys.modules, "jsonschema_rs", None)
+
+
+@pytest.mark.usefixtures("without_rust")
+@pytest.mark.parametrize(
+    ("schema", "value", "errors"),
+    [
+        (SCHEMA, {"city": "Oslo", "days": None, "stops": [{"name": "Moss"}]}, []),
+        (SCHEMA, {}, ["city: is a required property"]),
+        (SCHEMA, {"city": "Oslo", "days": "x"}, ["days: 'x' is not of type 'integer' or 'x' is not of type 'null'"]),
+        (SCHEMA, {"city": "Oslo", "stops": [{}]}, ["stops[0].name: is a required property"]),
+        ({"items": [{}], "additionalItems": False}, [1, 2], ["Additional items are not allowed (2 was unexpected)"]),
+        ({"maximum": 3, "exclusiveMaximum": True}, 3, ["3 is greater than or equal to the maximum of 3"]),
+        (
+            {"properties": {"a": {"$id": "b", "$ref": "c"}}},
+            {"a": 1},
+            ["it cannot be checked: only references inside the schema are followed, not c"],
+        ),
+    ],
+)
+def test_without_the_fast_validator_one_in_python_says_the_same(schema: Any, value: Any, errors: list[str]) -> None:
+    check_schema(schema)
+    assert validation_errors(schema, value) == errors
+
+
+@pytest.mark.usefixtures("without_rust")
+def test_the_validator_in_python_refuses_bad_schemas_and_ends_with_deep_values() -> None:
+    for schema, reason in (
+        ({"minLength": "many"}, "minLength: 'many' is not of type 'integer'"),
+        ({"$ref": "https://example.invalid/x"}, "not https://example.invalid/x"),
+        ({"$ref": "#/nowhere"}, "not /nowhere"),
+    ):
+        with pytest.raises(ConfigurationError, match=reason):
+            check_schema(schema)
+    endless: dict[str, Any] = {}
+    endless["properties"] = {"again": endless}
+    with pytest.raises(ConfigurationError, match="holds itself"):
+        check_schema(endless)
+    deep: list[Any] = []
+    for _ in range(3_000):
+        deep = [deep]
+    schema = {"$ref": "#/$defs/nest", "$defs": {"nest": {"items": {"$ref": "#/$defs/nest"}}}}
+    assert validation_errors(schema, deep) == ["it cannot be checked: it lies too deep"]
+
+
+@pytest.mark.usefixtures("without_rust")
+def test_without_any_validator_the_call_that_needs_one_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "jsonschema", None)
+    with pytest.raises(ImportError, match="pip install jsonschema"):
+        check_schema({})
