@@ -188,4 +188,5 @@ def test_formulas_and_prices_look_right(notebook: Notebook) -> None:
     assert shown[0].count("<mjx-container") == 2
     assert shown[1].strip() == "<p>Only $5.</p>"
     assert all("<mjx" not in html for html in shown[1:])
-    assert "\\" not in shown[2]
+    assert shown[0].startswith("<p>It costs <span>$</span>5, not <span>$</span>10; ")
+    assert shown[2].strip() == "<p><span>$</span>1, <span>$</span>2</p>"

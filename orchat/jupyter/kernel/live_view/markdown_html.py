@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from orchat.jupyter.kernel.output.markdown_sanitizer import LONE_DOLLAR
 from orchat.jupyter.kernel.output.nesting_limit import MOST_NESTING
 
 
@@ -33,7 +34,18 @@ def _parser() -> Any:
     # The limit is above that of safe Markdown, as deeper text is dropped; a list counts twice.
     options = {"html": False, "highlight": _highlight_code, "maxNesting": 2 * MOST_NESTING + 4}
     parser = MarkdownIt("commonmark", options)
+    parser.inline.ruler.before("escape", "dollar", _read_dollar)
     return parser.enable(["table", "strikethrough"]).disable("image")
+
+
+def _read_dollar(state: Any, silent: bool) -> bool:
+    """Read the one piece of HTML that safe Markdown has; a rule of the parser."""
+    if not state.src.startswith(LONE_DOLLAR, state.pos):
+        return False
+    if not silent:
+        state.push("text", "", 0).content = "$"
+    state.pos += len(LONE_DOLLAR)
+    return True
 
 
 def _highlight_code(code: str, language: str, _attributes: str) -> str:

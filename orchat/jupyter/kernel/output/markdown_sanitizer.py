@@ -11,7 +11,7 @@ It does not guess how a parser reads an ambiguous passage, but writes text that 
 - A code span is kept when it is plain: on one line, with no backtick inside, and with nothing before it that could hide
   its first backtick from some parser (an open bracket, a URL). All other backticks become ``&#96;``.
 - A formula is kept when it is plain: no backtick, no quotation mark, balanced braces. Any other ``$``, as in a price,
-  becomes ``\$``, or ``\\$`` where a renderer would make a formula of two of them.
+  becomes ``\$``, or `LONE_DOLLAR` where a renderer would make a formula of two of them.
 - Quotations and lists are nested as deep as `limit_nesting` allows; deeper markers are text.
 - Outside of these ``<`` becomes ``&lt;``, ``![`` becomes ``\![`` (an image becomes a link), and a link to anything but
   the web, a file or an e-mail address is escaped.
@@ -28,6 +28,13 @@ from collections.abc import Callable
 
 from orchat.jupyter.kernel.output.code_fences import parse_fence_opener, read_fence_content, write_fence
 from orchat.jupyter.kernel.output.nesting_limit import limit_nesting
+
+LONE_DOLLAR = "<span>&#36;</span>"
+"""A dollar sign that no renderer joins with another one to a formula.
+
+MathJax looks for formulas in the page, but not across elements, JupyterLab and pandoc in the Markdown. The usual
+backslashes do not do: MathJax takes one away that pandoc, nbconvert's LaTeX and a terminal would show.
+"""
 
 _REMOVED = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x85\u2028\u2029]")
 
@@ -121,8 +128,8 @@ def escape_markdown(text: str) -> str:
     1\. &lt;b>\*no\*&lt;/b> \[credits\](javascript:x) left_over for \$5, see https://openrouter.ai/docs
     """
     text = _ESCAPED.sub(lambda found: _ENTITIES.get(found[0]) or "\\" + found[0], _REMOVED.sub("", text))
-    if text.count("$") > 1:  # see `_Prose`
-        text = text.replace("$", "\\$")
+    if text.count("$") > 1:
+        text = text.replace("\\$", LONE_DOLLAR)
     return _BLOCK_START.sub(r"\1\\\2", text)
 
 
@@ -162,10 +169,9 @@ class _Prose:
         return "".join(self._out)
 
     def _end_paragraph(self) -> None:
-        # MathJax looks at the page, where one backslash is gone: two dollars of a paragraph need two.
         if sum(self._out[place].count("$") for place in self._dollars) + self._formulas > 1:
             for place in self._dollars:
-                self._out[place] = self._out[place].replace("\\", "\\\\")
+                self._out[place] = self._out[place].replace("\\$", LONE_DOLLAR)
         self._dollars, self._formulas, self._is_ambiguous = [], 0, False
 
     def _safe_token(self, kind: str, token: str, start: int) -> str:
