@@ -46,6 +46,7 @@ def opened(page: Page, lab: Lab, name: str, *cells: str) -> tuple[Notebook, Loca
     notebook.wait(0)
     panel = page.locator(".orchat-panel")
     expect(panel).to_have_count(1)
+    panel.evaluate("(node) => { node.isFirst = true; }")
     expect(panel.locator(".orchat-storage-status")).not_to_be_empty()
     return notebook, panel
 
@@ -210,6 +211,9 @@ def test_it_is_kept_in_the_cell_and_there_again_after_a_restart(
     (output,) = notebook.save().cells[0].outputs
     assert WIDGET not in output.data
     assert output.data["text/markdown"] == "**You:** Name a river.\n\nThe *Humber*."
+    assert panel.evaluate(
+        "(node) => node.isFirst"
+    )  # it was not drawn anew, which closes sheets and takes the focus away
     restart(page)
     notebook.run(0)
     notebook.wait(0)
@@ -336,7 +340,7 @@ def test_a_page_reloaded_mid_stream_has_it_again_and_a_dead_kernel_leaves_the_tr
             break
         assert time.monotonic() < deadline, output
         page.wait_for_timeout(100)
-    assert set(output.data) == {"text/markdown", "text/plain", "application/vnd.orchat.panel+json"}
+    assert set(output.data) == {"text/markdown", "text/plain", "application/vnd.orchat.panel"}
     front_end.end_sessions()
     page.goto("about:blank")
     notebook = front_end.show(page, notebook.path)

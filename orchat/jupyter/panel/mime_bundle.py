@@ -6,13 +6,16 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from orchat.jupyter.kernel.coroutine_runner import in_kernel
-from orchat.jupyter.kernel.live_view.widget_channel import WidgetChannel
+from orchat.jupyter.kernel.live_view.widget_channel import WIDGET_MIME_TYPE, WidgetChannel
 
 if TYPE_CHECKING:
     from IPython.core.displaypub import DisplayPublisher
     from IPython.core.interactiveshell import InteractiveShell
 
     from orchat.jupyter.panel.panel_view_model import PanelViewModel
+
+PANEL_MIME_TYPE = "application/vnd.orchat.panel"
+"""The id of the panel's widget, which the page's extension shows instead of the widget's own MIME type."""
 
 _EMPTY = "An empty chat."
 
@@ -44,10 +47,10 @@ class PanelOutput:
     def refresh(self, bundle: dict[str, Any], channel: WidgetChannel | None, view_model: PanelViewModel) -> None:
         """Update the transcript that is saved with the output.
 
-        A page with a view gets the transcript and saves it: updating the output would redraw the widget and take the
-        focus away.
+        A page with a view gets the transcript and saves it: updating the output would redraw the widget, close its
+        sheets and take the focus away.
         """
-        if channel is not None and channel.ready:
+        if channel is not None and channel.has_page:
             view_model.set(saved={kind: bundle[kind] for kind in ("text/markdown", "text/plain")})
         elif self._publisher is not None and self._shell is not None and in_kernel(self._shell):
             self._publish(bundle, update=True)
@@ -67,4 +70,6 @@ def transcript_bundle(transcript: tuple[str, str], channel: WidgetChannel | None
     """
     markdown, plain = transcript
     widget = channel.bundle if channel is not None else {}
+    if WIDGET_MIME_TYPE in widget:
+        widget[PANEL_MIME_TYPE] = widget[WIDGET_MIME_TYPE]["model_id"]
     return {**widget, "text/markdown": markdown or f"*{_EMPTY}*", "text/plain": plain or _EMPTY}

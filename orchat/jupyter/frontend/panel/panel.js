@@ -18,7 +18,7 @@ import { createChatList } from "./chat_list.js";
 import { createConversationLog } from "./conversation_log.js";
 import { createModelPicker } from "./model_picker.js";
 import { createOverflowMenu } from "./overflow_menu.js";
-import { registerTranscripts } from "./transcript_saver.js";
+import { createTranscriptSaver } from "./transcript_saver.js";
 import { createChatSettings } from "./chat_settings.js";
 import { reduceEvents } from "./panel_reducer.js";
 import { STRINGS } from "./panel_strings.js";
@@ -213,7 +213,7 @@ export async function render({ model, el, css, send: sendToKernel }) {
 
   // -- drawing -------------------------------------------------------------------------------------------------
 
-  const saveTranscript = registerTranscripts(model);
+  const saveTranscript = createTranscriptSaver(model);
   if (saveTranscript) send({ t: "saves" });
   let frame = 0;
 

@@ -29,6 +29,7 @@
       const files = ["metadata_bridge", "cleared_cells", "saved_panel_renderer", "cell_runner"];
       const [bridge, cleared, panels, cells] = await Promise.all(files.map((name) => load(`${name}.js`)));
       const widgets = await loadShared("@lumino/widgets");
+      await loadShared("@jupyter/ydoc").then(panels.keepPanelWidgetsOut, () => {}); // voila has no documents
       const plugins = [
         bridge.createBridgePlugin({ id: `${NAME}:bridge`, version: VERSION, INotebookTracker }),
         cleared.createClearedCellsPlugin({

@@ -1,17 +1,37 @@
 /**
- * The MIME renderer of saved chat panels: the live panel where its kernel runs, as after a reload of the page; else its
- * transcript.
+ * The MIME renderer of chat panels: the live panel where its kernel runs, else its transcript.
  *
- * A file never holds the panel's widget, which needs its kernel, but the widget's id. In notebooks that are not trusted
- * only the transcript is shown.
+ * What is saved holds the panel's id and never its widget, which needs its kernel. In notebooks that are not trusted only
+ * the transcript is shown.
  */
 
-const PANEL = "application/vnd.orchat.panel+json";
+const PANEL = "application/vnd.orchat.panel";
 const WIDGET = "application/vnd.jupyter.widget-view+json";
 const SAVED = "application/vnd.orchat.v1+json";
 const RANK = -20; // before the widgets, whose rank is -10
 const RETRY_INTERVAL = 500; // milliseconds
 const MAX_RETRIES = 60;
+const TRANSCRIPT_DELAY = 1_000; // milliseconds that a panel has before its transcript is shown
+
+/**
+ * Keep widgets of panels out of documents, and so out of files and of the other pages of a shared document.
+ *
+ * @param {any} ydoc The module `@jupyter/ydoc`.
+ */
+export function keepPanelWidgetsOut(ydoc) {
+  const { prototype } = ydoc.YCodeCell;
+  const { updateOutputs } = prototype;
+  /** @param {any} output */
+  const withoutWidget = (output) => {
+    if (!output?.data?.[PANEL] || !output.data[WIDGET]) return output;
+    const { [WIDGET]: _, ...data } = output.data;
+    return { ...output, data };
+  };
+  /** @this {any} @param {number} start @param {number} end @param {any[]} outputs @param {any[]} more */
+  prototype.updateOutputs = function (start, end, outputs = [], ...more) {
+    return updateOutputs.call(this, start, end, outputs.map(withoutWidget), ...more);
+  };
+}
 
 /**
  * @param {{id: string, INotebookTracker: any, widgets: any}} options
@@ -27,15 +47,17 @@ export function createPanelPlugin({ id, INotebookTracker, widgets }) {
     class SavedPanel extends widgets.Panel {
       /** @param {any} model @returns {Promise<void>} */
       async renderModel(model) {
-        clearInterval(this.timer);
-        while (this.widgets.length) this.widgets[0].dispose();
+        const name = model.trusted ? model.data[PANEL] : null;
+        if (this.live && name === this.name) return; // it shows more than its transcript
+        this.clear();
+        this.name = name;
         const readable = makeRenderer(SAVED) ?? makeRenderer("text/markdown");
+        if (typeof name === "string") this.bringBack(name, readable);
         if (readable) {
+          if (this.live) readable.hide();
           this.addWidget(readable);
           await readable.renderModel(model);
         }
-        const name = model.data[PANEL]?.model_id;
-        if (model.trusted && typeof name === "string") this.bringBack(name, readable);
       }
 
       /**
@@ -47,34 +69,56 @@ export function createPanelPlugin({ id, INotebookTracker, widgets }) {
       bringBack(name, readable) {
         /** @type {any} */
         let factory = null;
-        /** @type {any} */
-        let live = null;
         let tries = 0;
+        const showLive = () => {
+          if (!this.live?.node.querySelector(".orchat-panel")) return;
+          this.stop();
+          this.live.show();
+          readable?.hide();
+        };
         const attempt = () => {
-          if (live?.node.querySelector(".orchat-panel")) {
-            clearInterval(this.timer);
-            live.show();
-            readable?.hide();
-          } else if (this.isDisposed || tries++ > MAX_RETRIES) {
-            clearInterval(this.timer);
-            live?.dispose();
+          if (tries++ > MAX_RETRIES) {
+            this.clearLive();
           } else if (rendermime.getFactory(WIDGET) !== factory) {
             factory = rendermime.getFactory(WIDGET);
-            live?.dispose();
-            live = makeRenderer(WIDGET);
-            if (!live) return;
-            live.hide();
-            this.addWidget(live);
+            this.clearLive();
+            this.timer = setInterval(attempt, RETRY_INTERVAL);
+            this.live = makeRenderer(WIDGET);
+            if (!this.live) return;
+            this.live.hide();
+            this.addWidget(this.live);
+            this.observer = new MutationObserver(showLive);
+            this.observer.observe(this.live.node, { childList: true, subtree: true });
             const data = { [WIDGET]: { model_id: name, version_major: 2, version_minor: 0 } };
-            void live.renderModel(rendermime.createModel({ data, trusted: true }));
+            void this.live.renderModel(rendermime.createModel({ data, trusted: true }));
           }
         };
+        this.delay = setTimeout(() => readable?.setHidden(this.live?.isVisible ?? false), TRANSCRIPT_DELAY);
         this.timer = setInterval(attempt, RETRY_INTERVAL);
         attempt();
       }
 
-      dispose() {
+      stop() {
         clearInterval(this.timer);
+        clearTimeout(this.delay);
+        this.observer?.disconnect();
+      }
+
+      clearLive() {
+        clearInterval(this.timer);
+        this.observer?.disconnect();
+        this.live?.dispose();
+        this.live = null;
+      }
+
+      clear() {
+        this.stop();
+        this.clearLive();
+        while (this.widgets.length) this.widgets[0].dispose();
+      }
+
+      dispose() {
+        this.stop();
         super.dispose();
       }
     }
