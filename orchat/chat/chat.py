@@ -31,8 +31,9 @@ from orchat.chat.turn_drivers import AsyncTurnDriver, TurnContext, TurnDriver
 from orchat.chat.turn_streams import AsyncChatStream, ChatStream, TurnOptions
 from orchat.errors import ConfigurationError
 from orchat.messages import ChatMessage
+from orchat.openrouter.completion_request import Tools
 from orchat.openrouter.dialect import DEFAULT_BASE_URL, is_openrouter
-from orchat.openrouter.generator import OpenRouterChatGenerator, Tools
+from orchat.openrouter.generator import OpenRouterChatGenerator
 from orchat.tools import Tool
 from orchat.tools.decorator import as_tools
 from orchat.tools.toolset import flatten

@@ -10,7 +10,8 @@ from orchat.chat.chat import Chat
 from orchat.chat.conversation import Question
 from orchat.chat.money import Budget
 from orchat.chat.reply import Reply
-from orchat.openrouter.generator import OpenRouterChatGenerator, Tools
+from orchat.openrouter.completion_request import Tools
+from orchat.openrouter.generator import OpenRouterChatGenerator
 
 
 def ask(

@@ -1,8 +1,8 @@
 """`OpenRouterChatGenerator`: send messages to a model, and return its replies whole or as a stream of chunks.
 
 The signature, the wire body and the dictionaries are those of the class that Haystack users know. The work is done
-elsewhere (`wire`, `dialect`, `transport`); here a request is assembled and sent, once for threads and once for event
-loops. The module is longer than others because each kind of request is documented where users look for it.
+elsewhere (`completion_request`, `wire`, `transport`); here requests are sent, once for threads and once for event
+loops. Each kind of request is documented where users look for it.
 """
 
 from __future__ import annotations
@@ -10,13 +10,12 @@ from __future__ import annotations
 import inspect
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from orchat.errors import ConfigurationError, MissingKeyError, SerializationError
+from orchat.errors import ConfigurationError, SerializationError
 from orchat.messages import ChatMessage
 from orchat.openrouter.client_options import (
-    DEFAULT_RETRIES,
     chosen_retries,
     client_kwargs_to_dict,
     default_timeout,
@@ -30,15 +29,13 @@ from orchat.openrouter.completion_exchange import (
     read_whole,
     read_whole_async,
 )
-from orchat.openrouter.dialect import DEFAULT_BASE_URL, DEFAULT_MODEL, canonical_json, dialect_of, is_loopback
+from orchat.openrouter.completion_request import GENERATOR_TYPE, Messages, OnRetry, Tools, plan_request, resolve_key
+from orchat.openrouter.dialect import DEFAULT_BASE_URL, DEFAULT_MODEL
 from orchat.openrouter.response_limits import ResponseLimits
-from orchat.openrouter.wire.request import chat_body, strictly_sent
-from orchat.openrouter.wire.strict_schema import strict_dialect
-from orchat.openrouter.wire.structured import read_response_format, response_format_to_dict
+from orchat.openrouter.wire.structured import response_format_to_dict
 from orchat.secret import Secret
 from orchat.secrets import redact
-from orchat.streaming import ComponentInfo, StreamingCallback
-from orchat.tools import Tool, Toolset
+from orchat.streaming import StreamingCallback
 from orchat.tools.import_path import import_path_of, resolve_import_path
 from orchat.tools.toolset import flatten, tools_from_dict, tools_to_dict
 
@@ -47,13 +44,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-Messages = str | Sequence[ChatMessage]
-Tools = Sequence[Tool | Toolset] | Toolset
-OnRetry = Callable[[str], object]
-
-_TYPE = "orchat.openrouter.generator.OpenRouterChatGenerator"
 _HAYSTACK_TYPE = "haystack_integrations.components.generators.openrouter.chat.chat_generator.OpenRouterChatGenerator"
-_COMPONENT = ComponentInfo(_TYPE)
 
 
 class OpenRouterChatGenerator:
@@ -190,7 +181,9 @@ class OpenRouterChatGenerator:
         callback = self._effective_callback(streaming_callback)
         if callback is not None and (_is_async(callback) or _is_async(self.streaming_callback)):
             raise ConfigurationError("An async streaming_callback needs run_async.")
-        plan = self._plan(messages, generation_kwargs, tools, tools_strict, on_retry, stream=callback is not None)
+        plan = plan_request(
+            self, messages, generation_kwargs, tools, tools_strict, on_retry, stream=callback is not None
+        )
         if plan is None:
             return {"replies": []}
         if not plan.is_streamed:
@@ -215,7 +208,9 @@ class OpenRouterChatGenerator:
         callback = self._effective_callback(streaming_callback)
         if callback is not None and not _is_async(callback):
             _log.warning("The streaming_callback is not async: it runs on the event loop, and may hold it up.")
-        plan = self._plan(messages, generation_kwargs, tools, tools_strict, on_retry, stream=callback is not None)
+        plan = plan_request(
+            self, messages, generation_kwargs, tools, tools_strict, on_retry, stream=callback is not None
+        )
         if plan is None:
             return {"replies": []}
         if not plan.is_streamed:
@@ -276,7 +271,7 @@ class OpenRouterChatGenerator:
         [{'role': 'user', 'content': 'Name a river.'}]
         """
         kwargs = {**(generation_kwargs or {}), "stream": stream}
-        plan = self._plan(messages, kwargs, tools, tools_strict, None, stream=stream)
+        plan = plan_request(self, messages, kwargs, tools, tools_strict, None, stream=stream)
         return {} if plan is None else cast("dict[str, Any]", json.loads(plan.request.content))
 
     # -- life cycle ---------------------------------------------------------------------------------------------
@@ -289,13 +284,13 @@ class OpenRouterChatGenerator:
         MissingKeyError
             No key is set (a ValueError).
         """
-        self._key()
+        resolve_key(self.api_key)
         chosen_retries(self.max_retries)
         self._get_transport().client(self.api_base_url or DEFAULT_BASE_URL)
 
     async def warm_up_async(self) -> None:
         """Resolve the key and make the HTTP client of the running event loop."""
-        self._key()
+        resolve_key(self.api_key)
         chosen_retries(self.max_retries)
         await self._get_transport().async_client(self.api_base_url or DEFAULT_BASE_URL)
 
@@ -346,7 +341,7 @@ class OpenRouterChatGenerator:
         }
         if limits := self.limits.changed():
             values["limits"] = limits
-        return {"type": _TYPE, "init_parameters": values}
+        return {"type": GENERATOR_TYPE, "init_parameters": values}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> OpenRouterChatGenerator:
@@ -360,9 +355,9 @@ class OpenRouterChatGenerator:
             It describes something else, or a callable that may not be imported (a ValueError).
         """
         parameters = dict(data["init_parameters"])
-        if data.get("type") not in {_TYPE, _HAYSTACK_TYPE, "orchat.OpenRouterChatGenerator"}:
+        if data.get("type") not in {GENERATOR_TYPE, _HAYSTACK_TYPE, "orchat.OpenRouterChatGenerator"}:
             raise SerializationError(
-                f"The type {data.get('type')!r} is no OpenRouterChatGenerator.", hint=f"Its type is {_TYPE!r}."
+                f"The type {data.get('type')!r} is no OpenRouterChatGenerator.", hint=f"Its type is {GENERATOR_TYPE!r}."
             )
         if unknown := parameters.keys() - inspect.signature(cls).parameters.keys():
             raise TypeError(f"OpenRouterChatGenerator has no parameter {', '.join(sorted(unknown))}.")
@@ -382,99 +377,16 @@ class OpenRouterChatGenerator:
     def _stream_plan(
         self,
         messages: Messages,
-        kwargs: dict[str, Any] | None,
-        tools: Tools | None,
-        strict: bool | None,
-        on_retry: OnRetry | None,
-    ) -> RequestPlan:
-        plan = self._plan(messages, {**(kwargs or {}), "stream": True}, tools, strict, on_retry, stream=True)
-        if plan is None:
-            raise ConfigurationError("There are no messages to answer.", hint="Give a text or a list of ChatMessages.")
-        return plan
-
-    def _plan(
-        self,
-        messages: Messages,
         generation_kwargs: dict[str, Any] | None,
         tools: Tools | None,
         tools_strict: bool | None,
         on_retry: OnRetry | None,
-        *,
-        stream: bool,
-    ) -> RequestPlan | None:
-        """Assemble a request; None without messages."""
-        from orchat.openrouter.transport import PreparedRequest, check_base_url, merge_headers
-
-        conversation = _to_messages(messages)
-        key = self._key()
-        if not conversation:
-            return None
-        kwargs = {**self.generation_kwargs, **(generation_kwargs or {})}
-        n = kwargs.pop("n", None)
-        if stream and (n or 1) > 1:
-            raise ConfigurationError("Cannot stream multiple responses.", hint="Leave n out, or do not stream.")
-        model = str(kwargs.get("model", self.model))
-        output = read_response_format(kwargs.pop("response_format", None), strict_dialect(model))
-        given_headers = kwargs.pop("extra_headers", None)
-        server_tools = kwargs.pop("server_tools", ())
-        base_url = check_base_url(self.api_base_url or DEFAULT_BASE_URL)
-        dialect = dialect_of(base_url, model)
-        sent_tools = [tool for tool in flatten(self.tools if tools is None else tools) if not tool.is_deferred]
-        is_strict = self.tools_strict if tools_strict is None else tools_strict
-        body = chat_body(
-            model=self.model,
-            messages=conversation,
-            tools=sent_tools,
-            tools_strict=is_strict,
-            response_format=output.wire if output else None,
-            stream=stream,
-            n=1 if n is None else n,
-            generation_kwargs=kwargs,
-            server_tools=server_tools,
-        )
-        strict_tools, notes = strictly_sent(sent_tools, body) if is_strict else ({}, ())
-        body, rewrite = dialect.prepare(body)
-        retries = chosen_retries(self.max_retries)
-        accept = {"Accept": "text/event-stream, application/json" if body.get("stream") else "application/json"}
-        request = PreparedRequest(
-            url=f"{base_url}/chat/completions",
-            content=canonical_json(body),
-            headers=merge_headers(accept, dialect.headers, self.extra_headers, given_headers),
-            key=key,
-            max_retries=DEFAULT_RETRIES if retries is None else retries,
-            gives_up_early=retries is None and is_loopback(base_url),
-            on_retry=on_retry,
-            limits=self.limits,
-        )
-        return RequestPlan(
-            request,
-            model,
-            base_url,
-            output,
-            rewrite,
-            dialect,
-            is_streamed=bool(body.get("stream")),
-            requests_usage="stream_options" in body and "stream_options" not in kwargs,
-            component_info=_COMPONENT,
-            strict_tools=strict_tools,
-            notes=(*notes, output.note) if output and output.note else notes,
-        )
-
-    def _key(self) -> str | None:
-        from orchat.openrouter.transport import header_value
-
-        key = None if self.api_key is None else header_value("the API key", self.api_key)
-        if key == "":
-            raise MissingKeyError(f"The API key is empty: {self.api_key!r}.", hint="Set it, or give api_key=None.")
-        return key
-
-
-def _to_messages(messages: Any) -> list[ChatMessage]:
-    if isinstance(messages, str):
-        return [ChatMessage.from_user(messages)]
-    if not isinstance(messages, list | tuple):
-        raise TypeError(f"messages must be a str or a list of ChatMessages, not {type(messages).__name__}.")
-    return [ChatMessage.adopt(message) for message in messages]
+    ) -> RequestPlan:
+        kwargs = {**(generation_kwargs or {}), "stream": True}
+        plan = plan_request(self, messages, kwargs, tools, tools_strict, on_retry, stream=True)
+        if plan is None:
+            raise ConfigurationError("There are no messages to answer.", hint="Give a text or a list of ChatMessages.")
+        return plan
 
 
 def _is_async(callback: Any) -> bool:

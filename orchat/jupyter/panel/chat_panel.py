@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from orchat.chat.money import Budget
     from orchat.chat.reply import Reply
     from orchat.messages import ChatMessage
-    from orchat.openrouter.generator import OpenRouterChatGenerator, Tools
+    from orchat.openrouter.completion_request import Tools
+    from orchat.openrouter.generator import OpenRouterChatGenerator
 
 
 class ChatPanel:
