@@ -198,6 +198,11 @@ export function createConversationLog({ rendermime, send, forms, announce, onPro
         heldDistance = 0;
       }
     },
+    /** @param {HTMLElement} node Actions on the last turn, which stand below it. */
+    setActions(node) {
+      box.append(node);
+      resizeObserver.observe(node);
+    },
     /** Scroll to the end. */
     toEnd() {
       isFollowing = true;

@@ -141,3 +141,15 @@ export function createModelPicker({ send, onChoose, onClose }) {
     dispose: () => clearTimeout(timer),
   };
 }
+
+/**
+ * Return a model's name as words, of which a narrow panel leaves out the first: who offers it.
+ *
+ * @param {string} model
+ * @returns {HTMLElement[]}
+ */
+export function modelWords(model) {
+  const [vendor, ...name] = model.split("/");
+  if (!name.length) return [element("span", "", model)];
+  return [element("span", "orchat-model-vendor", `${vendor}/`), element("span", "", name.join("/"))];
+}

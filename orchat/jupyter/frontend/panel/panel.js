@@ -16,15 +16,14 @@ import { createQuestionComposer } from "./question_composer.js";
 import { insertLineBreak, isPlainEnter } from "../shared/line_break.js";
 import { createChatList } from "./chat_list.js";
 import { createConversationLog } from "./conversation_log.js";
-import { createModelPicker } from "./model_picker.js";
+import { readPreference, writePreference } from "./enter_preference.js";
+import { createModelPicker, modelWords } from "./model_picker.js";
 import { createOverflowMenu } from "./overflow_menu.js";
 import { createTranscriptSaver } from "./transcript_saver.js";
 import { createChatSettings } from "./chat_settings.js";
 import { reduceEvents } from "./panel_reducer.js";
 import { STRINGS } from "./panel_strings.js";
 import { addStyles } from "../shared/stylesheet.js";
-
-const ENTER_PREFERENCE = "orchat: Enter breaks the line";
 
 /**
  * @param {{model: any, el: HTMLElement, css: string, send: import("../shared/loader.js").Send}} context
@@ -173,7 +172,8 @@ export async function render({ model, el, css, send: sendToKernel }) {
     "div", "orchat-turn-actions", againButton, otherModelButton, editButton, undoButton, redoButton,
   );
   turnActions.setAttribute("role", "toolbar");
-  turnActions.setAttribute("aria-label", STRINGS.conversation);
+  turnActions.setAttribute("aria-label", STRINGS.lastTurn);
+  turns.setActions(turnActions);
 
   const kernelNotice = createKernelNotice();
   const errorCard = element("div", "orchat-error-card");
@@ -184,7 +184,7 @@ export async function render({ model, el, css, send: sendToKernel }) {
   const note = element("p", "orchat-note");
   const node = element(
     "section", "orchat-turn orchat-panel", bar, picker.node, chats.node, settings.node, readonlyCard, turns.node,
-    errorCard, turnActions, kernelNotice.node, busyNotice.node, composer.node, note, storageStatus, liveRegion.node,
+    errorCard, kernelNotice.node, busyNotice.node, composer.node, note, storageStatus, liveRegion.node,
   );
   node.setAttribute("aria-label", STRINGS.panel);
   node.dataset.lmSuppressShortcuts = "true"; // what is typed here is no command to the notebook
@@ -245,7 +245,7 @@ export async function render({ model, el, css, send: sendToKernel }) {
     redoButton.hidden = !fields.redo;
     if (fields === drawnFields) return;
     node.style.setProperty("--orchat-height", fields.height);
-    setText(modelName, fields.model);
+    if (fields.model !== drawnFields?.model) modelName.replaceChildren(...modelWords(fields.model));
     modelButton.title = fields.model;
     modelButton.setAttribute("aria-label", `${STRINGS.model}: ${fields.model}`);
     chatsButton.hidden = fields.chats.length < 2;
@@ -379,22 +379,4 @@ function takeDraft(node) {
   const draft = drafts?.get(place) ?? "";
   drafts?.delete(place);
   return draft;
-}
-
-/** Read the person's choice for the Enter key from the browser; null where it stores nothing. */
-function readPreference() {
-  try {
-    return localStorage.getItem(ENTER_PREFERENCE);
-  } catch {
-    return null;
-  }
-}
-
-/** @param {string} value */
-function writePreference(value) {
-  try {
-    localStorage.setItem(ENTER_PREFERENCE, value);
-  } catch {
-    // it holds for this page
-  }
 }

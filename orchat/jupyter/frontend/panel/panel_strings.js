@@ -33,6 +33,7 @@ export const STRINGS = {
   editing: "You edit an earlier question. Esc keeps it as it was.",
   cancelEdit: "Cancel",
   versions: "This turn",
+  lastTurn: "The last turn",
   earlierVersion: "Earlier version",
   laterVersion: "Later version",
   version: "Version",

@@ -92,8 +92,15 @@ export function createQuestionComposer({ send, announce, lastQuestion, onSend })
 
   function fitHeight() {
     text.style.height = "auto";
-    text.style.height = `${Math.min(text.scrollHeight + 2, 220)}px`;
+    if (text.scrollHeight) text.style.height = `${Math.min(text.scrollHeight + 2, 220)}px`; // else it is hidden
   }
+  let fittedWidth = 0;
+  const widthObserver = new ResizeObserver(() => {
+    if (text.clientWidth === fittedWidth) return;
+    fittedWidth = text.clientWidth;
+    fitHeight();
+  });
+  widthObserver.observe(node);
 
   text.addEventListener("input", () => {
     fitHeight();
@@ -225,6 +232,7 @@ export function createQuestionComposer({ send, announce, lastQuestion, onSend })
     },
     dispose() {
       clearTimeout(timer);
+      widthObserver.disconnect();
       for (const { url } of own.values()) if (url) URL.revokeObjectURL(url);
       completion.dispose();
     },

@@ -58,7 +58,7 @@ export function watchKernel(model, onChange) {
 /** A notice of what happened to the kernel, with a button that runs the cell where the front end's extension can. */
 export function createKernelNotice() {
   const text = element("span", "orchat-kernel-text");
-  const run = button(STRINGS.run, "orchat-run-cell", () => dispatchRun(node, false));
+  const run = button(STRINGS.run, "orchat-run-cell orchat-outlined", () => dispatchRun(node, false));
   const node = element("div", "orchat-kernel-notice", text, run);
   node.setAttribute("role", "alert");
   node.hidden = true;

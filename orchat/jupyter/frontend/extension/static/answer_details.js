@@ -27,7 +27,7 @@ function summarize(value, withZeros = false) {
   if (value === null || value === undefined || value === "") return "";
   if (typeof value !== "object") return String(value).slice(0, 500);
   const flat = Object.entries(value).filter(
-    ([name, each]) => name !== "cost" && each !== null && typeof each !== "object" && (withZeros || each !== 0),
+    ([name, each]) => name !== "cost" && each !== null && typeof each !== "object" && (withZeros || Boolean(each)),
   );
   return flat
     .map(([name, each]) => `${name.replaceAll("_", " ")} ${each}`)

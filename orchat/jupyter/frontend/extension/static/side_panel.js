@@ -1,14 +1,16 @@
 /**
  * A chat panel beside the notebook, in the page's side bar: a JupyterLab plugin with a command, a launcher card and a
- * shortcut. It is another view of a panel that stands in a cell, and is stored there; meanwhile the cell says so.
+ * shortcut. It is another view of a panel that stands in a cell, and is stored there; meanwhile the cell says so. The side
+ * bar follows the current notebook: each has its own chat there, or none.
  */
+
+import { RUN_EVENT } from "./cell_runner.js";
 
 const OPEN = "orchat:open-side-chat";
 const MOVE_EVENT = "orchat:move-panel";
 const WIDGET = "application/vnd.jupyter.widget-view+json";
 const SOURCE = "from orchat import ChatPanel\nChatPanel()";
 const KEYS = ["Accel Alt C"];
-const LOST = new Set(["restarting", "autorestarting", "terminating", "dead"]); // statuses of a kernel
 const MAX_WAIT = 20_000; // milliseconds until a panel is there
 const STRINGS = {
   open: "Chat at the Side",
@@ -16,7 +18,11 @@ const STRINGS = {
   chat: "Chat",
   moved: "This chat is at the side.",
   back: "Bring it back",
+  none: "This notebook has no chat at the side.",
+  openHere: "Open one",
 };
+
+/** @typedef {{view: any, node: HTMLElement, close(isFinal?: boolean): void}} SideChat */
 
 /**
  * @param {{id: string, INotebookTracker: any, apputils: any, launcher: any, ui: any, widgets: any}} options
@@ -31,60 +37,116 @@ export function createSidePanelPlugin({ id, INotebookTracker, apputils, launcher
     activate(app, tracker, palette, launcherModel) {
       if (!tracker) return;
       const chatIcon = new ui.LabIcon({ name: "orchat:chat", svgstr: ICON });
-      /** @type {{widget: any, node: HTMLElement} | null} The panel at the side, and its view in the cell. */
-      let shown = null;
+      /**
+       * The notebooks with a panel at the side: its view there, and the one in its cell. @type {Map<any, SideChat>}
+       */
+      const chats = new Map();
+      /** @type {any} The side bar's widget, while any notebook has a panel there; and what it offers to the others. */
+      let side = null;
+      /** @type {any} */
+      let offer = null;
 
-      /** @param {any} panel A notebook. @param {HTMLElement} node The view of a panel in one of its cells. */
-      const moveToSide = async (panel, node) => {
-        shown?.widget.dispose();
+      /** Show the chat of the current notebook, and no other's. */
+      function showCurrent() {
+        if (!side) return;
+        const current = tracker.currentWidget;
+        for (const [panel, { view }] of chats) view.setHidden(panel !== current);
+        offer.setHidden(!current || chats.has(current));
+        side.title.caption = current ? `${STRINGS.chat}: ${current.context.path}` : STRINGS.chat;
+      }
+      tracker.currentChanged.connect(showCurrent);
+
+      function closeEmptySide() {
+        if (!chats.size) side?.dispose();
+      }
+
+      function openSide() {
+        if (side) return;
+        side = new widgets.Panel();
+        side.id = "orchat-side-chat";
+        side.addClass("orchat-side");
+        side.title.icon = chatIcon;
+        side.title.closable = true;
+        side.node.setAttribute("role", "region");
+        side.node.setAttribute("aria-label", STRINGS.chat);
+        offer = new widgets.Widget({ node: createOffer(() => void app.commands.execute(OPEN)) });
+        side.addWidget(offer);
+        side.disposed.connect(() => {
+          side = null;
+          for (const { close } of chats.values()) close();
+        });
+        app.shell.add(side, "right", { rank: 500 });
+      }
+
+      /**
+       * @param {any} panel A notebook.
+       * @param {HTMLElement} node The view of a panel in one of its cells.
+       * @param {string | null} [draft] What was typed at the side before its cell ran again; then nothing gets the focus.
+       */
+      const moveToSide = async (panel, node, draft = null) => {
         const { rendermime } = panel.content;
         const data = { [WIDGET]: { model_id: node.dataset.widget, version_major: 2, version_minor: 0 } };
         const view = rendermime.createRenderer(WIDGET);
-        const widget = new widgets.Panel();
-        widget.id = "orchat-side-chat";
-        widget.addClass("orchat-side");
-        widget.title.icon = chatIcon;
-        widget.title.caption = `${STRINGS.chat}: ${panel.context.path}`;
-        widget.title.closable = true;
-        widget.node.setAttribute("role", "region");
-        widget.node.setAttribute("aria-label", STRINGS.chat);
-        widget.addWidget(view);
-        const place = createPlaceholder(() => widget.dispose());
-        node.parentElement?.append(place);
-        node.hidden = true;
-        shown = { widget, node };
-        const close = () => widget.dispose();
-        /** @param {any} _ @param {string} status */
-        const closeWithKernel = (_, status) => {
-          if (LOST.has(status)) close(); // its cell says what happened, and runs again
-        };
+        const place = createPlaceholder(() => close());
         const area = node.closest(".jp-OutputArea");
-        const rerun = new MutationObserver(() => !area?.contains(node) && close());
-        if (area) rerun.observe(area, { childList: true });
-        panel.disposed.connect(close);
-        panel.sessionContext.statusChanged.connect(closeWithKernel);
-        widget.disposed.connect(() => {
+        const rerun = new MutationObserver(() => void followRerun());
+        const followRerun = async () => {
+          if (!area || area.contains(node)) return;
+          const typed = findField(view.node)?.value ?? "";
+          close(false);
+          const next = await waitFor(() => findPanel(area));
+          if (next && !panel.isDisposed && !chats.has(panel)) await moveToSide(panel, next, typed);
+          else closeEmptySide();
+        };
+        const close = (isFinal = true) => {
+          if (chats.get(panel)?.view !== view) return;
+          chats.delete(panel);
           rerun.disconnect();
-          panel.disposed.disconnect(close);
-          panel.sessionContext.statusChanged.disconnect(closeWithKernel);
+          panel.disposed.disconnect(closeForGood);
           place.remove();
           node.hidden = false;
-          if (shown?.widget === widget) shown = null;
-        });
-        app.shell.add(widget, "right", { rank: 500 });
-        app.shell.activateById(widget.id);
+          type(findField(node), findField(view.node)?.value);
+          view.dispose();
+          if (isFinal) closeEmptySide();
+          showCurrent();
+        };
+        const closeForGood = () => close();
+        chats.get(panel)?.close(false);
+        openSide();
+        chats.set(panel, { view, node, close });
+        node.parentElement?.append(place);
+        node.hidden = true;
+        if (area) rerun.observe(area, { childList: true });
+        panel.disposed.connect(closeForGood);
+        side.addWidget(view);
+        showCurrent();
+        if (draft === null) app.shell.activateById(side.id);
         await view.renderModel(rendermime.createModel({ data, trusted: true }));
-        (await waitFor(() => widget.node.querySelector(".orchat-text-input")))?.focus();
+        const field = await waitFor(() => findField(view.node));
+        if (draft === null) field?.focus();
+        else if (draft) type(field, draft);
       };
+
+      // What a view at the side wants of its cell: to run again, after a restart.
+      document.addEventListener(RUN_EVENT, (event) => {
+        const chat = findChat(/** @type {Node} */ (event.target));
+        if (!chat) return;
+        const { detail } = /** @type {CustomEvent} */ (event);
+        const forCell = new CustomEvent(RUN_EVENT, { bubbles: true, cancelable: true, detail });
+        if (!chat.node.dispatchEvent(forCell)) event.preventDefault();
+      });
+
+      /** @param {Node} node */
+      const findChat = (node) => [...chats.values()].find(({ view }) => view.node.contains(node));
 
       document.addEventListener(MOVE_EVENT, (event) => {
         event.preventDefault(); // the answer that it can be done
         if (/** @type {CustomEvent} */ (event).detail?.isProbe) return;
         const node = /** @type {HTMLElement} */ (event.target);
-        if (shown?.widget.node.contains(node)) {
-          const { node: own } = shown;
-          shown.widget.dispose();
-          /** @type {HTMLElement | null} */ (own.querySelector(".orchat-text-input"))?.focus();
+        const chat = findChat(node);
+        if (chat) {
+          chat.close();
+          findField(chat.node)?.focus();
           return;
         }
         const panel = tracker.find((/** @type {any} */ each) => each.node.contains(node));
@@ -100,8 +162,10 @@ export function createSidePanelPlugin({ id, INotebookTracker, apputils, launcher
           const panel = tracker.currentWidget ?? (await app.commands.execute("notebook:create-new"));
           if (!panel?.content?.model) return;
           await panel.sessionContext?.ready;
-          if (shown && panel.node.contains(shown.node)) {
-            app.shell.activateById(shown.widget.id);
+          const chat = chats.get(panel);
+          if (chat) {
+            app.shell.activateById(side.id);
+            findField(chat.view.node)?.focus();
             return;
           }
           const node = findPanel(panel.node) ?? (await runNewPanel(app, panel));
@@ -115,8 +179,23 @@ export function createSidePanelPlugin({ id, INotebookTracker, apputils, launcher
   };
 }
 
-/** @param {HTMLElement} root @returns {HTMLElement | null} */
+/** @param {Element} root @returns {HTMLElement | null} */
 const findPanel = (root) => root.querySelector(".orchat-panel[data-widget]");
+
+/** @param {Element} root @returns {HTMLTextAreaElement | null} */
+const findField = (root) => root.querySelector(".orchat-text-input");
+
+/**
+ * Put what was typed in one view of a panel into another one.
+ *
+ * @param {HTMLTextAreaElement | null} field
+ * @param {string | undefined} words
+ */
+function type(field, words) {
+  if (!field || words === undefined || field.value === words) return;
+  field.value = words;
+  field.dispatchEvent(new Event("input"));
+}
 
 /**
  * Run a new cell with a panel, behind all others.
@@ -135,8 +214,9 @@ async function runNewPanel(app, panel) {
 }
 
 /**
- * @param {() => HTMLElement | null} find
- * @returns {Promise<HTMLElement | null>}
+ * @template T
+ * @param {() => T | null} find
+ * @returns {Promise<T | null>}
  */
 async function waitFor(find) {
   const start = performance.now();
@@ -158,6 +238,19 @@ function createPlaceholder(onBack) {
   const node = document.createElement("div");
   node.className = "orchat-turn orchat-moved";
   node.append(STRINGS.moved, back);
+  return node;
+}
+
+/** @param {() => void} onOpen */
+function createOffer(onOpen) {
+  const open = document.createElement("button");
+  open.type = "button";
+  open.className = "orchat-button orchat-outlined orchat-open-side-chat";
+  open.textContent = STRINGS.openHere;
+  open.addEventListener("click", onOpen);
+  const node = document.createElement("div");
+  node.className = "orchat-turn orchat-side-offer";
+  node.append(STRINGS.none, open);
   return node;
 }
 
