@@ -11,15 +11,14 @@ from time import monotonic, time
 from orchat.answer_store import AnswerStore, StoredJob
 from orchat.chat.money import Cost
 from orchat.errors import APIError, NotFoundError, OrchatError
-from orchat.mapping.column_run import RowQuestion
 from orchat.mapping.progress_bar import Progress
 from orchat.mapping.request_admission import RequestDemand
 from orchat.mapping.row_outcome import RowOutcome
+from orchat.mapping.row_question import PreparedRow, RowPreparation, RowQuestion
 from orchat.mapping.row_request import RowRequester
 from orchat.messages import ChatMessage
 from orchat.openrouter.batches import Batch, BatchEndpoint
 from orchat.openrouter.dialect import host_of
-from orchat.prompt_language.prompt_template import MissingValueError
 
 MOST_REQUESTS = 10_000
 """How many requests one batch holds; more become several."""
@@ -81,8 +80,8 @@ class BatchRun:
     async def run(self, progress: Progress) -> None:
         """Submit what is neither answered nor on its way, wait, and pick the answers up."""
         self._progress = progress
-        for question in self.questions:
-            self._sort(question)
+        for row in RowPreparation(self.questions, self._requester):
+            self._sort(row)
         if not self._waiting:
             return
         flying = [job for job in self._store.jobs(self._host) if not self._waiting.keys().isdisjoint(job.keys)]
@@ -94,23 +93,16 @@ class BatchRun:
         except OrchatError as error:
             self.ended_by = error
 
-    def _sort(self, question: RowQuestion) -> None:
+    def _sort(self, row: PreparedRow) -> None:
         """Record a row whose outcome is known; let any other wait."""
+        question, key, outcome = row
         while len(self.outcomes) <= question.position:
             self.outcomes.append(None)
-        messages = question.messages
-        if isinstance(messages, MissingValueError):
-            self._record(question, RowOutcome.not_asked(str(messages)))
-        elif isinstance(messages, Exception):
-            self._record(question, RowOutcome.failure(messages))
-        else:
-            key = self._requester.key(messages)
-            stored = None if question.asks_anew else self._requester.stored(key)
-            if stored is not None:
-                self._record(question, stored)
-            else:
-                self._waiting.setdefault(key, []).append(question)
-                self.unanswered[question.position] = question
+        if outcome is not None:
+            self._record(question, outcome)
+        elif key is not None:
+            self._waiting.setdefault(key, []).append(question)
+            self.unanswered[question.position] = question
 
     async def _submit(self, keys: Sequence[bytes]) -> None:
         for start in range(0, len(keys), MOST_REQUESTS):

@@ -21,7 +21,7 @@ from orchat.errors import APIError, BudgetExceededError, ConfigurationError, Sta
 from orchat.generator_factory import connect, open_store, session_budget
 from orchat.mapping.answer_schema import AnswerSchema
 from orchat.mapping.batch_run import BatchRun
-from orchat.mapping.column_run import ColumnRun, OnError, RowQuestion
+from orchat.mapping.column_run import ColumnRun, OnError
 from orchat.mapping.concurrency_level import MOST_AT_ONCE, ConcurrencyLevel
 from orchat.mapping.decision import DecisionExchange, DecisionQuestion, StatePrompt
 from orchat.mapping.map_estimate import MapEstimate, estimate_column, estimate_mean_cost
@@ -33,6 +33,7 @@ from orchat.mapping.request_admission import LocalRequestAdmission, RequestAdmis
 from orchat.mapping.row_exchange import ChatExchange, RowExchange
 from orchat.mapping.row_outcome import RowOutcome
 from orchat.mapping.row_prompt import RowPrompt
+from orchat.mapping.row_question import RowQuestion
 from orchat.mapping.row_request import RowRequester
 from orchat.mapping.row_source import RowSource
 from orchat.openrouter.batches import BatchEndpoint

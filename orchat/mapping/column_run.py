@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from itertools import count
 from typing import Literal
@@ -12,34 +12,14 @@ from typing import Literal
 from orchat.errors import OrchatError
 from orchat.mapping.progress_bar import Progress
 from orchat.mapping.row_outcome import RowOutcome
+from orchat.mapping.row_question import PreparedRow, RowPreparation, RowQuestion
 from orchat.mapping.row_request import RowRequester, RunEndedError
-from orchat.messages import ChatMessage
-from orchat.prompt_language.prompt_template import MissingValueError
 
 OnError = Literal["collect", "raise"]
 
 _ROWS_BETWEEN_LOOKS = 100  # at other tasks of the loop, and at interrupts, where rows need no request
 _MOST_FAILURES_AT_FIRST = 20
 _GRACE = 10.0  # seconds for what is on its way when the run ends: it is paid
-
-
-@dataclass
-class RowQuestion:
-    """A row to ask for.
-
-    Parameters
-    ----------
-    position
-        Counted from 0.
-    messages
-        What is sent; an error where they could not be made.
-    asks_anew
-        Whether the store's answer does not count.
-    """
-
-    position: int
-    messages: list[ChatMessage] | Exception
-    asks_anew: bool = False
 
 
 class ColumnRun:
@@ -82,7 +62,7 @@ class ColumnRun:
         self._most_at_once = most_at_once
         self._is_distinct = is_distinct
         self._on_error = on_error
-        self._failure: BaseException | None = None  # which `on_error` lets out
+        self._failure: BaseException | None = None  # which ends the run
         self._first: dict[bytes, int] = {}
         self._followers: dict[int, list[int]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -95,18 +75,22 @@ class ColumnRun:
         Raises
         ------
         Exception
-            The error of the first row that failed, where ``on_error`` says so.
+            The error of the rows' source, or that of the first row that failed, where ``on_error`` says so.
         """
         self._progress = progress
         self._requester.on_hold = lambda seconds: progress.note(f"the host asks to wait {seconds:.3g} s")
         slots = asyncio.Semaphore(self._most_at_once)
+        rows = RowPreparation(
+            self.questions, self._requester, most_ahead=self._most_at_once, needs_keys=self._needs_keys
+        )
         try:
-            await self._ask_all(slots)
+            await self._ask_all(rows, slots)
             while self._tasks and not self._is_over:
                 await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
             if self._tasks:
                 await self._finish_in_flight()
         finally:
+            self.questions = rows.rest
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -122,7 +106,7 @@ class ColumnRun:
     def _is_over(self) -> bool:
         return self.ended_by is not None or self._failure is not None
 
-    async def _ask_all(self, slots: asyncio.Semaphore) -> None:
+    async def _ask_all(self, rows: Iterator[PreparedRow], slots: asyncio.Semaphore) -> None:
         loop = asyncio.get_running_loop()
 
         def ended(task: asyncio.Task[None]) -> None:
@@ -131,46 +115,37 @@ class ColumnRun:
 
         for number in count(1):
             await slots.acquire()
-            question = None if self._is_over else next(self.questions, None)
-            if question is None:
+            try:
+                row = None if self._is_over else next(rows, None)
+            except Exception as error:  # noqa: BLE001 - of the rows' source; what is on its way is paid, and kept
+                self._failure, row = error, None
+            if row is None:
                 return
             if number % _ROWS_BETWEEN_LOOKS == 0:
                 await asyncio.sleep(0)
-            while len(self.outcomes) <= question.position:
+            while len(self.outcomes) <= row.question.position:
                 self.outcomes.append(None)
-            key = self._key_if_new(question)
+            key = self._key_if_new(row)
             if key is None:
                 slots.release()
                 continue
-            task = loop.create_task(self._ask(question, key))
+            task = loop.create_task(self._ask(row.question, key))
             self._tasks.add(task)
             task.add_done_callback(ended)
 
-    def _key_if_new(self, question: RowQuestion) -> bytes | None:
+    def _key_if_new(self, row: PreparedRow) -> bytes | None:
         """Return the key of a row that must be asked for; None for one whose outcome is known, or on its way."""
-        position, messages = question.position, question.messages
-        if isinstance(messages, MissingValueError):
-            self._record(question, RowOutcome.not_asked(str(messages)))
-            return None
-        if isinstance(messages, Exception):
-            self._record(question, RowOutcome.failure(messages))
-            return None
-        if not self._needs_keys:
-            return b""
-        try:
-            key = self._requester.key(messages)
-        except (OrchatError, TypeError, ValueError) as error:  # it cannot be sent as it is
-            self._record(question, RowOutcome.failure(error))
-            return None
-        if self._is_distinct and (first := self._first.setdefault(key, position)) != position:
-            if (outcome := self.outcomes[first]) is not None:
-                self._record(question, _echo(outcome))
+        question, key, outcome = row
+        position = question.position
+        if self._is_distinct and key is not None and (first := self._first.setdefault(key, position)) != position:
+            if (found := self.outcomes[first]) is not None:
+                self._record(question, _echo(found))
             else:
                 self._followers.setdefault(first, []).append(position)
                 self.unanswered[position] = question
             return None
-        if not question.asks_anew and (stored := self._requester.stored(key)) is not None:
-            self._record(question, stored)
+        if outcome is not None:
+            self._record(question, outcome)
             return None
         return key
 

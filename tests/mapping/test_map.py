@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
@@ -30,6 +31,7 @@ from orchat.errors import (
 from orchat.mapping import MapResult
 from tests.mapping.conftest import KEY, question_of, questions
 from tests.openrouter_server import Answer, Request, ScriptedOpenRouter, error, reply_json, text, usage_object
+from tests.patience import wait_until
 
 CITIES = ["Hull", "Goole", "York"]
 
@@ -443,3 +445,30 @@ def test_a_budget_is_shared_and_the_session_counts(service: ScriptedOpenRouter) 
     from orchat.generator_factory import session_budget
 
     assert session_budget().spent.known == Decimal("0.00012")
+
+
+def test_what_was_asked_before_an_error_of_the_source_is_not_paid_twice(service: ScriptedOpenRouter) -> None:
+    def rows() -> Iterator[str]:
+        yield from CITIES
+        yield from CITIES
+        raise OSError("The pipe broke.")
+
+    with pytest.raises(OSError, match="The pipe broke"):
+        run("Where is {value}?", rows(), concurrency=2)
+    asked = len(questions(service))
+    assert asked >= 2
+    assert run("Where is {value}?", CITIES).spent.known == Decimal("0.00002") * (3 - asked)
+    assert len(questions(service)) == 3
+
+
+def test_a_row_that_waits_for_the_answer_before_it_is_not_read_ahead(service: ScriptedOpenRouter) -> None:
+    asked: list[int] = []
+
+    def rows() -> Iterator[str]:
+        for number, city in enumerate(CITIES):
+            assert wait_until(partial(lambda count: len(questions(service)) >= count, number))
+            asked.append(len(questions(service)))
+            yield city
+
+    assert run("Where is {value}?", rows(), concurrency=1).failures == []
+    assert asked == [0, 1, 2]
