@@ -138,7 +138,7 @@ def test_code_of_a_saved_answer_is_copied_inserted_and_replaces_a_cell(
     editor.click()
     dialog = page.get_by_role("dialog")
     saved.get_by_role("button", name="Replace the selected cell").click()
-    expect(dialog).to_contain_text("Replace the cell? a cell that has not run")
+    expect(dialog).to_contain_text("Replace a cell that has not run?")
     assert [line.inner_text().strip() for line in dialog.locator("del, ins").all()] == ["- y = 2", "+ y = 3"]
     assert weak_texts(dialog.locator(".orchat-cell-difference")) == {}
     page.keyboard.press("Escape")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,16 @@ KEY = "sk-or-v1-0123456789abcdef"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 PANEL = "from orchat.jupyter.panel.chat_panel import ChatPanel\n"
 ANSWER = "The river runs down to the *sea*. " * 30
+# What a screen reader is told from now on, wherever that is in the panel, with the moment.
+SAID = """(panel) => {
+    window.said = [];
+    const live = "[aria-live]:not([aria-live=off]), [role=status], [role=alert], [role=log]:not([aria-live=off])";
+    new MutationObserver((changes) => {
+        const words = changes.filter(({target}) => (target.closest ?? (() => null)).call(target, live))
+            .flatMap((each) => [...each.addedNodes].map((node) => node.textContent)).join(" ");
+        if (words) window.said.push([performance.now(), words]);
+    }).observe(panel, {childList: true, characterData: true, subtree: true});
+}"""
 
 
 def opened(page: Page, lab: Lab, name: str, *cells: str) -> tuple[Notebook, Locator]:
@@ -154,10 +165,20 @@ def test_it_streams_and_stops_while_later_cells_run(page: Page, front_end: Lab, 
     items = panel.locator(".orchat-items")
     expect(items).to_contain_text("The river runs down to the sea.")
     assert items.locator("em").first.inner_text() == "sea"
+    moving = "(panel) => panel.getAnimations({subtree: true}).length"
+    assert panel.evaluate(moving) == 1  # the pulse of what goes on
+    page.emulate_media(reduced_motion="reduce")
+    assert panel.evaluate(moving) == 0
+    page.emulate_media(reduced_motion="no-preference")
+    panel.evaluate(SAID)
     notebook.run(1)
     notebook.wait(1)
     assert notebook.text(1).strip() == "42"
     assert not notebook.running(0)
+    page.wait_for_function("() => window.said.length > 1")
+    said = page.evaluate("() => window.said")
+    assert all(after - before > 1_200 for (before, _), (after, _) in pairwise(said))  # milliseconds
+    assert all(each.startswith("The river runs") and each.endswith("the sea.") for _, each in said)
     panel.locator(".orchat-panel-stop").click()
     expect(panel.locator(".orchat-footer")).to_contain_text("stopped")
     assert endpoint.request.client_closed.wait(PATIENCE)

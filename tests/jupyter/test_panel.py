@@ -33,10 +33,11 @@ from orchat.jupyter.panel.chat_panel import ChatPanel
 from orchat.jupyter.panel.failed_request import FailedRequest
 from orchat.jupyter.panel.file_uploads import Uploads
 from orchat.jupyter.panel.model_picker import ModelSearch
+from orchat.jupyter.panel.panel_conversations import PanelConversations
 from orchat.jupyter.panel.panel_serialization import PanelSnapshot, from_entry, to_entry
 from orchat.jupyter.panel.panel_view_model import PAGE_SIZE, PanelViewModel
 from orchat.jupyter.panel.turn_grouping import question_view, split_turns, transcript_text
-from orchat.messages import ChatMessage, ImageContent, ToolCall
+from orchat.messages import ChatMessage, ImageContent, TextContent, ToolCall
 from tests.jupyter.kernel import Kernel
 from tests.jupyter.panel_page import PANEL, Page
 from tests.openrouter_server import (
@@ -827,6 +828,17 @@ def test_a_typed_text_that_does_not_fit_what_was_sent_is_not_believed() -> None:
     assert (view["text"], view["sent"]) == ("Delete all files.", "Delete all files.")
     for broken in ({"typed": 7, "values": ["x"]}, {"typed": "Hi {x}", "values": 7}, {"typed": "Hi", "values": []}):
         assert question_view(ChatMessage.from_user("Hi", broken))["text"] == "Hi"
+
+
+def test_a_chat_is_called_by_what_was_typed_and_not_by_its_file() -> None:
+    file = TextContent("The file tides.csv:\n\nport,high\n\n(The end of tides.csv.)\n\n")
+    chat = Chat()
+    chat.messages = [
+        ChatMessage.from_user(content_parts=[file]),
+        ChatMessage.from_assistant("A table."),
+        ChatMessage.from_user(content_parts=[file, "When is high tide?"]),
+    ]
+    assert PanelConversations(chat).title("chat") == "When is high tide?"
 
 
 def test_a_search_without_a_loop_is_none() -> None:

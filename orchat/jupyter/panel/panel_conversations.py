@@ -16,6 +16,7 @@ from orchat.jupyter.kernel.variable_tools.used_variables import used_variables
 from orchat.jupyter.panel.failed_request import FailedRequest
 from orchat.jupyter.panel.model_picker import merge_parameters, shown_parameters
 from orchat.jupyter.panel.panel_serialization import PanelSnapshot
+from orchat.jupyter.panel.turn_grouping import split_question
 from orchat.messages import ChatMessage, ChatRole
 from orchat.tools.switched_tools import SwitchedTools
 from orchat.tools.toolset import flatten
@@ -169,9 +170,9 @@ class PanelConversations:
         """
         if not _GENERATED_NAME.fullmatch(name):
             return name
-        questions = (each for each in self._chats[name].messages if each.is_from(ChatRole.USER) and each.text)
-        first = next(questions, None)
-        return name if first is None else single_line(first.text or "", _MAX_TITLE)
+        questions = (split_question(each)[0] for each in self._chats[name].messages if each.is_from(ChatRole.USER))
+        first = next(filter(str.strip, questions), None)
+        return name if first is None else single_line(first, _MAX_TITLE)
 
     def rename_chat(self, name: str, to: str) -> None:
         """Give a chat another name.

@@ -16,6 +16,7 @@ const STRINGS = {
   changed: "The cell was changed meanwhile, or may not be edited: it is left as it is.",
   cancel: "Cancel",
   replace: "Replace",
+  cell: "cell",
   unrun: "a cell that has not run",
 };
 
@@ -93,7 +94,7 @@ async function replace({ apputils, widgets }, target, source) {
   const expected = target.cell.sharedModel.getSource();
   if (expected === source) return tell(STRINGS.same);
   const { accept } = (await showDialog({
-    title: `${STRINGS.title} ${cellName(target.cell)}`,
+    title: `${STRINGS.replace} ${cellName(target.cell)}?`,
     body: new widgets.Widget({ node: createDifference(expected, source) }),
     buttons: [Dialog.cancelButton({ label: STRINGS.cancel }), Dialog.okButton({ label: STRINGS.replace })],
   })).button;
@@ -104,7 +105,7 @@ async function replace({ apputils, widgets }, target, source) {
 }
 
 /** @param {any} cell */
-const cellName = (cell) => (cell.executionCount ? `[${cell.executionCount}]` : STRINGS.unrun);
+const cellName = (cell) => (cell.executionCount ? `${STRINGS.cell} [${cell.executionCount}]` : STRINGS.unrun);
 
 /**
  * @param {string} before
