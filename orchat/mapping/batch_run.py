@@ -16,6 +16,7 @@ from orchat.mapping.request_admission import RequestDemand
 from orchat.mapping.row_outcome import RowOutcome
 from orchat.mapping.row_question import PreparedRow, RowPreparation, RowQuestion
 from orchat.mapping.row_request import RowRequester
+from orchat.mapping.run_record import RunRecord
 from orchat.messages import ChatMessage
 from orchat.openrouter.batches import Batch, BatchEndpoint
 from orchat.openrouter.dialect import host_of
@@ -58,9 +59,8 @@ class BatchRun:
         wait: float | None = None,
         outcomes: Sequence[RowOutcome | None] | None = None,
     ) -> None:
-        self.outcomes: list[RowOutcome | None] = list(outcomes or ())
+        self.record = RunRecord(outcomes)
         self.ended_by: OrchatError | None = None
-        self.unanswered: dict[int, RowQuestion] = {}
         self.questions = questions
         self._requester = requester
         self._batches = batches
@@ -96,13 +96,11 @@ class BatchRun:
     def _sort(self, row: PreparedRow) -> None:
         """Record a row whose outcome is known; let any other wait."""
         question, key, outcome = row
-        while len(self.outcomes) <= question.position:
-            self.outcomes.append(None)
         if outcome is not None:
-            self._record(question, outcome)
+            self.record.settle(question, outcome, self._progress)
         elif key is not None:
             self._waiting.setdefault(key, []).append(question)
-            self.unanswered[question.position] = question
+            self.record.await_answer(question)
 
     async def _submit(self, keys: Sequence[bytes]) -> None:
         for start in range(0, len(keys), MOST_REQUESTS):
@@ -171,7 +169,8 @@ class BatchRun:
         self._store.remove_job(job)
         for key in left:
             for question in self._waiting.pop(key, ()):
-                self._record(question, RowOutcome.not_answered(what, batch.error, f"batch {batch.status}"))
+                outcome = RowOutcome.not_answered(what, batch.error, f"batch {batch.status}")
+                self.record.settle(question, outcome, self._progress)
 
     def _settle(self, key: bytes, reply: ChatMessage | APIError) -> None:
         if isinstance(reply, APIError):
@@ -181,15 +180,8 @@ class BatchRun:
             self._requester.admission.charge(cost)
             outcome = self._requester.outcome(reply, cost)
         for number, question in enumerate(self._waiting.pop(key, ())):
-            self._record(question, outcome if number == 0 else replace(outcome, cost=Decimal(0)))
-
-    def _record(self, question: RowQuestion, outcome: RowOutcome) -> None:
-        self.outcomes[question.position] = outcome
-        self.unanswered.pop(question.position, None)
-        if outcome.error is not None:
-            self.unanswered[question.position] = replace(question, asks_anew=True)
-        outcome.exception = None
-        self._progress.advance(outcome)
+            settled = outcome if number == 0 else replace(outcome, cost=Decimal(0))
+            self.record.settle(question, settled, self._progress)
 
 
 def _key_of(name: str) -> bytes:

@@ -226,9 +226,9 @@ class ColumnJob:
 
     def _result(self, run: ColumnRun | BatchRun, why: str) -> MapResult:
         """Make the result of a run; rows that were not asked say why."""
-        count = max(self.source.count or 0, len(run.outcomes))
+        count = max(self.source.count or 0, len(run.record.outcomes))
         missing = RowOutcome.not_asked(why)
-        outcomes = [each if each is not None else missing for each in run.outcomes]
+        outcomes = [each if each is not None else missing for each in run.record.outcomes]
         outcomes += [missing] * (count - len(outcomes))
 
         async def retry(max_cost: float | Decimal | Budget | None) -> MapResult:
@@ -241,8 +241,8 @@ class ColumnJob:
         store = self._opened_store()
         try:
             requester = self._requester(await self._price(), Budget.of(max_cost) or self.budget, store)
-            waiting = [run.unanswered[position] for position in sorted(run.unanswered)]
-            return await self._run(requester, chain(waiting, run.questions), run.outcomes)
+            waiting = [run.record.unanswered[position] for position in sorted(run.record.unanswered)]
+            return await self._run(requester, chain(waiting, run.questions), run.record.outcomes)
         finally:
             await self._close(store)
 

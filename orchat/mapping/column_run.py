@@ -14,6 +14,7 @@ from orchat.mapping.progress_bar import Progress
 from orchat.mapping.row_outcome import RowOutcome
 from orchat.mapping.row_question import PreparedRow, RowPreparation, RowQuestion
 from orchat.mapping.row_request import RowRequester, RunEndedError
+from orchat.mapping.run_record import RunRecord
 
 OnError = Literal["collect", "raise"]
 
@@ -51,11 +52,9 @@ class ColumnRun:
         on_error: OnError = "collect",
         outcomes: list[RowOutcome | None] | None = None,
     ) -> None:
-        self.outcomes: list[RowOutcome | None] = list(outcomes or ())
+        self.record = RunRecord(outcomes)
         self.ended_by: OrchatError | None = None
         """Why the run ended before all rows were asked."""
-        self.unanswered: dict[int, RowQuestion] = {}
-        """The rows that were read and have no answer."""
         self.questions = questions
         """The rows that were not read."""
         self._requester = requester
@@ -123,8 +122,6 @@ class ColumnRun:
                 return
             if number % _ROWS_BETWEEN_LOOKS == 0:
                 await asyncio.sleep(0)
-            while len(self.outcomes) <= row.question.position:
-                self.outcomes.append(None)
             key = self._key_if_new(row)
             if key is None:
                 slots.release()
@@ -138,15 +135,17 @@ class ColumnRun:
         question, key, outcome = row
         position = question.position
         if self._is_distinct and key is not None and (first := self._first.setdefault(key, position)) != position:
-            if (found := self.outcomes[first]) is not None:
-                self._record(question, _echo(found))
+            if (found := self.record.outcomes[first]) is not None:
+                self._settle(question, _echo(found))
             else:
                 self._followers.setdefault(first, []).append(position)
-                self.unanswered[position] = question
+                self.record.await_answer(question)
             return None
         if outcome is not None:
-            self._record(question, outcome)
+            self._settle(question, outcome)
             return None
+        if key is not None:
+            self.record.await_answer(question)
         return key
 
     async def _ask(self, question: RowQuestion, key: bytes) -> None:
@@ -155,19 +154,15 @@ class ColumnRun:
             outcome = await self._requester.ask(question.messages, key)
         except RunEndedError as ending:
             self.ended_by = self.ended_by or ending.cause
-            self.unanswered[question.position] = question
             if ending.was_asked:
-                self._record(question, RowOutcome.failure(ending.cause))
+                self._settle(question, RowOutcome.failure(ending.cause))
             return
-        except asyncio.CancelledError:
-            self.unanswered[question.position] = question
-            raise
         except Exception as error:  # noqa: BLE001 - of the user's own objects, such as an auth; it fails alone
             outcome = RowOutcome.failure(error)
         self._end_if_hopeless(outcome)
-        self._record(question, outcome)
+        self._settle(question, outcome)
         for position in self._followers.pop(question.position, ()):
-            self._record(replace(question, position=position), _echo(outcome))
+            self._settle(replace(question, position=position), _echo(outcome))
 
     def _end_if_hopeless(self, outcome: RowOutcome) -> None:
         """End the run where many rows failed and none was answered: the request itself will be wrong."""
@@ -178,19 +173,10 @@ class ColumnRun:
             if self._failures_at_first >= _MOST_FAILURES_AT_FIRST and isinstance(outcome.exception, OrchatError):
                 self.ended_by = self.ended_by or outcome.exception
 
-    def _record(self, question: RowQuestion, outcome: RowOutcome) -> None:
-        if (earlier := self.outcomes[question.position]) is not None:  # it failed, and may have cost something
-            is_unknown = earlier.cost is None or outcome.cost is None
-            outcome.cost = None if is_unknown else (earlier.cost or Decimal(0)) + (outcome.cost or Decimal(0))
-        self.outcomes[question.position] = outcome
-        if outcome.error is None:
-            self.unanswered.pop(question.position, None)
-        else:
-            self.unanswered[question.position] = replace(question, asks_anew=True)
-            if self._on_error == "raise" and self._failure is None:
-                self._failure = outcome.exception
-            outcome.exception = None  # it may hold an answer, and there may be many
-        self._progress.advance(outcome)
+    def _settle(self, question: RowQuestion, outcome: RowOutcome) -> None:
+        if self._on_error == "raise" and self._failure is None and outcome.error is not None:
+            self._failure = outcome.exception
+        self.record.settle(question, outcome, self._progress)
 
     async def _finish_in_flight(self) -> None:
         """Wait a moment for the requests that are on their way; the others are not sent any more."""
