@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.local_model import local_server, weights
 from tests.openrouter_server import ScriptedOpenRouter
+from tests.python_path import LAZY_PACKAGES
 
 __all__ = ["local_server", "openrouter", "weights"]
 
@@ -24,6 +25,10 @@ _BROWSER: Final = "tests/browser/"
 # A busy machine is no failure: what is too slow is for the benchmarks to say.
 # What was started in the background ignores Ctrl-C from birth, and so would all that these tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Nor need they, and this process, build parsers that nobody uses.
+sys.path.insert(0, LAZY_PACKAGES)
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [LAZY_PACKAGES, os.environ.get("PYTHONPATH")]))
 
 # The many kernels and servers of the tests need not compile our modules anew each time.
 sys.dont_write_bytecode = False

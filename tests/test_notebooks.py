@@ -27,6 +27,8 @@ def test_the_notebooks_run(local_server: LocalServer, tmp_path: Path) -> None:
         sys.executable,
         "-m",
         "pytest",
+        "-p",
+        "nbmake.pytest_plugin",  # its name is blocked: it loads much into each process of the tests
         "--nbmake",
         "--nbmake-timeout=300",
         "-p",

@@ -20,6 +20,7 @@ from tests.browser.lab import ROOT
 from tests.browser.test_panel import ask
 from tests.openrouter_server import ScriptedOpenRouter, text
 from tests.patience import PATIENCE
+from tests.python_path import PYTHON_PATH
 
 pytestmark = pytest.mark.slow
 
@@ -40,7 +41,7 @@ def voila(endpoint: ScriptedOpenRouter, tmp_path: Path) -> Iterator[str]:
         **{f"JUPYTER_{kind}_DIR": str(tmp_path / kind.lower()) for kind in ("CONFIG", "DATA", "RUNTIME")},
         "JUPYTER_PATH": str(tmp_path / "share"),
         "IPYTHONDIR": str(tmp_path / "ipython"),
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": PYTHON_PATH,
         "OPENROUTER_BASE_URL": endpoint.base_url,
         "OPENROUTER_API_KEY": KEY,
     }

@@ -21,9 +21,10 @@ import pexpect
 import pytest
 
 from tests.jupyter.conftest import KEY
-from tests.jupyter.kernel import ROOT, Ended, Kernel, package_folder
+from tests.jupyter.kernel import Ended, Kernel, package_folder
 from tests.openrouter_server import ScriptedOpenRouter, call, calls, text
 from tests.patience import PATIENCE
+from tests.python_path import PYTHON_PATH
 
 pytestmark = pytest.mark.slow
 
@@ -90,7 +91,7 @@ def test_an_executor_shows_calls_that_wait_and_errors(server_kernel: Kernel, end
 def test_jupyter_server_nbmodel_shows_and_saves_the_answer(endpoint: ScriptedOpenRouter, tmp_path: Path) -> None:
     # Not beside JupyterLab, whose pages would run their cells by it.
     needs = ["jupyter-server-nbmodel==0.2.9", "jupyter-kernel-client", "jupyter-mimetypes", "websocket-client"]
-    path = os.pathsep.join([str(ROOT), str(package_folder("jupyter-server-nbmodel-0.2.9", *needs))])
+    path = os.pathsep.join([PYTHON_PATH, str(package_folder("jupyter-server-nbmodel-0.2.9", *needs))])
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -170,7 +171,7 @@ def test_a_console_prints_what_arrives_and_asks(endpoint: ScriptedOpenRouter, tm
         env={
             **os.environ,
             **environment(endpoint),
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": PYTHON_PATH,
             "IPYTHONDIR": str(tmp_path),
             "TERM": "dumb",
         },
@@ -210,7 +211,7 @@ def test_parallel_engines_answer_cells_and_lines(
     import ipyparallel
 
     endpoint.always(text("From an engine."))
-    for name, value in {**environment(endpoint), "PYTHONPATH": str(ROOT), "IPYTHONDIR": str(tmp_path)}.items():
+    for name, value in {**environment(endpoint), "PYTHONPATH": PYTHON_PATH, "IPYTHONDIR": str(tmp_path)}.items():
         monkeypatch.setenv(name, value)
     with ipyparallel.Cluster(n=1, log_level=logging.ERROR) as client:
         engine = client[0]

@@ -11,6 +11,7 @@ from nbclient import NotebookClient
 from tests.jupyter.conftest import KEY
 from tests.jupyter.kernel import ROOT
 from tests.openrouter_server import Answer, Request, ScriptedOpenRouter, call, calls, text
+from tests.python_path import PYTHON_PATH
 
 NOTEBOOK = ROOT / "notebooks" / "01-quickstart.ipynb"
 
@@ -35,7 +36,7 @@ def test_it_runs_from_top_to_bottom(endpoint: ScriptedOpenRouter, monkeypatch: p
     monkeypatch.setenv("OPENROUTER_BASE_URL", endpoint.base_url)
     monkeypatch.setenv("OPENROUTER_API_KEY", KEY)
     monkeypatch.delenv("ORCHAT_MODEL", raising=False)
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("PYTHONPATH", PYTHON_PATH)
     notebook = nbformat.read(NOTEBOOK, 4)
     NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
     shown = json.dumps([cell.outputs for cell in notebook.cells if cell.cell_type == "code"])

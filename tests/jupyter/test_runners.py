@@ -14,8 +14,8 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from tests.jupyter.conftest import KEY
-from tests.jupyter.kernel import ROOT
 from tests.openrouter_server import ScriptedOpenRouter, error, text
+from tests.python_path import PYTHON_PATH
 
 pytestmark = pytest.mark.slow
 
@@ -57,7 +57,7 @@ def _command(environment: dict[str, str], module: str, *options: str | Path) -> 
 def environment(endpoint: ScriptedOpenRouter, tmp_path: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("OPENROUTER_", "ORCHAT_"))}
     ours = {"OPENROUTER_BASE_URL": endpoint.base_url, "OPENROUTER_API_KEY": KEY, "IPYTHONDIR": str(tmp_path / "i")}
-    return {**kept, **ours, "PYTHONPATH": str(ROOT), "JUPYTER_PLATFORM_DIRS": "1"}
+    return {**kept, **ours, "PYTHONPATH": PYTHON_PATH, "JUPYTER_PLATFORM_DIRS": "1"}
 
 
 @pytest.fixture

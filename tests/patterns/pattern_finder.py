@@ -6,7 +6,7 @@ import ast
 import importlib
 import pkgutil
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -39,15 +39,18 @@ def modules_of(package: str) -> Iterator[ModuleType]:
 
 def patterns_of(module: ModuleType, values: Mapping[str, Any]) -> Iterator[Found]:
     """Give the regular expressions of a module; ``values`` are examples of what its functions build them from."""
-    source = ast.parse(_source(module))
-    uses = _uses(source)
-    for call in ast.walk(source):
+    text = _source(module)
+    if not re.search(r"\bre\.", text):  # to walk through all syntax trees takes a second
+        return
+    nodes = list(ast.walk(ast.parse(text)))
+    uses = _uses(nodes)
+    for call in nodes:
         if not isinstance(call, ast.Call) or not _is_maker(call):
             continue
-        text, flags = _arguments(call)
+        pattern, flags = _arguments(call)
         given = {**vars(module), **values}
         try:
-            made = re.compile(_value(text, given), _value(flags, given) if flags is not None else 0)
+            made = re.compile(_value(pattern, given), _value(flags, given) if flags is not None else 0)
         except NameError as error:
             raise NotKnownError(f"{module.__name__}:{call.lineno}: {error}") from None
         method = call.func.attr  # type: ignore[attr-defined]
@@ -81,16 +84,16 @@ def _value(node: ast.expr, names: Mapping[str, Any]) -> Any:
     return eval(compile(ast.Expression(node), "<pattern>", "eval"), dict(names))
 
 
-def _uses(source: ast.Module) -> dict[int, set[str]]:
+def _uses(nodes: Sequence[ast.AST]) -> dict[int, set[str]]:
     """Return the methods that are called on what a call of ``re.compile`` makes, by the call."""
     by_name: dict[str, set[str]] = {}
     uses: dict[int, set[str]] = {}
-    for node in ast.walk(source):
+    for node in nodes:
         if isinstance(node, ast.Attribute) and node.attr in _MAKERS:
             owner = node.value.value if isinstance(node.value, ast.Subscript) else node.value
             uses[id(owner)] = {node.attr}
             by_name.setdefault(_name(owner), set()).add(node.attr)
-    for node in ast.walk(source):
+    for node in nodes:
         if isinstance(node, ast.Assign) or (isinstance(node, ast.AnnAssign) and node.value is not None):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             methods = set().union(*(by_name.get(_name(target), set()) for target in targets))
