@@ -134,8 +134,11 @@ def test_it_is_bounded(kernel: Kernel) -> None:
     assert "NameError" in prompt
     _, prompt = fails(kernel, "raise ValueError('x' * 10**6)")
     assert estimate_tokens(prompt) < 1_000
-    _, prompt = fails(kernel, "def f(): f()\nf()")
+    # A quarter of the frames, for IPython looks at each of them for milliseconds.
+    kernel.run("import sys\nlimit = sys.getrecursionlimit()")
+    _, prompt = fails(kernel, "def f(): f()\nsys.setrecursionlimit(250)\nf()")
     assert prompt.count("in f, line") == 7
+    kernel.run("sys.setrecursionlimit(limit)")
 
 
 def test_code_in_files_is_told_by_name_only(kernel: Kernel, tmp_path_factory: pytest.TempPathFactory) -> None:
