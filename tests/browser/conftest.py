@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import BrowserContext, Page, Request, expect, sync_playwright
 
 from tests.browser.chromium import NAMES, find_chromium, launch
 from tests.browser.lab import Lab, Notebook7
@@ -103,19 +103,16 @@ def page(
 ) -> Iterator[Page]:
     """A page without a notebook; its kernels end with the test, and nothing of its script is left to the next one.
 
-    To load a front end takes longer than most tests, hence they share one page of each, unless they are marked with
-    ``fresh_page``: those that listen to what their page does, or attack it.
+    To load a front end takes longer than most tests, hence they share one page of each. An attack that passes its test
+    has changed nothing in the page; after a test that fails the page is closed.
     """
     names = ("lab", "notebook7", "front_end")
     front_end = next((request.getfixturevalue(name) for name in names if name in request.fixturenames), None)
-    shared = front_end is not None and request.node.get_closest_marker("fresh_page") is None
-    page = loaded_pages.pop(front_end, None) if shared else None
-    if page is None:
-        page = browser.new_page()
+    page = loaded_pages.pop(front_end, None) or browser.new_page()
     page.bring_to_front()  # a page behind another one draws and counts seconds rarely
     failures = request.session.testsfailed
     yield page
-    if shared and request.session.testsfailed == failures and front_end.close_notebooks(page):
+    if front_end is not None and request.session.testsfailed == failures and front_end.close_notebooks(page):
         loaded_pages[front_end] = page
     else:
         page.close()
@@ -124,3 +121,16 @@ def page(
     chat = endpoint.on("POST", "/chat/completions")
     chat.queue.clear()
     chat.standing = None
+
+
+@pytest.fixture
+def requested(page: Page) -> Iterator[list[str]]:
+    """The addresses that a page asks for while a test runs."""
+    addresses: list[str] = []
+
+    def note(request: Request) -> None:
+        addresses.append(request.url)
+
+    page.on("request", note)
+    yield addresses
+    page.remove_listener("request", note)

@@ -13,13 +13,15 @@ import urllib.request
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 from urllib.error import HTTPError, URLError
 
 import nbformat
 from playwright.sync_api import Error as BrowserError
 from playwright.sync_api import Page
 
+from tests.jupyter.forked_kernels import ADDRESS, fork_server
+from tests.jupyter.forked_kernels import __name__ as FORKED_KERNELS
 from tests.jupyter.kernel import INSTALLED, ROOT, ipykernel_folder
 from tests.patience import PATIENCE, stretched
 
@@ -38,6 +40,13 @@ class Lab:
     """
 
     MODULE, APP, ADDRESS = "jupyterlab", "LabApp", "lab/tree/{}?reset"
+    # Extensions that other tests brought, and the parts of them in the server; each page and server would load them.
+    DISABLED: ClassVar[Mapping[str, str | None]] = {
+        "@voila-dashboards/jupyterlab-preview": "voila.server_extension",
+        "ipyparallel-labextension": "ipyparallel",
+        "jupyterlab-jupytext": "jupyterlab_jupytext",
+        "jupyterlab-plotly": None,
+    }
 
     def __init__(self, folder: Path, environment: Mapping[str, str] | None = None, *, extension: bool = True) -> None:
         self.work = folder / "work"
@@ -50,10 +59,11 @@ class Lab:
         extensions.mkdir(parents=True)
         if extension:
             (extensions / "orchat-lab").symlink_to(ROOT / "orchat" / "jupyter" / "frontend" / "extension")
-        else:  # it may be installed
-            (folder / "config" / "labconfig").mkdir(parents=True)
-            disabled = {"disabledExtensions": {"orchat-lab": True}}
-            (folder / "config" / "labconfig" / "page_config.json").write_text(json.dumps(disabled))
+        # It may be installed, and may not be loaded then.
+        disabled = dict.fromkeys([*self.DISABLED, *([] if extension else ["orchat-lab"])], True)
+        page = {"disabledExtensions": disabled, "buildCheck": False}  # the check starts a Node.js for each page
+        (folder / "config" / "labconfig").mkdir(parents=True)
+        (folder / "config" / "labconfig" / "page_config.json").write_text(json.dumps(page))
         self._token = secrets.token_hex(16)
         self._environment = {
             **os.environ,
@@ -61,6 +71,7 @@ class Lab:
             "JUPYTER_PATH": str(folder / "share"),
             "IPYTHONDIR": str(folder / "ipython"),
             "XDG_CACHE_HOME": str(folder / "cache"),
+            ADDRESS: fork_server(),
             "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
             **(environment or {}),
         }
@@ -71,6 +82,7 @@ class Lab:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self._port = probe.getsockname()[1]
+        extensions = {FORKED_KERNELS: True, **dict.fromkeys(filter(None, self.DISABLED.values()), False)}
         arguments = [
             "--no-browser",
             "--allow-root",
@@ -80,6 +92,7 @@ class Lab:
             f"--ServerApp.root_dir={self.work}",
             f"--IdentityProvider.token={self._token}",
             f"--{self.APP}.expose_app_in_browser=True",
+            f"--ServerApp.jpserver_extensions={extensions}",
         ]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
@@ -148,18 +161,21 @@ class Lab:
         (folder / "kernel.json").write_text(json.dumps(spec))
         return name
 
-    def show(self, page: Page, path: Path) -> Notebook:
-        """Open a notebook that is there already; where JupyterLab is loaded and has none, without loading it anew."""
-        loaded = page.url.startswith(self._origin) and page.evaluate(_IS_EMPTY)
-        if loaded:
+    def load(self, page: Page, path: Path) -> None:
+        """Let a page open a notebook; where JupyterLab is loaded and has none, without loading it anew."""
+        if page.url.startswith(self._origin) and page.evaluate(_IS_EMPTY):
             page.evaluate(_OPEN, [path.name, self.address(path)])
         else:
             page.goto(self.address(path))
+
+    def show(self, page: Page, path: Path) -> Notebook:
+        """Open a notebook that is there already, as `load` does, and wait until its kernel is idle."""
+        self.load(page, path)
         try:
-            page.wait_for_function(_IDLE, timeout=1000 * stretched(15))
+            page.wait_for_function(_IDLE, timeout=1000 * stretched(15), polling=_POLLING)
         except BrowserError:  # about one page in thirty never sees its kernel become idle
             page.goto(self.address(path))
-            page.wait_for_function(_IDLE)
+            page.wait_for_function(_IDLE, polling=_POLLING)
         return Notebook(page, path)
 
     @property
@@ -185,8 +201,10 @@ class Notebook7(Lab):
     """The same for Notebook 7."""
 
     MODULE, APP, ADDRESS = "notebook", "JupyterNotebookApp", "notebooks/{}?"
+    DISABLED: ClassVar[Mapping[str, str | None]] = {}  # here all that are installed are seen beside ours
 
 
+_POLLING = 50  # milliseconds: to look in each frame keeps the page drawing
 _IS_EMPTY = "() => window.jupyterapp && ![...window.jupyterapp.shell.widgets('main')].some((widget) => widget.context)"
 # Without `_noref` Notebook 7 opens a window for the notebook; and it leaves the page's address as it is.
 _OPEN = """async ([path, address]) => {
@@ -251,6 +269,7 @@ class Notebook:
             f" && {_PANEL}.content.widgets[cell].model.executionCount !== null",
             arg=cell,
             timeout=None if seconds is None else seconds * 1_000,
+            polling=_POLLING,
         )
 
     def change_theme(self, theme: str) -> None:
@@ -289,6 +308,7 @@ class Notebook:
         self.page.wait_for_function(
             f"([cell, words]) => {_PANEL}.content.widgets[cell].outputArea.node.innerText.includes(words)",
             arg=[cell, words],
+            polling=_POLLING,
         )
 
     def running(self, cell: int) -> bool:

@@ -67,7 +67,6 @@ def test_a_preview_follows_each_change_and_fails_in_its_place(
     assert printed(notebook, 3) == "[('nobody', 3)]\n"
 
 
-@pytest.mark.fresh_page
 def test_an_attack_in_a_preview_runs_and_fetches_nothing(
     page: Page, lab: Lab, endpoint: ScriptedOpenRouter, watch: Watch
 ) -> None:

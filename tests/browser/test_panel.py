@@ -707,10 +707,9 @@ ATTACKS = [
 ]
 
 
-@pytest.mark.fresh_page
-def test_attacks_in_every_place_of_a_panel_do_nothing(page: Page, lab: Lab, endpoint: ScriptedOpenRouter) -> None:
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
+def test_attacks_in_every_place_of_a_panel_do_nothing(
+    page: Page, requested: list[str], lab: Lab, endpoint: ScriptedOpenRouter
+) -> None:
     attack = "\n\n".join(ATTACKS)
     line = " ".join(ATTACKS)
     endpoint.answers(text(attack), error(402, line))
@@ -755,7 +754,7 @@ def test_attacks_in_every_place_of_a_panel_do_nothing(page: Page, lab: Lab, endp
     panel.locator(".orchat-settings-button").click()
     page.wait_for_timeout(500)
     assert page.evaluate("() => window.owned") is None
-    assert not [url for url in asked if "evil" in url]
+    assert not [url for url in requested if "evil" in url]
     hostile = "script, style, svg:not(button > svg), [onerror], [onload], a[href^='javascript']"
     assert panel.locator(hostile).count() == 0
     assert panel.locator(".orchat-exchange").count() == 3

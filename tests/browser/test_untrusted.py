@@ -15,7 +15,7 @@ from tests.browser.attacks import ATTACKS
 from tests.browser.lab import Lab, Notebook
 from tests.openrouter_server import ScriptedOpenRouter, text
 
-pytestmark = [pytest.mark.slow, pytest.mark.fresh_page]
+pytestmark = pytest.mark.slow
 
 
 class Watch:

@@ -12,7 +12,7 @@ from tests.browser.driver import PATIENT_DRIVER
 from tests.browser.lab import Lab
 from tests.browser.test_untrusted import Watch, watch
 
-pytestmark = [pytest.mark.slow, pytest.mark.fresh_page]
+pytestmark = pytest.mark.slow
 __all__ = ["watch"]
 
 _CELL = """

@@ -20,6 +20,7 @@ from typing import Any, Self
 import platformdirs
 from jupyter_client.manager import KernelManager
 
+from tests.jupyter.forked_kernels import NAME, register
 from tests.patience import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -89,7 +90,10 @@ def _sent_at(message: Mapping[str, Any]) -> float:
 
 
 class Kernel:
-    """A kernel in a process of its own; it ends with the ``with`` block."""
+    """A kernel in a process of its own; it ends with the ``with`` block.
+
+    That of the installed version is forked from a process that has imported ipykernel, and imports all else itself.
+    """
 
     def __init__(self, environment: Mapping[str, str], ipykernel: str = INSTALLED) -> None:
         path = [str(ROOT), os.environ.get("PYTHONPATH", "")]
@@ -98,6 +102,9 @@ class Kernel:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("OPENROUTER_", "ORCHAT_"))}
         self._environment = {**kept, "PYTHONPATH": os.pathsep.join(filter(None, path)), **environment}
         self._manager = KernelManager(kernel_name="python3")
+        if ipykernel == INSTALLED:
+            register()
+            self._manager.kernel_spec.metadata["kernel_provisioner"] = {"provisioner_name": NAME}
 
     def __enter__(self) -> Self:
         self._manager.start_kernel(env=self._environment)
