@@ -24,7 +24,7 @@ from orchat.tools import Tool
 class Sink(Protocol):
     """Displays a turn while it runs, and may ask a person about tool calls.
 
-    Six methods are optional. ``awaited()`` is called first if the turn leaves the event loop free; otherwise the turn
+    Seven methods are optional. ``awaited()`` is called first if the turn leaves the event loop free; otherwise the turn
     blocks its thread until it ends. ``expect(tool_to_ask)`` is called when the turn has begun, and tells which calls
     need approval: ``tool_to_ask(name)`` is the tool, or None; it returns whether a person may then be asked to mend a
     call whose arguments do not fit. ``called(calls, indexes)`` is called with the calls of each whole response: by
@@ -35,7 +35,8 @@ class Sink(Protocol):
     or None, and a text. ``ask`` may be called for a running call, too: its tool asks the person a question, by a form
     that is described as a tool. ``call_tool(run, invoke)`` is awaited in the place of ``invoke()`` where an event loop
     runs the turn: it returns the `orchat.chat.tool_execution.ToolOutcome` of that coroutine function, which it may call
-    on another loop.
+    on another loop. ``reading_pause()`` returns for how many seconds nothing that arrives would be displayed: several
+    tokens that are read at once cost little more than one.
     """
 
     def start(self, question: ChatMessage | None) -> None:

@@ -106,6 +106,12 @@ class _TurnDriver:
         answers_call = self.turn.messages[-1].is_from(ChatRole.TOOL)
         return {**kwargs, "tool_choice": "auto"} if answers_call and choice not in (None, "auto", "none") else kwargs
 
+    def _pause_reading(self, stream: ChunkStream | AsyncChunkStream) -> None:
+        """Let the sink say how often it is worth to read."""
+        seconds = getattr(self.context.sink, "reading_pause", None)
+        if seconds is not None and isinstance(stream, ChunkStream | AsyncChunkStream):  # a generator may be another's
+            stream.pause_reading(seconds)
+
     def _settle(self, cost: Cost) -> None:
         for budget in self.context.budgets:
             budget.settle(self._estimate, cost)
@@ -241,6 +247,7 @@ class TurnDriver(_TurnDriver):
             yield from self._take(replies[0])
             return
         with self.context.generator.stream(messages, kwargs, tools=tools, on_retry=self._on_retry) as self._stream:
+            self._pause_reading(self._stream)
             for chunk in self._stream:
                 yield chunk
                 self._check()
@@ -318,7 +325,9 @@ class AsyncTurnDriver(_TurnDriver):
                 yield chunk
             return
         async with generator.stream_async(messages, kwargs, tools=tools, on_retry=self._on_retry) as self._stream:
-            async for chunk in self._stream:
+            self._pause_reading(self._stream)
+            # Those who await the turn keep the loop awake.
+            async for chunk in self._stream.chunks if isinstance(self._stream, AsyncChunkStream) else self._stream:
                 yield chunk
             told = self._take(self._stream.message)
         for chunk in told:

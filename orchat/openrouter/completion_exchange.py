@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_READS_AT_ONCE = 8  # without a pause, so that the beginning is seen and a short answer takes no longer
+_WAITED = 0.004  # seconds that a read takes where nothing had arrived before
 _EVENTS_BETWEEN_LOOKS = 1000
 
 
@@ -170,6 +174,17 @@ class _Stream:
         self._reader = plan.make_reader()
         self._requests = RequestSequence(plan.request, requests_usage=plan.requests_usage)
         self._final: ChatMessage | None = None
+        self._reads, self._read_at = 0, time.monotonic()
+        self.reading_pause: Callable[[], float] | None = None
+
+    def _pause(self) -> float:
+        """Return the seconds to wait after a read; 0 at the start, at the end, and where more has arrived."""
+        now = time.monotonic()
+        waited, self._read_at = now - self._read_at, now
+        self._reads += 1
+        if self.reading_pause is None or self._reads < _READS_AT_ONCE or waited < _WAITED or self._reader.finished:
+            return 0.0
+        return self.reading_pause()
 
     @property
     def message(self) -> ChatMessage:
@@ -249,6 +264,9 @@ class ChunkStream(_Stream):
                         body.abort()
                     for events in body.events():
                         yield from self._read_events(body, events)
+                        if pause := self._pause():
+                            time.sleep(pause)
+                            self._read_at = time.monotonic()
                     self._end(body)
             except APIError as error:
                 events = None  # see RequestPlan.read
@@ -261,6 +279,16 @@ class ChunkStream(_Stream):
 
     def __next__(self) -> StreamingChunk:
         return next(self._chunks)
+
+    def pause_reading(self, seconds: Callable[[], float]) -> None:
+        """Read less often, for one who shows less often what arrives: several tokens at once cost little more than one.
+
+        Parameters
+        ----------
+        seconds
+            Returns how long to wait before a read.
+        """
+        self.reading_pause = seconds
 
     def close(self) -> None:
         """Close the connection; `message` keeps the part that arrived."""
@@ -295,6 +323,9 @@ class _AsyncStream(_Stream):
                         while events is not None:
                             for chunk in self._read_events(body, events):
                                 yield chunk
+                            if pause := self._pause():
+                                await asyncio.sleep(pause)
+                                self._read_at = time.monotonic()
                             events = await anext(batches, None)
                     finally:
                         await cast(Any, batches).aclose()
@@ -325,6 +356,15 @@ class AsyncChunkStream:
     def call_indexes(self) -> list[int]:
         """The delta index (`orchat.streaming.ToolCallDelta`) of each of the message's tool calls."""
         return self._stream.call_indexes
+
+    def pause_reading(self, seconds: Callable[[], float]) -> None:
+        """As `ChunkStream.pause_reading`."""
+        self._stream.reading_pause = seconds
+
+    @property
+    def chunks(self) -> AsyncIterator[StreamingChunk]:
+        """The chunks, for those who keep the event loop awake by themselves (`orchat.event_loop_wakeup`)."""
+        return self._chunks
 
     def __aiter__(self) -> AsyncIterator[StreamingChunk]:
         return self if is_interruptible() else self._chunks

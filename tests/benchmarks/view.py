@@ -39,7 +39,7 @@ _KERNEL = '''
 import asyncio, json, time
 from IPython.display import Markdown, display
 from orchat.chat.reply import Reply
-from orchat.jupyter.kernel.coroutine_runner import deliver_comms_while_awaiting, wake_loop_periodically
+from orchat.jupyter.kernel.coroutine_runner import deliver_comms_while_awaiting, wake_loop_on_interrupt
 from orchat.jupyter.kernel.live_view.live_view import LiveView
 from orchat.messages import ChatMessage
 from orchat.streaming import StreamingChunk
@@ -77,7 +77,7 @@ async def by_view(count, rate):
     view = LiveView(get_ipython())
     times, text = [], ""
     view.start("some/model")
-    async with wake_loop_periodically(), deliver_comms_while_awaiting():
+    async with wake_loop_on_interrupt(), deliver_comms_while_awaiting():
         assert await view._channel.wait_until_ready()
         alone = await idle(count, rate)
         cpu = time.process_time()

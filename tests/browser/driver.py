@@ -4,7 +4,7 @@ DRIVER = """\
 import asyncio, time
 import orchat
 from orchat.chat.turn_streams import AsyncChatStream
-from orchat.jupyter.kernel.coroutine_runner import deliver_comms_while_awaiting, wake_loop_periodically
+from orchat.jupyter.kernel.coroutine_runner import deliver_comms_while_awaiting, wake_loop_on_interrupt
 from orchat.jupyter.kernel.live_view.live_view import LiveView
 
 class Showing:
@@ -29,7 +29,7 @@ async def show(question="Hi", tools=None, **options):
     global view
     chat = orchat.Chat("some/model", tools=tools, show=False)
     view = LiveView(get_ipython(), on_stop=chat.stop, on_new_cell=cells.append, **options)
-    async with wake_loop_periodically(), deliver_comms_while_awaiting():
+    async with wake_loop_on_interrupt(), deliver_comms_while_awaiting():
         return await AsyncChatStream(chat, question, {}, Showing(view, "some/model")).drain()
 """
 

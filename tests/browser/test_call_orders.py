@@ -183,7 +183,7 @@ async def turn(n):
     return await AsyncChatStream(chat, f"turn {{n}}", {{}}, shown).drain()
 
 async def turns(begin, end):
-    async with wake_loop_periodically(), deliver_comms_while_awaiting():
+    async with wake_loop_on_interrupt(), deliver_comms_while_awaiting():
         for first in range(begin, end, {_BATCH}):
             await asyncio.gather(*(turn(n) for n in range(first, first + {_BATCH})))
             for name in list(KERNEL_GRANTS):

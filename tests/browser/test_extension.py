@@ -369,14 +369,14 @@ async def answer():
     bridge.set_output(here(), {BUNDLE!r}, display_id="d-1")
     bridge.write(here().id, STATE)
     bridge.flush()
-async with wake_loop_periodically():
+async with wake_loop_on_interrupt():
     await answer()
 """
 
 
 @pytest.mark.parametrize("saved", ["saved while it streamed", "never saved", "saved with an older answer"])
 def test_a_page_reloaded_while_a_cell_runs_ends_with_the_right_output(page: Page, front_end: Lab, saved: str) -> None:
-    setup = BRIDGE + "from orchat.jupyter.kernel.coroutine_runner import wake_loop_periodically"
+    setup = BRIDGE + "from orchat.jupyter.kernel.coroutine_runner import wake_loop_on_interrupt"
     go = front_end.work / "go"
     go.unlink(missing_ok=True)
     notebook = front_end.open(page, f"reloaded-{saved.replace(' ', '-')}.ipynb", setup, STREAMED, "print('after')")
@@ -421,7 +421,7 @@ def test_a_page_reloaded_while_a_cell_runs_ends_with_the_right_output(page: Page
 
 
 def test_an_output_that_was_seen_or_taken_away_is_not_set_again(page: Page, front_end: Lab) -> None:
-    setup = BRIDGE + "from orchat.jupyter.kernel.coroutine_runner import wake_loop_periodically"
+    setup = BRIDGE + "from orchat.jupyter.kernel.coroutine_runner import wake_loop_on_interrupt"
     go = front_end.work / "go"
     go.touch()
     notebook = front_end.open(page, "seen.ipynb", setup, STREAMED, STREAMED)
@@ -460,7 +460,7 @@ KERNELS = [version for version in OTHERS if version in ("7.3.0", "7.1.0", "6.31.
 def test_other_kernels_write_while_a_cell_runs(page: Page, front_end: Lab, ipykernel: str) -> None:
     code = (
         "import os\nfrom orchat.jupyter.kernel import coroutine_runner as runner\n"
-        "async with runner.wake_loop_periodically(), runner.deliver_comms_while_awaiting():\n"
+        "async with runner.wake_loop_on_interrupt(), runner.deliver_comms_while_awaiting():\n"
         "    bridge.write(here().id, STATE)\n    while not os.path.exists('go'):\n        await asyncio.sleep(0.05)\n"
         "    print(bridge.status)"
     )

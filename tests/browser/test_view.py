@@ -135,7 +135,7 @@ import threading
 from orchat.streaming import StreamingChunk
 view = LiveView(get_ipython())
 view.start("some/model")
-async with wake_loop_periodically(), deliver_comms_while_awaiting():
+async with wake_loop_on_interrupt(), deliver_comms_while_awaiting():
     for piece in ("One.\\n\\nTwo *t", "wo*.", "\\n\\nThree."):
         view.add(StreamingChunk(piece, index=0))
         await asyncio.sleep(0.1)
@@ -214,7 +214,7 @@ def test_a_view_that_missed_something_asks_for_all(page: Page, lab: Lab) -> None
 from orchat.streaming import StreamingChunk
 view = LiveView(get_ipython())
 view.start("some/model")
-async with wake_loop_periodically(), deliver_comms_while_awaiting():
+async with wake_loop_on_interrupt(), deliver_comms_while_awaiting():
     assert await view._channel.wait_until_ready()
     for number in range(6):
         view.add(StreamingChunk(f"{number} and ", index=0))

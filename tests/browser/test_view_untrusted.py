@@ -34,7 +34,7 @@ def chunks(attack, n):
         yield StreamingChunk("", index=3, tool_call_result=ToolCallResult(attack, call, error=n % 3 == 1))
     yield StreamingChunk("", {"extras": {"images": [picture], "annotations": [source, linked]}})
 
-async with wake_loop_periodically(), deliver_comms_while_awaiting():
+async with wake_loop_on_interrupt(), deliver_comms_while_awaiting():
     for n, attack in enumerate(attacks):
         if n % 12 == 0:
             view = LiveView(get_ipython(), on_stop=lambda: None, on_new_cell=lambda code: None)

@@ -28,8 +28,8 @@ class NotebookPage(Page):
         """Let the kernel hear of the page, whatever other pages it has had."""
         code = (
             "from orchat.jupyter.kernel.cell_storage.metadata_bridge import get_bridge\n"
-            "from orchat.jupyter.kernel.coroutine_runner import deliver_comms_while_awaiting, wake_loop_periodically\n"
-            "async with wake_loop_periodically(), deliver_comms_while_awaiting():\n"
+            "from orchat.jupyter.kernel.coroutine_runner import deliver_comms_while_awaiting, wake_loop_on_interrupt\n"
+            "async with wake_loop_on_interrupt(), deliver_comms_while_awaiting():\n"
             "    print(await get_bridge(get_ipython()).hello(5))"
         )
         assert self.run(code, "greeting") == "open\n"

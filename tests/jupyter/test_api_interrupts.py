@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 SETUP = """
 import asyncio, os
 from orchat import Chat, OpenRouterChatGenerator
-from orchat.event_loop_wakeup import _timers
+from orchat.event_loop_wakeup import _wakeups
 
 begun, cancelled = [], []
 
@@ -56,7 +56,7 @@ def test_an_interrupt_ends_what_awaits_a_silent_upstream(ready: Kernel, endpoint
         gate.set()
     assert ended.status == "error"
     assert ended.seconds < SOON
-    assert ready.value("[timer.users for timer in _timers.values()]") == "[0]"
+    assert ready.value("[wakeup.users for wakeup in _wakeups.values()]") == "[0]"
     if "chat" in WAITS[way]:
         assert ready.value("(len(chat.messages), chat.pending)") == "(0, [])"  # the question can be asked again
 

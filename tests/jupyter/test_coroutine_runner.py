@@ -5,13 +5,18 @@ from __future__ import annotations
 import _thread
 import asyncio
 import contextvars
+import os
+import signal
+import socket
 import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from orchat import event_loop_wakeup
-from orchat.jupyter.kernel.coroutine_runner import CellError, run_in_thread, wake_loop_periodically
+from orchat.jupyter.kernel.coroutine_runner import CellError, run_in_thread, wake_loop_on_interrupt
 from orchat.private_event_loop import run_in_private_loop
 from tests.patience import PATIENCE, stretched
 
@@ -96,29 +101,56 @@ def test_a_cancellation_does_not_wait_for_the_thread() -> None:
     assert ended.wait(PATIENCE)  # it delivers to a loop that is closed, and nothing is raised
 
 
-def test_a_quiet_loop_is_woken_for_what_wakes_it_not_itself() -> None:
-    async def main() -> float:
-        woken, loop = asyncio.Event(), asyncio.get_running_loop()
-        async with wake_loop_periodically():
-            threading.Timer(0.05, lambda: loop.call_soon(woken.set)).start()  # as an interrupt's cancellation
-            started = time.monotonic()
-            await asyncio.wait_for(woken.wait(), PATIENCE)
-            return time.monotonic() - started
+async def _woken_by(wake: Callable[[Callable[[], object]], None]) -> None:
+    """Await what is scheduled on a quiet loop in a way that does not wake it."""
+    woken, loop = asyncio.Event(), asyncio.get_running_loop()
+    async with wake_loop_on_interrupt():
+        wake(lambda: loop.call_soon(woken.set))
+        await asyncio.wait_for(woken.wait(), PATIENCE / 2)
 
-    assert asyncio.run(main()) < PATIENCE
+
+def test_a_signal_wakes_a_quiet_loop_of_the_main_thread() -> None:
+    def send_signal(schedule: Callable[[], object]) -> None:  # as an interrupt's cancellation
+        signal.signal(signal.SIGUSR1, lambda *_: schedule())
+        threading.Timer(0.05, lambda: os.kill(os.getpid(), signal.SIGUSR1)).start()
+
+    before = signal.getsignal(signal.SIGUSR1)
+    try:
+        asyncio.run(_woken_by(send_signal))
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert signal.set_wakeup_fd(-1) == -1
+
+
+def test_a_timer_wakes_a_quiet_loop_elsewhere_and_where_signals_are_taken() -> None:
+    def schedule_later(schedule: Callable[[], object]) -> None:
+        threading.Timer(0.05, schedule).start()
+
+    with ThreadPoolExecutor() as threads:
+        threads.submit(lambda: asyncio.run(_woken_by(schedule_later))).result()
+    theirs, other_end = socket.socketpair()
+    with theirs, other_end:
+        theirs.setblocking(False)
+        signal.set_wakeup_fd(theirs.fileno())
+        try:
+            asyncio.run(_woken_by(schedule_later))
+        finally:
+            assert signal.set_wakeup_fd(-1) == theirs.fileno()
 
 
 def test_the_wake_ups_end_with_their_block() -> None:
     async def main() -> None:
-        async with wake_loop_periodically(), wake_loop_periodically():
-            assert [timer.users for timer in event_loop_wakeup._timers.values()] == [2]
-        timer = next(iter(event_loop_wakeup._timers.values()))
-        assert timer.users == 0
-        while timer.is_set:
+        async with wake_loop_on_interrupt(), wake_loop_on_interrupt():
+            assert [wakeup.users for wakeup in event_loop_wakeup._wakeups.values()] == [2]
+        wakeup = next(iter(event_loop_wakeup._wakeups.values()))
+        assert wakeup.users == 0
+        while wakeup._is_timer_set:
             await asyncio.sleep(event_loop_wakeup.WAKE_INTERVAL)
 
-    event_loop_wakeup._timers.clear()
-    asyncio.run(asyncio.wait_for(main(), PATIENCE))
+    with ThreadPoolExecutor() as threads:
+        for run in (asyncio.run, lambda main: threads.submit(asyncio.run, main).result()):
+            event_loop_wakeup._wakeups.clear()
+            run(asyncio.wait_for(main(), PATIENCE))
 
 
 def test_a_cell_error_never_shows_more_than_a_line() -> None:

@@ -25,7 +25,7 @@ SETUP = """\
 import asyncio, time
 from orchat.jupyter.kernel.cell_storage.metadata_bridge import MetadataBridge
 from orchat.jupyter.kernel.cell_storage.executing_cell import current_cell
-from orchat.jupyter.kernel.coroutine_runner import deliver_comms_while_awaiting, wake_loop_periodically
+from orchat.jupyter.kernel.coroutine_runner import deliver_comms_while_awaiting, wake_loop_on_interrupt
 bridge = MetadataBridge(get_ipython())
 def here():
     return current_cell(get_ipython())
@@ -184,7 +184,7 @@ def usual_page(_usual: Kernel) -> Page:
 
 
 AWAITED = """\
-async with wake_loop_periodically(), deliver_comms_while_awaiting():
+async with wake_loop_on_interrupt(), deliver_comms_while_awaiting():
     {}
 """
 

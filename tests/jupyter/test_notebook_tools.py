@@ -72,12 +72,12 @@ class ToolPage(NotebookPage):
 SETUP = """
 import json
 from orchat.jupyter import notebook_tools
-from orchat.jupyter.kernel.coroutine_runner import deliver_comms_while_awaiting, wake_loop_periodically
+from orchat.jupyter.kernel.coroutine_runner import deliver_comms_while_awaiting, wake_loop_on_interrupt
 from orchat.tools.call_preview import preview_call
 tools = {tool.name: tool for tool in notebook_tools("analyst")}
 async def call(name, arguments):
     assert tools[name].validate_arguments(arguments) == []
-    async with wake_loop_periodically(), deliver_comms_while_awaiting():
+    async with wake_loop_on_interrupt(), deliver_comms_while_awaiting():
         try:
             found = await tools[name].invoke_async(**arguments)
         except Exception as error:

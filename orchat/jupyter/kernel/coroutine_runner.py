@@ -6,7 +6,7 @@ While a cell is awaited the kernel handles messages (Stop, widgets), and later c
   only where Python accepts one: not inside ``%%time`` or ``%%capture``, not with ``%autoawait off``, not in a terminal.
   There the magic is called as any other, and `orchat.private_event_loop` runs the same coroutine while the main
   thread waits for Ctrl-C.
-- `wake_loop_periodically` wakes the loop, without which an interrupt would have to wait (`orchat.event_loop_wakeup`).
+- `wake_loop_on_interrupt` wakes the loop, without which an interrupt would have to wait (`orchat.event_loop_wakeup`).
 - `deliver_comms_while_awaiting` delivers the messages of widgets where the kernel would not before the cell ends.
 - `CellError` ends a cell as an error of one line, so that the cells queued behind it do not run.
 
@@ -68,13 +68,13 @@ class CellError(Exception):
 
 
 @asynccontextmanager
-async def wake_loop_periodically() -> AsyncIterator[None]:
+async def wake_loop_on_interrupt() -> AsyncIterator[None]:
     """Keep the running loop awake for as long as the block lasts.
 
     Examples
     --------
     >>> async def answer():
-    ...     async with wake_loop_periodically():
+    ...     async with wake_loop_on_interrupt():
     ...         return await asyncio.sleep(0.01, "42")
     >>> asyncio.run(answer())
     '42'

@@ -14,7 +14,7 @@ from orchat.jupyter.kernel.cell_storage.notebook_file import read_cells
 from orchat.jupyter.kernel.cell_storage.sidecar_file import SidecarFile
 from orchat.jupyter.kernel.conversations import turn_record_reader
 from orchat.jupyter.kernel.conversations.notebook_conversations import CellTurn, NotebookConversations, TurnLocation
-from orchat.jupyter.kernel.coroutine_runner import deliver_comms_while_awaiting, wake_loop_periodically
+from orchat.jupyter.kernel.coroutine_runner import deliver_comms_while_awaiting, wake_loop_on_interrupt
 from orchat.jupyter.kernel.output.text_escaping import single_line
 from orchat.private_event_loop import runs_on_private_loop
 
@@ -165,5 +165,5 @@ async def restore(path: str | os.PathLike[str] | None = None) -> RestoreResult:
     if "OpenRouterMagics" not in shell.magics_manager.registry:
         shell.run_line_magic("load_ext", "orchat")
     session = shell.magics_manager.registry["OpenRouterMagics"].session
-    async with wake_loop_periodically(), deliver_comms_while_awaiting():
+    async with wake_loop_on_interrupt(), deliver_comms_while_awaiting():
         return await restore_session(session, None if path is None else os.fspath(path))

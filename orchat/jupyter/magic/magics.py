@@ -21,7 +21,7 @@ from orchat.jupyter.kernel.coroutine_runner import (
     AwaitedCellTransformer,
     CellError,
     deliver_comms_while_awaiting,
-    wake_loop_periodically,
+    wake_loop_on_interrupt,
 )
 from orchat.jupyter.kernel.live_view import cell_sink
 from orchat.jupyter.magic.completion import Completions
@@ -72,7 +72,7 @@ class OpenRouterMagics(Magics, ConfigurableTraits):
         """Run a magic as a top-level ``await`` of the cell; `AwaitedCellTransformer` writes the call."""
         answer = self._prepare_subcommand(line) if cell is None else self._prepare_turn(line, cell)
         if answer is not None:
-            async with wake_loop_periodically(), deliver_comms_while_awaiting():
+            async with wake_loop_on_interrupt(), deliver_comms_while_awaiting():
                 _print_text(await answer())
 
     @needs_local_scope

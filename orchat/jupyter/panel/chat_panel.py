@@ -10,7 +10,7 @@ from orchat.errors import ConfigurationError
 from orchat.generator_factory import Chat
 from orchat.jupyter.kernel.cell_storage.metadata_bridge import get_bridge
 from orchat.jupyter.kernel.cell_storage.storage_target import StorageState
-from orchat.jupyter.kernel.coroutine_runner import CellError, deliver_comms_while_awaiting, wake_loop_periodically
+from orchat.jupyter.kernel.coroutine_runner import CellError, deliver_comms_while_awaiting, wake_loop_on_interrupt
 from orchat.jupyter.kernel.live_view.live_view import shows_widgets
 from orchat.jupyter.kernel.output.text_escaping import single_line
 from orchat.jupyter.panel.call_output import runs_cell
@@ -298,7 +298,7 @@ class ChatPanel:
 
     async def _run_in_cell(self, turn: Callable[[], Coroutine[Any, Any, Reply]]) -> Reply:
         """Await a turn in a cell, whose interrupt stops it as well."""
-        async with wake_loop_periodically(), deliver_comms_while_awaiting():
+        async with wake_loop_on_interrupt(), deliver_comms_while_awaiting():
             try:
                 return await self._thread.run(turn)
             except asyncio.CancelledError:

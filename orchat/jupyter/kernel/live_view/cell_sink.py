@@ -93,6 +93,11 @@ class CellSink:
         if (show := getattr(self._display, "running", None)) is not None:
             show(call, place, part, text)
 
+    def reading_pause(self) -> float:
+        """Return the seconds for which nothing that arrives would be shown."""
+        pause = getattr(self._display, "reading_pause", None)
+        return 0.0 if pause is None else float(pause())
+
     def ask(self, call: ToolCall, tool: Tool, place: CallPlace) -> Verdict | Awaitable[Verdict]:
         """Ask by a form or in the terminal; None where no person can be asked, and the turn parks."""
         with self.clock.paused():

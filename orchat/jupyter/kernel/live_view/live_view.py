@@ -106,6 +106,11 @@ class LiveView(LiveDisplay):
             self._ensure_widget()
             self._channel.schedule_flush()
 
+    def reading_pause(self) -> float:
+        """Return 0 where a page shows the turn, or still may; else as a `LiveDisplay`."""
+        is_live = self._channel is not None and (self.is_seen or time.monotonic() < self._plain_updates_from)
+        return 0.0 if is_live else super().reading_pause()
+
     def expect(self, tool_to_ask: Callable[[str], Tool | None]) -> bool:
         """Show incomplete calls that need approval as forms; return True: a person can mend arguments."""
         self._approvals.expect(tool_to_ask)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from orchat._version import __version__
 from orchat.errors import OrchatError
 from orchat.jupyter.kernel.output.answer_footer import footer, sources, sources_text
+from orchat.jupyter.kernel.output.display_update import update_display
 from orchat.jupyter.kernel.output.error_card import error_actions, error_card, error_text
 from orchat.jupyter.kernel.output.image_bundle import image_bundle
 from orchat.jupyter.kernel.output.markdown_sanitizer import escape_markdown
@@ -43,6 +44,7 @@ MIME_TYPE = "application/vnd.orchat.v1+json"
 _BYTES_PER_SECOND = 12_000  # traffic of the paints of a live answer
 _MESSAGE_OVERHEAD = 900  # size of a display message beside its text
 _SHORTEST, _LONGEST = 0.05, 2.0  # seconds between two paints
+_LONGEST_READING_PAUSE = 0.1  # seconds between two reads of what arrives
 
 
 def refresh_interval(characters: int) -> float:
@@ -167,6 +169,10 @@ class LiveDisplay:
             if (bundle := image_bundle(image)) is not None:
                 self._shell.display_pub.publish(data=bundle, metadata={"orchat": {}})
 
+    def reading_pause(self) -> float:
+        """Return half of the seconds between two paints, and no more than what may be lost when the kernel ends."""
+        return min(refresh_interval(len(self._transcript)) / 2, _LONGEST_READING_PAUSE)
+
     def expect(self, tool_to_ask: Callable[[str], Tool | None]) -> bool:
         """Do nothing: this display cannot ask."""
         return False
@@ -191,9 +197,11 @@ class LiveDisplay:
     def _publish(self, bundle: dict[str, Any]) -> None:
         # Live output is marked: a page that was loaded during the turn still shows it when the turn has ended.
         metadata = {} if bundle is self.final else {"orchat": {"live": self.id}}
-        self._shell.display_pub.publish(
-            data=bundle, metadata=metadata, transient={"display_id": self.id}, update=self._is_published
-        )
+        transient = {"display_id": self.id}
+        if self._is_published:
+            update_display(self._shell, bundle, metadata, transient)
+        else:
+            self._shell.display_pub.publish(data=bundle, metadata=metadata, transient=transient)
         self._is_published = True
 
     def _stop_timer(self) -> None:
