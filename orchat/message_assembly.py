@@ -5,9 +5,7 @@ Nothing here does I/O or knows where chunks come from.
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +13,7 @@ from typing import Any, Final
 
 from orchat.errors import ConfigurationError
 from orchat.messages import AudioContent, ChatMessage, ImageContent, ReasoningContent, ToolCall
+from orchat.messages.extra_fields import ExtraFields, distinct
 from orchat.messages.media import split_data_url
 from orchat.messages.memory_size import PiecesSize, json_memory
 from orchat.messages.reasoning_details import merge_details
@@ -55,7 +54,7 @@ class MessageAssembler:
         self._details: list[dict[str, Any]] = []
         self._has_details = False
         self._calls: dict[int, _OpenCall] = {}
-        self._extras = _Extras()
+        self._extras = ExtraFields()
         self._came_as: str | None = None
         self._logprobs: list[Any] = []
         self._facts: dict[str, Any] = {}
@@ -317,81 +316,11 @@ class _OpenCall:
             self.pieces.append(delta.arguments)
 
 
-class _Extras:
-    """Merges the other fields of deltas: extends lists, joins texts, and joins a sound's data and transcript."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, Any] = {}
-        self._seen: dict[str, set[Any]] = {}
-
-    def add(self, key: str, value: Any) -> None:
-        """Merge a delta's value."""
-        old = self.values.get(key)
-        if isinstance(value, list) and (old is None or isinstance(old, list)):
-            # A list of our own: copying it for each delta would take a time that grows with the square.
-            kept = self.values.setdefault(key, []) if old is None else old
-            kept += distinct(value, self._seen.setdefault(key, set()))
-        elif isinstance(old, str) and isinstance(value, str) and key == "refusal":
-            self.values[key] = None  # as in merge_details
-            old += value
-            self.values[key] = old
-        elif isinstance(old, dict) and isinstance(value, dict):
-            for part, piece in value.items():
-                known = old.get(part)
-                if part not in {"data", "transcript"} or not (isinstance(known, str) and isinstance(piece, str)):
-                    old[part] = known if piece is None else piece
-                elif part == "data" and known.endswith("="):
-                    old[part] = _join_padded(known, piece)
-                else:
-                    old[part] = None  # in place, as the refusal
-                    known += piece
-                    old[part] = known
-        elif value is not None:
-            self.values[key] = dict(value) if isinstance(value, dict) else value  # of our own: the chunk has the other
-
-
-def distinct(items: Iterable[Any], seen: set[Any] | None = None) -> list[Any]:
-    """Filter objects that were sent before: some upstreams repeat images and citations.
-
-    Examples
-    --------
-    >>> distinct([{"url": "a"}, {"url": "b"}, {"url": "a"}, 1, 1])
-    [{'url': 'a'}, {'url': 'b'}, 1, 1]
-    """
-    seen = set() if seen is None else seen
-    kept = []
-    for item in items:
-        if isinstance(item, dict):
-            mark = _mark_of(item)
-            if mark in seen:
-                continue
-            seen.add(mark)
-        kept.append(item)
-    return kept
-
-
-def _mark_of(item: dict[str, Any]) -> Any:
-    """Return what is the same for the same object: of an image its address, without copying that, not its number."""
-    match item:
-        case {"image_url": {"url": str() as url, **more_of_url}, **more}:
-            more.pop("index", None)
-            return url, json.dumps([more_of_url, more], sort_keys=True, default=str)
-    return hashlib.sha256(json.dumps(item, sort_keys=True, default=str).encode(errors="replace")).hexdigest()
-
-
 def _later_usage(old: Any, new: Any) -> Any:
     """Merge a later usage over an earlier one; missing values and zeros do not replace counts."""
     if not isinstance(old, dict) or not isinstance(new, dict):
         return new or old
     return {**old, **{k: _later_usage(old.get(k), v) for k, v in new.items() if v or not old.get(k)}}
-
-
-def _join_padded(old: str, new: str) -> str:
-    """Join two pieces of base64 of which the first is padded and thus complete (API section 4.2)."""
-    try:
-        return base64.b64encode(base64.b64decode(old) + base64.b64decode(new)).decode()
-    except ValueError:
-        return old + new
 
 
 def _image(item: Any) -> ImageContent | None:
