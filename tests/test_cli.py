@@ -190,7 +190,7 @@ def test_an_error_is_one_line(service: ScriptedOpenRouter, capsys: pytest.Captur
 def test_a_retry_is_told_on_stderr(service: ScriptedOpenRouter, capsys: pytest.CaptureFixture[str]) -> None:
     service.answers(error(503, "busy", headers={"Retry-After": "0.1"}), text("Hull."))
     assert cli.main(["ask", "Hi"]) == 0
-    told = "orchat: HTTP 503: busy. Retrying in 0.1 s (2 of 6).\n"
+    told = "orchat: Retrying in 0.1 s (2 of 6): HTTP 503: busy.\n"
     assert capsys.readouterr() == ("Hull.\n", told)
 
 

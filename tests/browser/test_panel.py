@@ -384,6 +384,16 @@ def test_it_is_done_by_keyboard_and_is_accessible(page: Page, lab: Lab, endpoint
     expect(panel.locator(".orchat-items")).to_contain_text("Tides")
     expect(field).to_be_focused()
     expect(field).to_have_value("")
+    expect(panel.locator(".orchat-again")).to_be_visible()
+    reached = []
+    for _ in range(13):  # backwards, through all of the panel
+        page.keyboard.press("Shift+Tab")
+        reached.append(page.evaluate("() => document.activeElement.ariaLabel ?? document.activeElement.localName"))
+    actions, code = ["Undo", "Edit", "Ask again with another model", "Ask again"], ["Replace the selected cell …"]
+    assert reached[: len(actions)] == actions
+    assert reached[4:9] == ["summary", *code, "To a new cell", "Copy", "pre"]
+    assert reached[9:] == ["Conversation", "More", "Settings", "New chat"]
+    field.focus()
     page.keyboard.press("ArrowUp")
     expect(field).to_have_value("One line\nand another")
     panel.locator(".orchat-model-button").press("Enter")

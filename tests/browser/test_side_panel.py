@@ -33,6 +33,7 @@ def test_a_chat_opens_at_the_side_goes_back_to_its_cell_and_is_stored_there(
     height = (side.bounding_box() or {})["height"]
     assert (panel.bounding_box() or {})["height"] == pytest.approx(height, abs=1)
     assert height > 500
+    assert page.evaluate("() => document.querySelector('.orchat-submit').getBoundingClientRect().right < innerWidth")
     assert weak_texts(panel) == {}
 
     cell = page.locator(".jp-Cell").nth(1)

@@ -271,7 +271,7 @@ def test_a_server_of_this_machine_that_fails_is_tried_twice(openrouter, make, dr
     assert count == 2
     assert "its log may say more" in str(failure)
     [told] = retry_warnings(caplog)
-    assert re.fullmatch(r"HTTP 500: Internal Server Error\. Retrying in 0\.[45] s \(2 of 2\)\.", told)
+    assert re.fullmatch(r"Retrying in 0\.[45] s \(2 of 2\): HTTP 500: Internal Server Error\.", told)
 
 
 def test_so_is_one_that_is_not_there(make, driver: Way, caplog) -> None:
@@ -282,7 +282,7 @@ def test_so_is_one_that_is_not_there(make, driver: Way, caplog) -> None:
         driver(make(max_retries=None, api_base_url=f"http://127.0.0.1:{port}/v1"))
     assert time.monotonic() - started < 4  # it was 14 s
     [told] = retry_warnings(caplog)
-    assert told.startswith(f"No connection to 127.0.0.1:{port}: ")
+    assert f"(2 of 2): No connection to 127.0.0.1:{port}: " in told
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -312,7 +312,7 @@ def test_each_retry_is_told_before_its_wait(openrouter, make, way: Way, caplog) 
 
     assert way(make(max_retries=2), on_retry=tell).text == "Hi."
     assert told == [
-        ("HTTP 503: busy. Retrying in 0.3 s (2 of 3).", 1),
-        ("HTTP 429: Provider returned error. Retrying in 0.1 s (3 of 3).", 2),
+        ("Retrying in 0.3 s (2 of 3): HTTP 503: busy.", 1),
+        ("Retrying in 0.1 s (3 of 3): HTTP 429: Provider returned error.", 2),
     ]
     assert retry_warnings(caplog) == []

@@ -67,7 +67,7 @@ def test_a_retry_is_told_while_it_is_waited_for(chatting: Kernel, endpoint: Scri
     endpoint.answers(error(503, "busy", headers={"Retry-After": "0.1"}), text("Hello."))
     ended = ask(chatting, way)
     painted = [bundle["text/markdown"] for bundle in ended.bundles]
-    assert "*HTTP 503: busy. Retrying in 0.1 s (2 of 6).*" in painted
+    assert "*Retrying in 0.1 s (2 of 6): HTTP 503: busy.*" in painted
     assert "Retrying" not in painted[-1] + plain(ended) + ended.printed
 
 
@@ -185,5 +185,5 @@ def test_a_chat_at_a_terminal_is_written_once(terminal: Terminal, endpoint: Scri
 def test_a_retry_is_told_at_a_terminal(terminal: Terminal, endpoint: ScriptedOpenRouter) -> None:
     endpoint.answers(error(503, "busy", headers={"Retry-After": "0.1"}), text("It scatters."))
     shown = terminal.run("from orchat import Chat; Chat()('Why?')")
-    assert "[HTTP 503: busy. Retrying in 0.1 s (2 of 6).]" in shown
+    assert "[Retrying in 0.1 s (2 of 6): HTTP 503: busy.]" in shown
     assert shown.index("(2 of 6)") < shown.index("It scatters.")

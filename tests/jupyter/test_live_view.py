@@ -167,10 +167,10 @@ def test_the_text_is_the_same_however_it_is_cut(size: int) -> None:
 def test_a_retry_stands_behind_the_model_until_something_comes() -> None:
     view_model = TurnViewModel()
     view_model.start("vendor/m")
-    view_model.retrying("HTTP 503: busy.\nRetrying in 2 s (2 of 6).")
+    view_model.retrying("Retrying in 2 s (2 of 6):\nHTTP 503: busy.")
     state = view_model.snapshot(html=False)
     assert (state["phase"], state["label"]) == ("waiting", "vendor/m")
-    assert state["retry"] == "HTTP 503: busy. Retrying in 2 s (2 of 6)."
+    assert state["retry"] == "Retrying in 2 s (2 of 6): HTTP 503: busy."
     view_model.add(StreamingChunk("Hi", index=0))
     state = view_model.snapshot(html=False)
     assert (state["phase"], state["label"], state["retry"]) == ("running", "vendor/m", "")

@@ -45,7 +45,7 @@ def _tell_retry(request: PreparedRequest, state: RetryCallState) -> None:
     error = state.outcome.exception()
     reason = " ".join(error.message.split()) if isinstance(error, APIError) else type(error).__name__
     count = f"{state.attempt_number + 1} of {_max_retries(request, state) + 1}"
-    text = f"{reason} Retrying in {state.next_action.sleep:.1f} s ({count})."
+    text = f"Retrying in {state.next_action.sleep:.1f} s ({count}): {reason}"
     if request.on_retry is not None:
         request.on_retry(text)
     else:

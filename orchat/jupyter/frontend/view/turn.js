@@ -139,8 +139,9 @@ export function createTurn({ rendermime, send, forms, liveRegion }) {
     const clock = seconds >= 1 ? ` ${seconds}${STRINGS.seconds}` : "";
     const isWaiting = state.phase === "waiting";
     if (isAsking) setText(status, STRINGS.waitsForYou);
-    else if (state.retry) setText(status, `${state.label}: ${state.retry}${clock}`);
+    else if (state.retry) setText(status, state.retry);
     else setText(status, isWaiting ? `${STRINGS.waiting} ${state.label} …${clock}` : `${state.label}${clock}`);
+    status.title = state.retry;
     node.classList.toggle("orchat-waiting", isWaiting && !loss);
   }
 

@@ -30,8 +30,8 @@ def retry_status(text: str) -> str:
 
     Examples
     --------
-    >>> retry_status("HTTP 503: busy. Retrying in 0.5 s (2 of 6).")
-    '*HTTP 503: busy. Retrying in 0.5 s (2 of 6).*'
+    >>> retry_status("Retrying in 0.5 s (2 of 6): HTTP 503: busy.")
+    '*Retrying in 0.5 s (2 of 6): HTTP 503: busy.*'
     """
     return f"*{escape_markdown(single_line(text))}*"
 
