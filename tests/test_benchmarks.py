@@ -58,7 +58,7 @@ def test_calls_measures_questions_chats_and_cells() -> None:
 
 def test_keeping_measures_chats_and_panels() -> None:
     lines = lines_of("keeping", "--messages", "8", "--pictures", "2")
-    for name in (keeping.PLAIN, keeping.REASONING, keeping.PICTURES, keeping.HALF, keeping.DOUBLE):
+    for name in (keeping.PLAIN, keeping.REASONING, keeping.PICTURES, keeping.HALF, keeping.DOUBLE, keeping.FORK):
         assert any(re.match(rf"{re.escape(name)} +\d+ +\d+\.\d\d", line) for line in lines), name
 
 

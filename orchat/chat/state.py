@@ -29,9 +29,10 @@ from orchat.chat.message_selection import pending_calls, pending_indices
 from orchat.chat.message_versions import MAX_HIDDEN_TURNS, HiddenTurn, split_at_questions
 from orchat.chat.money import Cost
 from orchat.chat.omitted_media import omit_oldest_media, replace_media
-from orchat.chat.state_redaction import copied_data, redacted_data, redacted_turns
+from orchat.chat.state_redaction import redacted_data, redacted_turns
 from orchat.errors import ConfigurationError, OrchatError, StateError
 from orchat.messages import ChatMessage, ChatRole, ReasoningContent, TextContent, ToolCall, ToolCallResult
+from orchat.messages.data_copy import copy_data
 from orchat.messages.parts import Part
 from orchat.openrouter.generator import OpenRouterChatGenerator
 from orchat.secret import Secret
@@ -145,7 +146,7 @@ data is untouched.
             hint="Update orchat; the data is untouched.",
         )
     try:
-        data = copied_data(dict(data))
+        data = copy_data(dict(data))
         messages = [ChatMessage.from_dict(message) for message in data.get("messages") or ()]
         _check(messages)
         versions = _read_versions(data.get("versions"))

@@ -6,7 +6,6 @@ was made with. So nothing of it is altered; where it holds what looks like a sec
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -16,11 +15,11 @@ from pydantic_core import to_json
 
 from orchat.chat.omitted_media import INLINE_MEDIA
 from orchat.messages import ChatMessage, ChatRole
+from orchat.messages.data_copy import copy_data
 from orchat.secrets import is_secret, redact, redacted_keys
 
 _MEDIA = frozenset({"image", "file", "audio", "video"})
 _SIGNED = frozenset({"data", "signature"})
-_IMMUTABLE = frozenset({str, int, float, bool, type(None)})
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,7 @@ def _inspect(message: ChatMessage, secrets: tuple[str, ...]) -> tuple[str | None
         while len(_findings) >= _MAX_FINDINGS:
             _findings.pop(next(iter(_findings)), None)
         _findings[key] = finding
-    return finding.secret, data if finding.redacted is None else copied_data(finding.redacted)
+    return finding.secret, data if finding.redacted is None else copy_data(finding.redacted)
 
 
 def _secret_in_model_words(message: ChatMessage, data: Mapping[str, Any], secrets: tuple[str, ...]) -> str | None:
@@ -133,15 +132,6 @@ def _redacted(message: ChatMessage, data: dict[str, Any], secrets: tuple[str, ..
                 result["result"] = redacted_data(result["result"], secrets)
         return data
     return {**data, "content": redacted_data(data["content"], secrets), "meta": redacted_data(data["meta"], secrets)}
-
-
-def copied_data(value: Any) -> Any:
-    """Copy JSON data; three times as fast as `copy.deepcopy`, which other values take."""
-    if type(value) is dict:
-        return {key: copied_data(item) for key, item in value.items()}
-    if type(value) is list:
-        return [copied_data(item) for item in value]
-    return value if type(value) in _IMMUTABLE else copy.deepcopy(value)
 
 
 def redacted_data(value: Any, secrets: Sequence[str] = (), inside: str = "") -> Any:

@@ -16,6 +16,7 @@ from typing import Any, Self
 
 from orchat.errors import ConfigurationError
 from orchat.files import read_regular_file
+from orchat.messages.data_copy import QuicklyCopied
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ def _decode(data: str, what: str) -> bytes:
         ) from None
 
 
-class _Media:
+class _Media(QuicklyCopied):
     """The base of the media parts: their dictionary form, and a short repr."""
 
     # Fields that Haystack does not have: written only when used, so that plain parts stay readable there.

@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Any, TypeVar
 
 from orchat.errors import ConfigurationError
+from orchat.messages.data_copy import QuicklyCopied
 from orchat.messages.media import AudioContent, FileContent, ImageContent, VideoContent
 from orchat.messages.parts import (
     Part,
@@ -57,7 +58,7 @@ class ChatRole(str, Enum):  # noqa: UP042 - its str() is Haystack's, `ChatRole.U
 
 
 @dataclass(eq=False, repr=False)
-class ChatMessage:
+class ChatMessage(QuicklyCopied):
     """One message of a conversation; made with `from_user`, `from_system`, `from_assistant` or `from_tool`.
 
     Its dictionary form is Haystack's, so that messages travel between the two.

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchat.errors import ConfigurationError
+from orchat.messages.data_copy import QuicklyCopied
 from orchat.messages.lenient_json import BLANKS
 from orchat.messages.media import AudioContent, FileContent, ImageContent, VideoContent
 
@@ -17,7 +18,7 @@ _AS_WRITTEN, _CAME_AS = "arguments_text", "came_as"
 
 
 @dataclass
-class TextContent:
+class TextContent(QuicklyCopied):
     """Text.
 
     Parameters
@@ -53,7 +54,7 @@ def is_blank(part: object) -> bool:
 
 
 @dataclass
-class ToolCall:
+class ToolCall(QuicklyCopied):
     """A model's request to call a tool.
 
     Parameters
@@ -135,7 +136,7 @@ ResultContent = str | Sequence[TextContent | ImageContent | FileContent | AudioC
 
 
 @dataclass
-class ToolCallResult:
+class ToolCallResult(QuicklyCopied):
     """What a tool returned, or the error it ended with.
 
     Parameters
@@ -180,7 +181,7 @@ class ToolCallResult:
 
 
 @dataclass
-class ReasoningContent:
+class ReasoningContent(QuicklyCopied):
     """A model's reasoning before its answer.
 
     Parameters

@@ -1,9 +1,10 @@
 """What it costs to keep a conversation: ``python -m tests.benchmarks.keeping``.
 
-A chat is written with a limit of half its size, and of twice its size. A panel writes a checkpoint after one more turn,
-as it does at each step: with 2,000 messages, with 500 messages that have reasoning, and with 200 pictures. Each is
-measured in a process of its own, and the chats with a quarter of the messages as well: a linear time is a quarter.
-``--against FOLDER`` measures the chats of another checkout beside this one, in the same run.
+A chat is written with a limit of half its size, and of twice its size, it is forked, and its messages are set. A panel
+writes a checkpoint after one more turn, as it does at each step: with 2,000 messages, with 500 messages that have
+reasoning, and with 200 pictures. Each is measured in a process of its own, and the chats with a quarter of the messages
+as well: a linear time is a quarter. ``--against FOLDER`` measures the chats of another checkout beside this one, in the
+same run.
 
 Goal: a checkpoint of 2,000 messages in 5 ms, of 200 pictures in 20 ms; a limited chat 100 times as fast as the other
 checkout, if that is one from before sizes were counted once.
@@ -25,6 +26,7 @@ from typing import Any
 
 HERE = Path(__file__).parents[2]
 HALF, DOUBLE = "chat, limit of half", "chat, limit of twice"
+FORK, ASSIGN = "chat.fork()", "chat.messages = ..."
 PLAIN, REASONING, PICTURES = "panel, words", "panel, reasoning", "panel, pictures"
 # Milliseconds for a checkpoint.
 GOALS = {PLAIN: 5.0, PICTURES: 20.0}
@@ -52,8 +54,12 @@ def chat_of(messages: int, *, reasoning: bool = False, pictures: int = 0) -> Any
 
 def work_of(kind: str, messages: int) -> Callable[[], object]:
     """Return what is measured; it is done once before."""
-    if kind in (HALF, DOUBLE):
+    if kind in (HALF, DOUBLE, FORK, ASSIGN):
         chat = chat_of(messages)
+        if kind == FORK:
+            return chat.fork
+        if kind == ASSIGN:
+            return lambda: setattr(chat, "messages", chat.messages)
         size = len(json.dumps(chat.to_dict(), ensure_ascii=False))
         limit = size // 2 if kind == HALF else 2 * size
         return lambda: chat.to_dict(max_bytes=limit)
@@ -97,7 +103,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--messages", type=int, default=2000)
     parser.add_argument("--pictures", type=int, default=200)
     parser.add_argument("--against", type=Path, help="another checkout")
-    parser.add_argument("--only", choices=(HALF, DOUBLE, PLAIN, REASONING, PICTURES), help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--only", choices=(HALF, DOUBLE, FORK, ASSIGN, PLAIN, REASONING, PICTURES), help=argparse.SUPPRESS
+    )
     options = parser.parse_args(arguments)
     if options.only:
         print(measure_here(options.only, options.messages))
@@ -111,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         missed |= taken > goal
         verdict = "" if kind not in GOALS else f"   goal {goal:g}: {'reached' if taken <= goal else 'MISSED'}"
         print(f"{kind:24}{messages:10d}{taken:10.2f}{verdict}")
-    for kind in (HALF, DOUBLE):
+    for kind in (HALF, DOUBLE, FORK, ASSIGN):
         for messages in (max(8, options.messages // 4), options.messages):
             taken = measure(kind, messages, HERE)
             line = f"{kind:24}{messages:10d}{taken:10.2f}"

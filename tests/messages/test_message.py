@@ -18,6 +18,7 @@ from orchat.messages import (
     ReasoningContent,
     TextContent,
     ToolCall,
+    ToolCallResult,
     VideoContent,
 )
 from orchat.messages.parts import part_to_dict
@@ -123,3 +124,27 @@ def test_the_repr_of_a_large_message_is_bounded() -> None:
     assert len(repr(large)) < 21_000
     assert " characters ... " in repr(large)
     assert repr([large]).count("ChatMessage(") == 1
+
+
+def test_a_copy_is_equal_and_shares_nothing_that_can_change() -> None:
+    call = ToolCall("tide", {"ports": ["Hull"]}, "call_1")
+    picture = ImageContent("iVBORw0KGgo=", "image/png", meta={"a": {"b": 1}})
+    for message in (
+        ChatMessage.from_assistant("It is high.", {"usage": {"cost": [1]}}, tool_calls=[call]),
+        ChatMessage.from_tool([TextContent("high"), picture], call),
+        ChatMessage.from_user(content_parts=["Look.", picture]),
+    ):
+        twin = copy.deepcopy(message)
+        before = message.to_dict()
+        assert twin == message
+        assert twin.to_dict() == before
+        twin.meta["usage"] = {"cost": []}
+        for part in twin.parts:
+            for value in vars(part).values():
+                if isinstance(value, dict):
+                    value["ports"] = value["a"] = 7
+            if isinstance(part, ToolCallResult):
+                part.origin.arguments["ports"].append("Goole")
+                assert isinstance(part.result, list)
+                part.result.clear()
+        assert message.to_dict() == before
