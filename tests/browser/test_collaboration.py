@@ -13,9 +13,10 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.conftest import KEY
 from tests.browser.lab import Lab
-from tests.jupyter.kernel import ROOT, package_folder
+from tests.jupyter.kernel import package_folder
 from tests.openrouter_server import ScriptedOpenRouter, event, hold, stream, text
 from tests.patience import wait_until
+from tests.python_path import PYTHON_PATH
 
 pytestmark = pytest.mark.slow
 
@@ -43,7 +44,7 @@ def shared_lab(endpoint: ScriptedOpenRouter, tmp_path: Path, servers: list[Lab])
     environment = {
         "OPENROUTER_BASE_URL": endpoint.base_url,
         "OPENROUTER_API_KEY": KEY,
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(packages)]),
+        "PYTHONPATH": os.pathsep.join([PYTHON_PATH, str(packages)]),
         "JUPYTER_PATH": os.pathsep.join([str(folder / "share"), str(packages / "share" / "jupyter")]),
         "JUPYTER_CONFIG_PATH": str(packages / "etc" / "jupyter"),
     }
