@@ -14,11 +14,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from orchat.chat.state import secrets_of
-from orchat.errors import ConfigurationError, OrchatError, StateError, TurnInProgressError
+from orchat.errors import ConfigurationError, OrchatError, TurnInProgressError
 from orchat.jupyter.kernel.cell_storage.metadata_bridge import get_bridge
 from orchat.jupyter.kernel.live_view.tool_grants import KERNEL_GRANTS
 from orchat.jupyter.kernel.live_view.widget_channel import WIDGET_MIME_TYPE, WidgetChannel
-from orchat.jupyter.kernel.output.text_escaping import single_line
 from orchat.jupyter.kernel.prompt.prompt_namespace import PromptNamespace
 from orchat.jupyter.panel import message_handlers
 from orchat.jupyter.panel.call_decisions import CallDecisions
@@ -26,8 +25,8 @@ from orchat.jupyter.panel.failed_request import error_view
 from orchat.jupyter.panel.mime_bundle import PanelOutput, transcript_bundle
 from orchat.jupyter.panel.model_picker import ModelSearch
 from orchat.jupyter.panel.panel_conversations import PanelConversations
-from orchat.jupyter.panel.panel_serialization import PanelSnapshot, from_entry, omission_note, to_entry
-from orchat.jupyter.panel.panel_storage import Encode, PanelStorage
+from orchat.jupyter.panel.panel_persistence import PanelPersistence
+from orchat.jupyter.panel.panel_storage import PanelStorage
 from orchat.jupyter.panel.panel_view_model import PanelViewModel, TurnView
 from orchat.jupyter.panel.question_composer import QuestionComposer
 from orchat.jupyter.panel.turn_grouping import split_turns, transcript_text
@@ -106,9 +105,11 @@ class PanelController:
         self._turn_in_progress: TurnInProgress | None = None
         self._composing: asyncio.Task[Any] | None = None  # reads the values of a question
         self._next_output_refresh = 0.0
-        self._note = ""  # about the restored settings, or the last message
-        snapshot = self._restore() if restore and not split_turns(chat.messages) else None
-        storage.attach(self._snapshot, self.detach)
+        self._persistence = PanelPersistence(
+            storage, self.conversations, self.versions, self.view_model, thread, self._send_soon
+        )
+        snapshot = self._persistence.restore() if restore and not split_turns(chat.messages) else None
+        storage.attach(lambda: self._persistence.snapshot(self._messages_so_far), self.detach)
         self.show_chat()
         if snapshot is not None and snapshot.draft is not None:
             self.versions.restore_draft(snapshot.draft, snapshot.edited)
@@ -322,7 +323,7 @@ class PanelController:
         if self._shell is not None and self._storage.cell_id is not None:
             get_bridge(self._shell).insert_cell(self._storage.cell_id, source)
 
-    # -- storage ------------------------------------------------------------------------------------------------
+    # -- saving and sending --------------------------------------------------------------------------------------
 
     def allow_overwrite(self) -> None:
         """Write over the saved conversation that could not be read, after a person's confirmation."""
@@ -349,39 +350,6 @@ class PanelController:
         self._storage.flush()
         self.detach()
         self.refresh_output()
-
-    def _restore(self) -> PanelSnapshot | None:
-        try:
-            entry = self._storage.load()
-            if entry is None:
-                return None
-            snapshot = from_entry(entry)
-        except StateError as error:
-            self._storage.protect()
-            text = single_line(f"{error.message} {error.hint or ''}", 400)
-            self.view_model.set(readonly={"text": text, "discard": self._storage.can_overwrite})
-            return None
-        self._note = single_line(self.conversations.restore(snapshot), 300)
-        self._show_note(snapshot)
-        return snapshot
-
-    def _snapshot(self) -> Encode:
-        """Return a function that makes the panel's data, as it is now, for storage; any thread may call it."""
-        snapshot, secrets = self.conversations.snapshot(self._messages_so_far)
-        snapshot.draft, snapshot.edited = self.versions.draft_to_keep
-
-        def encode() -> dict[str, Any] | None:
-            if snapshot.is_empty:
-                return None
-            entry = to_entry(snapshot, secrets=secrets)
-            self._thread.post(lambda: self._show_note(snapshot))
-            return entry
-
-        return encode
-
-    def _show_note(self, snapshot: PanelSnapshot) -> None:
-        self.view_model.set(note=" ".join(filter(None, [self._note, omission_note(snapshot.left_out)])))
-        self._send_soon()
 
     def send(self, text: str, *, warning: object, allow_secrets: bool) -> None:
         """Send what a person typed; a secret in it stays behind, unless it is allowed, and is named before.
@@ -414,15 +382,14 @@ class PanelController:
             return
         redacted = f"What looked like a secret went out as {HIDDEN}." if warned and not allow_secrets else ""
         unreplaced = f"{question.warning}." if question.warning else ""
-        self._note = single_line(" ".join(filter(None, (redacted, unreplaced))), 300)
-        self.view_model.set(note=self._note)
+        self._persistence.set_note(redacted, unreplaced)
         edited = self.versions.edited
         self.versions.end_edit()
         await self.requests.ask(question.message, version_of=edited)
 
     def _show_wait_for_values(self, waits: bool) -> None:
         """Show that a question has been heard, though a cell keeps its values waiting."""
-        self.view_model.set(running=waits, note=_WAITS_FOR_VALUES if waits else self._note)
+        self.view_model.set(running=waits, note=_WAITS_FOR_VALUES if waits else self._persistence.note)
         self._send_soon()
 
     def _messages_so_far(self, chat: Chat) -> list[ChatMessage]:
