@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from orchat.errors import ConfigurationError
 from orchat.messages.data_copy import QuicklyCopied
 from orchat.messages.media import AudioContent, FileContent, ImageContent, VideoContent
+from orchat.messages.message_content import MessageContent
 from orchat.messages.parts import (
     Part,
     ReasoningContent,
@@ -58,7 +59,7 @@ class ChatRole(str, Enum):  # noqa: UP042 - its str() is Haystack's, `ChatRole.U
 
 
 @dataclass(eq=False, repr=False)
-class ChatMessage(QuicklyCopied):
+class ChatMessage(MessageContent, QuicklyCopied):
     """One message of a conversation; made with `from_user`, `from_system`, `from_assistant` or `from_tool`.
 
     Its dictionary form is Haystack's, so that messages travel between the two.
@@ -100,9 +101,6 @@ class ChatMessage(QuicklyCopied):
         if len(text) <= _MAX_REPR:
             return text
         return f"{text[: _MAX_REPR // 2]} ... {len(text) - _MAX_REPR:,} characters ... {text[-_MAX_REPR // 2 :]}"
-
-    def __len__(self) -> int:
-        return len(self._content)
 
     # -- making one ---------------------------------------------------------------------------------------------
 
@@ -210,12 +208,6 @@ class ChatMessage(QuicklyCopied):
 
     # -- reading it ---------------------------------------------------------------------------------------------
 
-    def _parts_of_type(self, kind: type[P]) -> list[P]:
-        return [part for part in self._content if isinstance(part, kind)]
-
-    def _first_of_type(self, kind: type[P]) -> P | None:
-        return next((part for part in self._content if isinstance(part, kind)), None)
-
     @property
     def role(self) -> ChatRole:
         """The speaker's role."""
@@ -237,80 +229,9 @@ class ChatMessage(QuicklyCopied):
         return self._name
 
     @property
-    def parts(self) -> Sequence[Part]:
-        """All content parts, in order."""
-        return self._content
-
-    @property
     def parsed(self) -> Any:
         """The text, parsed as ``response_format`` says: a pydantic object or JSON data; None without one."""
         return self._parsed
-
-    @property
-    def text(self) -> str | None:
-        """The first text."""
-        part = self._first_of_type(TextContent)
-        return None if part is None else part.text
-
-    @property
-    def texts(self) -> list[str]:
-        """All texts."""
-        return [part.text for part in self._parts_of_type(TextContent)]
-
-    @property
-    def tool_call(self) -> ToolCall | None:
-        """The first tool call."""
-        return self._first_of_type(ToolCall)
-
-    @property
-    def tool_calls(self) -> list[ToolCall]:
-        """All tool calls."""
-        return self._parts_of_type(ToolCall)
-
-    @property
-    def tool_call_result(self) -> ToolCallResult | None:
-        """The first tool call result."""
-        return self._first_of_type(ToolCallResult)
-
-    @property
-    def tool_call_results(self) -> list[ToolCallResult]:
-        """All tool call results."""
-        return self._parts_of_type(ToolCallResult)
-
-    @property
-    def image(self) -> ImageContent | None:
-        """The first image."""
-        return self._first_of_type(ImageContent)
-
-    @property
-    def images(self) -> list[ImageContent]:
-        """All images."""
-        return self._parts_of_type(ImageContent)
-
-    @property
-    def file(self) -> FileContent | None:
-        """The first file."""
-        return self._first_of_type(FileContent)
-
-    @property
-    def files(self) -> list[FileContent]:
-        """All files."""
-        return self._parts_of_type(FileContent)
-
-    @property
-    def audio(self) -> AudioContent | None:
-        """The first audio part."""
-        return self._first_of_type(AudioContent)
-
-    @property
-    def reasoning(self) -> ReasoningContent | None:
-        """The first reasoning."""
-        return self._first_of_type(ReasoningContent)
-
-    @property
-    def reasonings(self) -> list[ReasoningContent]:
-        """All reasoning parts."""
-        return self._parts_of_type(ReasoningContent)
 
     def is_from(self, role: ChatRole | str) -> bool:
         """Whether the message has that role."""
