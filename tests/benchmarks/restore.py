@@ -29,7 +29,7 @@ def cells_of(kind: str, turns: int) -> list[dict[str, Any]]:
     """The cells of a notebook with so many turns."""
     from orchat.jupyter.kernel.conversations.notebook_conversations import CellTurn, TurnLocation
     from orchat.jupyter.kernel.conversations.turn_serialization import encode_turn, split_record
-    from orchat.jupyter.kernel.output.live_display import MIME_TYPE
+    from orchat.jupyter.kernel.output.mime_types import MIME_TYPE, write_extras
     from orchat.messages import ChatMessage, ToolCall
 
     cells: list[dict[str, Any]] = []
@@ -53,7 +53,7 @@ def cells_of(kind: str, turns: int) -> list[dict[str, Any]]:
         if kind == "kept in cells":
             entry, record = split_record(record, 0)
             cell["metadata"] = {"version": 1, "turns": {"notebook": [entry]}}
-        output = {"data": {"text/plain": answer, MIME_TYPE: {"turn": record}}}
+        output = {"data": {"text/plain": answer, MIME_TYPE: write_extras({"turn": record})}}
         if kind == "of one cell" and cells:
             cells[0]["outputs"].append(output)
             record["cell"] = "cell-0"

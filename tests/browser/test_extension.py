@@ -11,6 +11,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Dialog, Page
 
+from orchat.jupyter.kernel.output.mime_types import read_extras
 from tests.browser.conftest import KEY
 from tests.browser.lab import Lab, Notebook
 from tests.jupyter.kernel import OTHERS
@@ -19,7 +20,7 @@ from tests.openrouter_server import ScriptedOpenRouter, calls, text
 
 pytestmark = pytest.mark.slow
 
-MIME = "application/vnd.orchat.v1+json"
+MIME = "application/vnd.orchat.v1"
 STATE = {"format": "orchat", "version": 1, "turns": {"notebook": {"messages": ["How high is the tide?"]}}}
 BRIDGE = """\
 import asyncio
@@ -204,7 +205,11 @@ def test_two_pages_of_one_notebook_hold_the_same(page: Page, front_end: Lab) -> 
 
 
 def test_restoring_reads_the_cells_of_the_page_saved_or_not(page: Page, front_end: Lab) -> None:
-    shown = {"text/markdown": "It is *high*.", "text/plain": "It is high.", MIME: {"turn": {"thread": "notebook"}}}
+    shown = {
+        "text/markdown": "It is *high*.",
+        "text/plain": "It is high.",
+        MIME: json.dumps({"turn": {"thread": "notebook"}}),
+    }
     read = (
         "cells = await bridge.cells(60)\nprint([c['type'] for c in cells], cells[2]['metadata'] == STATE)\n"
         "print([o['data'] for c in cells for o in c['outputs']] == [SHOWN], cells[1]['source'] == '# unsaved')\n"
@@ -266,7 +271,7 @@ def test_conversations_are_in_the_cells_and_come_back_with_unsaved_changes(
         assert len(turn["messages"]) == count
         assert turn["messages"][0] == {"role": "user", "content": None}
         (output,) = saved.cells[cell].outputs
-        assert "messages" not in output.data[MIME]["turn"]
+        assert "messages" not in read_extras(output.data)["turn"]
         assert "text/markdown" in output.data
         assert all(word not in json.dumps(kept) for word in (KEY, "call_1", "gen-", "cost", "14:10*", "So it is"))
     assert json.dumps(saved.cells[1].metadata["orchat"]).count("Hull: 14:10") == 1
@@ -356,7 +361,11 @@ def test_code_goes_to_a_new_cell_that_is_not_run(page: Page, front_end: Lab) -> 
     assert cells[2].execution_count is None
 
 
-BUNDLE = {"text/markdown": "The *whole* answer.", "text/plain": "The whole answer.", MIME: {"model": "some/model"}}
+BUNDLE = {
+    "text/markdown": "The *whole* answer.",
+    "text/plain": "The whole answer.",
+    MIME: json.dumps({"model": "some/model"}),
+}
 STREAMED = f"""\
 import os
 async def answer():
@@ -512,7 +521,7 @@ def reopen(page: Page, lab: Lab, path: Path) -> Notebook:
 
 
 def test_a_reopened_notebook_is_readable_without_a_kernel(page: Page, front_end: Lab) -> None:
-    bundle = {"text/markdown": RICH, "text/plain": "plain", MIME: KEPT}
+    bundle = {"text/markdown": RICH, "text/plain": "plain", MIME: json.dumps(KEPT)}
     page.goto("about:blank")  # a page that is loaded with the notebook
     notebook = reopen(page, front_end, saved_notebook(front_end, "reopened.ipynb", bundle))
     notebook.wait_for_text(0, "Tides")
@@ -527,10 +536,10 @@ def test_a_reopened_notebook_is_readable_without_a_kernel(page: Page, front_end:
     figures = details.inner_text()
     for words in (
         "some/model-2",
-        "completion tokens 3 · prompt tokens 12",
+        "prompt tokens 12 · completion tokens 3",
         "0.00123",
         "<img src=x onerror",
-        "max tokens 50 · temperature 0",
+        "temperature 0 · max tokens 50",
     ):
         assert words in figures
     assert details.locator("img").count() == 0
@@ -568,14 +577,18 @@ def test_a_hostile_saved_answer_runs_and_fetches_nothing(
     page: Page, requested: list[str], front_end: Lab, trusted: bool
 ) -> None:
     bundles = [
-        {"text/markdown": text, "text/plain": text, MIME: {"model": text, "provider": text, "usage": {text: text}}}
+        {
+            "text/markdown": text,
+            "text/plain": text,
+            MIME: json.dumps({"model": text, "provider": text, "usage": {text: text}}),
+        }
         for text in HOSTILE
     ]
     broken = [
-        {"text/plain": "plain only", MIME: {"model": "m"}},
+        {"text/plain": "plain only", MIME: json.dumps({"model": "m"})},
         {"text/markdown": "*with* odd extras", MIME: ["<img src=x onerror='window.evil = 1'>"]},
-        {"text/markdown": "*with* no extras", MIME: {}},
-        {MIME: {"__proto__": {"model": "x"}, "model": {"toString": "x"}}},
+        {"text/markdown": "*with* no extras", MIME: "{}"},
+        {MIME: json.dumps({"__proto__": {"model": "x"}, "model": {"toString": "x"}})},
     ]
     path = saved_notebook(front_end, f"hostile-{trusted}.ipynb", *bundles, *broken)
     notebook = reopen(page, front_end, path)

@@ -10,6 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from orchat.jupyter.kernel.output.mime_types import read_extras
 from tests.browser.lab import Lab, Notebook
 from tests.jupyter.kernel import SOON
 from tests.openrouter_server import Answer, Request, ScriptedOpenRouter, call, calls, endless, text
@@ -17,7 +18,7 @@ from tests.patience import PATIENCE, stretched
 
 pytestmark = pytest.mark.slow
 
-MIME = "application/vnd.orchat.v1+json"
+MIME = "application/vnd.orchat.v1"
 ANSWER = "The river runs down to the *sea*. " * 30
 
 
@@ -81,7 +82,7 @@ def test_the_interrupt_button(page: Page, front_end: Lab, endpoint: ScriptedOpen
     assert failed.traceback == ["openrouter: interrupted; what arrived is kept"]
     assert shown.data["text/markdown"].startswith("The river runs down" if first_token else "*interrupted · ")
     assert "*interrupted · " in shown.data["text/markdown"]
-    assert shown.data[MIME]["ending"] == "interrupted"
+    assert read_extras(shown.data)["ending"] == "interrupted"
 
 
 def test_the_button_interrupts_a_column_and_the_cell_goes_on(

@@ -39,7 +39,7 @@ from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.slow
 
-MIME = "application/vnd.orchat.v1+json"
+MIME = "application/vnd.orchat.v1"
 KERNELS = [INSTALLED, "7.3.0", "6.31.0"]
 ANSWER = "The river runs down to the *sea*. " * 30
 RICH = (

@@ -8,6 +8,7 @@ from typing import Any
 
 import nbformat
 
+from orchat.jupyter.kernel.output.mime_types import read_extras
 from tests.jupyter.kernel import INSTALLED, Kernel
 from tests.jupyter.test_magic_options import MIME
 from tests.jupyter.test_metadata_bridge import Page
@@ -56,8 +57,7 @@ class NotebookPage(Page):
 
     def last(self, name: str) -> dict[str, Any]:
         """What the last of a cell's outputs keeps besides what people see."""
-        extras: dict[str, Any] = self.outputs[name][-1][MIME]
-        return extras
+        return dict(read_extras(self.outputs[name][-1]) or {})
 
     def save(self, path: Path) -> None:
         """Save the notebook."""

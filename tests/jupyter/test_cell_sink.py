@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from orchat.jupyter.kernel.output.mime_types import read_extras
 from tests.jupyter.kernel import SOON, Ended, Kernel, shows
 from tests.jupyter.test_magic_options import MIME, ask
 from tests.jupyter.test_terminal import Terminal
@@ -59,7 +60,7 @@ def test_an_answer_is_shown_as_it_arrives_and_once(
     assert len(painted) <= 25 * (ended.seconds + 0.5)
     assert plain(ended).startswith("one two three")
     assert set(ended.bundles[-1]) == {"text/markdown", "text/plain", MIME}
-    assert ended.bundles[-1][MIME]["requested"]
+    assert read_extras(ended.bundles[-1])["requested"]
 
 
 @pytest.mark.parametrize("way", [*WAYS.values(), "chat('Hi', whole=True)"], ids=[*WAYS.keys(), "a whole answer"])

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from orchat.jupyter.kernel.output.mime_types import read_extras
 from tests.jupyter.conftest import KEY
 from tests.jupyter.kernel import Ended, Kernel
-from tests.jupyter.test_magic_options import MIME, ask
+from tests.jupyter.test_magic_options import ask
 from tests.openrouter_server import (
     ScriptedOpenRouter,
     data,
@@ -159,7 +160,7 @@ def test_a_run_again_of_which_nothing_comes_loses_nothing(
     ended = in_cell(kernel, "b", "%%openrouter\nb again", interrupt_when=interrupts)
     gate.set()
     assert ended.status == "error"
-    assert "turn" not in ended.bundles[-1][MIME]
+    assert "turn" not in read_extras(ended.bundles[-1])
     in_cell(kernel, "d", "%%openrouter\nd")
     assert said(endpoint) == ["a", "b", "c", "d"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from io import BytesIO
 from typing import Any
 
@@ -69,6 +70,8 @@ def test_pictures_and_sources_of_an_answer_are_shown(kernel: Kernel, endpoint: S
     )
     assert "remote.png" not in answer["text/markdown"]
     assert kernel.value("len(reply.citations)") == "4"
-    # They can be spoken of.
+    # They can be spoken of; what is kept of the turn names the picture, which its output holds.
+    assert PNG.partition(",")[2] not in json.dumps(answer)
+    assert {"image/png", "text/plain"} == set(drawn)
     endpoint.answers(text("Fine."))
     assert ask(kernel, "%%openrouter\nAnd?").status == "ok"

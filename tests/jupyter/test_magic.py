@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from orchat.jupyter.kernel.output.mime_types import read_extras
 from tests.jupyter.kernel import SOON, Kernel, shows
 from tests.openrouter_server import (
     ScriptedOpenRouter,
@@ -25,7 +26,7 @@ from tests.patience import stretched
 
 pytestmark = pytest.mark.slow
 
-MIME = "application/vnd.orchat.v1+json"
+MIME = "application/vnd.orchat.v1"
 LONG = "The river runs down to the sea. " * 40
 
 
@@ -46,8 +47,10 @@ def test_the_answer_grows_and_ends_static(any_kernel: Kernel, endpoint: Scripted
     assert lengths == sorted(lengths)
     assert set(last) == {"text/markdown", "text/plain", MIME}
     assert last["text/plain"].startswith(LONG.strip())
-    assert last[MIME]["requested"] == "some/model"
-    assert {"format", "version", "model", "provider", "finish_reason", "usage", "id", "seconds"} < set(last[MIME])
+    assert read_extras(last)["requested"] == "some/model"
+    assert {"format", "version", "model", "provider", "finish_reason", "usage", "id", "seconds"} < set(
+        read_extras(last)
+    )
     assert len({content["transient"]["display_id"] for content in cell.of("display_data")}) == 1
     assert any_kernel.value("(reply.text, reply.finish_reason)") == repr((LONG, "stop"))
 
@@ -67,7 +70,7 @@ def test_an_interrupt_ends_the_cell_as_one_line_and_stops_the_queue(
     assert 0 < len(shown) < len(LONG)
     assert (reason, ending) == (None, "interrupted")
     assert cell.bundles[-1]["text/plain"].startswith(shown.strip())
-    assert cell.bundles[-1][MIME]["ending"] == "interrupted"
+    assert read_extras(cell.bundles[-1])["ending"] == "interrupted"
 
 
 def test_an_interrupt_before_the_first_token(any_kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:

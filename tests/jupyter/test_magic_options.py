@@ -18,7 +18,7 @@ from tests.openrouter_server import ScriptedOpenRouter, done, error, event, fini
 
 pytestmark = pytest.mark.slow
 
-MIME = "application/vnd.orchat.v1+json"
+MIME = "application/vnd.orchat.v1"
 
 
 def ask(kernel: Kernel, cell: str) -> Ended:

@@ -15,7 +15,7 @@ from orchat._version import __version__
 from orchat.jupyter.kernel.cell_storage.executing_cell import METADATA_KEY
 from orchat.jupyter.kernel.cell_storage.frontend_comm import PROTOCOL, TARGET
 from orchat.jupyter.kernel.cell_storage.write_queue import WriteQueue
-from orchat.jupyter.kernel.output.live_display import MIME_TYPE
+from orchat.jupyter.kernel.output.mime_types import MIME_TYPE
 from tests.jupyter.kernel import INSTALLED, OTHERS, ROOT, Kernel
 from tests.patience import PATIENCE, stretched
 

@@ -21,7 +21,7 @@ from orchat.jupyter.kernel.cell_storage.notebook_stripper import strip_notebook
 from tests.files.odd_paths import ODD, make_odd
 from tests.patience import stretched
 
-MIME = "application/vnd.orchat.v1+json"
+MIME = "application/vnd.orchat.v1"
 STATE = {"format": "orchat", "version": 1, "turns": {"notebook": {"messages": ["Wie hoch? ☂"]}}}
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import nbformat
 import pytest
 
+from orchat.jupyter.kernel.output.mime_types import read_extras
 from tests.jupyter.conftest import KEY
 from tests.jupyter.kernel import Ended, Kernel
 from tests.jupyter.test_conversations import in_cell
@@ -169,7 +170,8 @@ def test_a_hostile_file_sets_nothing_but_what_was_said(
             },
         ],
     }
-    data = {"text/plain": "\x1b[2J", MIME: {"turn": turn, "requested": "evil/model", "parameters": {"models": ["x"]}}}
+    kept = json.dumps({"turn": turn, "requested": "evil/model", "parameters": {"models": ["x"]}})
+    data = {"text/plain": "\x1b[2J", MIME: kept}
     cell = nbformat.v4.new_code_cell("%%openrouter\nHi")
     cell.outputs = [nbformat.v4.new_output("display_data", data)]
     path = tmp_path / "hostile.ipynb"
@@ -214,8 +216,8 @@ def test_where_the_file_is(kernel: Kernel, tmp_path: Path) -> None:
 
 def test_what_an_output_keeps_beside_its_text(kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
     line = "%%openrouter vendor/some-model -t 0.5 --seed 7 -p top_p=0.9 --no-history\nHi"
-    first, second = (ask(kernel, line).bundles[-1][MIME] for _ in range(2))
-    other = ask(kernel, line.replace("--seed 7", "--seed 8")).bundles[-1][MIME]
+    first, second = (read_extras(ask(kernel, line).bundles[-1]) for _ in range(2))
+    other = read_extras(ask(kernel, line.replace("--seed 7", "--seed 8")).bundles[-1])
     assert first["requested"] == "vendor/some-model"
     assert (first["model"], first["provider"]) == (MODEL, PROVIDER)
     assert first["parameters"] == {"temperature": 0.5, "seed": 7, "top_p": 0.9}
@@ -249,7 +251,7 @@ def test_what_a_saved_answer_weighs(kernel: Kernel, endpoint: ScriptedOpenRouter
     # Asked again it is the same, but for the seconds that it took.
     endpoint.answers(text(answer))
     again = in_cell(kernel, "a", f"%%openrouter -o reply\n{prompt}")
-    assert again.bundles[-1][MIME]["turn"] == ended.bundles[-1][MIME]["turn"]
+    assert read_extras(again.bundles[-1])["turn"] == read_extras(ended.bundles[-1])["turn"]
     assert abs(weight(again) - saved) < 20
 
 

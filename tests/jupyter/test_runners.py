@@ -19,7 +19,7 @@ from tests.python_path import PYTHON_PATH
 
 pytestmark = pytest.mark.slow
 
-MIME = "application/vnd.orchat.v1+json"
+MIME = "application/vnd.orchat.v1"
 LINE = "openrouter: AuthenticationError: "
 
 Runner = Callable[[Path, dict[str, str]], tuple[str, nbformat.NotebookNode]]

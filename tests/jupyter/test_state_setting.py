@@ -10,6 +10,7 @@ import nbformat
 import pytest
 
 from orchat.jupyter.kernel.cell_storage.sidecar_file import SidecarFile
+from orchat.jupyter.kernel.output.mime_types import read_extras
 from tests.jupyter.conftest import KEY
 from tests.jupyter.kernel import Ended, Kernel
 from tests.jupyter.panel_page import PANEL, Page
@@ -49,7 +50,7 @@ def test_nothing_is_kept_where_nobody_wants_that(kernel: Kernel, endpoint: Scrip
     try:
         assert "state            none " in ask(kernel, "%openrouter params").printed
         ended = in_cell(kernel, "a", "%%openrouter\nHi")
-        assert "turn" not in ended.bundles[-1][MIME]
+        assert "turn" not in read_extras(ended.bundles[-1])
         assert ended.bundles[-1]["text/markdown"]
         assert ended.printed == ""
         # In this kernel it goes on.
@@ -57,7 +58,7 @@ def test_nothing_is_kept_where_nobody_wants_that(kernel: Kernel, endpoint: Scrip
         assert len(endpoint.request.json["messages"]) == 3
     finally:
         ask(kernel, "%config OpenRouterMagics.state = None")
-    assert "turn" in in_cell(kernel, "a", "%%openrouter\nHi").bundles[-1][MIME]
+    assert "turn" in read_extras(in_cell(kernel, "a", "%%openrouter\nHi").bundles[-1])
 
 
 def test_a_file_beside_the_notebook_keeps_what_the_outputs_leave_out(
@@ -68,7 +69,7 @@ def test_a_file_beside_the_notebook_keeps_what_the_outputs_leave_out(
     ask(kernel, DEFINED)
     endpoint.answers(calls(HULL), text("At 14:10."), text("At noon."), text("At one."))
     first, second = in_cell(kernel, "a", asked), in_cell(kernel, "b", loop)
-    pointer = first.bundles[-1][MIME]["turn"]
+    pointer = read_extras(first.bundles[-1])["turn"]
     assert pointer == {
         "entry": pointer["entry"],
         "beside": True,
@@ -105,7 +106,7 @@ def test_a_file_beside_the_notebook_keeps_what_the_outputs_leave_out(
     ended = in_cell(kernel, "a", "%%openrouter\nAnd now?")
     hint = "Move it elsewhere, and a new one is begun."
     assert ended.printed == f"{TOLD}the tides.orchat.jsonl is damaged in line 1. It stays untouched. {hint}\n"
-    assert "turn" not in ended.bundles[-1][MIME]
+    assert "turn" not in read_extras(ended.bundles[-1])
     assert beside.with_suffix(".orchat.jsonl").read_text() == "{rubbish"
 
 
@@ -114,7 +115,7 @@ def test_where_no_notebook_is_known_it_is_told_once(kernel: Kernel) -> None:
     try:
         first, second = (in_cell(kernel, cell, "%%openrouter\nHi") for cell in "ab")
         assert (first.printed, second.printed) == (f"{TOLD}no notebook is known.\n", "")
-        assert "turn" not in first.bundles[-1][MIME]
+        assert "turn" not in read_extras(first.bundles[-1])
     finally:
         ask(kernel, "%config OpenRouterMagics.state = None")
 
@@ -124,14 +125,14 @@ def test_what_is_too_large_to_be_kept_is_told(kernel: Kernel) -> None:
     ask(kernel, "value = 'word ' * 1000")
     try:
         ended = in_cell(kernel, "a", "%%openrouter\nWhat is it?")
-        assert "turn" in ended.bundles[-1][MIME]
+        assert "turn" in read_extras(ended.bundles[-1])
         assert ended.printed == ""
         ended = in_cell(kernel, "b", "%%openrouter\nWhat is {value}?")
-        assert "turn" not in ended.bundles[-1][MIME]
+        assert "turn" not in read_extras(ended.bundles[-1])
         assert ended.printed.startswith(f"{TOLD}The last turn alone takes more than 4")
     finally:
         ask(kernel, "%config OpenRouterMagics.state_limit = None")
-    assert "turn" in in_cell(kernel, "b", "%%openrouter\nWhat is {value}?").bundles[-1][MIME]
+    assert "turn" in read_extras(in_cell(kernel, "b", "%%openrouter\nWhat is {value}?").bundles[-1])
 
 
 def test_a_panel_goes_where_it_is_set(endpoint: ScriptedOpenRouter) -> None:

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from orchat.jupyter.kernel.output.mime_types import read_extras
 from tests.jupyter.kernel import SOON, Kernel
 from tests.jupyter.test_conversations import in_cell, said
-from tests.jupyter.test_magic_options import MIME, ask
+from tests.jupyter.test_magic_options import ask
 from tests.jupyter.test_terminal import Terminal
 from tests.openrouter_server import ScriptedOpenRouter, call, calls, error, text
 from tests.openrouter_server.server import CHAT
@@ -79,7 +80,7 @@ def test_a_call_waits_and_is_approved(tools: Kernel, endpoint: ScriptedOpenRoute
     assert '> **tide**(port="Hull") → waits for your decision' in bundle["text/markdown"]
     assert 'tide(port="Hull") → waits for your decision' in bundle["text/plain"]
     assert bundle["text/plain"].splitlines()[-1].startswith("waits for your decision · ")
-    assert bundle[MIME]["ending"] == "parked"
+    assert read_extras(bundle)["ending"] == "parked"
     assert tools.value("[call.tool_name for call in reply.pending]") == "['tide']"
     assert (ran(tools), len(endpoint.requests) - asked) == ("[]", 1)
     assert 'waits for your decision about tide(port="Hull")' in ask(tools, "%openrouter chats").printed
@@ -89,7 +90,7 @@ def test_a_call_waits_and_is_approved(tools: Kernel, endpoint: ScriptedOpenRoute
     assert ended.bundles[-1]["text/plain"].startswith(
         'I look it up.\n\ntide(port="Hull") → Hull: 14:10\n\nAt 14:10.\n\n'
     )
-    assert ended.bundles[-1][MIME]["turn"]["continued"] is True
+    assert read_extras(ended.bundles[-1])["turn"]["continued"] is True
     in_cell(tools, "c", "%%openrouter\nThanks.")
     roles = [each["role"] for each in endpoint.request.json["messages"]]
     assert roles == ["user", "assistant", "tool", "assistant", "user"]

@@ -11,6 +11,7 @@ import nbformat
 import pytest
 
 from orchat.jupyter.kernel.cell_storage.notebook_stripper import strip_notebook
+from orchat.jupyter.kernel.output.mime_types import read_extras
 from tests.jupyter.conftest import KEY
 from tests.jupyter.kernel import INSTALLED, Kernel
 from tests.jupyter.notebook_page import NotebookPage
@@ -127,7 +128,7 @@ def test_what_is_kept_is_quiet_and_stands_nowhere_twice(page: NotebookPage, endp
     assert list(page.cells["b"]["turns"]) == ["another"]
     # A loop blocks the kernel, so that no page can say that it is there: the outputs keep its turns.
     assert page.cells["e"] is None
-    assert all("messages" in bundle[MIME]["turn"] for bundle in page.outputs["e"])
+    assert all("messages" in read_extras(bundle)["turn"] for bundle in page.outputs["e"])
 
 
 def test_what_looks_like_a_key_is_not_kept(page: NotebookPage, endpoint: ScriptedOpenRouter) -> None:

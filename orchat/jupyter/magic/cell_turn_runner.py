@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from orchat.jupyter.kernel.live_view.cell_sink import CellSink, display_for
 from orchat.jupyter.kernel.live_view.turn_clock import TurnClock
 from orchat.jupyter.kernel.output.answer_formats import cell_code
 from orchat.jupyter.kernel.output.error_card import error_line
+from orchat.jupyter.kernel.output.image_bundle import image_bundle
 from orchat.jupyter.kernel.output.live_display import LiveDisplay
 from orchat.jupyter.magic.conversation_restore import count_earlier_turns, restore_session
 from orchat.jupyter.magic.option_parser import MAGIC
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from orchat.jupyter.kernel.conversations.notebook_conversations import CellTurn, NotebookConversation
     from orchat.jupyter.kernel.live_view.cell_sink import Display
     from orchat.jupyter.magic.magic_session import MagicSession
-    from orchat.messages import ChatMessage
+    from orchat.messages import ChatMessage, ImageContent
     from orchat.streaming import StreamingChunk
 
 _NO_CODE = "the answer holds no Python code, so that no cell is proposed."
@@ -75,7 +76,7 @@ class CellTurnRunner:
             offers_tools=bool(options.tool),
         )
         self._request_body: Mapping[str, Any] = {}
-        self._encode_record: Callable[[list[ChatMessage], str], dict[str, Any]] | None = None
+        self._encode_record: Callable[..., dict[str, Any]] | None = None
         self._earlier_turns: asyncio.Future[int] | None = None
         self._clock = TurnClock()
 
@@ -216,7 +217,7 @@ class CellTurnRunner:
             model=self._model,
             error=orchat_error,
             sent=sent,
-            record=lambda plain: self._output_extras(turn, conversation, plain),
+            record=lambda plain: self._output_extras(turn, conversation, plain, reply.images),
         )
         self._update_new_pages()
         self._print_notes(earlier_turns_note, _APPROVAL_HINT if conversation is not None and reply.pending else "")
@@ -263,7 +264,9 @@ class CellTurnRunner:
         stamp = {} if ending == "finished" else {"ending": ending}
         return Reply(ChatMessage.from_assistant(None, stamp), ending=ending)
 
-    def _output_extras(self, turn: CellTurn, conversation: NotebookConversation | None, plain: str) -> dict[str, Any]:
+    def _output_extras(
+        self, turn: CellTurn, conversation: NotebookConversation | None, plain: str, images: Iterable[ImageContent]
+    ) -> dict[str, Any]:
         """Persist the turn, and return the extras of its output: parameters, request fingerprint, turn record."""
         extras: dict[str, Any] = {}
         if self._request_body:
@@ -278,7 +281,8 @@ class CellTurnRunner:
             return extras
         encode_record = self._encode_record
         assert encode_record is not None
-        if turn.messages and (data := self._storage.store(lambda: encode_record(turn.messages, plain))):
+        shown = [str(each.base64_image) for each in images if image_bundle(each) is not None]
+        if turn.messages and (data := self._storage.store(lambda: encode_record(turn.messages, plain, shown))):
             extras["turn"] = data
         return extras
 
@@ -289,6 +293,7 @@ class CellTurnRunner:
         source: str | None,
         messages: list[ChatMessage],
         plain: str,
+        pictures: Collection[str] = (),
         **about: bool,
     ) -> dict[str, Any]:
         """Return the record of a turn with these messages."""
@@ -298,7 +303,14 @@ class CellTurnRunner:
         current_turn = replace(turn, messages=messages)
         secrets = secrets_of(self._chat.generator if self._chat is not None else None)
         return encode_turn(
-            current_turn, conversation.name, source, plain, secrets=secrets, cell=self._storage.saved_cell_id, **about
+            current_turn,
+            conversation.name,
+            source,
+            plain,
+            secrets=secrets,
+            cell=self._storage.saved_cell_id,
+            pictures=pictures,
+            **about,
         )
 
     def _checkpoint(self) -> None:

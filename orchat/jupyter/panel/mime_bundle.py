@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from orchat.jupyter.kernel.coroutine_runner import in_kernel
 from orchat.jupyter.kernel.live_view.widget_channel import WIDGET_MIME_TYPE, WidgetChannel
+from orchat.jupyter.kernel.output.mime_types import PANEL_MIME_TYPE
 
 if TYPE_CHECKING:
     from IPython.core.displaypub import DisplayPublisher
     from IPython.core.interactiveshell import InteractiveShell
 
     from orchat.jupyter.panel.panel_view_model import PanelViewModel
-
-PANEL_MIME_TYPE = "application/vnd.orchat.panel"
-"""The id of the panel's widget, which the page's extension shows instead of the widget's own MIME type."""
 
 _EMPTY = "An empty chat."
 

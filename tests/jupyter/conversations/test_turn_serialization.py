@@ -23,9 +23,9 @@ from orchat.jupyter.kernel.conversations.notebook_conversations import (
 )
 from orchat.jupyter.kernel.conversations.turn_record_reader import read_turns, restore_conversations
 from orchat.jupyter.kernel.conversations.turn_serialization import decode_turn, encode_turn, join_record, split_record
-from orchat.jupyter.kernel.output.live_display import MIME_TYPE
+from orchat.jupyter.kernel.output.mime_types import MIME_TYPE
 from orchat.jupyter.kernel.output.turn_transcript import TurnTranscript
-from orchat.messages import ChatMessage, ImageContent, ReasoningContent, TextContent, ToolCall
+from orchat.messages import ChatMessage, ChatRole, ImageContent, ReasoningContent, TextContent, ToolCall
 
 LIMIT = SETTINGS["state_limit"].default
 CALL = ToolCall("tide", {"port": "Hull", "days": [1, 2]}, "call_1")
@@ -238,6 +238,30 @@ def test_what_is_too_large_is_not_kept() -> None:
     (_, left_out), _ = (message["content"] for message in kept["messages"])
     assert kept["left_out"] == {"media": 1}
     assert left_out == {"text": "[an image was left out to save space]"}
+
+
+def test_pictures_stay_in_their_outputs_and_a_lost_one_is_told() -> None:
+    gif, png = ("R0lGODlh" + "A" * 2 * LIMIT, "iVBORw0KGgoAAAA=")
+    pictures = [ImageContent(gif, "image/gif"), ImageContent(png, "image/png"), ImageContent(png, "image/png")]
+    turn = turn_with(ChatMessage(ChatRole.ASSISTANT, [TextContent("Look."), *pictures]), assistant("And that is all."))
+    cell = cell_of(turn, pictures=[gif, png])
+    assert len(json.dumps(cell)) < 2_000  # they have room however large they are
+    outputs = [
+        {"output_type": "display_data", "data": {kind: [data]}, "metadata": {"orchat": {}}}
+        for kind, data in (("image/gif", gif), ("image/png", png + "\n"), ("image/png", png))
+    ]
+    whole = {**cell, "outputs": [*cell["outputs"], *outputs]}
+    assert only(whole).messages[1].parts == turn.messages[1].parts
+    conversations = NotebookConversations()
+    _, lost = restore_conversations(conversations, [{**cell, "outputs": [*cell["outputs"], *outputs[:2]]}])
+    assert [each.message for each in lost] == ["A picture of an answer is not in its output any more."]
+    (kept,) = conversations["notebook"].turns
+    assert kept.messages[1].images == pictures[:2]
+    assert kept.messages[1].texts[-1] == "[a picture of this answer is not in the notebook any more]"
+    somebody_elses = {**outputs[0], "metadata": {}}
+    (found,) = read_turns([{**cell, "outputs": [*cell["outputs"], somebody_elses]}])
+    assert not isinstance(found, StateError)
+    assert found.lost_pictures == 3
 
 
 def damaged(**changes: Any) -> dict[str, Any]:

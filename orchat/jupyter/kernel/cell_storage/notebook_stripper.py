@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from orchat.jupyter.kernel.cell_storage.executing_cell import METADATA_KEY
-from orchat.jupyter.kernel.output.live_display import MIME_TYPE
+from orchat.jupyter.kernel.output.mime_types import MIME_TYPES
 
 _CONFLICTS = "nbdime-conflicts"  # both sides' changes of metadata, of which the merged notebook keeps neither
 
@@ -30,7 +30,7 @@ def strip_notebook(notebook: dict[str, Any], *, outputs: bool = False) -> tuple[
     Examples
     --------
     >>> answer = {"output_type": "display_data", "metadata": {},
-    ...           "data": {"text/markdown": "It is *high*.", "application/vnd.orchat.v1+json": {"model": "m"}}}
+    ...           "data": {"text/markdown": "It is *high*.", "application/vnd.orchat.v1": '{"model": "m"}'}}
     >>> cell = {"cell_type": "code", "metadata": {"orchat": {"version": 1}, "tags": ["tide"]}, "outputs": [answer]}
     >>> stripped, count = strip_notebook({"cells": [cell], "metadata": {}})
     >>> count
@@ -53,8 +53,9 @@ def strip_notebook(notebook: dict[str, Any], *, outputs: bool = False) -> tuple[
             cell["outputs"] = found = remaining
         for output in found:
             if isinstance(output, dict):
-                count += _drop(output.get("data"), MIME_TYPE) + _strip_metadata(output.get("metadata"))
-                count += _drop(output.get("metadata"), MIME_TYPE)
+                count += _strip_metadata(output.get("metadata"))
+                for kind in MIME_TYPES:
+                    count += _drop(output.get("data"), kind) + _drop(output.get("metadata"), kind)
     return notebook, count
 
 
@@ -83,7 +84,7 @@ def _strip_metadata(metadata: object) -> int:
 
 
 def _is_change_of_ours(change: object) -> bool:
-    return isinstance(change, dict) and change.get("key") in (METADATA_KEY, MIME_TYPE)
+    return isinstance(change, dict) and change.get("key") in (METADATA_KEY, *MIME_TYPES)
 
 
 def _drop(mapping: object, name: str) -> int:
@@ -94,4 +95,5 @@ def _is_orchat_output(output: object) -> bool:
     if not isinstance(output, dict):
         return False
     data, metadata = output.get("data"), output.get("metadata")
-    return (isinstance(data, dict) and MIME_TYPE in data) or (isinstance(metadata, dict) and METADATA_KEY in metadata)
+    ours = isinstance(data, dict) and any(kind in data for kind in MIME_TYPES)
+    return ours or (isinstance(metadata, dict) and METADATA_KEY in metadata)

@@ -21,8 +21,14 @@ from orchat.jupyter.kernel.conversations.notebook_conversations import (
     TurnLocation,
     calls_of,
 )
-from orchat.jupyter.kernel.conversations.turn_serialization import TurnRecord, decode_turn, join_record
-from orchat.jupyter.kernel.output.live_display import MIME_TYPE
+from orchat.jupyter.kernel.conversations.turn_serialization import (
+    RUN_AGAIN,
+    TurnRecord,
+    decode_turn,
+    join_record,
+)
+from orchat.jupyter.kernel.output.image_bundle import PICTURE_TYPES
+from orchat.jupyter.kernel.output.mime_types import read_extras
 
 # Other magics may stand before it, such as %%time.
 _MAGIC = re.compile(r"\s*(?:%%\w[^\n]*\n\s*)*?%%openrouter\b[^\n]*\n(.*)", re.DOTALL)
@@ -55,8 +61,10 @@ def restore_conversations(
         for found in read_turns(cells, sidecar):
             if isinstance(found, StateError):
                 damaged.append(found)
-            else:
-                restored.setdefault(found.conversation, _RestoredTurns()).add(found)
+                continue
+            restored.setdefault(found.conversation, _RestoredTurns()).add(found)
+            if found.lost_pictures:
+                damaged.append(StateError("A picture of an answer is not in its output any more.", hint=RUN_AGAIN))
     for name, turns in restored.items():
         conversations[name].turns = turns.in_order
     return [conversations[name] for name in restored], damaged
@@ -154,8 +162,8 @@ def read_turns(
         outputs = [each for each in _list(cell.get("outputs")) if isinstance(each, Mapping)]
         for output in outputs:
             data = output.get("data")
-            extras = data.get(MIME_TYPE) if isinstance(data, Mapping) else None
-            if not isinstance(data, Mapping) or not isinstance(extras, Mapping) or "turn" not in extras:
+            extras = read_extras(data) if isinstance(data, Mapping) else None
+            if not isinstance(data, Mapping) or extras is None or "turn" not in extras:
                 continue
             record = extras["turn"]
             owner = record.get("cell") if isinstance(record, Mapping) else None
@@ -166,11 +174,22 @@ def read_turns(
                     record = join_record(
                         record, sidecar().get(str(owner)) if record.get("beside") else _stored_turns(cell)
                     )
-                yield decode_turn(record, prompt, join_lines(data.get("text/plain")), TurnLocation(name))
+                plain = join_lines(data.get("text/plain"))
+                yield decode_turn(record, prompt, plain, TurnLocation(name), _pictures(outputs))
             except StateError as error:
                 yield error
         if any(map(_is_live, outputs)):
             yield from _interrupted_turns(cell, prompt, TurnLocation(name))
+
+
+def _pictures(outputs: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the pictures among a cell's outputs that are orchat's, in base64."""
+    found: list[str] = []
+    for output in outputs:
+        data, metadata = output.get("data"), output.get("metadata")
+        if isinstance(data, Mapping) and isinstance(metadata, Mapping) and METADATA_KEY in metadata:
+            found += ["".join(join_lines(data[kind]).split()) for kind in PICTURE_TYPES if kind in data]
+    return found
 
 
 def _is_live(output: Mapping[str, Any]) -> bool:

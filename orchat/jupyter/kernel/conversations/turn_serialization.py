@@ -1,10 +1,11 @@
 """Serialize turns into records for outputs or cell metadata, and back. Pure.
 
 An output holds the answer once, as its plain text; the turn's record refers to that text and to the cell's source, and
-holds only the rest: values in the prompt, tool calls and results, reasoning that must be sent back unchanged. A record
-may be stored apart from its output (`split_record`), which then holds a pointer: a turn whose output was cleared is
-gone, because it is visible no more. A digest of the texts that a record refers to tells where a merge or an editor has
-put it beside other ones. Records are data: they set messages, and nothing else (`orchat.chat.state`).
+holds only the rest: values in the prompt, tool calls and results, reasoning that must be sent back unchanged. So it is
+with an answer's pictures, which are outputs of the same cell: a record names them by a digest. A record may be stored
+apart from its output (`split_record`), which then holds a pointer: a turn whose output was cleared is gone, because it
+is visible no more. A digest of the texts that a record refers to tells where a merge or an editor has put it beside
+other ones. Records are data: they set messages, and nothing else (`orchat.chat.state`).
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ from orchat.messages import ChatRole
 from orchat.secrets import redact
 
 _encode = json.JSONEncoder(ensure_ascii=False).encode
-_RUN_AGAIN = "Run the cell again."
+RUN_AGAIN = "Run the cell again."
+_LOST_PICTURE = "[a picture of this answer is not in the notebook any more]"
 _LARGEST_FLOAT = sys.float_info.max
 _META_FIELDS = ("pending", "ending", "requested_model", "model", "refusal")
 
@@ -53,11 +55,14 @@ class TurnRecord(NamedTuple):
         The turn.
     continued
         Whether the turn began in another output and was continued after a decision about its tool calls.
+    lost_pictures
+        The number of pictures that are not among the cell's outputs any more; a text takes the place of each.
     """
 
     conversation: str
     turn: CellTurn
     continued: bool = False
+    lost_pictures: int = 0
 
 
 def encode_turn(
@@ -69,6 +74,7 @@ def encode_turn(
     continued: bool = False,
     secrets: Collection[str] = (),
     cell: str | None = None,
+    pictures: Collection[str] = (),
 ) -> dict[str, Any]:
     """Return the record of a turn as JSON.
 
@@ -88,6 +94,8 @@ def encode_turn(
         Values to redact in all messages.
     cell
         The cell's identifier in the notebook file: the turn does not count again in a copy of the cell.
+    pictures
+        The pictures of the answer that are outputs of the cell, in base64.
 
     Raises
     ------
@@ -108,7 +116,7 @@ def encode_turn(
             f"the answer holds what looks like {what}.",
             hint="Jupyter saves the output that you see all the same when it saves the notebook: clear it first.",
         )
-    saved = state.to_dict(state.ChatState(turn.messages), secrets=secrets, max_bytes=_most_bytes(plain))
+    saved = state.to_dict(state.ChatState(turn.messages), secrets=secrets, max_bytes=_most_bytes(plain, pictures))
     record: dict[str, Any] = {"thread": conversation}
     if cell is not None:
         record["cell"] = cell
@@ -132,6 +140,9 @@ def encode_turn(
                 if isinstance(text, str) and (found := plain.find(text, at)) >= 0:
                     at = found + len(text)
                     content[index] = {"at": [found, at]}
+                elif isinstance(image := part.get("image"), dict) and image.get("base64_image") in pictures:
+                    shown = {"shown": _digest(image["base64_image"])}
+                    content[index] = {"image": {key: image[key] for key in image if key != "base64_image"} | shown}
         meta = {key: message["meta"][key] for key in _META_FIELDS if message.get("meta", {}).get(key) is not None}
         # What a provider read in a file goes back to it, so that it need not read it again (API section 3.3).
         annotations = message.get("meta", {}).get("annotations")
@@ -202,7 +213,7 @@ def join_record(pointer: Mapping[str, Any], turns: object) -> dict[str, Any]:
         raise StateError("What an output points to is not kept any more.")
     if "entry" in pointer and pointer["entry"] != _digest_of_json(entry):
         raise StateError(
-            "What an output points to is of another answer, as after a merge of two notebooks.", hint=_RUN_AGAIN
+            "What an output points to is of another answer, as after a merge of two notebooks.", hint=RUN_AGAIN
         )
     if not isinstance(ids, list) or not all(isinstance(each, str) for each in ids):
         raise StateError("An output keeps calls that have no names.")
@@ -214,8 +225,21 @@ def join_record(pointer: Mapping[str, Any], turns: object) -> dict[str, Any]:
     return {**entry, **system, "messages": messages, "thread": conversation}
 
 
-def decode_turn(record: object, source: str, plain: str, location: TurnLocation) -> TurnRecord:
+def decode_turn(
+    record: object, source: str, plain: str, location: TurnLocation, pictures: Collection[str] = ()
+) -> TurnRecord:
     """Return the turn of a record from `encode_turn`.
+
+    Parameters
+    ----------
+    record
+        The record, which is untrusted.
+    source, plain
+        The prompt in the cell's source, and the output's plain text.
+    location
+        The turn's place in the notebook.
+    pictures
+        The pictures among the cell's outputs, in base64.
 
     Raises
     ------
@@ -226,7 +250,7 @@ def decode_turn(record: object, source: str, plain: str, location: TurnLocation)
     --------
     >>> record = {"thread": "notebook", "messages": [{"role": "user", "content": None},
     ...                                            {"role": "assistant", "content": [{"at": [0, 6]}]}]}
-    >>> conversation, turn, _ = decode_turn(record, "Hi", "Hello. And more.", TurnLocation("a"))
+    >>> conversation, turn, *_ = decode_turn(record, "Hi", "Hello. And more.", TurnLocation("a"))
     >>> conversation, [message.text for message in turn.messages]
     ('notebook', ['Hi', 'Hello.'])
     """
@@ -242,6 +266,7 @@ def decode_turn(record: object, source: str, plain: str, location: TurnLocation)
     if not isinstance(conversation, str) or not conversation.isprintable() or not 0 < len(conversation) <= 60:
         raise StateError("The output names no conversation.")
     messages = _resolve_references(record["messages"], source, plain, record.get("digest"))
+    lost_pictures = _restore_pictures(messages, pictures)
     saved = state.from_dict({"format": state.FORMAT, "version": state.VERSION, "messages": messages})
     roles = [message.role for message in saved.messages]
     if len(roles) < 2 or roles[0] != ChatRole.USER or not {ChatRole.USER, ChatRole.SYSTEM}.isdisjoint(roles[1:]):
@@ -249,12 +274,36 @@ def decode_turn(record: object, source: str, plain: str, location: TurnLocation)
     turn = CellTurn(
         location, saved.messages, system if isinstance(system, str) else None, begins=record.get("begins") is True
     )
-    return TurnRecord(conversation, turn, record.get("continued") is True)
+    return TurnRecord(conversation, turn, record.get("continued") is True, lost_pictures)
 
 
-def _most_bytes(plain: str) -> int:
-    """Return the size limit of a record in bytes: text of the output counts once only."""
-    return int(setting("state_limit")) + len(plain)
+def _most_bytes(plain: str, pictures: Collection[str] = ()) -> int:
+    """Return the size limit of a record in bytes: text and pictures of the outputs do not count."""
+    return int(setting("state_limit")) + len(plain) + sum(map(len, pictures))
+
+
+def _restore_pictures(messages: list[Any], pictures: Collection[str]) -> int:
+    """Put pictures in the places that name them, a text where one is gone, and return the number of these.
+
+    Each is used once, so a record cannot grow beyond its outputs.
+    """
+    lost = 0
+    left: dict[str, list[str]] = {}
+    for picture in pictures:
+        left.setdefault(_digest(picture), []).append(picture)
+    for message in messages:
+        for at, part in enumerate(message["content"]):
+            image = part.get("image") if isinstance(part, Mapping) else None
+            if not isinstance(image, Mapping) or "shown" not in image:
+                continue
+            found = left.get(image["shown"]) if isinstance(image["shown"], str) else None
+            if found:
+                kept = {key: value for key, value in image.items() if key != "shown"}
+                message["content"][at] = {"image": {**kept, "base64_image": found.pop()}}
+            else:
+                lost += 1
+                message["content"][at] = {"text": _LOST_PICTURE}
+    return lost
 
 
 def _resolve_references(messages: list[Any], source: str, plain: str, digest: object) -> list[Any]:
@@ -304,7 +353,7 @@ def _check_digest(digest: object, what: str, text: str) -> None:
     if isinstance(digest, Mapping) and what in digest and digest[what] != _digest(text):
         place = "cell" if what == "question" else "output"
         raise StateError(
-            f"A turn is of another {what} than its {place} holds, as after an edit or a merge.", hint=_RUN_AGAIN
+            f"A turn is of another {what} than its {place} holds, as after an edit or a merge.", hint=RUN_AGAIN
         )
 
 

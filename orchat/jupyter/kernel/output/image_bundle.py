@@ -15,6 +15,7 @@ _SIGNATURES = {
     "image/jpeg": b"\xff\xd8\xff",
     "image/gif": b"GIF8",
 }
+PICTURE_TYPES = tuple(_SIGNATURES)
 
 
 def image_bundle(image: ImageContent) -> dict[str, str] | None:

@@ -21,6 +21,7 @@ from orchat.jupyter.kernel.output.display_update import update_display
 from orchat.jupyter.kernel.output.error_card import error_actions, error_card, error_text
 from orchat.jupyter.kernel.output.image_bundle import image_bundle
 from orchat.jupyter.kernel.output.markdown_sanitizer import escape_markdown
+from orchat.jupyter.kernel.output.mime_types import MIME_TYPE, write_extras
 from orchat.jupyter.kernel.output.status_lines import answer_note, retry_status, waiting_status
 from orchat.jupyter.kernel.output.terminal_approval import ask_in_terminal
 from orchat.jupyter.kernel.output.text_escaping import escape_control_characters
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
     from orchat.messages import ToolCall
     from orchat.streaming import StreamingChunk
     from orchat.tools import Tool
-
-MIME_TYPE = "application/vnd.orchat.v1+json"
 
 _BYTES_PER_SECOND = 12_000  # traffic of the paints of a live answer
 _MESSAGE_OVERHEAD = 900  # size of a display message beside its text
@@ -162,7 +161,7 @@ class LiveDisplay:
         self.final = {
             "text/markdown": "\n\n".join(markdown for _, markdown in parts),
             "text/plain": text,
-            MIME_TYPE: extras,
+            MIME_TYPE: write_extras(extras),
         }
         self._publish(self.final)
         for image in reply.images:

@@ -8,8 +8,9 @@
 import { isCleared, recordRun, withMark } from "./cleared_cells.js";
 
 const KEY = "orchat";
-const MIME_TYPE = "application/vnd.orchat.v1+json";
-const SAVED_MIME_TYPES = ["text/plain", "text/markdown", MIME_TYPE];
+const MIME_TYPE = "application/vnd.orchat.v1";
+const OLD_MIME_TYPE = "application/vnd.orchat.v1+json";
+const SAVED_MIME_TYPES = ["text/plain", "text/markdown", MIME_TYPE, OLD_MIME_TYPE, "image/png", "image/jpeg", "image/gif"];
 const VERSION = 1;
 const MAX_CHARACTERS = 8_000_000; // a Jupyter server takes 10 MB in a message
 
@@ -97,17 +98,23 @@ function cells(panels, { cell_id }) {
     metadata: cell.getMetadata(KEY) ?? null,
     outputs: cell.type === "code" ? orchatOutputs(cell.outputs.toJSON()) : [],
   }));
-  if (JSON.stringify(found).length > MAX_CHARACTERS) return { ok: false, reason: "too large" };
-  return { ok: true, cells: found };
+  if (JSON.stringify(found).length <= MAX_CHARACTERS) return { ok: true, cells: found };
+  for (const { data } of /** @type {any[]} */ (found.flatMap(({ outputs }) => outputs))) {
+    for (const type of Object.keys(data)) if (type.startsWith("image/")) delete data[type];
+  }
+  if (JSON.stringify(found).length <= MAX_CHARACTERS) return { ok: true, cells: found }; // the texts are worth more
+  return { ok: false, reason: "too large" };
 }
 
 /** @param {any[]} outputs @returns {object[]} */
 function orchatOutputs(outputs) {
   return outputs
-    .filter((output) => output.data && (MIME_TYPE in output.data || output.metadata?.[KEY]?.live))
+    .filter(({ data, metadata }) => {
+      return data && (MIME_TYPE in data || OLD_MIME_TYPE in data || metadata?.[KEY]);
+    })
     .map(({ data, metadata }) => ({
       data: Object.fromEntries(SAVED_MIME_TYPES.filter((type) => type in data).map((type) => [type, data[type]])),
-      metadata: metadata?.[KEY]?.live ? { [KEY]: { live: metadata[KEY].live } } : {},
+      metadata: metadata?.[KEY] ? { [KEY]: metadata[KEY].live ? { live: metadata[KEY].live } : {} } : {},
     }));
 }
 

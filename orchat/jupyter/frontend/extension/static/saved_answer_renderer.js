@@ -11,7 +11,8 @@ import { canDo, doWithCode } from "./code_events.js";
 import { frameCode } from "./code_block.js";
 import { createErrorActions } from "./error_actions.js";
 
-const MIME_TYPE = "application/vnd.orchat.v1+json";
+const MIME_TYPE = "application/vnd.orchat.v1";
+const OLD_MIME_TYPE = "application/vnd.orchat.v1+json";
 
 /** The parts of an answer that are one line each, with their classes. @type {Record<string, string>} */
 const LINES = {
@@ -121,6 +122,19 @@ function createLine(rendered, kind) {
 /** @param {unknown} value @returns {string} */
 const joinText = (value) => (Array.isArray(value) ? value.join("") : typeof value === "string" ? value : "");
 
+/**
+ * @param {any} data The MIME bundle.
+ * @returns {unknown} What it holds beside the answer's text; null where that is damaged.
+ */
+function readExtras(data) {
+  if (data[MIME_TYPE] === undefined) return data[OLD_MIME_TYPE];
+  try {
+    return JSON.parse(joinText(data[MIME_TYPE]));
+  } catch {
+    return null;
+  }
+}
+
 function addStyle() {
   const style = document.createElement("link");
   style.rel = "stylesheet";
@@ -148,7 +162,7 @@ export function createRendererExtension({ id, rendermime, widgets }) {
     /** @param {any} model @returns {Promise<void>} */
     async renderModel(model) {
       const markdown = joinText(model.data["text/markdown"]);
-      const extras = model.data[MIME_TYPE];
+      const extras = readExtras(model.data);
       let parts;
       try {
         if (!markdown) throw new Error("the bundle holds no Markdown");
@@ -223,10 +237,10 @@ export function createRendererExtension({ id, rendermime, widgets }) {
   return {
     id,
     rank: 0,
-    dataType: "json",
+    dataType: "string",
     rendererFactory: {
       safe: true,
-      mimeTypes: [MIME_TYPE],
+      mimeTypes: [MIME_TYPE, OLD_MIME_TYPE],
       createRenderer: (/** @type {any} */ options) => new SavedAnswer(options),
     },
   };

@@ -7,7 +7,7 @@
 
 const PANEL = "application/vnd.orchat.panel";
 const WIDGET = "application/vnd.jupyter.widget-view+json";
-const SAVED = "application/vnd.orchat.v1+json";
+const SAVED = "application/vnd.orchat.v1";
 const RANK = -20; // before the widgets, whose rank is -10
 const RETRY_INTERVAL = 500; // milliseconds
 const MAX_RETRIES = 60;
