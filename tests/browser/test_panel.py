@@ -572,6 +572,9 @@ def test_files_by_button_paste_and_drop(page: Page, lab: Lab, endpoint: Scripted
     ask(panel, "What is it?")
     expect(panel.locator(".orchat-items")).to_contain_text("I see.")
     expect(chips).to_have_count(0)
+    sent = panel.locator(".orchat-question-pictures img")
+    assert sorted(image.get_attribute("alt") or "" for image in sent.all()) == ["drop.png", "paste.png"]
+    expect(sent.first).to_have_js_property("naturalWidth", 1)
     parts = endpoint.request.json["messages"][0]["content"]
     assert sorted(part["type"] for part in parts) == ["image_url", "image_url", "text", "text"]
     assert sum(part.get("text", "").count("Hull,4") for part in parts) > 50_000

@@ -13,6 +13,7 @@ from orchat.jupyter.kernel.output.text_escaping import single_line
 from orchat.jupyter.kernel.prompt.attachments import MOST_BYTES, attachment_from_data
 from orchat.jupyter.kernel.prompt.typed_secrets import secret_kinds_of_part
 from orchat.jupyter.panel.turn_grouping import file_summary
+from orchat.messages import TextContent
 
 _MAX_FILES = 20
 
@@ -35,7 +36,7 @@ class Uploads:
     >>> uploads = Uploads()
     >>> uploads.take({"n": 1, "name": "tides.csv", "size": 9, "data": "cG9ydCxoaWdo", "at": 0})
     >>> uploads.view
-    [{'n': 1, 'name': 'tides.csv', 'kind': 'text', 'error': '', 'done': 1.0}]
+    [{'n': 1, 'name': 'tides.csv', 'kind': 'text', 'size': 9, 'error': '', 'done': 1.0}]
     >>> uploads.take({"n": 2, "name": "a.bin", "size": 3, "data": "AAAA", "at": 0})
     >>> uploads.view[1]["error"]
     'a.bin is neither text, image, PDF, sound nor video, so no model could read it.'
@@ -63,11 +64,12 @@ class Uploads:
 
     @property
     def view(self) -> list[dict[str, Any]]:
-        """The files as data for the page: name, kind, error, and the uploaded fraction."""
+        """The files as data for the page: name, kind, size in bytes, error, and the uploaded fraction."""
         return [
             {
                 "n": key,
                 **(file_summary(each.part) if each.part is not None else {"name": each.name, "kind": "file"}),
+                "size": each.size,
                 "error": each.error,
                 "done": 1.0 if each.part is not None else round(len(each.data) / max(each.size, 1), 2),
             }
@@ -78,7 +80,9 @@ class Uploads:
         """Add the parts of an earlier message."""
         for part in parts:
             key = min(self._files, default=0) - 1  # a page counts upwards
-            self._files[key] = _Upload(file_summary(part)["name"], 0, part=part, secrets=secret_kinds_of_part(part))
+            self._files[key] = _Upload(
+                file_summary(part)["name"], _size(part), part=part, secrets=secret_kinds_of_part(part)
+            )
 
     def take(self, content: dict[str, Any]) -> None:
         """Append a piece of a file."""
@@ -125,3 +129,11 @@ class Uploads:
         except ValueError as error:
             upload.error = f"{upload.name} cannot be read: {type(error).__name__}."
         upload.data = bytearray()
+
+
+def _size(part: Any) -> int:
+    """Return about how many bytes an attached part has; 0 where it is an address."""
+    if isinstance(part, TextContent):
+        return len(part.text.encode())
+    data = getattr(part, "base64_image", "") or getattr(part, "base64_data", "") or ""
+    return len(data) * 3 // 4

@@ -202,7 +202,7 @@ class PanelViewModel:
         return [
             {
                 "k": turn.key,
-                "q": question_view(turn.question),
+                "q": question_view(turn.question, pictures=True),
                 "s": self._view_model_of(turn).snapshot(html=self._html),
                 **({} if turn.position is None else self._version_fields(turn)),
             }
@@ -218,7 +218,7 @@ class PanelViewModel:
         replay_turn(view_model, messages)
         view_model.set_actions(stop=False, cell=self._cell)
         state = view_model.snapshot(html=self._html)
-        return {"n": number, "q": question_view(messages[0]), "s": {**state, "elapsed": 0.0}}
+        return {"n": number, "q": question_view(messages[0], pictures=True), "s": {**state, "elapsed": 0.0}}
 
     def _view_model_of(self, turn: TurnView) -> TurnViewModel:
         if turn.view_model is None:

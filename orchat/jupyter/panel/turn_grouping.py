@@ -14,6 +14,7 @@ from orchat.chat.state_redaction import secret_of_model
 from orchat.configuration import setting
 from orchat.jupyter.kernel.live_view.turn_view_model import TurnViewModel
 from orchat.jupyter.kernel.output.answer_footer import footer
+from orchat.jupyter.kernel.output.image_bundle import image_bundle
 from orchat.jupyter.kernel.output.live_display import output_extras
 from orchat.jupyter.kernel.output.markdown_sanitizer import escape_markdown, safe_markdown
 from orchat.jupyter.kernel.output.status_lines import answer_note
@@ -37,6 +38,7 @@ WAITING_LABEL = "a tool call waits for your decision"
 
 _INCOMPLETE_ENDINGS: tuple[Ending, ...] = ("stopped", "interrupted", "failed")
 _MAX_SENT_TEXT = 20_000  # characters of a message with values that the page can show
+_MAX_PICTURE = 400_000  # characters of base64
 _MAX_TRANSCRIPT = 60_000  # characters of a transcript in a saved output
 _FILE_TEXT = re.compile(r"The file (.{1,200}):\n\n.*\n\n\(The end of \1\.\)\n\n", re.DOTALL)
 
@@ -53,8 +55,15 @@ def split_turns(messages: Iterable[ChatMessage]) -> list[list[ChatMessage]]:
     return split_at_questions(messages)[1]
 
 
-def question_view(question: ChatMessage) -> dict[str, Any]:
+def question_view(question: ChatMessage, *, pictures: bool = False) -> dict[str, Any]:
     r"""Return the data of a user's message for the page: its text, and the names of its files.
+
+    Parameters
+    ----------
+    question
+        The message.
+    pictures
+        Whether attached pictures go along, up to 300 kB each.
 
     Examples
     --------
@@ -63,7 +72,8 @@ def question_view(question: ChatMessage) -> dict[str, Any]:
     {'text': 'When is high tide?', 'files': [{'name': 'tides.csv', 'kind': 'text'}]}
     """
     words, files = split_question(question)
-    view = {"text": escape_control_characters(words), "files": [file_summary(part) for part in files]}
+    summaries = [file_summary(part) | (_picture(part) if pictures else {}) for part in files]
+    view: dict[str, Any] = {"text": escape_control_characters(words), "files": summaries}
     if values := sent_values(question):
         view |= {"values": values, "sent": escape_control_characters(_whole_text(question)[:_MAX_SENT_TEXT])}
     return view
@@ -75,6 +85,14 @@ def split_question(question: ChatMessage) -> tuple[str, list[Any]]:
     files = [part for part in question.parts if not isinstance(part, TextContent) or _is_file(part)]
     typed = typed_text(question, texts)
     return "\n\n".join(part.text for part in texts) if typed is None else typed, files
+
+
+def _picture(part: Any) -> dict[str, Any]:
+    """Return an attached picture for the page; nothing where it is large, or no picture that a page may show."""
+    if not isinstance(part, ImageContent) or not 0 < len(part.base64_image) <= _MAX_PICTURE:
+        return {}
+    bundle = image_bundle(part)
+    return {} if bundle is None else {"picture": dict(zip(("type", "data"), next(iter(bundle.items())), strict=True))}
 
 
 def _whole_text(question: ChatMessage) -> str:

@@ -5,7 +5,7 @@
  * @typedef {import("./panel_reducer.js").State} State
  * @typedef {import("./panel_reducer.js").Turn} Turn
  * @typedef {import("../shared/kernel_watch.js").KernelLoss} KernelLoss
- * @typedef {{node: HTMLElement, update(turn: Turn): void, draw(): void, setLoss(loss: KernelLoss | null): void,
+ * @typedef {{node: HTMLElement, actions: HTMLElement, update(turn: Turn): void, draw(): void, setLoss(loss: KernelLoss | null): void,
  *   setActions(state: {isLast: boolean, isBusy: boolean}): void, focusVersion(n: number): void, dispose(): void}} Row
  */
 
@@ -14,6 +14,7 @@ import { button, element, setText } from "../shared/elements.js";
 import { STRINGS } from "./panel_strings.js";
 import { createStartPage } from "./start_page.js";
 import { createVersions } from "./turn_versions.js";
+import { createImage } from "../view/reasoning_images.js";
 import { createTurn } from "../view/turn.js";
 
 const FOLLOW_DISTANCE = 60; // pixels from the end, within which the log follows the answer
@@ -21,10 +22,11 @@ const FOLLOW_DISTANCE = 60; // pixels from the end, within which the log follows
 /**
  * @param {{rendermime: import("../shared/markdown_renderer.js").Rendermime | null, send: (message: object) => void,
  *   forms: typeof import("../form/form.js") | null, announce: (words: string) => void,
- *   onPrompt: (prompt: string) => void, chooseModel: (k: number, by: HTMLElement) => void}} options ``onPrompt`` takes a
- *   question to begin with, ``chooseModel`` lets a person choose a model, by which the question of a turn is asked again.
+ *   onPrompt: (prompt: string) => void, chooseModel: (k: number, by: HTMLElement) => void,
+ *   lastActions: HTMLElement}} options ``onPrompt`` takes a question to begin with, ``chooseModel`` lets a person choose
+ *   a model, by which the question of a turn is asked again; ``lastActions`` are buttons that stand below the last turn.
  */
-export function createConversationLog({ rendermime, send, forms, announce, onPrompt, chooseModel }) {
+export function createConversationLog({ rendermime, send, forms, announce, onPrompt, chooseModel, lastActions }) {
   const olderButton = button(STRINGS.older, "orchat-older-turns", () => {
     heldDistance = box.scrollHeight - box.scrollTop;
     send({ t: "older" });
@@ -135,6 +137,7 @@ export function createConversationLog({ rendermime, send, forms, announce, onPro
     else draw();
     return {
       node,
+      actions,
       draw,
       update(next) {
         if (next === turn) return;
@@ -189,6 +192,9 @@ export function createConversationLog({ rendermime, send, forms, announce, onPro
         rows.get(asked.k)?.focusVersion(refocus.n);
         refocus = null;
       }
+      const last = turns.length ? rows.get(turns[turns.length - 1].k) : null;
+      const place = last?.actions ?? box;
+      if (lastActions.parentElement !== place) place.append(lastActions);
       olderButton.hidden = first === 0;
       setText(olderButton, `${STRINGS.older} (${first})`);
       startPage.update(fields);
@@ -197,11 +203,6 @@ export function createConversationLog({ rendermime, send, forms, announce, onPro
         box.scrollTop = box.scrollHeight - heldDistance;
         heldDistance = 0;
       }
-    },
-    /** @param {HTMLElement} node Actions on the last turn, which stand below it. */
-    setActions(node) {
-      box.append(node);
-      resizeObserver.observe(node);
     },
     /** Scroll to the end. */
     toEnd() {
@@ -231,7 +232,14 @@ function createQuestion(q) {
   const fileNames = q.files.map(({ name, kind }) => `${name} (${kind})`).join(", ");
   const questionFiles = element("p", "orchat-question-files", fileNames);
   questionFiles.hidden = !q.files.length;
-  const question = element("div", "orchat-question", questionText, questionFiles);
+  const pictures = element("div", "orchat-question-pictures", ...q.files.flatMap(({ name, picture }) => {
+    if (!picture) return [];
+    const image = createImage(name);
+    image.update({ kind: "picture", ...picture });
+    return [image.node];
+  }));
+  pictures.hidden = !pictures.childElementCount;
+  const question = element("div", "orchat-question", pictures, questionText, questionFiles);
   if (q.values) {
     const summary = element("summary", "", `${STRINGS.withValues} ${q.values.join(", ")}`);
     const sentText = element("pre", "orchat-question-sent", q.sent ?? "");

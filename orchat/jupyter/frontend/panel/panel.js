@@ -45,7 +45,9 @@ export async function render({ model, el, css, send: sendToKernel }) {
   /** @type {import("../shared/kernel_watch.js").KernelLoss | null} */
   let loss = null;
 
+  const turnActions = element("div", "orchat-turn-actions");
   const turns = createConversationLog({
+    lastActions: turnActions,
     rendermime,
     send,
     forms,
@@ -168,12 +170,9 @@ export async function render({ model, el, css, send: sendToKernel }) {
     send({ t: "redo" });
     composer.focus();
   });
-  const turnActions = element(
-    "div", "orchat-turn-actions", againButton, otherModelButton, editButton, undoButton, redoButton,
-  );
+  turnActions.append(againButton, otherModelButton, editButton, undoButton, redoButton);
   turnActions.setAttribute("role", "toolbar");
   turnActions.setAttribute("aria-label", STRINGS.lastTurn);
-  turns.setActions(turnActions);
 
   const kernelNotice = createKernelNotice();
   const errorCard = element("div", "orchat-error-card");

@@ -3,11 +3,11 @@
  * never changed, and parts without an event stay the same objects.
  *
  * @typedef {import("../view/view_reducer.js").State} TurnState
- * @typedef {{name: string, kind: string}} Along
+ * @typedef {{name: string, kind: string, picture?: {type: string, data: string}}} Along
  * @typedef {{text: string, files: Along[], values?: string[], sent?: string}} Question
  * @typedef {{n: number, q: Question, s: TurnState}} OtherVersion
  * @typedef {{k: number, q: Question, s: TurnState, v?: [number, number] | null, o?: OtherVersion[] | null}} Turn
- * @typedef {{n: number, name: string, kind: string, error: string, done: number}} File
+ * @typedef {{n: number, name: string, kind: string, size: number, error: string, done: number}} File
  * @typedef {{id: string, name: string, facts: string, badges?: string[]}} Model
  * @typedef {{temperature: number|null, max_tokens: number|null, effort: string|null}} Parameters
  * @typedef {{height: string, draft: {n: number, text: string}, files: File[], running: boolean, model: string,

@@ -62,8 +62,8 @@ export function createQuestionComposer({ send, announce, lastQuestion, onSend })
     "div", "orchat-composer", editing, completion.node, fileList, text, buttons, warning, fileInput,
   );
 
-  /** The files that were attached in this page: of those of an earlier one only the name is known. */
-  const own = /** @type {Map<number, {size: number, url: string}>} */ (new Map());
+  /** The addresses of the pictures that were attached in this page. @type {Map<number, string>} */
+  const own = new Map();
   let enterBreaksLine = false;
   let draftNumber = -1; // of the draft that was taken over
   let isSentEarly = false; // before the kernel's first state
@@ -145,7 +145,7 @@ export function createQuestionComposer({ send, announce, lastQuestion, onSend })
       const n = ++fileCount;
       const metadata = { t: "attach", n, name: file.name || "pasted.png", size: file.size };
       const isImage = /^image\/(png|jpeg|gif|webp)$/.test(file.type);
-      own.set(n, { size: file.size, url: isImage ? URL.createObjectURL(file) : "" });
+      if (isImage) own.set(n, URL.createObjectURL(file));
       if (file.size > MAX_BYTES || !file.size) {
         send({ ...metadata, at: 0, data: "" });
         continue;
@@ -179,9 +179,9 @@ export function createQuestionComposer({ send, announce, lastQuestion, onSend })
       if (next.files !== fields?.files) {
         fileList.replaceChildren(...next.files.map(createFileChip));
         fileList.hidden = !next.files.length;
-        for (const [n, { url }] of own) {
+        for (const [n, url] of own) {
           if (!fields?.files.some((file) => file.n === n) || next.files.some((file) => file.n === n)) continue;
-          if (url) URL.revokeObjectURL(url);
+          URL.revokeObjectURL(url);
           own.delete(n);
         }
         const failedFile = next.files.find(({ n, error }) => error && !fields?.files.some((f) => f.n === n && f.error));
@@ -233,7 +233,7 @@ export function createQuestionComposer({ send, announce, lastQuestion, onSend })
     dispose() {
       clearTimeout(timer);
       widthObserver.disconnect();
-      for (const { url } of own.values()) if (url) URL.revokeObjectURL(url);
+      for (const url of own.values()) URL.revokeObjectURL(url);
       completion.dispose();
     },
   };
@@ -249,9 +249,9 @@ export function createQuestionComposer({ send, announce, lastQuestion, onSend })
 
   /** @param {import("./panel_reducer.js").File} file */
   function createFileChip(file) {
-    const { n, name, kind, error, done } = file;
+    const { n, name, kind, size, error, done } = file;
     const label = element("span", "orchat-chip-name");
-    const { size, url } = own.get(n) ?? {};
+    const url = own.get(n);
     const about = done < 1 ? `${STRINGS.loading}: ${Math.round(done * 100)} %` : kind;
     setText(label, error || `${name} (${size ? `${about}, ${sizeText(size)}` : about})`);
     label.title = name;

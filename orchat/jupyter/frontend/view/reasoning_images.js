@@ -33,9 +33,10 @@ export function createReasoning() {
   };
 }
 
-export function createImage() {
+/** @param {string} [about] What it is, for those who do not see it. */
+export function createImage(about = STRINGS.picture) {
   const node = element("img", "orchat-generated-image");
-  node.alt = STRINGS.picture;
+  node.alt = about;
   return {
     node,
     /** @param {PictureItem} item */
