@@ -79,17 +79,19 @@ class _Wakeup:
         self.users -= 1
         if not self.users and self._watches_signals and self._signal_socket is not None:
             self._watches_signals = False
-            current = signal.set_wakeup_fd(-1)
-            if current != self._signal_socket.fileno():  # other code has set its own meanwhile
-                signal.set_wakeup_fd(current)
+            with suppress(ValueError):  # in another thread, which collects what was left unfinished
+                current = signal.set_wakeup_fd(-1)
+                if current not in {-1, self._signal_socket.fileno()}:  # other code has set its own meanwhile
+                    _give_back(current)
 
     def _watch_signals(self) -> bool:
         if self._signal_socket is None:
             return False
-        current = signal.set_wakeup_fd(self._signal_socket.fileno(), warn_on_full_buffer=False)
-        if current != -1:
-            signal.set_wakeup_fd(current)
-        return current == -1
+        try:
+            current = signal.set_wakeup_fd(self._signal_socket.fileno(), warn_on_full_buffer=False)
+        except ValueError:  # the loop has moved to another thread
+            return False
+        return current == -1 or not _give_back(current)
 
     def _set_timer(self, loop: asyncio.AbstractEventLoop) -> None:
         self._is_timer_set = True
@@ -99,6 +101,15 @@ class _Wakeup:
         self._is_timer_set = False
         if self.users and not self._watches_signals:
             self._set_timer(loop)
+
+
+def _give_back(descriptor: int) -> bool:
+    """Let signals go to other code's descriptor again, and return True; False for one that is closed, or another's."""
+    try:
+        signal.set_wakeup_fd(descriptor)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 _wakeups: WeakKeyDictionary[asyncio.AbstractEventLoop, _Wakeup] = WeakKeyDictionary()

@@ -113,6 +113,8 @@ class ColumnRun:
             slots.release()
 
         for number in count(1):
+            if number % _ROWS_BETWEEN_LOOKS == 0:  # before a row is taken: this may end here
+                await asyncio.sleep(0)
             await slots.acquire()
             try:
                 row = None if self._is_over else next(rows, None)
@@ -120,8 +122,6 @@ class ColumnRun:
                 self._failure, row = error, None
             if row is None:
                 return
-            if number % _ROWS_BETWEEN_LOOKS == 0:
-                await asyncio.sleep(0)
             key = self._key_if_new(row)
             if key is None:
                 slots.release()

@@ -101,8 +101,13 @@ class RowPreparation:
 
     @property
     def rest(self) -> Iterator[RowQuestion]:
-        """The rows that were not taken."""
-        return chain([row.question for row in self._ahead], self._questions)
+        """The rows that were not taken, and the error that comes after them."""
+        return chain((row.question for row in self._ahead), self._failing(), self._questions)
+
+    def _failing(self) -> Iterator[RowQuestion]:
+        if self._failure is not None:
+            raise self._failure
+        yield from ()
 
     def _read_ahead(self) -> None:
         """Read the next rows; an error of the rows' source comes after those that were read before it."""

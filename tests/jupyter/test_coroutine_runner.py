@@ -10,7 +10,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -109,33 +109,57 @@ async def _woken_by(wake: Callable[[Callable[[], object]], None]) -> None:
         await asyncio.wait_for(woken.wait(), PATIENCE / 2)
 
 
-def test_a_signal_wakes_a_quiet_loop_of_the_main_thread() -> None:
-    def send_signal(schedule: Callable[[], object]) -> None:  # as an interrupt's cancellation
-        signal.signal(signal.SIGUSR1, lambda *_: schedule())
-        threading.Timer(0.05, lambda: os.kill(os.getpid(), signal.SIGUSR1)).start()
+def _schedule_by_signal(schedule: Callable[[], object]) -> None:
+    """Schedule as an interrupt's cancellation does."""
+    signal.signal(signal.SIGUSR1, lambda *_: schedule())
+    threading.Timer(0.05, lambda: os.kill(os.getpid(), signal.SIGUSR1)).start()
 
+
+def _schedule_in_thread(schedule: Callable[[], object]) -> None:
+    threading.Timer(0.05, schedule).start()
+
+
+@pytest.fixture
+def _own_signals() -> Iterator[None]:
     before = signal.getsignal(signal.SIGUSR1)
-    try:
-        asyncio.run(_woken_by(send_signal))
-    finally:
-        signal.signal(signal.SIGUSR1, before)
+    yield
+    signal.signal(signal.SIGUSR1, before)
     assert signal.set_wakeup_fd(-1) == -1
 
 
-def test_a_timer_wakes_a_quiet_loop_elsewhere_and_where_signals_are_taken() -> None:
-    def schedule_later(schedule: Callable[[], object]) -> None:
-        threading.Timer(0.05, schedule).start()
+@pytest.mark.usefixtures("_own_signals")
+def test_a_signal_wakes_a_quiet_loop_of_the_main_thread() -> None:
+    asyncio.run(_woken_by(_schedule_by_signal))
 
+
+@pytest.mark.usefixtures("_own_signals")
+def test_a_signal_wakes_a_quiet_loop_where_other_code_left_a_closed_descriptor() -> None:
+    theirs, other_end = socket.socketpair()
+    with theirs, other_end:
+        theirs.setblocking(False)
+        signal.set_wakeup_fd(theirs.fileno())
+    asyncio.run(_woken_by(_schedule_by_signal))
+
+
+def test_a_timer_wakes_a_quiet_loop_elsewhere_and_where_signals_are_taken() -> None:
     with ThreadPoolExecutor() as threads:
-        threads.submit(lambda: asyncio.run(_woken_by(schedule_later))).result()
+        threads.submit(lambda: asyncio.run(_woken_by(_schedule_in_thread))).result()
     theirs, other_end = socket.socketpair()
     with theirs, other_end:
         theirs.setblocking(False)
         signal.set_wakeup_fd(theirs.fileno())
         try:
-            asyncio.run(_woken_by(schedule_later))
+            asyncio.run(_woken_by(_schedule_in_thread))
         finally:
             assert signal.set_wakeup_fd(-1) == theirs.fileno()
+
+
+@pytest.mark.usefixtures("_own_signals")
+def test_a_loop_may_move_to_another_thread() -> None:
+    with asyncio.Runner() as runner, ThreadPoolExecutor() as threads:
+        loop = runner.get_loop()
+        loop.run_until_complete(_woken_by(_schedule_by_signal))
+        threads.submit(loop.run_until_complete, _woken_by(_schedule_in_thread)).result()
 
 
 def test_the_wake_ups_end_with_their_block() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import logging
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -29,9 +30,9 @@ from orchat.errors import (
     OutputValidationError,
 )
 from orchat.mapping import MapResult
-from tests.mapping.conftest import KEY, question_of, questions
+from tests.mapping.conftest import KEY, question_of, questions, repeated
 from tests.openrouter_server import Answer, Request, ScriptedOpenRouter, error, reply_json, text, usage_object
-from tests.patience import wait_until
+from tests.patience import PATIENCE, wait_until
 
 CITIES = ["Hull", "Goole", "York"]
 
@@ -459,6 +460,32 @@ def test_what_was_asked_before_an_error_of_the_source_is_not_paid_twice(service:
     assert asked >= 2
     assert run("Where is {value}?", CITIES).spent.known == Decimal("0.00002") * (3 - asked)
     assert len(questions(service)) == 3
+
+
+def test_an_error_of_the_source_behind_rows_that_were_not_asked_is_told_by_retry(service: ScriptedOpenRouter) -> None:
+    third = threading.Event()
+
+    def reply(request: Request) -> Answer:
+        if question_of(request) == CITIES[0]:
+            return repeated(request)
+        if question_of(request) == CITIES[2]:
+            third.set()
+        third.wait(PATIENCE)
+        return error(402, "Insufficient credits")
+
+    def rows() -> Iterator[str]:
+        yield from CITIES
+        raise OSError("The pipe broke.")
+
+    service.always(reply)
+    result = run("{value}", rows(), concurrency=2)
+    assert result.values == [CITIES[0], None, None]
+    service.always(repeated)
+    with pytest.raises(OSError, match="The pipe broke"):
+        result.retry()
+    asked = len(questions(service))
+    assert run("{value}", CITIES).values == CITIES
+    assert len(questions(service)) == asked  # what `retry` asked is kept
 
 
 def test_a_row_that_waits_for_the_answer_before_it_is_not_read_ahead(service: ScriptedOpenRouter) -> None:

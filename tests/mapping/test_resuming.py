@@ -168,6 +168,24 @@ def test_a_cancelled_task_keeps_what_was_answered(service: ScriptedOpenRouter) -
     assert len(questions(service)) == 3 + 2
 
 
+def test_a_task_that_is_cancelled_among_stored_answers_loses_no_row(service: ScriptedOpenRouter) -> None:
+    rows = range(250)
+    orchat.map("{value}", rows, progress=False)
+
+    async def main() -> list[str | None]:
+        def prompt(row: int) -> str:
+            if row == 60:
+                task.cancel()
+            return str(row)
+
+        task = asyncio.create_task(orchat.map_async(prompt, rows, progress=False))
+        with pytest.raises(asyncio.CancelledError) as cancelled:
+            await task
+        return list((await cancelled.value.partial.retry_async()).values)  # type: ignore[attr-defined]
+
+    assert asyncio.run(main()) == [str(row) for row in rows]
+
+
 def test_a_store_that_cannot_be_used_is_told_before_and_an_open_one_stays_open(
     service: ScriptedOpenRouter, home: Path
 ) -> None:
