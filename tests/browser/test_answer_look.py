@@ -120,11 +120,18 @@ def test_a_live_answer_and_a_saved_one_are_the_same_picture(
     assert [each["id"] for each in violations if each["impact"] in ("serious", "critical")] == []
 
 
-def test_code_of_a_saved_answer_is_copied_inserted_and_replaces_a_cell(
+def test_code_of_an_answer_is_copied_inserted_and_replaces_a_cell(
     page: Page, front_end: Lab, endpoint: ScriptedOpenRouter
 ) -> None:
-    endpoint.answers(text("Rather:\n\n```python\nx = 1\ny = 3\n```\n"))
-    notebook = front_end.open(page, "apply.ipynb", "%load_ext orchat", "x = 1\ny = 2", "%%openrouter\nBetter?")
+    gate = threading.Event()
+    corrected = "So:\n\n```python\ndef half(x):\n    return x / 2\n```\n\nDone."
+    endpoint.answers(
+        text("Rather:\n\n```python\nx = 1\ny = 3\n```\n"),
+        stream(event(corrected), hold(gate), event(" Really."), finish("stop"), usage()),
+    )
+    failing = ["def half(x):\n    return x / 0", "half(3)", "%openrouter fix some/model"]
+    cells = ["%load_ext orchat", "x = 1\ny = 2", "%%openrouter\nBetter?", *failing]
+    notebook = front_end.open(page, "apply.ipynb", *cells)
     notebook.run(0, 2)
     notebook.wait(2)
     saved = page.locator(".orchat-saved")
@@ -152,8 +159,29 @@ def test_code_of_a_saved_answer_is_copied_inserted_and_replaces_a_cell(
     expect(editor).to_contain_text("y = 2")
 
     saved.get_by_role("button", name="To a new cell").click()
-    cells = [cell.source for cell in notebook.save().cells]
-    assert cells == ["%load_ext orchat", "x = 1\ny = 2", "%%openrouter\nBetter?", "x = 1\ny = 3"]
+    assert [cell.source for cell in notebook.save().cells] == [*cells[:3], "x = 1\ny = 3", *cells[3:]]
+
+    # What corrects an error is for the cell that it is in, live and saved, whichever is selected.
+    notebook.run(4, 5)
+    notebook.wait(5)
+    notebook.run(6)
+    editor = page.locator(".jp-Cell .cm-content", has_text="def half").first
+    page.locator(".orchat-turn").get_by_role("button", name="Replace the failing cell").click()
+    expect(dialog).to_contain_text(re.compile(r"Replace cell \[\d+\]\?"))
+    assert [line.inner_text().strip() for line in dialog.locator("del, ins").all()] == [
+        "-     return x / 0",
+        "+     return x / 2",
+    ]
+    dialog.get_by_role("button", name="Replace").click()
+    expect(editor).to_contain_text("x / 2")
+    assert notebook.running(6)
+    editor.click()
+    page.keyboard.press("Control+z")
+    expect(editor).to_contain_text("x / 0")
+    gate.set()
+    saved.last.get_by_role("button", name="Replace the failing cell").click()
+    dialog.get_by_role("button", name="Replace").click()
+    expect(editor).to_contain_text("x / 2")
 
 
 def test_an_error_is_told_once_and_its_card_has_what_may_help(

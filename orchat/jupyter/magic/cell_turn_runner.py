@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -58,11 +58,14 @@ class CellTurnRunner:
         The state that the shell's magics share.
     options
         The parsed options of the magic's line.
+    fixes
+        The execution numbers of the cells of which one is to be corrected; a page offers to replace it.
     """
 
-    def __init__(self, session: MagicSession, options: Namespace) -> None:
+    def __init__(self, session: MagicSession, options: Namespace, *, fixes: Sequence[int] = ()) -> None:
         self._session = session
         self._options = options
+        self._fixes = list(fixes)
         self._model = resolve_model_alias(options.model)
         self._turn_request: TurnRequest | None = None
         self._chat: Chat | None = None
@@ -74,6 +77,7 @@ class CellTurnRunner:
             on_stop=self._stop,
             on_new_cell=self._insert_cell,
             offers_tools=bool(options.tool),
+            fixes=self._fixes,
         )
         self._request_body: Mapping[str, Any] = {}
         self._encode_record: Callable[..., dict[str, Any]] | None = None
@@ -268,7 +272,7 @@ class CellTurnRunner:
         self, turn: CellTurn, conversation: NotebookConversation | None, plain: str, images: Iterable[ImageContent]
     ) -> dict[str, Any]:
         """Persist the turn, and return the extras of its output: parameters, request fingerprint, turn record."""
-        extras: dict[str, Any] = {}
+        extras: dict[str, Any] = {"fixes": self._fixes} if self._fixes else {}
         if self._request_body:
             content = {"model", "messages", "tools", "stream", "stream_options", "n", "response_format"}
             from orchat.chat.state_redaction import redacted_data

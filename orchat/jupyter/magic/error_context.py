@@ -19,7 +19,7 @@ from orchat.configuration import KEY_VARIABLE, setting
 from orchat.errors import ConfigurationError
 from orchat.jupyter.kernel.coroutine_runner import CellError
 from orchat.jupyter.kernel.prompt.prompt_namespace import PromptNamespace
-from orchat.jupyter.magic.traceback_frames import SourceLocation, UserSources
+from orchat.jupyter.magic.traceback_frames import CELL_LABEL, SourceLocation, UserSources
 from orchat.prompt_language.interpolation import SentValue
 from orchat.rendering import render_value, shorten_to_budget
 from orchat.rendering.safe_introspection import describe_error, safe_repr
@@ -82,6 +82,12 @@ class ErrorContext:
     error: str
     locations: tuple[SourceLocation, ...]
     variables: tuple[VariableContext, ...]
+
+    @property
+    def cells(self) -> list[int]:
+        """The execution numbers of the cells whose source is sent, that of the cell that failed first."""
+        found = (CELL_LABEL.fullmatch(location.label) for location in self.locations)
+        return [int(label[1]) for label in found if label is not None]
 
     @property
     def summary(self) -> str:

@@ -68,12 +68,14 @@ class OpenRouterMagics(Magics, ConfigurableTraits):
 
     openrouter.__doc__ = help_text()  # what `%%openrouter?` shows
 
-    async def awaited(self, line: str, cell: str | None = None) -> None:
+    async def awaited(self, line: str, cell: str | None = None) -> Reply | None:
         """Run a magic as a top-level ``await`` of the cell; `AwaitedCellTransformer` writes the call."""
         answer = self._prepare_subcommand(line) if cell is None else self._prepare_turn(line, cell)
         if answer is not None:
             async with wake_loop_on_interrupt(), deliver_comms_while_awaiting():
-                _print_text(await answer())
+                reply = _print_text(await answer())
+                return reply if cell is None else None
+        return None
 
     @needs_local_scope
     @no_var_expand
@@ -225,7 +227,7 @@ def register_magics(shell: InteractiveShell) -> None:
     set_key_lookup(_find_key)
     magics.completions.register()
     shell.input_transformers_cleanup.insert(0, keep_prompt_verbatim)
-    transformer = AwaitedCellTransformer(shell, MAGIC, ("restore", "mcp"))
+    transformer = AwaitedCellTransformer(shell, MAGIC, ("restore", "mcp", "fix"))
     transformer.keep_history()
     shell.input_transformers_post.append(transformer)
     if "orchat.chat" in sys.modules:

@@ -125,7 +125,7 @@ def _fix(session: MagicSession, words: Sequence[str]) -> SubcommandResult:
     print(failure.summary)  # noqa: T201 - said before anything is sent
     options = parse_options("-f code --no-history " + shlex.join(words))
     request = PromptRequest(verbatim_prompt(failure.prompt()), options.model)
-    return lambda: CellTurnRunner(session, options).ask(request, None)
+    return lambda: CellTurnRunner(session, options, fixes=failure.cells).ask(request, None)
 
 
 def _panel(session: MagicSession, words: Sequence[str]) -> str:

@@ -24,7 +24,7 @@ _CONTEXT_IN_CELL, _CONTEXT_IN_FILE = 30, 8
 _MAX_LINE_LENGTH = 240
 _MAX_MARKED = 4
 _RUNTIME_PACKAGES = frozenset({"IPython", "ipykernel", "orchat"})  # wherever they are installed
-_CELL_LABEL = re.compile(r"In\[(\d+)\]")
+CELL_LABEL = re.compile(r"In\[(\d+)\]")
 
 
 class SourceLocation(NamedTuple):
@@ -108,14 +108,14 @@ class UserSources:
 
     def _typed_lines(self, cell: str) -> list[str]:
         """Return the lines of a cell as typed."""
-        number = int(_CELL_LABEL.fullmatch(cell)[1])  # type: ignore[index]
+        number = int(CELL_LABEL.fullmatch(cell)[1])  # type: ignore[index]
         history = getattr(self._shell.history_manager, "input_hist_raw", [])
         return str(history[number]).splitlines() if number < len(history) else []
 
     def _cell_label(self, file: str) -> str | None:
         """Return the label of a cell's file, ``In[3]``; None for other files."""
         found = self._shell.compile.format_code_name(file)
-        return found[1] if found is not None and _CELL_LABEL.fullmatch(found[1]) else None
+        return found[1] if found is not None and CELL_LABEL.fullmatch(found[1]) else None
 
     def _is_user_code(self, frame: FrameType) -> bool:
         file = frame.f_code.co_filename

@@ -10,7 +10,7 @@
  */
 
 import { createDetails } from "../extension/static/answer_details.js";
-import { canDo, doWithCode } from "../extension/static/code_events.js";
+import { canDo, doWithCode, replaceLabel } from "../extension/static/code_events.js";
 import { icon } from "../extension/static/icons.js";
 import { createLiveRegion } from "../shared/live_region.js";
 import { createToolCall } from "./tool_call.js";
@@ -75,7 +75,9 @@ export function createTurn({ rendermime, send, forms, liveRegion }) {
   const codeActions = () => ({
     announce,
     insert: state?.cell ? (/** @type {string} */ code) => send({ t: "cell", code }) : undefined,
-    replace: canDo("replace") ? (/** @type {string} */ code) => doWithCode(node, "replace", code) : undefined,
+    replace: canDo("replace")
+      ? (/** @type {string} */ code) => doWithCode(node, "replace", code, state?.fixes) : undefined,
+    replaceLabel: replaceLabel(state?.fixes),
   });
 
   function draw() {

@@ -14,7 +14,7 @@
  * @typedef {TextItem|ReasoningItem|CallItem|PictureItem} Item
  * @typedef {{url: string, title: string}} Source
  * @typedef {{phase: "waiting"|"running"|"ended", label: string, retry: string, footer: string, sources: Source[],
- *   elapsed: number, stop: boolean, cell: boolean, details?: object | null, items: Item[]}} State
+ *   elapsed: number, stop: boolean, cell: boolean, fixes?: number[], details?: object | null, items: Item[]}} State
  * @typedef {{e: "turn", set: Partial<State>} | {e: "item", item: Item} | {e: "set", i: number, set: object}
  *   | {e: "add", i: number, field: string, text: string}
  *   | {e: "text", i: number, done?: Block[], keep: number, add: string, html?: string, goes_on?: boolean}} Event

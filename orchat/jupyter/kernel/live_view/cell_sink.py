@@ -124,6 +124,7 @@ def display_for(
     on_new_cell: Callable[[str], None] | None = None,
     blocks_thread: bool = False,
     offers_tools: bool = False,
+    fixes: Sequence[int] = (),
 ) -> Display:
     """Return the display for the kernel or terminal that IPython runs in.
 
@@ -141,6 +142,8 @@ def display_for(
         Whether the turn blocks its thread: then a page is heard in a subshell only.
     offers_tools
         Whether a person may be asked about a tool call: then the view is live where the cell's thread is blocked, too.
+    fixes
+        The execution numbers of the cells of which the answer corrects one.
     """
     from orchat.jupyter.kernel.live_view.live_view import LiveView, shows_widgets_while_blocked
     from orchat.jupyter.kernel.output.front_end import output_ability
@@ -159,7 +162,13 @@ def display_for(
             return ThreadedLiveView(shell, answer_format, footer_style, on_stop=on_stop)
         return LiveDisplay(shell, answer_format, footer_style)
     return LiveView(
-        shell, answer_format, footer_style, on_stop=on_stop, on_new_cell=on_new_cell, offers_tools=offers_tools
+        shell,
+        answer_format,
+        footer_style,
+        on_stop=on_stop,
+        on_new_cell=on_new_cell,
+        offers_tools=offers_tools,
+        fixes=fixes,
     )
 
 

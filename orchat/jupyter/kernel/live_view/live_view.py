@@ -52,6 +52,8 @@ class LiveView(LiveDisplay):
         Called with code that a person wants in a new cell.
     offers_tools
         Whether a person may be asked about a tool call: worth a widget even where the cell's thread is blocked.
+    fixes
+        The execution numbers of the cells of which the answer corrects one.
     """
 
     def __init__(
@@ -63,11 +65,13 @@ class LiveView(LiveDisplay):
         on_stop: Callable[[], None] | None = None,
         on_new_cell: Callable[[str], None] | None = None,
         offers_tools: bool = False,
+        fixes: Sequence[int] = (),
     ) -> None:
         super().__init__(shell, answer_format, footer_style)
         self._on_stop = on_stop
         self._on_new_cell = on_new_cell
         self._offers_tools = offers_tools
+        self._fixes = list(fixes)
         self._view_model = TurnViewModel(answer_format)
         self._channel: WidgetChannel | None = None
         self._approvals = PendingApprovals(self._view_model, self._flush)
@@ -82,7 +86,9 @@ class LiveView(LiveDisplay):
     def start(self, label: str) -> None:
         """Show the waiting line with the model's name, and open the widget."""
         self._view_model.start(label)
-        self._view_model.set_actions(stop=self._on_stop is not None, cell=self._on_new_cell is not None)
+        self._view_model.set_actions(
+            stop=self._on_stop is not None, cell=self._on_new_cell is not None, fixes=self._fixes
+        )
         if self._channel is None and self._may_open_widget():
             self._channel = WidgetChannel("view/view", self._view_model, self._handle_message)
             self._plain_updates_from = time.monotonic() + _FIRST_ANSWER_LIMIT

@@ -94,9 +94,10 @@ class TurnViewModel:
         self._is_retrying = True
         self._events.append({"e": "turn", "set": {"retry": single_line(text)}})
 
-    def set_actions(self, *, stop: bool, cell: bool) -> None:
-        """Set the available actions: stop the turn, insert code as a new cell."""
-        self._events.append({"e": "turn", "set": {"stop": stop, "cell": cell}})
+    def set_actions(self, *, stop: bool, cell: bool, fixes: Sequence[int] = ()) -> None:
+        """Set the available actions: stop the turn, insert code as a new cell, replace one of these cells."""
+        more = {"fixes": list(fixes)} if fixes else {}
+        self._events.append({"e": "turn", "set": {"stop": stop, "cell": cell, **more}})
 
     def add(self, chunk: StreamingChunk) -> bool:
         """Add a chunk; return whether it changes the view."""

@@ -40,7 +40,7 @@ export function createCodeActionPlugin({ id, INotebookTracker, apputils, widgets
         selected = [newest, ...selected.filter(({ cell }) => cell !== widget.model)].slice(0, 20);
       });
       document.addEventListener(CODE_EVENT, (event) => {
-        const { verb, code, isProbe } = /** @type {CustomEvent} */ (event).detail ?? {};
+        const { verb, code, fixes, isProbe } = /** @type {CustomEvent} */ (event).detail ?? {};
         if (verb !== "insert" && verb !== "replace") return;
         event.preventDefault(); // the answer that it can be done
         if (isProbe || typeof code !== "string") return;
@@ -48,7 +48,8 @@ export function createCodeActionPlugin({ id, INotebookTracker, apputils, widgets
         if (verb === "insert") insert(own, code);
         else {
           const others = selected.filter(({ panel, cell }) => panel === own.panel && cell !== own.cell);
-          void replace({ apputils, widgets }, others.find(({ panel, cell }) => !isGone(panel, cell)), code);
+          const target = findFixed(own, fixes, code) ?? others.find(({ panel, cell }) => !isGone(panel, cell));
+          void replace({ apputils, widgets }, target, code);
         }
       });
     },
@@ -69,6 +70,24 @@ function findOwnCell(tracker, node) {
 
 /** @param {any} panel @param {any} cell */
 const isGone = (panel, cell) => panel.isDisposed || !listCells(panel).includes(cell);
+
+/**
+ * @param {{panel: any, cell: any}} own The place of the answer.
+ * @param {unknown} fixes The execution numbers of the cells of which the code corrects one.
+ * @param {string} code
+ * @returns {{panel: any, cell: any} | undefined} Of these cells the one that differs least from the code.
+ */
+function findFixed({ panel, cell: answer }, fixes, code) {
+  if (!panel || !Array.isArray(fixes)) return undefined;
+  const lines = code.split("\n");
+  /** @param {any} cell */
+  const distance = (cell) => diffLines(cell.sharedModel.getSource().split("\n"), lines).length;
+  const [nearest] = listCells(panel)
+    .filter((/** @type {any} */ cell) => cell.type === "code" && cell !== answer && fixes.includes(cell.executionCount))
+    .map((/** @type {any} */ cell) => ({ cell, distance: distance(cell) }))
+    .sort((/** @type {any} */ one, /** @type {any} */ other) => one.distance - other.distance);
+  return nearest && { panel, cell: nearest.cell };
+}
 
 /**
  * @param {{panel: any, cell: any}} place

@@ -4,11 +4,11 @@
 
 import { iconButton, setIcon, setLabel } from "./icons.js";
 
-const STRINGS = { copy: "Copy", copied: "Copied", toCell: "To a new cell", replace: "Replace the selected cell …" };
+const STRINGS = { copy: "Copy", copied: "Copied", toCell: "To a new cell" };
 const COPIED_TIME = 1500; // milliseconds
 
 /**
- * @typedef {{insert?: (code: string) => void, replace?: (code: string) => void,
+ * @typedef {{insert?: (code: string) => void, replace?: (code: string) => void, replaceLabel: string,
  *   announce?: (words: string) => void}} Actions What can be done with code where it stands.
  */
 
@@ -18,7 +18,7 @@ const COPIED_TIME = 1500; // milliseconds
  * @param {HTMLElement} place
  * @param {Actions} actions
  */
-export function frameCode(place, { insert, replace, announce }) {
+export function frameCode(place, { insert, replace, replaceLabel, announce }) {
   for (const pre of place.querySelectorAll("pre")) {
     if (pre.parentElement?.classList.contains("orchat-code")) continue;
     pre.tabIndex = 0;
@@ -38,7 +38,7 @@ export function frameCode(place, { insert, replace, announce }) {
     bar.className = "orchat-code-bar";
     bar.append(copy);
     if (insert) bar.append(iconButton("insert", STRINGS.toCell, "orchat-to-cell", () => insert(readCode())));
-    if (replace) bar.append(iconButton("replace", STRINGS.replace, "orchat-replace", () => replace(readCode())));
+    if (replace) bar.append(iconButton("replace", replaceLabel, "orchat-replace", () => replace(readCode())));
     const frame = document.createElement("div");
     frame.className = "orchat-code";
     pre.replaceWith(frame);

@@ -19,7 +19,16 @@ export function canDo(verb) {
  * @param {HTMLElement} node Where the code stands.
  * @param {Verb} verb
  * @param {string} code
+ * @param {unknown} [fixes] The execution numbers of the cells of which the code corrects one.
  */
-export function doWithCode(node, verb, code) {
-  node.dispatchEvent(new CustomEvent(CODE_EVENT, { bubbles: true, cancelable: true, detail: { verb, code } }));
+export function doWithCode(node, verb, code, fixes) {
+  node.dispatchEvent(new CustomEvent(CODE_EVENT, { bubbles: true, cancelable: true, detail: { verb, code, fixes } }));
+}
+
+/**
+ * @param {unknown} fixes As of `doWithCode`.
+ * @returns {string} What the button says that replaces a cell.
+ */
+export function replaceLabel(fixes) {
+  return Array.isArray(fixes) && fixes.length ? "Replace the failing cell …" : "Replace the selected cell …";
 }

@@ -7,7 +7,7 @@
  */
 
 import { createDetails } from "./answer_details.js";
-import { canDo, doWithCode } from "./code_events.js";
+import { canDo, doWithCode, replaceLabel } from "./code_events.js";
 import { frameCode } from "./code_block.js";
 import { createErrorActions } from "./error_actions.js";
 
@@ -167,7 +167,7 @@ export function createRendererExtension({ id, rendermime, widgets }) {
       try {
         if (!markdown) throw new Error("the bundle holds no Markdown");
         parts = await Promise.all(splitParts(markdown, extras).map(([kind, text]) => {
-          return this.renderPart(kind, text, /** @type {any} */ (extras)?.actions);
+          return this.renderPart(kind, text, /** @type {any} */ (extras));
         }));
       } catch {
         parts = [createPlainText(joinText(model.data["text/plain"]) || markdown || "This answer holds no text.")];
@@ -178,8 +178,8 @@ export function createRendererExtension({ id, rendermime, widgets }) {
       if (details) this.addDetails(details);
     }
 
-    /** @param {string} kind @param {string} markdown @param {unknown} actions @returns {Promise<any>} */
-    async renderPart(kind, markdown, actions) {
+    /** @param {string} kind @param {string} markdown @param {any} extras @returns {Promise<any>} */
+    async renderPart(kind, markdown, extras) {
       const rendered = await this.renderMarkdown(markdown);
       const { node } = rendered;
       if (Object.hasOwn(LINES, kind)) {
@@ -190,13 +190,14 @@ export function createRendererExtension({ id, rendermime, widgets }) {
       const part = new widgets.Panel();
       part.addWidget(rendered); // stays as it is, for its formulas are drawn when it is attached
       part.addClass(BLOCKS[kind] ?? "orchat-text");
-      const buttons = kind === "error" ? createErrorActions(actions) : null;
+      const buttons = kind === "error" ? createErrorActions(extras?.actions) : null;
       if (buttons) part.addWidget(new widgets.Widget({ node: buttons }));
       if (!Object.hasOwn(BLOCKS, kind)) {
         rendered.addClass("orchat-block");
         frameCode(node, {
           insert: canDo("insert") ? (code) => doWithCode(node, "insert", code) : undefined,
-          replace: canDo("replace") ? (code) => doWithCode(node, "replace", code) : undefined,
+          replace: canDo("replace") ? (code) => doWithCode(node, "replace", code, extras?.fixes) : undefined,
+          replaceLabel: replaceLabel(extras?.fixes),
         });
       }
       return part;
