@@ -279,6 +279,9 @@ def test_what_makes_no_answer_is_no_chat_model(outputs: list[str], chats: bool) 
     apart = [] if chats else [{"id": "v/mini", "name": "Mini", "facts": f"text -> {outputs[0]}"}]
     assert model_rows(catalog, "mini").get("apart", []) == apart
     assert "apart" not in model_rows(catalog, "")  # none is suggested
+    near = model_rows(catalog, "v/mnii")
+    assert [row["id"] for row in near["list"]] == (["v/mini"] if chats else [])
+    assert near["note"] == ("No such model. Near that name:" if chats else "")
 
 
 @pytest.mark.parametrize(

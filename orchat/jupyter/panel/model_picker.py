@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _MAX_ROWS = 40
 _MAX_APART = 8
+_MAX_QUERY = 100  # characters of a query that names near it are looked for
 _PAUSE = 0.05  # seconds: what is typed, or sent, at once is one query
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh")
 
@@ -91,6 +92,7 @@ def model_rows(catalog: Catalog, query: str) -> dict[str, Any]:
     """Return the rows of the chat models that match a query, 40 at most, and their total.
 
     What a query names and no chat can use (embeddings, speech, video, batches) comes ``apart``, with its modalities.
+    Where it names nothing, the models of near names are listed.
 
     Examples
     --------
@@ -105,6 +107,9 @@ def model_rows(catalog: Catalog, query: str) -> dict[str, Any]:
     found = [model for model in matching if model.is_chat_model]
     others = [model for model in matching if not model.is_chat_model] if query.strip() else []
     note = "" if catalog.failure is None else f"The list is {catalog.age_text}: asking again failed."
+    total = len(found)
+    if not matching and (found := _near_models(catalog, query)):
+        note, total = f"No such model. Near that name: {note}".strip(), len(found)
     rows = [
         {
             "id": single_line(m.id, 120),
@@ -118,7 +123,13 @@ def model_rows(catalog: Catalog, query: str) -> dict[str, Any]:
         {"id": single_line(m.id, 120), "name": single_line(m.name, 80), "facts": single_line(_purpose(m), 120)}
         for m in others[:_MAX_APART]
     ]
-    return {"list": rows, "total": len(found), "note": note, **({"apart": apart} if apart else {})}
+    return {"list": rows, "total": total, "note": note, **({"apart": apart} if apart else {})}
+
+
+def _near_models(catalog: Catalog, query: str) -> list[Model]:
+    """Return the chat models of names near one that is mistyped."""
+    names = catalog.near(query[:_MAX_QUERY]) if query.strip() else []
+    return [model for name in names if (model := catalog.get(name)) is not None]
 
 
 def _purpose(model: Model) -> str:

@@ -129,14 +129,14 @@ def error_actions(error: OrchatError) -> list[str]:
 
     Examples
     --------
-    >>> from orchat.errors import NotFoundError
-    >>> error_actions(NotFoundError("No such model.")), error_actions(ConfigurationError("No such option."))
+    >>> from orchat.errors import BadRequestError
+    >>> error_actions(BadRequestError("x is not a valid model ID.")), error_actions(ConfigurationError("No such file."))
     (['retry', 'model'], [])
     """
     if not isinstance(error, APIError | BudgetExceededError | MissingKeyError):
         return []
     actions = ["retry"]
-    if isinstance(error, _ANOTHER_MODEL_HELPS):
+    if isinstance(error, _ANOTHER_MODEL_HELPS) or "not a valid model" in error.message:
         actions.append("model")
     if isinstance(error, MissingKeyError | AuthenticationError):
         actions.append("key")
