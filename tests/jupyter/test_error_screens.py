@@ -163,7 +163,8 @@ EMPTY = "The answer is empty: thinking took all its tokens. Raise -n, or use --r
 
 def unescaped(markdown: str) -> str:
     """The words of a card, as a reader sees them."""
-    return re.sub(r"\\{1,2}([!-/:-@[-`{-~])", r"\1", markdown.replace("\n>\n> ", "\n"))
+    lines = markdown.replace("\n>\n> ", "\n").replace("<span>&#36;</span>", "$")
+    return re.sub(r"\\{1,2}([!-/:-@[-`{-~])", r"\1", lines)
 
 
 @pytest.fixture(autouse=True)
