@@ -97,5 +97,9 @@ def test_each_notebook_has_its_own_and_a_restart_leaves_it_there(
     expect(panel.locator(".orchat-kernel-notice")).to_be_hidden()
     expect(panel.locator(".orchat-items")).to_contain_text("To the sea.")
     expect(field).to_have_value("And then")
+    page.evaluate("() => window.jupyterapp.shell.currentWidget.content.model.sharedModel.deleteCell(1)")
+    expect(side).to_have_count(0)
+    page.evaluate(OPEN)  # another one
+    expect(panel.get_by_role("button", name="Write a function that …")).to_be_visible()
     page.evaluate("() => window.jupyterapp.shell.currentWidget.dispose()")
     expect(side).to_have_count(0)

@@ -89,6 +89,8 @@ export function createSidePanelPlugin({ id, INotebookTracker, apputils, launcher
         const view = rendermime.createRenderer(WIDGET);
         const place = createPlaceholder(() => close());
         const area = node.closest(".jp-OutputArea");
+        const cell = panel.content.widgets.find((/** @type {any} */ each) => each.node.contains(node));
+        const { cells } = panel.content.model;
         const rerun = new MutationObserver(() => void followRerun());
         const followRerun = async () => {
           if (!area || area.contains(node)) return;
@@ -103,6 +105,7 @@ export function createSidePanelPlugin({ id, INotebookTracker, apputils, launcher
           chats.delete(panel);
           rerun.disconnect();
           panel.disposed.disconnect(closeForGood);
+          cells.changed.disconnect(closeWithCell);
           place.remove();
           node.hidden = false;
           type(findField(node), findField(view.node)?.value);
@@ -111,6 +114,9 @@ export function createSidePanelPlugin({ id, INotebookTracker, apputils, launcher
           showCurrent();
         };
         const closeForGood = () => close();
+        const closeWithCell = () => {
+          if (cell?.isDisposed) close(); // its chat has no place any more
+        };
         chats.get(panel)?.close(false);
         openSide();
         chats.set(panel, { view, node, close });
@@ -118,6 +124,7 @@ export function createSidePanelPlugin({ id, INotebookTracker, apputils, launcher
         node.hidden = true;
         if (area) rerun.observe(area, { childList: true });
         panel.disposed.connect(closeForGood);
+        cells.changed.connect(closeWithCell);
         side.addWidget(view);
         showCurrent();
         if (draft === null) app.shell.activateById(side.id);
@@ -159,7 +166,8 @@ export function createSidePanelPlugin({ id, INotebookTracker, apputils, launcher
         icon: chatIcon,
         describedBy: { args: { type: "object", properties: { isLauncher: { type: "boolean" } } } },
         execute: async () => {
-          const panel = tracker.currentWidget ?? (await app.commands.execute("notebook:create-new"));
+          const kernelName = app.serviceManager?.kernelspecs?.specs?.default; // without one a dialog asks for it
+          const panel = tracker.currentWidget ?? (await app.commands.execute("notebook:create-new", { kernelName }));
           if (!panel?.content?.model) return;
           await panel.sessionContext?.ready;
           const chat = chats.get(panel);
@@ -168,7 +176,7 @@ export function createSidePanelPlugin({ id, INotebookTracker, apputils, launcher
             findField(chat.view.node)?.focus();
             return;
           }
-          const node = findPanel(panel.node) ?? (await runNewPanel(app, panel));
+          const node = findPanelOf(panel) ?? (await runNewPanel(app, panel));
           if (node) await moveToSide(panel, node);
         },
       });
@@ -181,6 +189,18 @@ export function createSidePanelPlugin({ id, INotebookTracker, apputils, launcher
 
 /** @param {Element} root @returns {HTMLElement | null} */
 const findPanel = (root) => root.querySelector(".orchat-panel[data-widget]");
+
+/**
+ * @param {any} panel A notebook, whose cells out of sight are not in the page.
+ * @returns {HTMLElement | null}
+ */
+function findPanelOf(panel) {
+  for (const { node } of panel.content.widgets) {
+    const found = findPanel(node);
+    if (found) return found;
+  }
+  return null;
+}
 
 /** @param {Element} root @returns {HTMLTextAreaElement | null} */
 const findField = (root) => root.querySelector(".orchat-text-input");
@@ -210,7 +230,7 @@ async function runNewPanel(app, panel) {
   panel.content.activeCellIndex = sharedModel.cells.length - 1;
   panel.content.deselectAll();
   await app.commands.execute("notebook:run-cell");
-  return waitFor(() => findPanel(panel.node));
+  return waitFor(() => findPanelOf(panel));
 }
 
 /**
