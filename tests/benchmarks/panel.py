@@ -1,8 +1,8 @@
 """A long chat panel in a real browser: ``python -m tests.benchmarks.panel``.
 
 A panel with a conversation of 1,000 messages is opened in a page of a real JupyterLab, scrolled from end to end while
-frames are counted, and then asked: an answer streams below all of it. The same is done with a conversation of two
-messages, in the same run: what a long one costs more is what its length costs.
+frames are counted, and then asked: an answer streams below all of it. The same is done with conversations of two and of
+5,000 messages, in the same run: what a long one costs more is what its length costs.
 
 Goals: its last answers can be read a second after the cell was run; 60 frames a second while it scrolls and while it
 streams, and no task longer than 50 ms.
@@ -119,6 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.panel", description=__doc__)
     parser.add_argument("--messages", type=int, default=1_000)
+    parser.add_argument("--most", type=int, default=5_000, help="messages of a very long conversation; 0 leaves it out")
     parser.add_argument("--tokens", type=int, default=1_000)
     parser.add_argument("--check", action="store_true", help="exit with 1 when a limit is missed")
     options = parser.parse_args(arguments)
@@ -131,7 +132,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         environment = {"OPENROUTER_BASE_URL": endpoint.base_url, "OPENROUTER_API_KEY": "sk-or-v1-0123456789abcdef"}
         with Lab(Path(folder) / "lab", environment) as lab:
             context = launch(playwright, Path(folder) / "chromium")
-            for messages in (2, options.messages):
+            for messages in filter(None, (2, options.messages, options.most)):
                 page = context.new_page()
                 found[messages] = each = measure(page, lab, endpoint, messages, options.tokens)
                 report(messages, each)

@@ -13,6 +13,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.contrast import weak_texts
 from tests.browser.lab import Lab
 from tests.openrouter_server import (
+    PNG,
     ScriptedOpenRouter,
     call,
     calls,
@@ -187,7 +188,8 @@ def test_code_of_an_answer_is_copied_inserted_and_replaces_a_cell(
 def test_an_error_is_told_once_and_its_card_has_what_may_help(
     page: Page, front_end: Lab, endpoint: ScriptedOpenRouter
 ) -> None:
-    endpoint.answers(error(404, "No such model."), error(401, "User not found."), text("The *Humber*."))
+    endpoint.answers(error(404, "No such model."), error(401, "User not found."))
+    endpoint.answers(text("The *Humber*.", images=[PNG]))
     notebook = front_end.open(page, "retry.ipynb", "%load_ext orchat", "%%openrouter some/model\nName a river.")
     notebook.run(0, 1)
     saved = page.locator(".orchat-saved")
@@ -203,6 +205,13 @@ def test_an_error_is_told_once_and_its_card_has_what_may_help(
     expect(card.get_by_role("button")).to_have_text(["Retry", "Set key"])
     card.get_by_role("button", name="Set key").click()
     card.get_by_role("button", name="Retry").click()
-    expect(saved).to_contain_text("The Humber.")
+    expect(saved.first).to_contain_text("The Humber.")
     expect(card).to_have_count(0)
+    footer = saved.locator(".orchat-footer")
+    expect(footer).to_have_count(1)  # below the picture, which is an output of its own
+    places = [page.locator(".jp-OutputArea-output img"), footer]
+    picture, below = (place.bounding_box() for place in places)
+    assert picture is not None
+    assert below is not None
+    assert picture["y"] + picture["height"] <= below["y"]
     assert notebook.save().cells[2].source == "%load_ext orchat\n%openrouter key set"

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from orchat.jupyter.kernel.output.image_bundle import image_bundle
+from orchat.jupyter.kernel.output.mime_types import read_extras
 from orchat.messages import ImageContent
 from tests.jupyter.kernel import Kernel
 from tests.jupyter.test_magic_options import ask
@@ -62,10 +63,17 @@ def test_pictures_and_sources_of_an_answer_are_shown(kernel: Kernel, endpoint: S
     ]
     endpoint.answers(text("Look.", images=[PNG, "https://example.org/remote.png"], annotations=links))
     ended = ask(kernel, "%%openrouter -o reply\nDraw.")
-    *_, answer, drawn = ended.bundles
+    *_, answer, drawn, below = ended.bundles
+    assert "SomeProvider" in below["text/plain"]
+    assert "SomeProvider" not in answer["text/plain"]
+    extras, details = map(read_extras, (answer, below))
+    assert extras is not None
+    assert details is not None
+    assert (extras["footer"], details["parts"][0][0], "turn" in details) == ("below", "footer", False)
+    assert extras["usage"] == details["usage"]
     assert drawn["image/png"] == PNG.partition(",")[2]
     assert (
-        "\n\nSources: [Tides \\*here\\*](https://example.org/tides), [example.org](https://example.org/no-title)\n\n"
+        "\n\nSources: [Tides \\*here\\*](https://example.org/tides), [example.org](https://example.org/no-title)"
         in answer["text/markdown"]
     )
     assert "remote.png" not in answer["text/markdown"]

@@ -29,7 +29,7 @@ from orchat.jupyter.kernel.output.turn_transcript import TurnTranscript, result_
 from orchat.private_event_loop import run_in_waiting_thread, runs_on_private_loop
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from IPython.core.interactiveshell import InteractiveShell
 
@@ -147,15 +147,19 @@ class LiveDisplay:
         elif note := answer_note(reply):
             parts.append(("note", f"*{escape_markdown(note)}*"))
             plain.append(note)
-        if footer_line and (error is None or transcript):
-            parts.append(("footer", f"*{escape_markdown(footer_line)}*"))
+        pictures = list(filter(None, map(image_bundle, reply.images)))
+        footer_part = [("footer", f"*{escape_markdown(footer_line)}*")] if footer_line else []
+        if footer_part and (error is None or transcript) and not pictures:
+            parts += footer_part
             plain.append(footer_line)
         text = "\n\n".join(part for part in plain if part)
         parts = [(kind, markdown) for kind, markdown in parts if markdown]
-        extras = output_extras(reply, seconds, model=model)
+        extras = details = output_extras(reply, seconds, model=model)
+        if pictures:  # they are outputs of their own, and the footer stands below them
+            extras = {**details, "footer": "below"}
         if error is not None and (actions := error_actions(error)):
             extras["actions"] = actions
-        extras["parts"] = [[kind, _utf16_length(markdown)] for kind, markdown in parts]
+        extras["parts"] = _part_sizes(parts)
         if record is not None:
             extras |= record(text)
         self.final = {
@@ -164,9 +168,16 @@ class LiveDisplay:
             MIME_TYPE: write_extras(extras),
         }
         self._publish(self.final)
-        for image in reply.images:
-            if (bundle := image_bundle(image)) is not None:
-                self._shell.display_pub.publish(data=bundle, metadata={"orchat": {}})
+        publish = self._shell.display_pub.publish
+        for bundle in pictures:
+            publish(data=bundle, metadata={"orchat": {}})
+        if pictures and footer_part:
+            below = {
+                "text/markdown": footer_part[0][1],
+                "text/plain": footer_line,
+                MIME_TYPE: write_extras({**details, "parts": _part_sizes(footer_part)}),
+            }
+            publish(data=below, metadata={"orchat": {}})
 
     def reading_pause(self) -> float:
         """Return half of the seconds between two paints, and no more than what may be lost when the kernel ends."""
@@ -308,6 +319,11 @@ def output_extras(reply: Reply, seconds: float, *, model: str) -> dict[str, Any]
         "seconds": round(seconds, 2),
     }
     return {key: value for key, value in known.items() if value not in (None, {})}
+
+
+def _part_sizes(parts: Iterable[tuple[str, str]]) -> list[list[Any]]:
+    """Return kind and length of each part of an output's Markdown."""
+    return [[kind, _utf16_length(markdown)] for kind, markdown in parts]
 
 
 def _utf16_length(text: str) -> int:

@@ -174,7 +174,8 @@ export function createRendererExtension({ id, rendermime, widgets }) {
       }
       while (this.widgets.length) this.widgets[0].dispose();
       for (const part of parts) this.addWidget(part);
-      const details = createDetails(extras);
+      const isFooterBelow = /** @type {any} */ (extras)?.footer === "below"; // behind the answer's pictures
+      const details = isFooterBelow ? null : createDetails(extras);
       if (details) this.addDetails(details);
     }
 
