@@ -78,6 +78,17 @@ def test_an_executor_in_a_server_gets_one_whole_display(
     assert ended.of("comm_open") == []
 
 
+def test_a_client_that_drops_updates_and_that_nobody_knows_has_the_answer(
+    kernel: Kernel, endpoint: ScriptedOpenRouter
+) -> None:
+    for code in ("%%openrouter\nHi", "%openrouter -- Hi", CHAT):
+        endpoint.answers(text("The river runs. " * 40).paced(0.01))
+        (ended,) = kernel.run(code)
+        (shown,) = (each for each in ended.of("display_data") + ended.of("execute_result"))
+        assert shown["data"]["text/plain"].startswith("The river runs. " * 39)
+        assert ended.of("update_display_data") == []
+
+
 def test_an_executor_shows_calls_that_wait_and_errors(server_kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
     endpoint.answers(calls(call("tide", {"port": "Hull"})), text("At 14:10."))
     ended = run_as_executor(server_kernel, "%%openrouter -T tide\nWhen is it high?", stdin=False)

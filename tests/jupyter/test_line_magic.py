@@ -13,8 +13,8 @@ pytestmark = pytest.mark.slow
 
 
 def test_a_line_streams_its_answer_and_shows_it_once(any_kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
-    endpoint.answers(text("It scatters. " * 20).paced(0.02))
-    cell = ask(any_kernel, "%openrouter some/model -t 0 -- why is the sky blue?")
+    endpoint.answers(text("It scatters. " * 20).paced(0.05))
+    (cell,) = any_kernel.run("%openrouter some/model -t 0 -- why is the sky blue?", cell_ids=["a"])
     assert content(endpoint) == "why is the sky blue?"
     assert (endpoint.request.json["model"], endpoint.request.json["temperature"]) == ("some/model", 0)
     assert len(cell.bundles) > 3
@@ -51,7 +51,7 @@ def test_a_reply_shows_itself_in_later_cells(kernel: Kernel, endpoint: ScriptedO
 
 def test_an_interrupt_ends_it(any_kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
     endpoint.answers(endless("on and on " * 100).paced(0.05))
-    cell, queued = any_kernel.run("%openrouter -- Go on.", "1", interrupt_when=shows("on and on"))
+    cell, queued = any_kernel.run("%openrouter -- Go on.", "1", interrupt_when=shows("on and on"), cell_ids=["a", "b"])
     assert (cell.status, queued.status) == ("error", "aborted")
     assert cell.content["traceback"] == ["openrouter: interrupted; what arrived is kept"]
     assert cell.seconds < SOON

@@ -255,8 +255,8 @@ def test_json_is_asked_for_and_shown_pretty(kernel: Kernel, endpoint: ScriptedOp
 
 
 def test_text_is_shown_as_it_is(kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
-    endpoint.answers(text("# No *heading* <b>\n").paced(0.05))
-    cell = ask(kernel, "%%openrouter -f text\nHi")
+    endpoint.answers(text("# No *heading* <b>\n").paced(0.4))
+    (cell,) = kernel.run("%%openrouter -f text\nHi", cell_ids=["a"])
     assert cell.bundles[-1]["text/markdown"].startswith("```text\n# No *heading* <b>\n\n```\n\n*")
     assert cell.bundles[-1]["text/plain"].startswith("# No *heading* <b>\n")
     assert any(bundle["text/markdown"].startswith("```text\n# No") for bundle in cell.bundles[:-1])
@@ -296,7 +296,7 @@ def test_files_go_along(kernel: Kernel, endpoint: ScriptedOpenRouter, tmp_path: 
 
 def test_a_whole_answer(kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
     endpoint.answers(text("All at once."))
-    cell = ask(kernel, "%%openrouter --no-stream -o reply\nHi")
+    (cell,) = kernel.run("%%openrouter --no-stream -o reply\nHi", cell_ids=["whole"])
     assert endpoint.request.json["stream"] is False
     assert [bundle["text/markdown"][:8] for bundle in cell.bundles] == ["*waiting", "All at o"]
     assert kernel.value("(reply.text, reply.finish_reason)") == "('All at once.', 'stop')"

@@ -1,11 +1,11 @@
 """What the front end of the running cell can do with an output, as far as its execute request tells.
 
 Pages send metadata with the request, such as the cell's identifier: JupyterLab, Notebook 7, VS Code, Colab. They carry
-out updates of a display, and show widgets. nbclient, on which papermill, nbmake, nbconvert and voila stand, sends none,
-lets nobody type input, and carries out updates. Consoles (jupyter console 6.6, qtconsole 5.7) ignore updates and print
-what is written. Executors in a Jupyter server, which names the notebook to its kernels, ignore updates
-(jupyter-server-nbmodel 0.2.9) or add each as an output of its own (jupyter-server-documents 0.3), and so do clients of
-ipyparallel's engines (9.2): there an answer must be displayed once.
+out updates of a display, and show widgets. Consoles (jupyter console 6.6, qtconsole 5.7) ignore updates and print what
+is written. All others execute only. Of these nbclient, on which papermill, nbmake and nbconvert stand, carries out
+updates; executors in a Jupyter server, which names the notebook to its kernels, ignore them (jupyter-server-nbmodel
+0.2.9) or add each as an output of its own (jupyter-server-documents 0.3), and so do clients of ipyparallel's engines
+(9.2). The request does not tell them apart, and nobody looks on: there an answer is displayed once, when it is whole.
 """
 
 from __future__ import annotations
@@ -38,15 +38,14 @@ def output_ability(shell: InteractiveShell) -> OutputAbility:
     ...     request = {"header": {}, "metadata": metadata, "content": {"allow_stdin": allow_stdin}}
     ...     return SimpleNamespace(get_parent=lambda: request)
     >>> [output_ability(front_end(*request)) for request in (({"cellId": "a1"}, True), ({}, True), ({}, False))]
-    ['updates', 'text', 'updates']
+    ['updates', 'text', 'displays']
     """
     if is_parallel_engine(shell):
         return "displays"
     if not (parent := request_of(shell)) or has_page(parent):
         return "updates"
-    if "JPY_SESSION_NAME" in os.environ:
-        return "displays"
-    return "text" if _mapping(parent, "content").get("allow_stdin") is True else "updates"
+    has_person = "JPY_SESSION_NAME" not in os.environ and _mapping(parent, "content").get("allow_stdin") is True
+    return "text" if has_person else "displays"
 
 
 def request_of(shell: InteractiveShell) -> dict[str, Any]:
