@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from base64 import b64decode
 
 import pytest
@@ -11,7 +12,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.contrast import weak_texts
 from tests.browser.lab import Lab
 from tests.browser.test_panel import PANEL, ask, opened
-from tests.openrouter_server import PNG, ScriptedOpenRouter, error, text
+from tests.openrouter_server import PNG, ScriptedOpenRouter, done, error, event, finish, hold, stream, text, usage
 
 pytestmark = pytest.mark.slow
 
@@ -77,12 +78,19 @@ def test_it_has_one_filled_button_a_bar_of_one_row_and_can_be_read(
 def test_chats_are_called_by_their_first_question_found_renamed_and_deleted(
     page: Page, lab: Lab, endpoint: ScriptedOpenRouter
 ) -> None:
-    endpoint.answers(text("To the sea."), text("At noon."))
+    gate = threading.Event()
+    endpoint.answers(stream(event("To the sea."), hold(gate), finish("stop"), usage(), done()), text("At noon."))
     notebook, panel = opened(page, lab, "panel-chats.ipynb", PANEL + 'panel = ChatPanel("some/model")\npanel', "...")
     opener, sheet = panel.locator(".orchat-chats-button"), panel.locator(".orchat-chats")
     expect(opener).to_be_hidden()
     ask(panel, "Where does it go?")
+    expect(panel.locator(".orchat-items")).to_contain_text("To the sea.")
+    expect(panel.get_by_role("button", name="Undo")).to_be_hidden()
+    places = [panel.locator(each).bounding_box() for each in (".orchat-items", ".orchat-composer")]
+    gate.set()
     expect(panel.locator(".orchat-footer")).to_contain_text("SomeProvider")
+    expect(panel.get_by_role("button", name="Undo")).to_be_visible()
+    assert [panel.locator(each).bounding_box() for each in (".orchat-items", ".orchat-composer")] == places
     panel.get_by_role("button", name="New chat").click()
     ask(panel, "When is it high?")
     expect(panel.locator(".orchat-items")).to_contain_text("At noon.")

@@ -148,7 +148,8 @@ export function createConversationLog({ rendermime, send, forms, announce, onPro
         if (next.s !== last.s) answer?.update(next.s);
       },
       setActions({ isLast, isBusy }) {
-        edit.hidden = again.hidden = otherModel.hidden = isLast || isBusy;
+        edit.hidden = again.hidden = otherModel.hidden = isLast;
+        for (const each of [edit, again, otherModel]) each.classList.toggle("orchat-resting", isBusy);
         versions.setBusy(isBusy);
       },
       focusVersion: (n) => versions.focus(n),

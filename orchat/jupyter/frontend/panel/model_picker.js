@@ -136,7 +136,7 @@ export function createModelPicker({ send, onChoose, onClose }) {
       apart.hidden = !models.apart?.length;
       const count = found.length < total ? `${found.length} ${STRINGS.of} ${total}. ` : "";
       setText(note, `${count}${models.note || (found.length ? "" : STRINGS.nothing)}`);
-      activate(0);
+      activate(field.value ? 0 : found.findIndex(({ id: model }) => model === current));
     },
     dispose: () => clearTimeout(timer),
   };

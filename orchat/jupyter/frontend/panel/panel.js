@@ -238,7 +238,8 @@ export async function render({ model, el, css, send: sendToKernel }) {
     turns.update(state);
     const hasTurns = state.turns.length > 0;
     const isBusy = fields.running || Boolean(fields.readonly) || loss !== null;
-    turnActions.hidden = (!hasTurns && !fields.redo) || isBusy;
+    turnActions.hidden = !hasTurns && !fields.redo;
+    turnActions.classList.toggle("orchat-resting", isBusy);
     againButton.hidden = otherModelButton.hidden = !hasTurns || Boolean(fields.error?.actions?.includes("retry"));
     editButton.hidden = undoButton.hidden = !hasTurns;
     redoButton.hidden = !fields.redo;
