@@ -84,6 +84,10 @@ def test_what_is_plain_stays_as_it_is(text: str) -> None:
         ("\\(a\\\\ \\)", "\\(a\\\\ \\)"),
         ("\\`<b>\\`", "&#96;&lt;b>&#96;"),
         ("[`a](b) `<b>`", "[&#96;a](b) &#96;&lt;b>&#96;"),
+        ("Run\n\n    $ cd <x>\n\n\t$ make\n\nfor $5", "Run\n\n```text\n$ cd <x>\n\n$ make\n```\n\nfor \\$5"),
+        ("- Run\n\n    $5 <x>\n\nor\n\n    a `b\nc", "- Run\n\n    \\$5 &lt;x>\n\nor\n\n```text\na `b\n```\n\nc"),
+        ("Run\n    `$x`, [^1]\n\n[^1]: It\n\n    is", "Run\n    `$x`, [^1]\n\n[^1]: It\n\n    is"),
+        ("[a](https://b.c/d?$top=5&$skip=1)", "[a](https://b.c/d?%24top=5&%24skip=1)"),
         ("a\x00b\u2028c\rd", "abc\nd"),
     ],
 )

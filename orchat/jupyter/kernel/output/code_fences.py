@@ -48,6 +48,9 @@ class FenceOpener:
         return self.indent + len(self.bullet)
 
 
+PLAIN_FENCE = FenceOpener(0, 0, "", "```", "")
+
+
 def parse_fence_opener(line: str) -> FenceOpener | None:
     """Return the fence that a line opens; None where it opens none.
 

@@ -7,7 +7,7 @@ any host (so a reply can exfiltrate data), ``javascript:`` links work. Model out
 It does not guess how a parser reads an ambiguous passage, but writes text that all parsers read alike:
 
 - Every code fence is written anew: alone between blank lines, closed, marked with a language, longer than any run of
-  backticks in it. Such a block is code to every parser, so its content stays as it is.
+  backticks in it. Such a block is code to every parser, so its content stays as it is. Indented code becomes a fence.
 - A code span is kept when it is plain: on one line, with no backtick inside, and with nothing before it that could hide
   its first backtick from some parser (an open bracket, a URL). All other backticks become ``&#96;``.
 - A formula is kept when it is plain: no backtick, no quotation mark, balanced braces. Any other ``$``, as in a price,
@@ -26,7 +26,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from orchat.jupyter.kernel.output.code_fences import parse_fence_opener, read_fence_content, write_fence
+from orchat.jupyter.kernel.output.code_fences import PLAIN_FENCE, parse_fence_opener, read_fence_content, write_fence
+from orchat.jupyter.kernel.output.indented_code import IndentedCode
 from orchat.jupyter.kernel.output.nesting_limit import limit_nesting
 
 LONE_DOLLAR = "<span>&#36;</span>"
@@ -50,7 +51,7 @@ _SPECIAL = re.compile(
     r"|(?P<autolink><(?:https?://|mailto:)[^\s<>`\"\\$]*>)"
     r"|(?P<angle><(?! ))"
     r"|(?P<image>!(?=\[))"
-    r"|(?P<link>\[[^\[\]`\\<>!$\n]*\]\((?:https?://[^\s()`<>\"'\\$\[\]]*|[^\s()`<>\"'\\$\[\]:&]*)\))"
+    r"|(?P<link>\[[^\[\]`\\<>!$\n]*\]\((?:https?://[^\s()`<>\"'\\\[\]]*|[^\s()`<>\"'\\\[\]:&]*)\))"
     r"|(?P<brackets>\[[^\[\]`\\<>!$\n]*\](?![(\[:]))"
     r"|(?P<target>\][(:](?!\s*+<?(?:https?://|ftp://|mailto:|[^:&\\/?#\s<>)]{0,100}(?:[/?#\s>)]|$))))"
     r"|(?P<opening>\[)"
@@ -100,16 +101,22 @@ def safe_markdown(text: str) -> str:
     blocks: list[str] = []
     prose: list[str] = []
     at = 0
+    indented = IndentedCode()
     while at < len(lines):
         line = lines[at]
-        at += 1
         opener = parse_fence_opener(line)
-        if opener is None:
-            prose.append(limit_nesting(line))
+        if opener is not None:
+            indented.note_fence(line)
+            content, at = read_fence_content(lines, at + 1, opener)
         else:
-            content, at = read_fence_content(lines, at, opener)
-            blocks += [_Prose("\n".join(prose)).safe(), write_fence(opener, content)]
-            prose = []
+            content, at = indented.read(lines, at)
+            if not content:
+                indented.note(line)
+                prose.append(limit_nesting(line))
+                at += 1
+                continue
+        blocks += [_Prose("\n".join(prose)).safe(), write_fence(opener or PLAIN_FENCE, content)]
+        prose = []
     blocks.append(_Prose("\n".join(prose)).safe())
     return "\n\n".join(stripped for block in blocks if (stripped := block.strip("\n")).strip())
 
@@ -203,6 +210,8 @@ class _Prose:
                 return "&lt;"
             case "image":
                 return r"\!"
+            case "link":  # its address; some parsers would find a formula in it
+                return token.replace("$", "%24")
             case "target":
                 return "]\\" + token[1]
             case "tildes":
