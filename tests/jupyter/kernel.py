@@ -92,7 +92,7 @@ def _sent_at(message: Mapping[str, Any]) -> float:
 class Kernel:
     """A kernel in a process of its own; it ends with the ``with`` block.
 
-    That of the installed version is forked from a process that has imported ipykernel, and imports all else itself.
+    That of the installed version is forked from a process that has imported others' packages; it imports orchat itself.
     """
 
     def __init__(self, environment: Mapping[str, str], ipykernel: str = INSTALLED) -> None:

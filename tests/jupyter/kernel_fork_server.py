@@ -1,8 +1,7 @@
-"""A process that has imported what each kernel imports before its first cell, and forks a kernel at each request.
+"""A process that has imported others' packages that nearly each kernel imports, and forks a kernel at each request.
 
 It runs as a script: ``python kernel_fork_server.py SOCKET``, until its standard input ends, and writes a line when it
-listens. It has one thread and no event loop, and knows nothing of orchat: what the cells of a kernel import is imported
-in the kernel.
+listens. It has one thread and no event loop, and knows nothing of orchat, which is imported in the kernel.
 
 A request is one line of JSON with ``arguments``, ``environment`` and ``folder``, and the file descriptors of stdout and
 stderr. The answer is a line with the kernel's process, and one with its return code once it has ended. A kernel whose
@@ -35,9 +34,19 @@ _MODULES = (
     "IPython.core.oinspect",
     "IPython.extensions.storemagic",
     "faulthandler",
+    "psutil",
     "sqlite3",
     "tornado.platform.asyncio",
     "tornado.queues",
+    # And others' packages that the first question imports, except those that look for a running kernel (ipywidgets).
+    "anyio._backends._asyncio",
+    "h11",
+    "httpcore2",
+    "httpx2",
+    "markdown_it",
+    "pydantic",
+    "tenacity",
+    "truststore",
 )
 
 
