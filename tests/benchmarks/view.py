@@ -122,7 +122,9 @@ WATCH = """(part) => {
     requestAnimationFrame(count);
     const look = () => {
         const looked = part ? [...area().querySelectorAll(part)].pop() : area();
-        const text = (looked?.textContent ?? '').slice(-600);
+        // The last blocks only: to read all of a long answer at each change would be what is measured.
+        const blocks = [...(looked?.querySelectorAll('.orchat-block') ?? [])].slice(-4);
+        const text = (blocks.length ? blocks : [looked]).map((each) => each?.textContent ?? '').join('').slice(-600);
         const found = [...text.matchAll(/\\bw(\\d+)\\b/g)].pop();
         if (found && Number(found[1]) > last) {
             last = Number(found[1]);

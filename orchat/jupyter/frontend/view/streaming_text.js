@@ -11,6 +11,7 @@ import { element } from "../shared/elements.js";
 
 const TIME_SLICE = 8; // milliseconds of rendering, after which the page may paint a frame
 const BACKOFF_FACTOR = 2; // the pause after a rendering, in multiples of its duration
+const NEAR_BLOCKS = 100; // at the end of an answer; the page need not lay out those before while nobody sees them
 
 /**
  * @param {Render} render
@@ -52,6 +53,7 @@ export function createStreamingText(render, codeActions) {
         frameCode(target, codeActions());
       });
       tail = addBlock(false);
+      node.children[node.childElementCount - NEAR_BLOCKS]?.classList.add("orchat-distant");
       renderedTail = "";
     }
     tail.classList.toggle("orchat-continued", item.goes_on ?? false);
