@@ -35,12 +35,12 @@ def lines_of(module: str, *options: str) -> list[str]:
 
 def test_stream_measures_everyone_that_is_installed() -> None:
     lines = lines_of("stream", "--tokens", "40", "--rounds", "1")
-    for name in (stream.FLOOR, stream.SYNC, stream.ASYNC, stream.OPENAI, stream.HAYSTACK_SYNC, stream.HAYSTACK_ASYNC):
+    ours = (stream.FLOOR, stream.PACKAGE_SYNC, stream.PACKAGE_ASYNC, stream.SYNC, stream.ASYNC)
+    for name in (*ours, stream.OPENAI, stream.HAYSTACK_SYNC, stream.HAYSTACK_ASYNC):
         figures_of = [line for line in lines if re.fullmatch(rf"{re.escape(name)} +\d+\.\d\d +\d+\.\d\d", line)]
         assert len(figures_of) == len(stream.PER_CHUNK), name
-    assert (
-        len([line for line in lines if re.search(r"gate [\d.]+\): (goal reached|gate passed|GATE MISSED)$", line)]) == 6
-    )
+    verdict = r"(gate|bare httpx2 \(goal) [\d.]+\): (goal reached|gate passed|GATE MISSED|GOAL MISSED)$"
+    assert len([line for line in lines if re.search(verdict, line)]) == 6
 
 
 def test_fanout_measures_ours_and_bare_httpx2() -> None:
@@ -135,7 +135,7 @@ def test_interrupt_ends_every_cell() -> None:
 def figures(**changed: float) -> dict[str, float]:
     good = {"raw": 4.0, "sync": 9.0, "async_": 13.0, "haystack_sync": 120.0, "haystack_async": 150.0} | changed
     names = (stream.FLOOR, stream.SYNC, stream.ASYNC, stream.HAYSTACK_SYNC, stream.HAYSTACK_ASYNC)
-    return dict(zip(names, good.values(), strict=True))
+    return dict(zip(names, good.values(), strict=True)) | {stream.PACKAGE_SYNC: 8.0, stream.PACKAGE_ASYNC: 9.0}
 
 
 def test_the_verdict_names_goal_and_gate(capsys: pytest.CaptureFixture[str]) -> None:
@@ -144,6 +144,13 @@ def test_the_verdict_names_goal_and_gate(capsys: pytest.CaptureFixture[str]) -> 
     assert f"{stream.SYNC}: 2.25 x raw (goal 2.5, gate 3.5): goal reached" in printed
     assert f"{stream.ASYNC}: 3.25 x raw (goal 2.5, gate 3.5): gate passed" in printed
     assert f"{stream.HAYSTACK_ASYNC}: 11.5 x ours (gate 10): gate passed" in printed
+
+
+def test_with_a_chunk_for_each_event_the_package_is_the_measure(capsys: pytest.CaptureFixture[str]) -> None:
+    assert not stream.report(figures(), per_chunk=1)
+    printed = capsys.readouterr().out
+    assert f"{stream.SYNC}: 2.25 x raw, 1.12 x bare httpx2 (goal 1.4): goal reached" in printed
+    assert f"{stream.ASYNC}: 3.25 x raw, 1.44 x bare httpx2 (goal 1.4): GOAL MISSED" in printed
 
 
 @pytest.mark.parametrize("missed", [{"sync": 15.0, "haystack_sync": 200.0}, {"async_": 14.1}, {"haystack_sync": 80.0}])
