@@ -475,7 +475,7 @@ def test_a_retry_is_told_in_the_panel(kernel: Kernel, endpoint: ScriptedOpenRout
     assert refused.fields["error"]["actions"] == ["retry"]
     kernel.run("%load_ext orchat", f"%config OpenRouterMagics.base_url = {address!r}")
     try:
-        (cell,) = kernel.run("%%openrouter --no-history\nHi")
+        (cell,) = kernel.run("%%time\n%%openrouter --no-history\nHi", cell_ids=["refused"])
     finally:
         kernel.run("%config OpenRouterMagics.base_url = None")
     assert "s (2 of " in str(cell.bundles)

@@ -12,9 +12,10 @@ from orchat.jupyter.kernel.cell_storage.metadata_bridge import get_bridge
 from orchat.jupyter.kernel.cell_storage.storage_target import StorageState
 from orchat.jupyter.kernel.coroutine_runner import CellError, deliver_comms_while_awaiting, wake_loop_on_interrupt
 from orchat.jupyter.kernel.live_view.live_view import shows_widgets
+from orchat.jupyter.kernel.live_view.widget_channel import make_widget
 from orchat.jupyter.kernel.output.text_escaping import single_line
 from orchat.jupyter.panel.call_output import runs_cell
-from orchat.jupyter.panel.panel_controller import PanelController
+from orchat.jupyter.panel.panel_controller import ENTRY_MODULE, PanelController
 from orchat.jupyter.panel.panel_storage import PanelStorage
 from orchat.jupyter.panel.suggested_prompts import suggested_prompts
 from orchat.jupyter.panel.turn_thread import TurnThread
@@ -156,7 +157,11 @@ class ChatPanel:
             raise ConfigurationError(
                 "A panel is a widget only in a notebook.", hint="In a script use orchat.Chat."
             ) from None
-        widget = self._thread.call(self._controller.open_channel).widget
+        from IPython.core.getipython import get_ipython
+
+        is_first = get_ipython() is None and not self._controller.has_channel
+        made = make_widget(ENTRY_MODULE) if is_first else None  # marimo knows its page in the thread of cells only
+        widget = self._thread.call(lambda: self._controller.open_channel(made)).widget
         assert widget is not None
         return widget
 

@@ -38,6 +38,7 @@ from orchat.messages import ChatMessage
 from orchat.secrets import HIDDEN
 
 if TYPE_CHECKING:
+    from anywidget import AnyWidget
     from IPython.core.interactiveshell import InteractiveShell
 
     from orchat.chat import Chat
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from orchat.chat.turn_streams import TurnOptions
 
 _logger = logging.getLogger(__name__)
+ENTRY_MODULE = "panel/panel"
 _WAITS_FOR_VALUES = "Your question names variables: it goes out when the running cell has ended, as they are then."
 _BYTES_PER_SECOND = 10_000  # what the transcript may cost while a turn goes on
 
@@ -248,11 +250,16 @@ class PanelController:
             self.open_channel()
         self._output.show(self.bundle())
 
-    def open_channel(self) -> WidgetChannel:
-        """Return the channel to the pages that show the panel; the first call makes its widget."""
+    @property
+    def has_channel(self) -> bool:
+        """Whether there is a widget for pages."""
+        return self._channel is not None
+
+    def open_channel(self, widget: AnyWidget | None = None) -> WidgetChannel:
+        """Return the channel to the pages that show the panel; the first call makes its widget, or takes one."""
         if self._channel is None:
             self._channel = WidgetChannel(
-                "panel/panel", self.view_model, lambda content: message_handlers.handle_message(self, content)
+                ENTRY_MODULE, self.view_model, lambda content: message_handlers.handle_message(self, content), widget
             )
             self.view_model.set(widget=self._channel.bundle[WIDGET_MIME_TYPE]["model_id"])
             self.start_task(self._update_storage_status())

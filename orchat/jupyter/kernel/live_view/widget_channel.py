@@ -60,9 +60,17 @@ class WidgetChannel:
         The view model.
     on_message
         Called with the other messages of views: dictionaries with their type in ``t``.
+    widget
+        The widget, where it had to be made in another thread (`make_widget`).
     """
 
-    def __init__(self, module: str, view_model: ViewModel, on_message: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(
+        self,
+        module: str,
+        view_model: ViewModel,
+        on_message: Callable[[dict[str, Any]], None],
+        widget: AnyWidget | None = None,
+    ) -> None:
         self._module = module
         self._view_model = view_model
         self._on_message = on_message
@@ -75,8 +83,8 @@ class WidgetChannel:
         self._timer: asyncio.TimerHandle | None = None
         self._next_batch = 0.0
         self._code_sent = -_CODE_INTERVAL
-        self._name = uuid.uuid4().hex
-        self._widget: AnyWidget | None = _widget_class(module)(_clicks=self._name)
+        self._widget: AnyWidget | None = widget or make_widget(module)
+        self._name = str(self._widget._clicks)
         self._widget.on_msg(lambda _widget, content, _buffers: self.hand_over(content))
         listen_for_clicks(self._name, self.hand_over)
 
@@ -192,6 +200,11 @@ class WidgetChannel:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def make_widget(module: str) -> AnyWidget:
+    """Make the widget of an entry module. In marimo that is possible in the thread of cells only."""
+    return _widget_class(module)(_clicks=uuid.uuid4().hex)
 
 
 @cache
