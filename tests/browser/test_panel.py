@@ -278,7 +278,12 @@ def test_what_a_person_clears_is_gone(page: Page, front_end: Lab, endpoint: Scri
     expect(panel.locator(".orchat-exchange")).to_have_count(0)
     ask(panel, "Another river?")
     assert "Humber" not in json.dumps(wait_until_kept(page, notebook, "The *Ouse*."))
-    assert clear(notebook, "notebook:clear-all-cell-outputs") == [False] * 3
+    page.evaluate("() => void window.jupyterapp.commands.execute('notebook:restart-clear-output')")
+    page.locator(".jp-Dialog button.jp-mod-accept").click()
+    page.wait_for_function(
+        "() => window.jupyterapp.shell.currentWidget.content.widgets.every((cell) => !cell.model.outputs.length)"
+    )
+    assert not any("orchat" in cell.metadata for cell in notebook.save().cells)
     assert "Ouse" not in notebook.path.read_text()
 
 
