@@ -63,7 +63,7 @@ class ColumnRun:
         self._on_error = on_error
         self._failure: BaseException | None = None  # which ends the run
         self._first: dict[bytes, int] = {}
-        self._followers: dict[int, list[int]] = {}
+        self._followers: dict[int, list[int]] = {}  # of the rows on their way: those that are identical with them
         self._tasks: set[asyncio.Task[None]] = set()
         self._failures_at_first = 0
         self._needs_keys = is_distinct or requester.store is not None
@@ -135,16 +135,17 @@ class ColumnRun:
         question, key, outcome = row
         position = question.position
         if self._is_distinct and key is not None and (first := self._first.setdefault(key, position)) != position:
-            if (found := self.record.outcomes[first]) is not None:
-                self._settle(question, _echo(found))
-            else:
-                self._followers.setdefault(first, []).append(position)
+            if (followers := self._followers.get(first)) is not None:
+                followers.append(position)
                 self.record.await_answer(question)
+            elif (found := self.record.outcomes[first]) is not None:
+                self._settle(question, _echo(found))
             return None
         if outcome is not None:
             self._settle(question, outcome)
             return None
         if key is not None:
+            self._followers[position] = []
             self.record.await_answer(question)
         return key
 

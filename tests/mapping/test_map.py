@@ -90,6 +90,17 @@ def test_identical_rows_are_asked_once_unless_they_shall_not(service: ScriptedOp
     assert questions(service).count("Who is in Hull?") == 2
 
 
+def test_identical_rows_that_failed_are_asked_once_by_retry(service: ScriptedOpenRouter) -> None:
+    service.always(error(400, "No."))
+    result = run("{value}", [*CITIES, *CITIES])
+    assert len(result.failures) == 6
+    service.always(lambda request: repeated(request).delayed(0.02))
+    asked = len(questions(service))
+    result = result.retry()
+    assert result.values == [*CITIES, *CITIES]
+    assert len(questions(service)) == asked + 3
+
+
 def test_running_it_again_asks_nothing_and_costs_nothing(service: ScriptedOpenRouter, home: Path) -> None:
     first = run("Where is {value}?", CITIES)
     again = run("Where is {value}?", [*CITIES, "Hull"])
