@@ -2,6 +2,6 @@
 
 from orchat.answer_store.request_key import RequestKeys
 from orchat.answer_store.sqlite_store import SqliteAnswerStore, StoreEntry
-from orchat.answer_store.stored_answer import AnswerStore, StoredAnswer, StoredJob
+from orchat.answer_store.stored_answer import AnswerStore, MakeAnswer, StoredAnswer, StoredJob
 
-__all__ = ["AnswerStore", "RequestKeys", "SqliteAnswerStore", "StoreEntry", "StoredAnswer", "StoredJob"]
+__all__ = ["AnswerStore", "MakeAnswer", "RequestKeys", "SqliteAnswerStore", "StoreEntry", "StoredAnswer", "StoredJob"]

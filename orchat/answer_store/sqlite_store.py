@@ -11,39 +11,25 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
+from orchat.answer_store.fork_guard import guard_forks
 from orchat.answer_store.request_key import KEY_BYTES
-from orchat.answer_store.stored_answer import StoredAnswer, StoredJob
+from orchat.answer_store.store_database import open_database, patiently, release_pages, transaction, used_bytes
+from orchat.answer_store.stored_answer import MakeAnswer, StoredAnswer, StoredJob
 from orchat.errors import StateError
-
-T = TypeVar("T")
 
 MOST_BYTES = 2_000_000_000
 
 _COMMIT_INTERVAL = 0.2
 _LARGEST_GROUP = 2_000
-_PATIENCE = 60.0  # seconds for a lock that another process holds
-_RETRY_INTERVAL = 0.05
-_APPLICATION_ID = 0x6F726368  # "orch"
-_VERSION = 1
-_SCHEMA = (
-    """
-CREATE TABLE IF NOT EXISTS answer(
-    id INTEGER PRIMARY KEY AUTOINCREMENT, key BLOB NOT NULL UNIQUE, host TEXT NOT NULL, model TEXT NOT NULL,
-    message TEXT NOT NULL, cost TEXT, seconds REAL NOT NULL, created REAL NOT NULL)
-""",
-    """
-CREATE TABLE IF NOT EXISTS job(
-    id TEXT NOT NULL, host TEXT NOT NULL, keys BLOB NOT NULL, created REAL NOT NULL, PRIMARY KEY (host, id))
-""",
-)
+_FORK_PATIENCE = 5.0  # seconds for a thread that is within SQLite
 _PUT = """
 INSERT INTO answer(key, host, model, message, cost, seconds, created) VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT(key) DO UPDATE SET message = excluded.message, cost = excluded.cost, seconds = excluded.seconds,
@@ -100,15 +86,16 @@ class SqliteAnswerStore:
     def __init__(self, path: str | os.PathLike[str], *, most_bytes: int = MOST_BYTES) -> None:
         self.path = Path(path).expanduser()
         self.most_bytes = most_bytes
-        self._reading = threading.Lock()
-        self._changed = threading.Condition()
-        self._pending: dict[bytes, StoredAnswer] = {}
+        self._make_locks()
+        self._pending: dict[bytes, StoredAnswer | MakeAnswer] = {}
         self._wanted = False  # somebody waits for a commit
         self._is_closing = False
         self._failure: sqlite3.Error | None = None
         self._writer: threading.Thread | None = None
+        self._connection: sqlite3.Connection | None = None
         with self._state_errors():
-            self._reader = self._open()
+            self._connection = open_database(self.path)
+        guard_forks(self)
 
     def __repr__(self) -> str:
         return f"SqliteAnswerStore({str(self.path)!r})"
@@ -118,16 +105,16 @@ class SqliteAnswerStore:
     def get(self, key: bytes) -> StoredAnswer | None:
         """Return the answer to a request, committed or not; None where there is none."""
         if (pending := self._pending.get(key)) is not None:
-            return pending
+            return _made(pending)
         with self._reading, self._state_errors():
-            row = _patiently(lambda: self._reader.execute(_GET, (key,)).fetchone())
+            row = patiently(lambda: self._reader.execute(_GET, (key,)).fetchone())
         if row is None:
             return None
         message, host, model, cost, seconds = row
         return StoredAnswer(message, host, model, _amount(cost), seconds)
 
-    def put(self, key: bytes, answer: StoredAnswer) -> None:
-        """Keep an answer; a thread commits it within a quarter of a second."""
+    def put(self, key: bytes, answer: StoredAnswer | MakeAnswer) -> None:
+        """Keep an answer; a thread commits it within a quarter of a second, and calls a function that makes it."""
         with self._changed:
             self._pending[key] = answer
             self._start_writer()
@@ -166,7 +153,37 @@ class SqliteAnswerStore:
             if writer is not None:
                 writer.join()
             with self._reading:
-                self._reader.close()
+                if self._connection is not None:
+                    self._connection.close()
+
+    @property
+    def _reader(self) -> sqlite3.Connection:
+        """The connection of those who read, which a forked process opens anew; the caller holds the lock."""
+        if self._connection is None:
+            self._connection = open_database(self.path)
+        return self._connection
+
+    # -- forks ----------------------------------------------------------------------------------------------------
+
+    def _make_locks(self) -> None:
+        self._writing, self._reading, self._changed = threading.Lock(), threading.Lock(), threading.Condition()
+        self._held: list[threading.Lock | threading.Condition] = []
+
+    def before_fork(self) -> None:
+        """Wait until no thread is within SQLite, and keep it so."""
+        locks = (self._writing, self._reading, self._changed)
+        self._held = [lock for lock in locks if lock.acquire(timeout=_FORK_PATIENCE)]
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        for lock in reversed(self._held):
+            lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """Begin anew: the thread that writes is gone, and the connection belongs to the parent."""
+        self._make_locks()
+        self._inherited = self._connection  # to close it would be to use it
+        self._writer = self._connection = None
 
     # -- batches --------------------------------------------------------------------------------------------------
 
@@ -174,18 +191,18 @@ class SqliteAnswerStore:
         """Return the batches at a host whose answers were not picked up yet."""
         query = "SELECT id, keys, created FROM job WHERE host = ? ORDER BY created"
         with self._reading, self._state_errors():
-            rows = _patiently(lambda: self._reader.execute(query, (host,)).fetchall())
+            rows = patiently(lambda: self._reader.execute(query, (host,)).fetchall())
         return [StoredJob(name, host, _cut_keys(keys), created) for name, keys, created in rows]
 
     def put_job(self, job: StoredJob) -> None:
         """Keep a batch; it is committed when this returns."""
         values = (job.id, job.host, b"".join(job.keys), job.created_at)
-        with self._reading, self._state_errors(), _transaction(self._reader):
+        with self._reading, self._state_errors(), transaction(self._reader):
             self._reader.execute("INSERT OR REPLACE INTO job VALUES (?, ?, ?, ?)", values)
 
     def remove_job(self, job: StoredJob) -> None:
         """Forget a batch whose answers were picked up."""
-        with self._reading, self._state_errors(), _transaction(self._reader):
+        with self._reading, self._state_errors(), transaction(self._reader):
             self._reader.execute("DELETE FROM job WHERE host = ? AND id = ?", (job.host, job.id))
 
     # -- what is there --------------------------------------------------------------------------------------------
@@ -227,10 +244,10 @@ class SqliteAnswerStore:
         }
         given = {condition: value for condition, value in conditions.items() if value is not None}
         where = f" WHERE {' AND '.join(given)}" if given else ""
-        with self._state_errors(), closing(self._open()) as connection:
-            with _transaction(connection):
+        with self._state_errors(), closing(open_database(self.path)) as connection:
+            with transaction(connection):
                 count = connection.execute(f"DELETE FROM answer{where}", [*given.values()]).rowcount  # noqa: S608
-            _release_pages(connection)
+            release_pages(connection)
         return count
 
     # -- the thread that writes -----------------------------------------------------------------------------------
@@ -243,16 +260,22 @@ class SqliteAnswerStore:
 
     def _write(self) -> None:
         try:
-            with closing(_patiently(self._open)) as connection:
+            with self._writing:
+                connection = patiently(partial(open_database, self.path))
+            try:
                 while (group := self._next_group()) is not None:
-                    self._commit(connection, group)
+                    with self._writing:
+                        self._commit(connection, group)
+            finally:
+                with self._writing:
+                    connection.close()
         except Exception as error:  # noqa: BLE001 - what is pending stays so, and the next `put` tries again
             with self._changed:
                 self._failure = error if isinstance(error, sqlite3.Error) else sqlite3.OperationalError(str(error))
                 self._writer = None
                 self._changed.notify_all()
 
-    def _next_group(self) -> dict[bytes, StoredAnswer] | None:
+    def _next_group(self) -> dict[bytes, StoredAnswer | MakeAnswer] | None:
         """Wait for answers, then a moment for more; None when the store closes."""
         with self._changed:
             self._changed.wait_for(lambda: self._pending or self._is_closing)
@@ -264,14 +287,15 @@ class SqliteAnswerStore:
             self._wanted = False
             return dict(self._pending)
 
-    def _commit(self, connection: sqlite3.Connection, group: Mapping[bytes, StoredAnswer]) -> None:
+    def _commit(self, connection: sqlite3.Connection, group: Mapping[bytes, StoredAnswer | MakeAnswer]) -> None:
         now = time.time()
+        made = [(key, found) for key, each in group.items() if (found := _made(each)) is not None]
         rows = [
-            (key, each.host, each.model, each.message_json, None if each.cost is None else str(each.cost), each.seconds)
-            for key, each in group.items()
+            (key, a.host, a.model, a.message_json, None if a.cost is None else str(a.cost), a.seconds, now)
+            for key, a in made
         ]
-        with _transaction(connection):
-            connection.executemany(_PUT, [(*row, now) for row in rows])
+        with transaction(connection):
+            connection.executemany(_PUT, rows)
         with self._changed:
             for key, answer in group.items():
                 if self._pending.get(key) is answer:
@@ -281,56 +305,16 @@ class SqliteAnswerStore:
 
     def _make_room(self, connection: sqlite3.Connection) -> None:
         """Delete the oldest answers while the file is larger than it may be."""
-        if _used_bytes(connection) <= self.most_bytes:
+        if used_bytes(connection) <= self.most_bytes:
             return
-        while _used_bytes(connection) > 0.9 * self.most_bytes:
-            with _transaction(connection):
+        while used_bytes(connection) > 0.9 * self.most_bytes:
+            with transaction(connection):
                 (count,) = connection.execute("SELECT count(*) FROM answer").fetchone()
                 if count <= 1:
                     break
                 oldest = "SELECT id FROM answer ORDER BY created, id LIMIT ?"
                 connection.execute(f"DELETE FROM answer WHERE id IN ({oldest})", (max(1, count // 10),))  # noqa: S608
-        _release_pages(connection)
-
-    # -- the file -------------------------------------------------------------------------------------------------
-
-    def _open(self) -> sqlite3.Connection:
-        """Connect to the file; make it where there is none."""
-        if self.path.exists() and not self.path.is_file():
-            raise StateError(f"{self.path} is no regular file.", hint="Name a file for the store.")
-        with suppress(FileExistsError):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            # A file that exists is not opened here: closing it would take away the locks of all connections to it.
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-        connection = sqlite3.connect(self.path, _PATIENCE, isolation_level=None, check_same_thread=False)
-        try:
-            _patiently(lambda: self._prepare(connection))
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def _prepare(self, connection: sqlite3.Connection) -> None:
-        """Check that the file is a store, or make an empty one of it."""
-        # The tables first: another process that makes them at this moment sets the identifier with them.
-        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        (application,) = connection.execute("PRAGMA application_id").fetchone()
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if application != _APPLICATION_ID and (application or tables):
-            raise StateError(f"{self.path} is a database of something else.", hint="Name another file for the store.")
-        if version > _VERSION:
-            raise StateError(f"{self.path} was made by a newer orchat.", hint="Update orchat, or name another file.")
-        if not tables:
-            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA journal_size_limit = 16000000")
-        if not {"answer", "job"} <= tables:
-            with _transaction(connection):
-                for statement in _SCHEMA:
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-                connection.execute(f"PRAGMA user_version = {_VERSION}")
+        release_pages(connection)
 
     @contextmanager
     def _state_errors(self) -> Iterator[None]:
@@ -344,30 +328,8 @@ class SqliteAnswerStore:
             ) from None
 
 
-def _patiently(action: Callable[[], T]) -> T:
-    """Do something that another process's lock may prevent for a while, such as changing the journal's mode."""
-    deadline = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            return action()
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF not in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
-                raise
-            if time.monotonic() > deadline:
-                raise
-        time.sleep(_RETRY_INTERVAL)
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Run a block as one transaction, which waits for those of other processes."""
-    _patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
-    try:
-        yield
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
+def _made(answer: StoredAnswer | MakeAnswer) -> StoredAnswer | None:
+    return answer if isinstance(answer, StoredAnswer) else answer()
 
 
 def _amount(cost: str | None) -> Decimal | None:
@@ -380,16 +342,3 @@ def _amount(cost: str | None) -> Decimal | None:
 
 def _cut_keys(keys: bytes) -> tuple[bytes, ...]:
     return tuple(keys[start : start + KEY_BYTES] for start in range(0, len(keys), KEY_BYTES))
-
-
-def _used_bytes(connection: sqlite3.Connection) -> int:
-    pages, free, size = (
-        connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
-    )
-    return int((pages - free) * size)
-
-
-def _release_pages(connection: sqlite3.Connection) -> None:
-    """Give the pages that nothing uses back to the file system."""
-    connection.execute("PRAGMA incremental_vacuum").fetchall()
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from orchat.errors import StateError
 from orchat.messages import ChatMessage
@@ -66,6 +67,10 @@ class StoredAnswer:
             ) from None
 
 
+MakeAnswer: TypeAlias = Callable[[], StoredAnswer | None]
+"""Makes an answer's stored form; None where it must not be stored."""
+
+
 @dataclass(frozen=True)
 class StoredJob:
     """A batch whose answers were not picked up yet.
@@ -94,8 +99,11 @@ class AnswerStore(Protocol):
     def get(self, key: bytes) -> StoredAnswer | None:
         """Return the answer to a request; None where there is none."""
 
-    def put(self, key: bytes, answer: StoredAnswer) -> None:
-        """Keep an answer; it returns at once, and an earlier answer to the request is replaced."""
+    def put(self, key: bytes, answer: StoredAnswer | MakeAnswer) -> None:
+        """Keep an answer; it returns at once, and an earlier answer to the request is replaced.
+
+        A function is called when the answer is written, perhaps in another thread, and may return None for nothing.
+        """
 
     def jobs(self, host: str) -> list[StoredJob]:
         """Return the batches at a host whose answers were not picked up yet."""

@@ -8,7 +8,7 @@ from contextlib import suppress
 from time import monotonic
 from typing import Protocol
 
-from orchat.answer_store import StoredAnswer, StoredJob
+from orchat.answer_store import MakeAnswer, StoredAnswer, StoredJob
 from orchat.chat.money import Cost
 from orchat.errors import StateError
 from orchat.mapping.coordinator_messages import (
@@ -146,9 +146,11 @@ class CoordinatedPart:
         """Return None: see `admit`."""
         return None
 
-    def put(self, key: bytes, answer: StoredAnswer) -> None:
+    def put(self, key: bytes, answer: StoredAnswer | MakeAnswer) -> None:
         """Send an answer to the store."""
-        self._link.send(Keep(self._name, key, answer))
+        made = answer if isinstance(answer, StoredAnswer) else answer()
+        if made is not None:
+            self._link.send(Keep(self._name, key, made))
 
     def jobs(self, host: str) -> list[StoredJob]:
         """Return no batches."""

@@ -193,12 +193,17 @@ class RowRequester:
         return RequestDemand(self.model, size.prompt_tokens + size.completion_tokens, estimate)
 
     def _keep(self, key: bytes, message: ChatMessage, cost: Cost, seconds: float) -> None:
-        text = message.text or ""
-        if self.store is not None and redact(text) == text:  # an answer that holds a secret goes into no file
+        if self.store is None:
+            return
+
+        def make() -> StoredAnswer | None:
+            text = message.text or ""
+            if redact(text) != text:  # an answer that holds a secret goes into no file
+                return None
             host = host_of(self.exchange.base_url)
-            self.store.put(
-                key, StoredAnswer.of(message, host=host, model=self.model, cost=_bill(cost), seconds=seconds)
-            )
+            return StoredAnswer.of(message, host=host, model=self.model, cost=_bill(cost), seconds=seconds)
+
+        self.store.put(key, make)  # many are made together in half the time of one by one
 
     def keep(self, key: bytes, message: ChatMessage) -> Cost:
         """Keep an answer that came in another way, and return its bill."""

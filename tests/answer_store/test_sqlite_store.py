@@ -277,3 +277,12 @@ def test_a_damaged_bill_is_unknown_and_a_damaged_answer_is_told(store: SqliteAns
     assert [(entry.cost, entry.unknown) for entry in store.entries()] == [(0, 1)]
     with pytest.raises(StateError, match=r"`vendor/m` cannot be read"):
         _ = found.message
+
+
+def test_an_answer_may_be_made_when_it_is_written(store: SqliteAnswerStore, path: Path) -> None:
+    store.put(b"k", answer)
+    store.put(b"secret", lambda: None)
+    assert (store.get(b"k"), store.get(b"secret")) == (answer(), None)
+    store.flush()
+    with closing(SqliteAnswerStore(path)) as other:
+        assert (other.get(b"k"), other.get(b"secret")) == (answer(), None)
