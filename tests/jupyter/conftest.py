@@ -81,7 +81,12 @@ def _kernels(_endpoint: ScriptedOpenRouter) -> Iterator[Kernels]:
 def _lent(request: pytest.FixtureRequest, kernels: Kernels, ipykernel: str) -> Iterator[Kernel]:
     failures = request.session.testsfailed
     try:
-        yield kernels.lend(ipykernel, request.module.__name__)
+        kernel = kernels.lend(ipykernel, request.module.__name__)
+    except BaseException:
+        kernels.end(ipykernel)
+        raise
+    try:
+        yield kernel
     finally:
         if request.session.testsfailed > failures:  # whatever it does now is not for the next test
             kernels.end(ipykernel)

@@ -185,11 +185,14 @@ def test_stop_and_an_interrupt_end_the_waiting_for_a_form_of_the_cell_that_block
     page.send({"t": "stop"})
     page.wait(request)
     assert any_kernel.value("(ran, reply.ending)") == "([], 'stopped')"
-    page.begin("try:\n    chat('And now?')\nexcept KeyboardInterrupt:\n    print('interrupted')", in_page=True)
+    request = page.begin(
+        "try:\n    chat('And now?')\nexcept KeyboardInterrupt:\n    print('interrupted')", in_page=True
+    )
     page.open_view()
     page.until(lambda: any((item.get("form") or {}).get("revision") for item in page.state["items"]))
     any_kernel._manager.interrupt_kernel()
     page.until(lambda: page.printed.endswith("interrupted\n"))
+    page.wait(request)
 
 
 def test_a_question_that_names_variables_is_heard_at_once_and_waits_for_them(
