@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from orchat import ChatMessage
 from orchat.errors import ConfigurationError
 from orchat.openrouter.dialect import (
     DEMO_NOTE,
@@ -51,6 +52,20 @@ def test_openrouter_is_told_the_apps_title(url: str, model: str) -> None:
 def test_other_hosts_get_no_extras(url: str) -> None:
     dialect = dialect_of(url, "v/m")
     assert (dict(dialect.headers), dialect.note) == ({}, None)
+
+
+@pytest.mark.parametrize(
+    ("url", "sent"),
+    [
+        ("https://openrouter.ai/api/v1", {"content": None, "refusal": "No."}),
+        ("https://api.openai.com/v1", {"content": [{"type": "refusal", "refusal": "No."}]}),
+        (GATEWAY, {"content": "No."}),
+    ],
+)
+def test_each_host_gets_a_refusal_as_it_knows_it(url: str, sent: dict[str, Any]) -> None:
+    body = {"messages": [ChatMessage.from_assistant(meta={"refusal": "No."}).to_openai_dict_format()]}
+    prepared, _ = dialect_of(url, "v/m").prepare(body)
+    assert prepared["messages"] == [{"role": "assistant", **sent}]
 
 
 @pytest.mark.parametrize("url", ["https://litellm.example/v1", "https://openrouter.ai/api/v1"])

@@ -63,13 +63,33 @@ def dialect_of(base_url: str, model: str) -> Dialect:
     'demo model, often wrong'
     """
     if is_openrouter(base_url):
-        return Dialect(headers={"X-OpenRouter-Title": "orchat"})
+        return Dialect(headers={"X-OpenRouter-Title": "orchat"}, prepare=_prepare_openrouter)
     host = host_of(base_url)
     if model.startswith(LOCAL_PREFIX) and is_loopback(base_url):
         return Dialect(note=DEMO_NOTE, prepare=_prepare_embedded)
     if host == "api.openai.com" or host.endswith(".azure.com"):
         return Dialect(prepare=_prepare_openai)
     return Dialect(prepare=_prepare_other)
+
+
+def _refusal_of(message: dict[str, Any]) -> str | None:
+    """Return the refusal that is all of a message's content."""
+    match message.get("content"):
+        case [{"type": "refusal", "refusal": str() as refusal}]:
+            return refusal
+    return None
+
+
+def _prepare_openrouter(body: dict[str, Any]) -> tuple[dict[str, Any], Rewrite | None]:
+    """Move refusals into the field that the schema of messages has for them; of content parts it has no such kind."""
+    refusals = [_refusal_of(message) for message in body.get("messages", ())]
+    if any(refusal is not None for refusal in refusals):
+        messages = [
+            message if refusal is None else {**message, "content": None, "refusal": refusal}
+            for message, refusal in zip(body["messages"], refusals, strict=True)
+        ]
+        body = {**body, "messages": messages}
+    return body, None
 
 
 @lru_cache(maxsize=256)  # asked several times for each request
@@ -105,7 +125,9 @@ def is_loopback(url: str) -> bool:
 
 def _prepare_openai(body: dict[str, Any]) -> tuple[dict[str, Any], Rewrite | None]:
     messages = [{k: v for k, v in message.items() if k not in _OPENROUTER_FIELDS} for message in body["messages"]]
-    return _prepare_other({**body, "messages": messages})
+    body = {**body, "messages": [_with_content(message) for message in messages]}
+    _request_usage(body)
+    return body, None
 
 
 def _prepare_other(body: dict[str, Any]) -> tuple[dict[str, Any], Rewrite | None]:
@@ -113,7 +135,7 @@ def _prepare_other(body: dict[str, Any]) -> tuple[dict[str, Any], Rewrite | None
     body = {**body}
     _request_usage(body)
     if "messages" in body:
-        body["messages"] = [_with_content(message) for message in body["messages"]]
+        body["messages"] = [_with_refusal_as_text(_with_content(message)) for message in body["messages"]]
     return body, None
 
 
@@ -133,6 +155,12 @@ def _with_content(message: dict[str, Any]) -> dict[str, Any]:
     return {**message, "content": ""} if message.get("tool_calls") and message.get("content") is None else message
 
 
+def _with_refusal_as_text(message: dict[str, Any]) -> dict[str, Any]:
+    """Return a message whose refusal is its text: only OpenAI's API has content parts of that kind."""
+    refusal = _refusal_of(message)
+    return message if refusal is None else {**message, "content": refusal}
+
+
 def _prepare_embedded(body: dict[str, Any]) -> tuple[dict[str, Any], Rewrite | None]:
     """Convert a request for the embedded model; one that must call a tool becomes one for JSON.
 
@@ -144,7 +172,7 @@ def _prepare_embedded(body: dict[str, Any]) -> tuple[dict[str, Any], Rewrite | N
     _request_usage(body)
     tools, choice = body.pop("tools", None) or [], body.pop("tool_choice", "auto")
     # One message per turn is all that its template knows.
-    body["messages"] = [_to_text_message(message) for message in body["messages"]]
+    body["messages"] = [_to_text_message(_with_refusal_as_text(message)) for message in body["messages"]]
     functions = {tool["function"]["name"]: tool["function"] for tool in tools if isinstance(tool.get("function"), dict)}
     name = ""
     if isinstance(choice, dict):
