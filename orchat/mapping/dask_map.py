@@ -39,7 +39,7 @@ from orchat.openrouter.generator import OpenRouterChatGenerator
 if TYPE_CHECKING:
     from orchat.mapping.column_job import ColumnJob
 
-_TYPES = {"integer": "Int64", "number": "float64", "boolean": "boolean", "text": "str"}
+_TYPES = {"integer": "Int64", "number": "float64", "boolean": "boolean"}
 
 
 def map_lazily(prompt: Prompt, data: Any, options: MapOptions, *, is_dry_run: bool = False) -> Any:
@@ -237,17 +237,18 @@ def _typed(result: MapResult, schema: AnswerSchema, like: Any) -> Any:
     """Return the frame of a result with the types of `_meta`, which do not depend on its values."""
     import pandas
 
+    text_type = pandas.Series([], dtype="str").dtype  # object before pandas 3, whose `str` makes a text of None
     columns = dict(result.frame.items())
     failed: dict[int, str] = {}
     for column in schema.columns:
         values = columns[column.name]
-        wanted = _TYPES.get(column.kind, "object") if column.kind != "label" else values.dtype
-        columns[column.name] = _cast(values, wanted, failed, column.name)
+        types = {**_TYPES, "text": text_type, "label": values.dtype}
+        columns[column.name] = _cast(values, types.get(column.kind, "object"), failed, column.name)
     frame = pandas.DataFrame(columns)
     error = next(name for name in ("answer_error", "error") if name in columns and name not in _names(schema))
     for name in frame.columns[len(schema.columns) :]:
         is_text = name not in {"cost", "answer_cost", "row", "answer_row"}
-        frame[name] = frame[name].astype(pandas.Series([], dtype="str").dtype if is_text else frame[name].dtype)
+        frame[name] = frame[name].astype(text_type if is_text else frame[name].dtype)
     for position, why in failed.items():
         frame.iloc[position, frame.columns.get_loc(error)] = why
     return frame
