@@ -16,7 +16,7 @@ from tests.browser.conftest import KEY
 from tests.browser.lab import Lab, Notebook
 from tests.jupyter.kernel import OTHERS
 from tests.jupyter.test_tool_calls import DEFINED, HULL
-from tests.openrouter_server import ScriptedOpenRouter, calls, text
+from tests.openrouter_server import PNG, ScriptedOpenRouter, calls, text
 
 pytestmark = pytest.mark.slow
 
@@ -250,7 +250,9 @@ def test_what_had_arrived_when_the_kernel_was_restarted_comes_back(
 def test_conversations_are_in_the_cells_and_come_back_with_unsaved_changes(
     page: Page, front_end: Lab, endpoint: ScriptedOpenRouter
 ) -> None:
-    endpoint.answers(calls(HULL, content="I look it up."), text("At *14:10*."), text("So it is."), text("Thanks."))
+    drawn = PNG.partition(",")[2]
+    answers = (text("At *14:10*."), text("So it is.", images=[PNG]), text("Thanks."))
+    endpoint.answers(calls(HULL, content="I look it up."), *answers)
     notebook = front_end.open(
         page,
         "turns.ipynb",
@@ -270,10 +272,12 @@ def test_conversations_are_in_the_cells_and_come_back_with_unsaved_changes(
         ((turn,),) = kept["turns"].values()
         assert len(turn["messages"]) == count
         assert turn["messages"][0] == {"role": "user", "content": None}
-        (output,) = saved.cells[cell].outputs
+        output = saved.cells[cell].outputs[0]
         assert "messages" not in read_extras(output.data)["turn"]
         assert "text/markdown" in output.data
         assert all(word not in json.dumps(kept) for word in (KEY, "call_1", "gen-", "cost", "14:10*", "So it is"))
+    assert [len(cell.outputs) for cell in saved.cells[1:3]] == [1, 3]
+    assert json.dumps(saved).count(drawn) == 1  # a picture is kept once, as an output
     assert json.dumps(saved.cells[1].metadata["orchat"]).count("Hull: 14:10") == 1
     # What is asked next is not saved, and the kernel starts anew.
     notebook.run(3)
@@ -290,6 +294,7 @@ def test_conversations_are_in_the_cells_and_come_back_with_unsaved_changes(
         "assistant",
         "user",
     ]
+    assert json.dumps(before).count(drawn) == 1
     assert is_dirty(notebook)
     assert "orchat" not in nbformat.read(notebook.path, 4).cells[3].metadata
     restart(notebook)
@@ -303,6 +308,23 @@ def test_conversations_are_in_the_cells_and_come_back_with_unsaved_changes(
     notebook.run(3)
     notebook.wait_for_text(3, "Thanks again.")
     assert endpoint.request.json["messages"] == before
+    # A picture that somebody took out of the outputs is not sent any more, and the model reads that it is missing.
+    page.evaluate(
+        """() => {
+            const cell = window.jupyterapp.shell.currentWidget.content.model.cells.get(2);
+            cell.sharedModel.updateOutputs(1, 2);
+        }"""
+    )
+    assert len(notebook.outputs(2)) == 2
+    notebook.run(4)
+    notebook.wait_for_text(4, "A picture of an answer is not in its output any more.")
+    endpoint.answers(text("Without it."))
+    notebook.run(3)
+    notebook.wait_for_text(3, "Without it.")
+    assert drawn not in json.dumps(endpoint.request.json)
+    (answer,) = [each for each in endpoint.request.json["messages"] if each not in before]
+    texts = [part["text"] for part in answer["content"]]
+    assert texts == ["So it is.", "[a picture of this answer is not in the notebook any more]"]
 
 
 def test_another_kernel_is_heard_too(page: Page, front_end: Lab) -> None:
