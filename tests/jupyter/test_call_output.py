@@ -84,7 +84,8 @@ def test_output_of_a_tool_is_in_its_box_while_it_runs_and_after(
     assert "asking Hull" in shown["result"]
     assert "the end" in shown["result"]
     if tool == "loud":
-        (picture,) = shown["pictures"]
+        page.until(lambda: box(page).get("pictures"))
+        (picture,) = box(page)["pictures"]
         assert picture["type"] == "image/png"
         assert any_kernel.value("__import__('matplotlib.pyplot').pyplot.get_fignums()") == "[]"
     assert "asking Hull" not in page.printed
