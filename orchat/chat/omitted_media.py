@@ -40,7 +40,7 @@ def omit_oldest_media(messages: Sequence[ChatMessage], max_bytes: int) -> tuple[
     >>> messages[0].text, messages[1].images == pictures[1:], count
     ('[an image was left out to save space]', True, 1)
     """
-    sizes = [sum(map(_inline_size, _parts_of(message.parts))) for message in messages]
+    sizes = [inline_media_size(message) for message in messages]
     total = sum(sizes)
     kept, count = list(messages), 0
     for at, message in enumerate(messages):
@@ -66,6 +66,17 @@ def replace_media(parts: list[Any]) -> int:
                 parts[at] = {"text": _note(kind)}
                 count += 1
     return count
+
+
+def inline_media_size(message: ChatMessage) -> int:
+    """Return how many characters the inline media of a message take.
+
+    Examples
+    --------
+    >>> inline_media_size(ChatMessage.from_user(content_parts=["Look.", ImageContent("iVBORw0KGgo=", "image/png")]))
+    12
+    """
+    return sum(map(_inline_size, _parts_of(message.parts)))
 
 
 def _parts_of(parts: Sequence[Part]) -> Iterator[Any]:

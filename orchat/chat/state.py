@@ -94,6 +94,25 @@ def to_dict(saved: ChatState, *, secrets: Iterable[str] = (), max_bytes: int | N
     >>> data["version"], data["messages"][0]["content"]
     (1, [{'text': 'My key is [redacted].'}])
     """
+    return to_sized_dict(saved, secrets=secrets, max_bytes=max_bytes)[0]
+
+
+def to_sized_dict(
+    saved: ChatState, *, secrets: Iterable[str] = (), max_bytes: int | None = None
+) -> tuple[dict[str, Any], int]:
+    """Return `to_dict`'s data, and how many bytes it took before it was shortened; 0 where no limit is given.
+
+    Raises
+    ------
+    StateError
+        As `to_dict` does.
+
+    Examples
+    --------
+    >>> data, size = to_sized_dict(ChatState([ChatMessage.from_user("Hi")]), max_bytes=1_000)
+    >>> size == len(json.dumps(data)), data == to_dict(ChatState([ChatMessage.from_user("Hi")]))
+    (True, True)
+    """
     known, media = tuple(secrets), 0
     if max_bytes is not None:
         saved, media = _without_old_media(saved, max_bytes)
@@ -114,9 +133,10 @@ def to_dict(saved: ChatState, *, secrets: Iterable[str] = (), max_bytes: int | N
         "left_out": {"media": media, "turns": 0, **({"secrets": unsafe} if unsafe else {})},
         **({"versions": versions} if versions else {}),
     }
-    if max_bytes is not None and _size(data) > max_bytes:
+    size = 0 if max_bytes is None else _size(data)
+    if max_bytes is not None and size > max_bytes:
         _shorten(data, max_bytes)
-    return data
+    return data, size
 
 
 def from_dict(data: Mapping[str, Any]) -> ChatState:

@@ -15,6 +15,7 @@ from orchat.messages.media import AudioContent, FileContent, ImageContent, Video
 
 # Where `extra` keeps, in dictionaries that others read as well, what is no part of their form.
 _AS_WRITTEN, _CAME_AS = "arguments_text", "came_as"
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 @dataclass
@@ -108,18 +109,22 @@ class ToolCall(QuicklyCopied):
         >>> call.json_arguments
         '{"port": "Goole"}'
         """
-        own = json.dumps(self.arguments, ensure_ascii=False)
+        own = _encode(self.arguments)
+        return self._written_otherwise(own) or own
+
+    def _written_otherwise(self, own: str) -> str | None:
+        """Return what the model wrote where it says the same as this JSON text, in other characters."""
         if (text := self.arguments_text) is not None and text != own:
             with contextlib.suppress(ValueError, RecursionError):
-                if json.dumps(json.loads(text), ensure_ascii=False) == own:
+                if _encode(json.loads(text)) == own:
                     return text
-        return own
+        return None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form; how the arguments were written is in ``extra``, where it matters."""
         extra = self.extra
-        if self.arguments_text is not None and self.json_arguments != json.dumps(self.arguments, ensure_ascii=False):
-            extra = {**(extra or {}), _AS_WRITTEN: self.arguments_text}
+        if self.arguments_text is not None and (text := self._written_otherwise(_encode(self.arguments))) is not None:
+            extra = {**(extra or {}), _AS_WRITTEN: text}
         return {"tool_name": self.tool_name, "arguments": self.arguments, "id": self.id, "extra": extra}
 
     @classmethod

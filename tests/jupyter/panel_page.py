@@ -46,6 +46,7 @@ class Page:
         self._clicks, self._is_heard = "", False
         self._number = -1
         self.metadata = metadata
+        self.written: list[Mapping[str, Any]] = []
         self.state: dict[str, Any] = {}
         self.displayed: list[dict[str, Any]] = []
         self.printed = ""
@@ -225,6 +226,7 @@ class Page:
             answer["path"] = "notebook.ipynb"
         elif data["op"] == "set" and data["cell_id"] == self._cell_id:
             self.metadata = data["value"]
+            self.written.append(data["value"] or {})
         elif data["op"] == "insert_cell":
             self.inserted.append(data["source"])
         self._comm("comm_msg", comm_id, answer)

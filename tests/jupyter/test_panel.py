@@ -34,7 +34,7 @@ from orchat.jupyter.panel.failed_request import FailedRequest
 from orchat.jupyter.panel.file_uploads import Uploads
 from orchat.jupyter.panel.model_picker import ModelSearch
 from orchat.jupyter.panel.panel_conversations import PanelConversations
-from orchat.jupyter.panel.panel_serialization import PanelSnapshot, from_entry, to_entry
+from orchat.jupyter.panel.panel_serialization import PanelSnapshot, encoded_chats, from_entry, to_entry
 from orchat.jupyter.panel.panel_view_model import PAGE_SIZE, PanelViewModel
 from orchat.jupyter.panel.turn_grouping import question_view, split_turns, transcript_text
 from orchat.messages import ChatMessage, ImageContent, TextContent, ToolCall
@@ -115,6 +115,42 @@ def test_keys_are_not_kept() -> None:
     text_ = json.dumps(to_entry(kept(messages), secrets=["secret99"]))
     assert "0123456789abcdef" not in text_
     assert "secret99" not in text_
+
+
+def test_what_is_kept_is_the_same_whether_its_chats_were_encoded_before() -> None:
+    chats = {name: state.ChatState(talk(40, f"{name} " * 20), model=name) for name in ("a", "b", "c")}
+    encoded = encoded_chats()
+
+    def check(current: str, **more: Any) -> tuple[dict[str, Any], PanelSnapshot]:
+        snapshots = [PanelSnapshot(dict(chats), current) for _ in range(2)]
+        entry, anew = to_entry(snapshots[0], encoded=encoded, **more), to_entry(snapshots[1], **more)
+        assert json.dumps(entry) == json.dumps(anew)
+        assert snapshots[0].left_out == snapshots[1].left_out
+        return entry, snapshots[0]
+
+    first, _ = check("a")
+    again, _ = check("a")
+    assert all(again["chats"][name]["messages"] is first["chats"][name]["messages"] for name in ("b", "c"))
+    chats["a"].messages += talk(1)  # it takes more room now, and the others still have enough
+    check("a")
+    grown, _ = check("b")
+    assert grown["chats"]["c"]["messages"] is first["chats"]["c"]["messages"]
+    reply = chats["c"].messages[-1]
+    for change in ({"ending": "stopped"}, {"ending": True}, {"ending": 1}):  # in place, and of another type
+        reply.meta.update(change)
+        changed, _ = check("b")
+        assert changed["chats"]["c"]["messages"][-1]["meta"]["ending"] is change["ending"]
+    chats["c"].messages[0].parts[0].text = "Is it secret99?"
+    assert "secret99" in json.dumps(check("b")[0])
+    assert "secret99" not in json.dumps(check("b", secrets=["secret99"])[0])
+    for characters in (200_000, 240_000, 20):  # the others have less room, and then as much as before
+        chats["b"].messages[1] = ChatMessage.from_assistant("x" * characters)
+        _, snapshot = check("b")
+        assert bool(snapshot.left_out) is (characters > 20)
+    chats["a"].parameters["seed"] = lambda: 1  # nothing tells whether that has changed
+    check("b")
+    del chats["a"]
+    check("b")
 
 
 def test_the_transcript_that_is_saved_with_the_output_holds_no_secret() -> None:
@@ -492,7 +528,7 @@ def test_a_question_stopped_before_its_answer_is_asked_again_or_a_draft_again(
     page.ask("1?")
     count = len(endpoint.requests)
     page.send({"t": "send", "text": "2?"})
-    page.until(lambda: len(endpoint.requests) > count)
+    page.until(lambda: len(endpoint.requests) > count and len(page.turns) == 2)
     page.send({"t": "stop"})
     page.until(lambda: page.state["fields"]["running"] is False and page.turns[-1]["s"]["phase"] == "ended")
     gate.set()
@@ -1302,6 +1338,17 @@ def test_one_call_is_one_box_whatever_its_id_also_in_the_next_kernel(endpoint: S
     def box(port: str) -> tuple[str, str, str]:
         return f'tide(port="{port}")', "done", f"high at {port}"
 
+    def waiting(written: Any) -> str:
+        """The ports of the calls that wait in what a cell keeps."""
+        ports = [
+            part["tool_call_result"]["origin"]["arguments"]["port"]
+            for panel in written.get("panels", {}).values()
+            for message in panel["chats"]["chat"]["messages"]
+            if message.get("meta", {}).get("pending")
+            for part in message["content"]
+        ]
+        return "".join(ports)
+
     endpoint.answers(round_("a"), round_("b", "c"), round_("d"))
     environment = {"OPENROUTER_BASE_URL": endpoint.base_url, "OPENROUTER_API_KEY": KEY}
     with Kernel(environment) as first:
@@ -1316,6 +1363,9 @@ def test_one_call_is_one_box_whatever_its_id_also_in_the_next_kernel(endpoint: S
         page.kept("'pending': True")
         assert repr(page.metadata).count("'pending': True") == 1
         metadata = page.metadata
+        # Each form was kept before it was decided, those of one response at once.
+        assert {"a", "bc", "d"} <= {waiting(each) for each in page.written}
+        assert not {"b", "cb"} & {waiting(each) for each in page.written}
     endpoint.answers(text("Done."))
     with Kernel(environment) as second:
         page = Page(second, "boxes", metadata)

@@ -288,14 +288,7 @@ class ChatPanel:
         callable
             Removes the observer.
         """
-        observers = self._controller.observers
-        observers.append(function)
-
-        def end() -> None:
-            if function in observers:
-                observers.remove(function)
-
-        return end
+        return self._controller.observers.add(function)
 
     def close(self) -> None:
         """Stop the running turn, save the conversation, and close the widget; the transcript stays."""

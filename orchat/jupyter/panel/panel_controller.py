@@ -7,14 +7,12 @@ its cell has ended: all output goes through messages of one widget.
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
-from collections.abc import Callable, Coroutine, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from orchat.chat.state import secrets_of
-from orchat.errors import ConfigurationError, OrchatError, TurnInProgressError
+from orchat.errors import ConfigurationError, TurnInProgressError
 from orchat.jupyter.kernel.cell_storage.metadata_bridge import get_bridge
 from orchat.jupyter.kernel.live_view.tool_grants import KERNEL_GRANTS
 from orchat.jupyter.kernel.live_view.widget_channel import WIDGET_MIME_TYPE, WidgetChannel
@@ -27,8 +25,10 @@ from orchat.jupyter.panel.model_picker import ModelSearch
 from orchat.jupyter.panel.panel_conversations import PanelConversations
 from orchat.jupyter.panel.panel_persistence import PanelPersistence
 from orchat.jupyter.panel.panel_storage import PanelStorage
+from orchat.jupyter.panel.panel_tasks import PanelTasks
 from orchat.jupyter.panel.panel_view_model import PanelViewModel, TurnView
 from orchat.jupyter.panel.question_composer import QuestionComposer
+from orchat.jupyter.panel.reply_observers import ReplyObservers
 from orchat.jupyter.panel.turn_grouping import split_turns, transcript_text
 from orchat.jupyter.panel.turn_in_progress import TurnInProgress
 from orchat.jupyter.panel.turn_requests import TurnRequests
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
     from orchat.chat.reply import Reply
     from orchat.chat.turn_streams import TurnOptions
 
-_logger = logging.getLogger(__name__)
 ENTRY_MODULE = "panel/panel"
 _WAITS_FOR_VALUES = "Your question names variables: it goes out when the running cell has ended, as they are then."
 _BYTES_PER_SECOND = 10_000  # what the transcript may cost while a turn goes on
@@ -87,6 +86,7 @@ class PanelController:
         self._shell = shell
         self._thread = thread
         self._storage = storage
+        self.start_task = PanelTasks().start
         self.conversations = PanelConversations(chat)
         self.view_model = PanelViewModel(cell=self._can_insert)
         self.view_model.set(height=height, prompts=list(prompts), error=None, readonly=None, note="", running=False)
@@ -94,10 +94,9 @@ class PanelController:
         self.composer = QuestionComposer(self.view_model, names, thread, self._show_wait_for_values)
         self.versions = TurnVersions(self.conversations, self.view_model, self.composer)
         self.model_search = ModelSearch(self.start_task, self._show_models)
-        self.observers: list[Callable[[Reply], object]] = []
+        self.observers = ReplyObservers(thread)
         self._output = PanelOutput(shell)
         self._channel: WidgetChannel | None = None
-        self._tasks: set[asyncio.Task[Any]] = set()
         self._decisions = CallDecisions(
             self.conversations, self.view_model, self._send_soon, self.start_task, self._resume_turn
         )
@@ -138,13 +137,6 @@ class PanelController:
         """
         if self.is_running:
             raise TurnInProgressError("The panel is busy with another turn.", hint="Wait for it, or stop() it.")
-
-    def start_task(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        """Run a coroutine as a task."""
-        task = asyncio.get_running_loop().create_task(_log_errors(work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
 
     def _show_models(self, models: dict[str, Any]) -> None:
         self.view_model.set(models=models)
@@ -208,7 +200,7 @@ class PanelController:
             self.publish_changes(True)
             self.refresh_output()
             if turn_in_progress.reply is not None:
-                self._notify_observers(turn_in_progress.reply)
+                self.observers.notify(turn_in_progress.reply)
         if reply.pending:
             self._decisions.wait()
         return reply
@@ -224,16 +216,6 @@ class PanelController:
     def show_error(self, error: BaseException) -> None:
         """Show an error that is no answer's as a card; *Retry* would repeat nothing."""
         self.view_model.set(error=error_view(error, can_retry=False))
-
-    def _notify_observers(self, reply: Reply) -> None:
-        def notify() -> None:
-            for observer in list(self.observers):
-                try:
-                    observer(reply)
-                except Exception:
-                    _logger.exception("An observer of a chat panel failed")
-
-        self._thread.post_to_cells(notify)
 
     # -- pending tool calls -------------------------------------------------------------------------------------
 
@@ -293,10 +275,13 @@ class PanelController:
     def publish_changes(self, persist: bool) -> None:
         """Send changes to the page, and save the conversation if asked to."""
         if persist:
-            self._storage.store()
             # Only what streams in is written with delays: a kernel may end at any moment, and an answer has been paid.
-            if self._turn_in_progress is None or not self._turn_in_progress.is_streaming:
-                self._storage.flush()
+            if self._turn_in_progress is None:
+                self._storage.save()
+            elif self._turn_in_progress.is_streaming:
+                self._storage.store()
+            else:
+                self._storage.save_in_this_step()
             self._update_fields()
             if self._turn_in_progress is not None and time.monotonic() > self._next_output_refresh:
                 self.refresh_output()
@@ -353,8 +338,7 @@ class PanelController:
 
     def close(self) -> None:
         """Save the conversation, stop, and close the widget; the transcript stays."""
-        self._storage.store()
-        self._storage.flush()
+        self._storage.save()
         self.detach()
         self.refresh_output()
 
@@ -406,14 +390,3 @@ class PanelController:
             if turn_in_progress is not None and turn_in_progress.chat is chat
             else chat.messages
         )
-
-
-async def _log_errors(work: Coroutine[Any, Any, Any]) -> None:
-    """Await a task's coroutine: the panel has shown our own errors, others are logged."""
-    with suppress(OrchatError):
-        try:
-            await work
-        except OrchatError:
-            raise
-        except Exception:
-            _logger.exception("A chat panel's task failed")

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 from orchat.errors import StateError
 from orchat.jupyter.kernel.output.text_escaping import single_line
 from orchat.jupyter.panel.panel_conversations import PanelConversations
-from orchat.jupyter.panel.panel_serialization import PanelSnapshot, from_entry, omission_note, to_entry
+from orchat.jupyter.panel.panel_serialization import (
+    PanelSnapshot,
+    encoded_chats,
+    from_entry,
+    omission_note,
+    to_entry,
+)
 from orchat.jupyter.panel.panel_storage import Encode, PanelStorage
 from orchat.jupyter.panel.panel_view_model import PanelViewModel
 from orchat.jupyter.panel.turn_thread import TurnThread
@@ -53,6 +59,7 @@ class PanelPersistence:
         self._view_model = view_model
         self._thread = thread
         self._send_soon = send_soon
+        self._encoded = encoded_chats()
         self.note = ""
         """About the restored settings, or the last message."""
 
@@ -80,7 +87,7 @@ class PanelPersistence:
         def encode() -> dict[str, Any] | None:
             if snapshot.is_empty:
                 return None
-            entry = to_entry(snapshot, secrets=secrets)
+            entry = to_entry(snapshot, secrets=secrets, encoded=self._encoded)
             self._thread.post(lambda: self._show_omissions(snapshot))
             return entry
 

@@ -30,18 +30,18 @@ from orchat.jupyter.kernel.conversations.message_encoding import (
 )
 from orchat.jupyter.kernel.output.text_escaping import single_line
 from orchat.jupyter.panel.call_pictures import hold_saved_pictures, pictures_within
+from orchat.jupyter.panel.encoded_chats import EncodedChat, EncodedChats
+from orchat.jupyter.panel.estimated_sizes import DETAILS, MAX_DETAILS, estimated_size, fits, newest_turns
 from orchat.jupyter.panel.failed_request import FailedRequest, read_error_view
 from orchat.jupyter.panel.turn_grouping import SECONDS
 from orchat.jupyter.panel.typed_question import TYPED, VALUES
-from orchat.messages import ChatMessage, ChatRole, TextContent, ToolCallResult
+from orchat.messages import ChatMessage, ChatRole
 
 MAX_CHATS = 100
 # The meta of messages that is needed to continue a conversation.
 _PERSISTED_META = ("pending", "ending", "decision", "arguments", "requested_model", "model", "refusal", TYPED, VALUES)
-_DETAILS, _PICTURES = "details", "pictures"  # what a tool printed and displayed: for people, no model is told
-_MAX_DETAILS = 4_000  # characters of the end
+_PICTURES = "pictures"  # what a tool displayed: for people, no model is told
 _FIGURES = "figures"
-_MESSAGE_OVERHEAD = 300  # bytes, about, that a message takes beside its words
 
 
 @dataclass
@@ -88,7 +88,9 @@ class PanelSnapshot:
         )
 
 
-def to_entry(snapshot: PanelSnapshot, *, secrets: Collection[str] = ()) -> dict[str, Any]:
+def to_entry(
+    snapshot: PanelSnapshot, *, secrets: Collection[str] = (), encoded: EncodedChats | None = None
+) -> dict[str, Any]:
     r"""Return a panel's data within ``state_limit``: media are omitted first, then the oldest turns, then other chats.
 
     Parameters
@@ -97,6 +99,8 @@ def to_entry(snapshot: PanelSnapshot, *, secrets: Collection[str] = ()) -> dict[
         The conversations; their ``left_out`` is set to what was omitted.
     secrets
         Values to redact from all texts.
+    encoded
+        Chats that are not displayed, as they were encoded before (`encoded_chats`); without it all are encoded.
 
     Examples
     --------
@@ -105,6 +109,8 @@ def to_entry(snapshot: PanelSnapshot, *, secrets: Collection[str] = ()) -> dict[
     {'role': 'user', 'content': [{'text': ['Two\n', 'lines']}]}
     """
     entry: dict[str, Any] = {"chat": snapshot.current_name, "chats": {}}
+    encoded = encoded_chats() if encoded is None else encoded
+    encoded.keep_only(snapshot.chats)
     left_out = {"versions": 0, "turns": 0, "media": 0, "chats": 0, "secrets": 0, "drafts": 0}
     bytes_left = int(setting("state_limit"))
     if snapshot.draft is not None:
@@ -113,16 +119,21 @@ def to_entry(snapshot: PanelSnapshot, *, secrets: Collection[str] = ()) -> dict[
         if message is not None:
             entry["draft"] = {"message": message, **({} if snapshot.edited is None else {"turn": snapshot.edited})}
     for name in sorted(snapshot.chats, key=lambda name: name != snapshot.current_name):
-        chat, omitted, size = _encode_chat(snapshot.chats[name], secrets, bytes_left)
-        if chat is None and name != snapshot.current_name:
+        saved = snapshot.chats[name]
+        # What is displayed changes at nearly each step, and to look at a chat that is too long costs more than its cut.
+        if name != snapshot.current_name and fits(saved, bytes_left):
+            chat = encoded.encode(name, saved, secrets, bytes_left)
+        else:
+            chat = _encode_chat(saved, secrets, bytes_left)
+        if chat.data is None and name != snapshot.current_name:
             left_out["chats"] += 1
             continue
-        entry["chats"][name] = chat or {"messages": []}
-        bytes_left -= size
+        entry["chats"][name] = dict(chat.data or {"messages": []})
+        bytes_left -= chat.size
         if (failed := snapshot.failed.get(name)) is not None:
             entry["chats"][name]["failed"], size = _encode_failed(failed, secrets, bytes_left // 2, left_out)
             bytes_left -= size
-        for what, count in omitted.items():
+        for what, count in chat.omitted.items():
             left_out[what] += count
     pictures, omitted_pictures = pictures_within(_picture_names(entry["chats"].values()), bytes_left)
     if pictures:
@@ -136,6 +147,11 @@ def to_entry(snapshot: PanelSnapshot, *, secrets: Collection[str] = ()) -> dict[
     if snapshot.left_out:
         entry["left_out"] = snapshot.left_out
     return entry
+
+
+def encoded_chats() -> EncodedChats:
+    """Return what remembers a panel's chats as `to_entry` has encoded them."""
+    return EncodedChats(_encode_chat)
 
 
 def from_entry(entry: object) -> PanelSnapshot:
@@ -228,21 +244,18 @@ def omission_note(left_out: Mapping[str, int]) -> str:
     return " ".join(sentences)
 
 
-def _encode_chat(
-    saved: state.ChatState, secrets: Collection[str], bytes_left: int
-) -> tuple[dict[str, Any] | None, dict[str, int], int]:
-    """Return the data of one chat, what was omitted, and its size; None where not even its last turn fits."""
-    messages, dropped = _newest_turns(saved.messages, bytes_left)
+def _encode_chat(saved: state.ChatState, secrets: Collection[str], bytes_left: int) -> EncodedChat:
+    messages, dropped = newest_turns(saved.messages, bytes_left)
     versions = [] if dropped else saved.versions
     try:
-        data = state.to_dict(
+        data, data_size = state.to_sized_dict(
             state.ChatState(messages, None, saved.model, saved.parameters, versions=versions),
             secrets=secrets,
             max_bytes=max(bytes_left, 0),
         )
     except StateError:
         turns = sum(message.is_from(ChatRole.USER) for message in saved.messages)
-        return None, {"turns": turns}, 0
+        return EncodedChat(None, {"turns": turns}, 0)
     omitted = data["left_out"]
     omitted["turns"] += dropped
     omitted["versions"] = omitted.get("versions", 0) + len(saved.versions) - len(versions)
@@ -254,7 +267,8 @@ def _encode_chat(
     for name in ("model", "parameters"):
         if data[name]:
             chat[name] = data[name]
-    return chat, omitted, sum(_estimated_size(message) for message in messages)
+    size = sum(estimated_size(message) for message in messages)
+    return EncodedChat(chat, omitted, size, None if any(omitted.values()) else max(size, data_size))
 
 
 def _encode_question(
@@ -316,30 +330,6 @@ def _number(value: object) -> int | None:
     return value if type(value) is int and value >= 0 else None
 
 
-def _newest_turns(messages: list[ChatMessage], bytes_left: int) -> tuple[list[ChatMessage], int]:
-    """Return the newest turns that can fit, and how many are dropped: a fast first cut for long chats."""
-    system = messages[:1] if messages and messages[0].is_from(ChatRole.SYSTEM) else []
-    first = len(messages)
-    for at in reversed(range(len(system), len(messages))):
-        bytes_left -= _estimated_size(messages[at])
-        if bytes_left < 0 and first < len(messages):
-            break
-        if messages[at].is_from(ChatRole.USER):
-            first = at
-    dropped = sum(message.is_from(ChatRole.USER) for message in messages[:first])
-    return ([*system, *messages[first:]], dropped) if dropped else (messages, 0)
-
-
-def _estimated_size(message: ChatMessage) -> int:
-    size = _MESSAGE_OVERHEAD + min(len(str(message.meta.get(_DETAILS, ""))), _MAX_DETAILS)
-    for part in message.parts:
-        if isinstance(part, TextContent):
-            size += len(part.text)
-        elif isinstance(part, ToolCallResult):
-            size += len(part.result) if isinstance(part.result, str) else _MESSAGE_OVERHEAD
-    return size
-
-
 def _encode_persisted(messages: Iterable[Mapping[str, Any]], compared: Collection[int] = ()) -> list[dict[str, Any]]:
     """Return what is kept of messages; of the turns with these numbers, which can be compared, figures as well."""
     persisted = []
@@ -348,8 +338,8 @@ def _encode_persisted(messages: Iterable[Mapping[str, Any]], compared: Collectio
         turn += message["role"] == ChatRole.USER.value
         given = message.get("meta", {})
         meta = {key: given[key] for key in _PERSISTED_META if given.get(key) is not None} if given else {}
-        if isinstance(details := given.get(_DETAILS), str):
-            meta[_DETAILS] = split_lines(details[-_MAX_DETAILS:])
+        if isinstance(details := given.get(DETAILS), str):
+            meta[DETAILS] = split_lines(details[-MAX_DETAILS:])
         if isinstance(pictures := given.get(_PICTURES), list):
             meta[_PICTURES] = [name for name in pictures if isinstance(name, str)]
         if turn in compared and (figures := _figures({**(given.get("usage") or {}), SECONDS: given.get(SECONDS)})):
@@ -367,10 +357,10 @@ def _figures(values: object) -> dict[str, Any]:
 
 def _decode_meta(message: Any) -> Any:
     meta = message.get("meta") if isinstance(message, Mapping) else None
-    if not isinstance(meta, Mapping) or not {_FIGURES, _DETAILS} & meta.keys():
+    if not isinstance(meta, Mapping) or not {_FIGURES, DETAILS} & meta.keys():
         return message
-    if _DETAILS in meta:
-        meta = {**meta, _DETAILS: join_lines(meta[_DETAILS])}
+    if DETAILS in meta:
+        meta = {**meta, DETAILS: join_lines(meta[DETAILS])}
     usage = _figures(meta.get(_FIGURES))
     seconds = {SECONDS: usage.pop(SECONDS)} if SECONDS in usage else {}
     return {**message, "meta": {**meta, **({"usage": usage} if usage else {}), **seconds}}

@@ -110,6 +110,7 @@ class PanelStorage:
         self._failure = ""
         self._panel: _StoredPanel | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._checkpoint: asyncio.Handle | None = None
 
     @property
     def cell_id(self) -> str | None:
@@ -228,10 +229,19 @@ class PanelStorage:
         with suppress(RuntimeError):  # no loop runs: there is no page that types
             self._timer = asyncio.get_running_loop().call_later(_PAUSE, self.store)
 
-    def flush(self) -> None:
-        """Send throttled writes at once."""
+    def save(self) -> None:
+        """Save the panel's data now: writes to a cell are not throttled."""
+        if self._checkpoint is not None:
+            self._checkpoint.cancel()
+            self._checkpoint = None
+        self.store()
         if self._target.shell is not None and self._target.state == "cell" and not self._is_protected:
             self._target.bridge.flush()
+
+    def save_in_this_step(self) -> None:
+        """Save the panel's data before the loop waits again: all changes of one step, such as several forms, as one."""
+        if self._checkpoint is None:
+            self._checkpoint = asyncio.get_running_loop().call_soon(self.save)
 
     @property
     def _file_key(self) -> str:
