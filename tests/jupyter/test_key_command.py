@@ -6,6 +6,7 @@ import getpass
 import os
 import sys
 import traceback
+import types
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -362,7 +363,8 @@ def test_colabs_secrets_are_found_for_openrouter_only(
     (package / "userdata.py").write_text(f"def get(name):\n    return {{'OPENROUTER_API_KEY': {KEY!r}}}[name]\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     for name in ("google", "google.colab", "google.colab.userdata"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))  # so that what is imported here goes again
+        del sys.modules[name]
     assert find_key() is None  # this is not Colab
     import google.colab  # type: ignore[import-not-found]
 
