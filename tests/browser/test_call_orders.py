@@ -14,11 +14,12 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.browser.driver import PATIENT_DRIVER
-from tests.browser.lab import Lab
+from tests.browser.lab import Lab, Notebook
 from tests.browser.test_panel import opened as panel_opened
 from tests.browser.test_view import printed
 from tests.openrouter_server import Answer, ScriptedOpenRouter, event, finish, fragment, pause, stream, text
 from tests.openrouter_server.request import Request
+from tests.patience import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -238,6 +239,12 @@ def check_pressed(page: Page, orders: Orders, ran: list[list[str]], batch: int) 
     assert Counter(each["decision"] for each in pressed).keys() == {"approve", "edited", "always", "reject"}
 
 
+def texts(notebook: Notebook, cell: int) -> list[str]:
+    """The texts of a cell's outputs, once each has one."""
+    assert wait_until(lambda: all("text/plain" in output["data"] for output in notebook.outputs(cell)))
+    return ["".join(output["data"]["text/plain"]) for output in notebook.outputs(cell)]
+
+
 def test_in_a_hundred_orders_what_is_shown_in_a_cell_is_what_runs(
     page: Page, lab: Lab, endpoint: ScriptedOpenRouter
 ) -> None:
@@ -254,8 +261,7 @@ def test_in_a_hundred_orders_what_is_shown_in_a_cell_is_what_runs(
     for cell in range(2, 2 + len(some)):
         notebook.run(cell)
         notebook.wait(cell)
-        for output in notebook.outputs(cell):
-            said.update("".join(output["data"]["text/plain"]).splitlines())
+        said.update(line for output in texts(notebook, cell) for line in output.splitlines())
     ran = json.loads(printed(notebook, 1))
     check_pressed(page, orders, ran, _BATCH)
     for name, port in ran:  # each result stands with its call
