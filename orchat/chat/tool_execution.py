@@ -40,7 +40,7 @@ class ToolOutcome:
     content: ResultContent
     error: bool = False
     details: str = field(default="", repr=False)
-    pictures: tuple[str, ...] = field(default=(), repr=False)  # names of what it displayed, for whoever shows the call
+    pictures: tuple[str, ...] = field(default=(), repr=False)  # names of what it displayed, for a view
     value: Any = field(default=None, compare=False, repr=False)  # what the tool returned, before it was rendered
 
 

@@ -248,29 +248,28 @@ async function waitFor(find) {
   return found;
 }
 
-/** @param {() => void} onBack */
-function createPlaceholder(onBack) {
-  const back = document.createElement("button");
-  back.type = "button";
-  back.className = "orchat-button orchat-outlined orchat-bring-back";
-  back.textContent = STRINGS.back;
-  back.addEventListener("click", onBack);
-  const node = document.createElement("div");
-  node.className = "orchat-turn orchat-moved";
-  node.append(STRINGS.moved, back);
-  return node;
-}
+/** @param {() => void} onBack What stands in the cell of a panel that is at the side. */
+const createPlaceholder = (onBack) =>
+  createNotice("orchat-moved", STRINGS.moved, "orchat-bring-back", STRINGS.back, onBack);
 
-/** @param {() => void} onOpen */
-function createOffer(onOpen) {
-  const open = document.createElement("button");
-  open.type = "button";
-  open.className = "orchat-button orchat-outlined orchat-open-side-chat";
-  open.textContent = STRINGS.openHere;
-  open.addEventListener("click", onOpen);
+/** @param {() => void} onOpen What stands at the side of a notebook without a chat. */
+const createOffer = (onOpen) =>
+  createNotice("orchat-side-offer", STRINGS.none, "orchat-open-side-chat", STRINGS.openHere, onOpen);
+
+/**
+ * A text with a button.
+ *
+ * @param {string} kind @param {string} text @param {string} buttonKind @param {string} label @param {() => void} onClick
+ */
+function createNotice(kind, text, buttonKind, label, onClick) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = `orchat-button orchat-outlined ${buttonKind}`;
+  button.textContent = label;
+  button.addEventListener("click", onClick);
   const node = document.createElement("div");
-  node.className = "orchat-turn orchat-side-offer";
-  node.append(STRINGS.none, open);
+  node.className = `orchat-turn ${kind}`;
+  node.append(text, button);
   return node;
 }
 
