@@ -128,7 +128,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _single_line(text: str) -> str:
-    from orchat.jupyter.kernel.output.text_escaping import escape_control_characters
+    from orchat.jupyter.kernel.output.untrusted_text import escape_control_characters
 
     return escape_control_characters(" ".join(text.split()))
 
@@ -246,7 +246,7 @@ def _without_typed_secrets(text: str) -> str:
 def _print_piece(text: str) -> None:
     """Print a piece of the answer at once, with control characters escaped on a terminal."""
     if sys.stdout.isatty():
-        from orchat.jupyter.kernel.output.text_escaping import escape_control_characters
+        from orchat.jupyter.kernel.output.untrusted_text import escape_control_characters
 
         text = escape_control_characters(text)
     encoding = sys.stdout.encoding or "utf-8"

@@ -15,9 +15,9 @@ from orchat.jupyter.kernel.live_view.markdown_html import to_html
 from orchat.jupyter.kernel.live_view.turn_view_model import TurnViewModel
 from orchat.jupyter.kernel.output.answer_formats import cell_code, render_as
 from orchat.jupyter.kernel.output.markdown_sanitizer import escape_markdown, safe_markdown
-from orchat.jupyter.kernel.output.text_escaping import single_line
 from orchat.jupyter.kernel.output.turn_transcript import TurnTranscript
-from orchat.jupyter.magic.line_splitting import split_prompt
+from orchat.jupyter.kernel.output.untrusted_text import single_line
+from orchat.jupyter.magic.line_tokenizer import split_prompt
 from orchat.jupyter.magic.magics import keep_prompt_verbatim
 from orchat.messages import ChatMessage
 from orchat.messages.lenient_json import find_json

@@ -36,7 +36,7 @@ from orchat.jupyter.panel.model_picker import ModelSearch
 from orchat.jupyter.panel.panel_conversations import PanelConversations
 from orchat.jupyter.panel.panel_serialization import PanelSnapshot, encoded_chats, from_entry, to_entry
 from orchat.jupyter.panel.panel_view_model import PAGE_SIZE, PanelViewModel
-from orchat.jupyter.panel.turn_grouping import question_view, split_turns, transcript_text
+from orchat.jupyter.panel.turn_replay import question_view, split_turns, transcript_text
 from orchat.messages import ChatMessage, ImageContent, TextContent, ToolCall
 from tests.jupyter.kernel import Kernel
 from tests.jupyter.panel_page import PANEL, Page

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.error import UsageError
 
 from orchat.jupyter.kernel.prompt.placeholder_completion import MAX_COMPLETIONS, complete_placeholder, with_prefix
-from orchat.jupyter.magic.line_splitting import incomplete_word, split_prompt
+from orchat.jupyter.magic.line_tokenizer import incomplete_word, split_prompt
 from orchat.jupyter.magic.option_parser import MAGIC, POLICIES, Choice, option_table
 
 if TYPE_CHECKING:

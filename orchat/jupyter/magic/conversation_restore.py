@@ -15,7 +15,7 @@ from orchat.jupyter.kernel.cell_storage.sidecar_file import SidecarFile
 from orchat.jupyter.kernel.conversations import turn_record_reader
 from orchat.jupyter.kernel.conversations.notebook_conversations import CellTurn, NotebookConversations, TurnLocation
 from orchat.jupyter.kernel.coroutine_runner import deliver_comms_while_awaiting, wake_loop_on_interrupt
-from orchat.jupyter.kernel.output.text_escaping import single_line
+from orchat.jupyter.kernel.output.untrusted_text import single_line
 from orchat.private_event_loop import runs_on_private_loop
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from orchat.configuration import KEY_VARIABLE, setting
 from orchat.errors import APIError, AuthenticationError, ConfigurationError, NotFoundError
-from orchat.jupyter.kernel.output.text_escaping import single_line
+from orchat.jupyter.kernel.output.untrusted_text import single_line
 from orchat.jupyter.magic.key_lookup import Keyring, host_and_port, key_for_endpoint
 from orchat.jupyter.magic.option_parser import MAGIC, closest_match
 from orchat.openrouter.dialect import is_openrouter

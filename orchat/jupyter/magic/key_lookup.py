@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from orchat.configuration import KEY_VARIABLE
-from orchat.jupyter.kernel.output.text_escaping import single_line
+from orchat.jupyter.kernel.output.untrusted_text import single_line
 from orchat.openrouter.dialect import DEFAULT_BASE_URL, is_openrouter
 from orchat.secret import Secret
 

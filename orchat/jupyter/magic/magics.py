@@ -26,7 +26,7 @@ from orchat.jupyter.kernel.coroutine_runner import (
 from orchat.jupyter.kernel.live_view import cell_sink
 from orchat.jupyter.magic.completion import Completions
 from orchat.jupyter.magic.configurable_traits import FILE, ConfigurableTraits, reset_settings
-from orchat.jupyter.magic.line_splitting import split_prompt
+from orchat.jupyter.magic.line_tokenizer import split_prompt
 from orchat.jupyter.magic.magic_session import MagicSession
 from orchat.jupyter.magic.option_parser import MAGIC, help_text, parse_options
 from orchat.private_event_loop import run_in_private_loop

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchat.errors import ConfigurationError, OrchatError
 from orchat.jupyter.kernel.coroutine_runner import CellError
-from orchat.jupyter.kernel.output.text_escaping import escape_control_characters, single_line
+from orchat.jupyter.kernel.output.untrusted_text import escape_control_characters, single_line
 from orchat.jupyter.magic.option_parser import MAGIC, closest_match
 from orchat.tools.tool_search import schema_tokens
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from IPython.core.error import UsageError
 
 from orchat.jupyter.kernel.output.answer_formats import FORMATS
-from orchat.jupyter.magic.line_splitting import split_words
+from orchat.jupyter.magic.line_tokenizer import split_words
 from orchat.jupyter.magic.type_expressions import TypeNameError, resolve_type
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from orchat._version import __version__
 from orchat.configuration import SETTINGS, configure, effective_setting, resolve_model_alias, setting
 from orchat.errors import ConfigurationError, OrchatError
 from orchat.jupyter.kernel.coroutine_runner import CellError
-from orchat.jupyter.kernel.output.text_escaping import escape_control_characters, single_line
 from orchat.jupyter.kernel.output.turn_transcript import call_text
+from orchat.jupyter.kernel.output.untrusted_text import escape_control_characters, single_line
 from orchat.jupyter.magic.cell_turn_runner import CellTurnRunner
 from orchat.jupyter.magic.mcp_command import USAGE as MCP_USAGE
 from orchat.jupyter.magic.option_parser import MAGIC, closest_match, help_text, parse_options

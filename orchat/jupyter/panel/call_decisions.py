@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from orchat.chat.message_selection import waiting_calls
 from orchat.jupyter.kernel.live_view.pending_approvals import PendingApprovals
 from orchat.jupyter.kernel.live_view.tool_grants import KERNEL_GRANTS
-from orchat.jupyter.kernel.output.text_escaping import single_line
+from orchat.jupyter.kernel.output.untrusted_text import single_line
 
 if TYPE_CHECKING:
     from orchat.chat.approval import Decisions

@@ -13,7 +13,7 @@ from orchat.jupyter.kernel.cell_storage.storage_target import StorageState
 from orchat.jupyter.kernel.coroutine_runner import CellError, deliver_comms_while_awaiting, wake_loop_on_interrupt
 from orchat.jupyter.kernel.live_view.live_view import shows_widgets
 from orchat.jupyter.kernel.live_view.widget_channel import make_widget
-from orchat.jupyter.kernel.output.text_escaping import single_line
+from orchat.jupyter.kernel.output.untrusted_text import single_line
 from orchat.jupyter.panel.call_output import runs_cell
 from orchat.jupyter.panel.panel_controller import ENTRY_MODULE, PanelController
 from orchat.jupyter.panel.panel_storage import PanelStorage

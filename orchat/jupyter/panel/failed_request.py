@@ -7,7 +7,7 @@ from typing import Any
 
 from orchat.errors import OrchatError
 from orchat.jupyter.kernel.output.error_card import error_actions, error_title, hint_for_people, message_for_people
-from orchat.jupyter.kernel.output.text_escaping import single_line
+from orchat.jupyter.kernel.output.untrusted_text import single_line
 from orchat.messages import ChatMessage
 from orchat.secrets import redact
 

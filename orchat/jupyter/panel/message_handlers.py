@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from orchat.errors import ConfigurationError
-from orchat.jupyter.kernel.output.text_escaping import escape_control_characters, single_line
+from orchat.jupyter.kernel.output.untrusted_text import escape_control_characters, single_line
 from orchat.jupyter.panel.model_picker import parameter_errors
 
 if TYPE_CHECKING:

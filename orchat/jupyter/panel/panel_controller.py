@@ -29,8 +29,8 @@ from orchat.jupyter.panel.panel_tasks import PanelTasks
 from orchat.jupyter.panel.panel_view_model import PanelViewModel, TurnView
 from orchat.jupyter.panel.question_composer import QuestionComposer
 from orchat.jupyter.panel.reply_observers import ReplyObservers
-from orchat.jupyter.panel.turn_grouping import split_turns, transcript_text
 from orchat.jupyter.panel.turn_in_progress import TurnInProgress
+from orchat.jupyter.panel.turn_replay import split_turns, transcript_text
 from orchat.jupyter.panel.turn_requests import TurnRequests
 from orchat.jupyter.panel.turn_thread import QuickThreadSwitches, TurnThread
 from orchat.jupyter.panel.turn_versions import TurnVersions

@@ -11,12 +11,12 @@ from orchat.chat.message_versions import split_at_questions
 from orchat.chat.money import Cost
 from orchat.configuration import resolve_model_alias
 from orchat.errors import ConfigurationError
-from orchat.jupyter.kernel.output.text_escaping import single_line
+from orchat.jupyter.kernel.output.untrusted_text import single_line
 from orchat.jupyter.kernel.variable_tools.used_variables import used_variables
 from orchat.jupyter.panel.failed_request import FailedRequest
 from orchat.jupyter.panel.model_picker import merge_parameters, shown_parameters
 from orchat.jupyter.panel.panel_serialization import PanelSnapshot
-from orchat.jupyter.panel.turn_grouping import split_question
+from orchat.jupyter.panel.turn_replay import split_question
 from orchat.messages import ChatMessage, ChatRole
 from orchat.tools.switched_tools import SwitchedTools
 from orchat.tools.toolset import flatten

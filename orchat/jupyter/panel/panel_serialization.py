@@ -22,18 +22,18 @@ from typing import Any
 from orchat.chat import state
 from orchat.configuration import setting
 from orchat.errors import StateError
-from orchat.jupyter.kernel.conversations.message_encoding import (
+from orchat.jupyter.kernel.conversations.message_codec import (
     decode_messages,
     encode_messages,
     join_lines,
     split_lines,
 )
-from orchat.jupyter.kernel.output.text_escaping import single_line
+from orchat.jupyter.kernel.output.untrusted_text import single_line
 from orchat.jupyter.panel.call_pictures import hold_saved_pictures, pictures_within
 from orchat.jupyter.panel.encoded_chats import EncodedChat, EncodedChats
 from orchat.jupyter.panel.estimated_sizes import DETAILS, MAX_DETAILS, estimated_size, fits, newest_turns
 from orchat.jupyter.panel.failed_request import FailedRequest, read_error_view
-from orchat.jupyter.panel.turn_grouping import SECONDS
+from orchat.jupyter.panel.turn_replay import SECONDS
 from orchat.jupyter.panel.typed_question import TYPED, VALUES
 from orchat.messages import ChatMessage, ChatRole
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from orchat.configuration import setting
 from orchat.errors import ConfigurationError
-from orchat.jupyter.kernel.output.text_escaping import single_line
+from orchat.jupyter.kernel.output.untrusted_text import single_line
 from orchat.jupyter.kernel.prompt.mention_completion import complete_mention
 from orchat.jupyter.kernel.prompt.placeholder_completion import complete_placeholder
 from orchat.jupyter.kernel.prompt.typed_secrets import secret_kinds, secret_line, without_secrets
 from orchat.jupyter.panel.file_uploads import Uploads
-from orchat.jupyter.panel.turn_grouping import split_question
+from orchat.jupyter.panel.turn_replay import split_question
 from orchat.jupyter.panel.typed_question import typed_meta
 from orchat.messages import ChatMessage
 from orchat.prompt_language.interpolation import Prompt, interpolate

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from orchat.chat.message_selection import CallPlace, answered_calls
 from orchat.jupyter.kernel.live_view.pending_approvals import PendingApprovals
 from orchat.jupyter.kernel.live_view.turn_view_model import TurnViewModel
-from orchat.jupyter.kernel.output.text_escaping import escape_control_characters
+from orchat.jupyter.kernel.output.untrusted_text import escape_control_characters
 from orchat.jupyter.panel.call_output import CallOutput, capture_call
 from orchat.jupyter.panel.call_pictures import hold_pictures
-from orchat.jupyter.panel.turn_grouping import SECONDS, WAITING_LABEL, end_view
+from orchat.jupyter.panel.turn_replay import SECONDS, WAITING_LABEL, end_view
 from orchat.messages import ChatMessage, ChatRole
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from orchat.chat.message_selection import messages_before_failure
 from orchat.configuration import resolve_model_alias
 from orchat.errors import ConfigurationError
 from orchat.jupyter.panel.failed_request import FailedRequest, error_view
-from orchat.jupyter.panel.turn_grouping import replay_messages, split_turns, turn_reply
+from orchat.jupyter.panel.turn_replay import replay_messages, split_turns, turn_reply
 from orchat.messages import ChatMessage
 
 if TYPE_CHECKING:

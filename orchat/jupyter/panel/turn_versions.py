@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchat.errors import ConfigurationError
-from orchat.jupyter.panel.turn_grouping import split_turns
+from orchat.jupyter.panel.turn_replay import split_turns
 
 if TYPE_CHECKING:
     from orchat.chat import Chat

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from orchat.jupyter.kernel.output.text_escaping import single_line
+from orchat.jupyter.kernel.output.untrusted_text import single_line
 from orchat.messages import ChatMessage, TextContent
 from orchat.prompt_language.interpolation import Prompt
 from orchat.prompt_language.placeholder_parser import find_placeholders

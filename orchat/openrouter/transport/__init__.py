@@ -1,7 +1,7 @@
 """The HTTP transport: connections, authorization, retries, deadlines and response bodies, by httpx2 or httpx.
 
 From low to high: `http_engine`, `prepared_request`, `network_environment`, `certificates`, `connection_errors`,
-`connection_pool`, `sharded_transport`, `event_stream`, `content_decoding`, `response_size`, `event_splitter`,
+`connection_pool`, `sharded_transport`, `event_stream`, `content_decoder`, `response_size`, `event_splitter`,
 `response_events`, `deadline_alarm`, `response_body`, `retry_rules`, `http_client`. Promises, each with its test: a key
 goes to the configured host only and appears in no exception; a request is sent again only if it did not start;
 connections are shared, and nothing else; comments that keep a connection open do not keep a dead upstream alive;

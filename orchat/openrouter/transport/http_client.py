@@ -29,7 +29,7 @@ from orchat.openrouter.transport.connection_pool import (
     close_with_event_loop,
 )
 from orchat.openrouter.transport.connection_socket import cache_socket, set_keep_alive
-from orchat.openrouter.transport.content_decoding import ACCEPTED_ENCODINGS
+from orchat.openrouter.transport.content_decoder import ACCEPTED_ENCODINGS
 from orchat.openrouter.transport.http_engine import engine_of
 from orchat.openrouter.transport.network_environment import NetworkRoute, check_proxy, network_route
 from orchat.openrouter.transport.prepared_request import BearerAuth, HiddenValue, PreparedRequest

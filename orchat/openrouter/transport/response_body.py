@@ -16,7 +16,7 @@ from typing import Any, Self, TypeVar, cast
 from orchat.errors import APIError, APITimeoutError, ProviderError, ResponseLimitError
 from orchat.openrouter.dialect import host_of
 from orchat.openrouter.transport.connection_errors import connection_failure, redirect_failure, timeout_error
-from orchat.openrouter.transport.content_decoding import ContentDecoder, ContentDecodingError
+from orchat.openrouter.transport.content_decoder import ContentDecoder, ContentDecodingError
 from orchat.openrouter.transport.deadline_alarm import DeadlineAlarm
 from orchat.openrouter.transport.event_splitter import ServerSentEvent
 from orchat.openrouter.transport.event_stream import EVENT_STREAM

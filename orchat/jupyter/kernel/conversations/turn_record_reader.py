@@ -13,7 +13,7 @@ from orchat.chat import state
 from orchat.chat.message_selection import pending_calls
 from orchat.errors import StateError
 from orchat.jupyter.kernel.cell_storage.executing_cell import METADATA_KEY
-from orchat.jupyter.kernel.conversations.message_encoding import join_lines
+from orchat.jupyter.kernel.conversations.message_codec import join_lines
 from orchat.jupyter.kernel.conversations.notebook_conversations import (
     CellTurn,
     NotebookConversation,

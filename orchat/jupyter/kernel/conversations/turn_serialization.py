@@ -20,7 +20,7 @@ from orchat.chat import state
 from orchat.chat.state_redaction import secret_of_model
 from orchat.configuration import setting
 from orchat.errors import StateError
-from orchat.jupyter.kernel.conversations.message_encoding import (
+from orchat.jupyter.kernel.conversations.message_codec import (
     decode_messages,
     encode_messages,
     join_lines,

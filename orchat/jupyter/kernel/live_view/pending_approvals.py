@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchat.jupyter.kernel.forms import arguments_of, build_form, check_arguments
 from orchat.jupyter.kernel.live_view.tool_grants import KERNEL_GRANTS, ToolGrants
-from orchat.jupyter.kernel.output.text_escaping import single_line
+from orchat.jupyter.kernel.output.untrusted_text import single_line
 
 if TYPE_CHECKING:
     from orchat.chat.approval import Decision, Verdict

@@ -21,8 +21,8 @@ from orchat.jupyter.kernel.live_view.view_reducer import Event, State, initial_s
 from orchat.jupyter.kernel.output.answer_formats import render_as
 from orchat.jupyter.kernel.output.image_bundle import image_bundle
 from orchat.jupyter.kernel.output.markdown_sanitizer import escape_markdown
-from orchat.jupyter.kernel.output.text_escaping import escape_control_characters, single_line
 from orchat.jupyter.kernel.output.turn_transcript import call_text, result_text
+from orchat.jupyter.kernel.output.untrusted_text import escape_control_characters, single_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from orchat.jupyter.kernel.output.markdown_sanitizer import escape_markdown
-from orchat.jupyter.kernel.output.text_escaping import single_line
+from orchat.jupyter.kernel.output.untrusted_text import single_line
 from orchat.message_assembly import REFUSED
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import json
 import re
 
 from orchat.jupyter.kernel.output.markdown_sanitizer import safe_markdown
-from orchat.jupyter.kernel.output.text_escaping import escape_control_characters
+from orchat.jupyter.kernel.output.untrusted_text import escape_control_characters
 
 FORMATS = ("markdown", "text", "code", "json")
 

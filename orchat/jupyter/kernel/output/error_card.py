@@ -29,7 +29,7 @@ from orchat.errors import (
     TurnInProgressError,
 )
 from orchat.jupyter.kernel.output.markdown_sanitizer import escape_markdown
-from orchat.jupyter.kernel.output.text_escaping import single_line
+from orchat.jupyter.kernel.output.untrusted_text import single_line
 
 _MOST_MESSAGE = 400
 _MOST_HINT = 250

@@ -24,8 +24,8 @@ from orchat.jupyter.kernel.output.markdown_sanitizer import escape_markdown
 from orchat.jupyter.kernel.output.mime_types import MIME_TYPE, write_extras
 from orchat.jupyter.kernel.output.status_lines import answer_note, retry_status, waiting_status
 from orchat.jupyter.kernel.output.terminal_approval import ask_in_terminal
-from orchat.jupyter.kernel.output.text_escaping import escape_control_characters
 from orchat.jupyter.kernel.output.turn_transcript import TurnTranscript, result_text
+from orchat.jupyter.kernel.output.untrusted_text import escape_control_characters
 from orchat.private_event_loop import run_in_waiting_thread, runs_on_private_loop
 
 if TYPE_CHECKING:

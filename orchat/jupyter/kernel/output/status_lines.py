@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchat.jupyter.kernel.output.markdown_sanitizer import escape_markdown
-from orchat.jupyter.kernel.output.text_escaping import single_line
+from orchat.jupyter.kernel.output.untrusted_text import single_line
 from orchat.message_assembly import MOST_REFUSAL, REFUSED
 
 if TYPE_CHECKING:

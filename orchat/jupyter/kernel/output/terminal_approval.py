@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from orchat.jupyter.kernel.output.text_escaping import escape_control_characters, single_line
+from orchat.jupyter.kernel.output.untrusted_text import escape_control_characters, single_line
 
 if TYPE_CHECKING:
     from orchat.chat.approval import Decision

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from orchat.jupyter.kernel.output.answer_formats import render_as
 from orchat.jupyter.kernel.output.markdown_sanitizer import escape_markdown
 from orchat.jupyter.kernel.output.status_lines import reasoning_status
-from orchat.jupyter.kernel.output.text_escaping import escape_control_characters, single_line
+from orchat.jupyter.kernel.output.untrusted_text import escape_control_characters, single_line
 from orchat.messages import ChatMessage, ChatRole, ReasoningContent, TextContent, ToolCall, ToolCallResult
 
 if TYPE_CHECKING:

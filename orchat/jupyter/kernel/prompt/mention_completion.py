@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import NamedTuple
 
-from orchat.jupyter.kernel.output.text_escaping import single_line
+from orchat.jupyter.kernel.output.untrusted_text import single_line
 from orchat.jupyter.kernel.prompt.placeholder_completion import complete_placeholder, with_prefix
 from orchat.rendering.static_lookup import NOTHING, get_item_static, static_keys
 

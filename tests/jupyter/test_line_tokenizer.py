@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from IPython.core.error import UsageError
 
-from orchat.jupyter.magic.line_splitting import incomplete_word, split_prompt, split_words
+from orchat.jupyter.magic.line_tokenizer import incomplete_word, split_prompt, split_words
 
 WORDS = st.lists(st.text(alphabet="abz09/-_.:='\"\\ é{}[],", min_size=1, max_size=8), max_size=5)
 JSON = st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=5) | st.lists(st.booleans(), max_size=3))

@@ -18,8 +18,8 @@ from orchat.jupyter.kernel.output.image_bundle import image_bundle
 from orchat.jupyter.kernel.output.live_display import output_extras
 from orchat.jupyter.kernel.output.markdown_sanitizer import escape_markdown, safe_markdown
 from orchat.jupyter.kernel.output.status_lines import answer_note
-from orchat.jupyter.kernel.output.text_escaping import escape_control_characters, single_line
 from orchat.jupyter.kernel.output.turn_transcript import TurnTranscript, cut_calls_text
+from orchat.jupyter.kernel.output.untrusted_text import escape_control_characters, single_line
 from orchat.jupyter.panel.call_pictures import find_pictures
 from orchat.jupyter.panel.typed_question import sent_values, typed_text
 from orchat.messages import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchat.jupyter.kernel.output.text_escaping import escape_control_characters, single_line
+from orchat.jupyter.kernel.output.untrusted_text import escape_control_characters, single_line
 
 
 @given(st.text())
