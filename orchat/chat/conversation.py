@@ -11,8 +11,8 @@ from typing import TypeAlias
 from orchat.chat.approval import Decisions
 from orchat.chat.exit_conditions import ExitCondition
 from orchat.chat.markdown_export import as_markdown
-from orchat.chat.message_selection import messages_before_failure, pending_calls, skip_pending_calls
-from orchat.chat.message_versions import HiddenTurn, MessageVersions, split_at_questions
+from orchat.chat.message_selection import messages_before_failure, pending_calls, skip_pending_calls, split_at_questions
+from orchat.chat.message_versions import HiddenTurn, MessageVersions
 from orchat.chat.tool_hooks import ToolHooks
 from orchat.chat.turn import MAX_TOOL_RUNS, Turn
 from orchat.errors import ConfigurationError, TurnInProgressError

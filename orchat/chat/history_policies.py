@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
+from orchat.chat.message_selection import split_at_questions
 from orchat.errors import ConfigurationError
 from orchat.messages import ChatMessage, ChatRole
 
@@ -27,7 +28,7 @@ def last_turns(count: int) -> HistoryPolicy:
     _check_count(count, least=0)
 
     def select(messages: list[ChatMessage]) -> list[ChatMessage]:
-        first, turns = split_turns(messages)
+        first, turns = split_at_questions(messages)
         return [*first, *(message for turn in turns[max(0, len(turns) - count) :] for message in turn)]
 
     return select
@@ -53,7 +54,7 @@ def drop_tool_results(keep_turns: int = 2, longer_than: int = 500) -> HistoryPol
     _check_count(keep_turns, least=0)
 
     def select(messages: list[ChatMessage]) -> list[ChatMessage]:
-        first, turns = split_turns(messages)
+        first, turns = split_at_questions(messages)
         old = len(turns) - keep_turns
         shortened = [[_without_result(each, longer_than) for each in turn] for turn in turns[: max(0, old)]]
         return [*first, *(message for turn in (*shortened, *turns[max(0, old) :]) for message in turn)]
@@ -96,7 +97,7 @@ class SummarizeOlder:
 
     def __call__(self, messages: list[ChatMessage]) -> list[ChatMessage]:
         """Return the messages that are sent."""
-        first, turns = split_turns(messages)
+        first, turns = split_at_questions(messages)
         split = max(0, len(turns) - self._keep_turns)
         old = [message for turn in turns[:split] for message in turn]
         if not self._is_prefix_of(old):  # another conversation, or this one was changed
@@ -157,25 +158,6 @@ def apply_policies(
     others = f", {new} changed or new one{'s' if new > 1 else ''} in their place" if new else ""
     verb = "was" if left_out == 1 else "were"
     return sent, f"{left_out} of {len(messages)} earlier messages {verb} not sent{others}."
-
-
-def split_turns(messages: Sequence[ChatMessage]) -> tuple[list[ChatMessage], list[list[ChatMessage]]]:
-    """Split messages into what stands before the first question, and the turns, each from its question on.
-
-    Examples
-    --------
-    >>> first, turns = split_turns([ChatMessage.from_system("Be brief."), ChatMessage.from_user("Hi")])
-    >>> len(first), len(turns)
-    (1, 1)
-    """
-    first: list[ChatMessage] = []
-    turns: list[list[ChatMessage]] = []
-    for message in messages:
-        if message.is_from(ChatRole.USER):
-            turns.append([message])
-        else:
-            (turns[-1] if turns else first).append(message)
-    return first, turns
 
 
 def _without_result(message: ChatMessage, longer_than: int) -> ChatMessage:

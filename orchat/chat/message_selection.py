@@ -216,3 +216,25 @@ def place_of_waiting_call(key: object, waiting: Mapping[CallPlace, ToolCall]) ->
             f"No tool call {key!r} waits for a decision.", hint=f"These do: {ids}." if ids else "None does."
         )
     return found[0]
+
+
+def split_at_questions(messages: Iterable[ChatMessage]) -> tuple[list[ChatMessage], list[list[ChatMessage]]]:
+    """Split messages into those before the first user's message, and turns that each begin with one.
+
+    Examples
+    --------
+    >>> talk = [ChatMessage.from_system("Be brief."), ChatMessage.from_user("Hi"), ChatMessage.from_assistant("Hello.")]
+    >>> before, turns = split_at_questions([*talk, ChatMessage.from_user("?")])
+    >>> len(before), [len(turn) for turn in turns]
+    (1, [2, 1])
+    """
+    before: list[ChatMessage] = []
+    turns: list[list[ChatMessage]] = []
+    for message in messages:
+        if message.is_from(ChatRole.USER):
+            turns.append([message])
+        elif turns:
+            turns[-1].append(message)
+        else:
+            before.append(message)
+    return before, turns

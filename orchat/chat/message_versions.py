@@ -11,7 +11,7 @@ import copy
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from orchat.messages import ChatMessage, ChatRole
+from orchat.messages import ChatMessage
 
 MAX_HIDDEN_TURNS = 1_000
 _START = 0  # the parent of all first turns
@@ -277,25 +277,3 @@ class MessageVersions:
             parents = {turn.parent for turn in self._hidden.values()}
             leaves = ((turn.hidden_at, -key) for key, turn in self._hidden.items() if key not in parents)
             del self._hidden[-min(leaves)[1]]
-
-
-def split_at_questions(messages: Iterable[ChatMessage]) -> tuple[list[ChatMessage], list[list[ChatMessage]]]:
-    """Split messages into those before the first user's message, and turns that each begin with one.
-
-    Examples
-    --------
-    >>> talk = [ChatMessage.from_system("Be brief."), ChatMessage.from_user("Hi"), ChatMessage.from_assistant("Hello.")]
-    >>> before, turns = split_at_questions([*talk, ChatMessage.from_user("?")])
-    >>> len(before), [len(turn) for turn in turns]
-    (1, [2, 1])
-    """
-    before: list[ChatMessage] = []
-    turns: list[list[ChatMessage]] = []
-    for message in messages:
-        if message.is_from(ChatRole.USER):
-            turns.append([message])
-        elif turns:
-            turns[-1].append(message)
-        else:
-            before.append(message)
-    return before, turns

@@ -25,8 +25,8 @@ from heapq import heapify, heappop, heappush
 from itertools import islice
 from typing import Any
 
-from orchat.chat.message_selection import pending_calls, pending_indices
-from orchat.chat.message_versions import MAX_HIDDEN_TURNS, HiddenTurn, split_at_questions
+from orchat.chat.message_selection import pending_calls, pending_indices, split_at_questions
+from orchat.chat.message_versions import MAX_HIDDEN_TURNS, HiddenTurn
 from orchat.chat.money import Cost
 from orchat.chat.omitted_media import omit_oldest_media, replace_media
 from orchat.chat.state_redaction import redacted_data, redacted_turns

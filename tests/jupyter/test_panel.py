@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 from nbclient import NotebookClient
 
 from orchat.chat import state
+from orchat.chat.message_selection import split_at_questions
 from orchat.configuration import SETTINGS
 from orchat.errors import ConfigurationError, InsufficientCreditsError, StateError, TurnInProgressError
 from orchat.generator_factory import Chat
@@ -30,13 +31,14 @@ from orchat.jupyter.kernel.cell_storage.sidecar_file import SidecarFile
 from orchat.jupyter.panel import call_pictures
 from orchat.jupyter.panel.call_pictures import hold_pictures
 from orchat.jupyter.panel.chat_panel import ChatPanel
+from orchat.jupyter.panel.conversation_transcript import transcript_text
 from orchat.jupyter.panel.failed_request import FailedRequest
 from orchat.jupyter.panel.file_uploads import Uploads
 from orchat.jupyter.panel.model_picker import ModelSearch
 from orchat.jupyter.panel.panel_conversations import PanelConversations
 from orchat.jupyter.panel.panel_serialization import PanelSnapshot, encoded_chats, from_entry, to_entry
 from orchat.jupyter.panel.panel_view_model import PAGE_SIZE, PanelViewModel
-from orchat.jupyter.panel.turn_replay import question_view, split_turns, transcript_text
+from orchat.jupyter.panel.question_view import question_view
 from orchat.messages import ChatMessage, ImageContent, TextContent, ToolCall
 from tests.jupyter.kernel import Kernel
 from tests.jupyter.panel_page import PANEL, Page
@@ -184,7 +186,7 @@ def test_too_much_is_left_out_visibly_media_first_then_the_oldest_turns() -> Non
     entry = to_entry(full)
     assert full.left_out == {"media": 1}
     assert len(json.dumps(entry)) < LIMIT
-    assert len(split_turns(from_entry(entry).chats["chat"].messages)) == 4
+    assert len(split_at_questions(from_entry(entry).chats["chat"].messages)[1]) == 4
     long = kept([ChatMessage.from_system("Be brief."), *talk(1_000, "word " * 400)])
     started = time.process_time()
     entry = to_entry(long)
@@ -193,7 +195,7 @@ def test_too_much_is_left_out_visibly_media_first_then_the_oldest_turns() -> Non
     back = from_entry(entry).chats["chat"].messages
     assert back[0].text == "Be brief."
     assert back[-2].text == "Question 999?"
-    assert long.left_out["turns"] == 1_000 - len(split_turns(back)) > 0
+    assert long.left_out["turns"] == 1_000 - len(split_at_questions(back)[1]) > 0
 
 
 def test_what_a_tool_printed_and_displayed_is_kept_as_far_as_there_is_room() -> None:
@@ -216,7 +218,7 @@ def test_what_a_tool_printed_and_displayed_is_kept_as_far_as_there_is_room() -> 
     chat = from_entry(json.loads(json.dumps(entry))).chats["chat"]
     assert len(call_pictures._pictures) == 1
     view = PanelViewModel()
-    view.show(split_turns(chat.messages))
+    view.show(split_at_questions(chat.messages)[1])
     item = view.snapshot(html=False)["turns"][0]["s"]["items"][0]
     assert item["pictures"] == [{"type": "image/png", "data": small}]
     assert item["result"].startswith("high\n\nThe tool wrote")
@@ -224,7 +226,7 @@ def test_what_a_tool_printed_and_displayed_is_kept_as_far_as_there_is_room() -> 
     # What a file says is not trusted.
     (tool,) = [message for message in entry["chats"]["chat"]["messages"] if message["role"] == "tool"]
     tool["meta"] |= {"details": {"a": 1}, "pictures": [7, {}, "x"]}
-    view.show(split_turns(from_entry(entry).chats["chat"].messages))
+    view.show(split_at_questions(from_entry(entry).chats["chat"].messages)[1])
     item = view.snapshot(html=False)["turns"][0]["s"]["items"][0]
     assert (item["result"], item.get("pictures")) == ("high", None)
 
@@ -301,7 +303,7 @@ def test_deeply_nested_data_is_refused_or_read_but_never_a_crash() -> None:
 
 def test_a_thousand_messages_come_in_pages() -> None:
     log = PanelViewModel()
-    log.show(split_turns(talk(500, "The *Humber*. " * 20)))
+    log.show(split_at_questions(talk(500, "The *Humber*. " * 20))[1])
     full = log.snapshot(html=False)
     assert (len(full["turns"]), full["first"]) == (PAGE_SIZE, 500 - PAGE_SIZE)
     assert len(json.dumps(full)) < 60_000

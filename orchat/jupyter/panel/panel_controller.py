@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from orchat.chat.message_selection import split_at_questions
 from orchat.chat.state import secrets_of
 from orchat.errors import ConfigurationError, TurnInProgressError
 from orchat.jupyter.kernel.cell_storage.metadata_bridge import get_bridge
@@ -19,6 +20,7 @@ from orchat.jupyter.kernel.live_view.widget_channel import WIDGET_MIME_TYPE, Wid
 from orchat.jupyter.kernel.prompt.prompt_namespace import PromptNamespace
 from orchat.jupyter.panel import message_handlers
 from orchat.jupyter.panel.call_decisions import CallDecisions
+from orchat.jupyter.panel.conversation_transcript import transcript_text
 from orchat.jupyter.panel.failed_request import error_view
 from orchat.jupyter.panel.mime_bundle import PanelOutput, transcript_bundle
 from orchat.jupyter.panel.model_picker import ModelSearch
@@ -30,7 +32,6 @@ from orchat.jupyter.panel.panel_view_model import PanelViewModel, TurnView
 from orchat.jupyter.panel.question_composer import QuestionComposer
 from orchat.jupyter.panel.reply_observers import ReplyObservers
 from orchat.jupyter.panel.turn_in_progress import TurnInProgress
-from orchat.jupyter.panel.turn_replay import split_turns, transcript_text
 from orchat.jupyter.panel.turn_requests import TurnRequests
 from orchat.jupyter.panel.turn_thread import QuickThreadSwitches, TurnThread
 from orchat.jupyter.panel.turn_versions import TurnVersions
@@ -109,7 +110,7 @@ class PanelController:
         self._persistence = PanelPersistence(
             storage, self.conversations, self.versions, self.view_model, thread, self._send_soon
         )
-        snapshot = self._persistence.restore() if restore and not split_turns(chat.messages) else None
+        snapshot = self._persistence.restore() if restore and not split_at_questions(chat.messages)[1] else None
         storage.attach(lambda: self._persistence.snapshot(self._messages_so_far), self.detach)
         self.show_chat()
         if snapshot is not None and snapshot.draft is not None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from orchat.chat import state
-from orchat.chat.message_versions import split_at_questions
+from orchat.chat.message_selection import split_at_questions
 from orchat.chat.money import Cost
 from orchat.configuration import resolve_model_alias
 from orchat.errors import ConfigurationError
@@ -16,7 +16,7 @@ from orchat.jupyter.kernel.variable_tools.used_variables import used_variables
 from orchat.jupyter.panel.failed_request import FailedRequest
 from orchat.jupyter.panel.model_picker import merge_parameters, shown_parameters
 from orchat.jupyter.panel.panel_serialization import PanelSnapshot
-from orchat.jupyter.panel.turn_replay import split_question
+from orchat.jupyter.panel.question_view import split_question
 from orchat.messages import ChatMessage, ChatRole
 from orchat.tools.switched_tools import SwitchedTools
 from orchat.tools.toolset import flatten

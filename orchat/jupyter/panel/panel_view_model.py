@@ -27,7 +27,8 @@ from typing import Any
 
 from orchat.jupyter.kernel.live_view.turn_view_model import TurnViewModel
 from orchat.jupyter.kernel.live_view.view_reducer import Event, State
-from orchat.jupyter.panel.turn_replay import question_view, replay_turn
+from orchat.jupyter.panel.question_view import question_view
+from orchat.jupyter.panel.turn_replay import replay_turn
 from orchat.messages import ChatMessage
 
 PAGE_SIZE = 20

@@ -17,7 +17,7 @@ from orchat.jupyter.kernel.prompt.mention_completion import complete_mention
 from orchat.jupyter.kernel.prompt.placeholder_completion import complete_placeholder
 from orchat.jupyter.kernel.prompt.typed_secrets import secret_kinds, secret_line, without_secrets
 from orchat.jupyter.panel.file_uploads import Uploads
-from orchat.jupyter.panel.turn_replay import split_question
+from orchat.jupyter.panel.question_view import split_question
 from orchat.jupyter.panel.typed_question import typed_meta
 from orchat.messages import ChatMessage
 from orchat.prompt_language.interpolation import Prompt, interpolate

@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
-from orchat.chat.message_selection import messages_before_failure
+from orchat.chat.message_selection import messages_before_failure, split_at_questions
 from orchat.configuration import resolve_model_alias
 from orchat.errors import ConfigurationError
 from orchat.jupyter.panel.failed_request import FailedRequest, error_view
-from orchat.jupyter.panel.turn_replay import replay_messages, split_turns, turn_reply
+from orchat.jupyter.panel.turn_replay import replay_messages, turn_reply
 from orchat.messages import ChatMessage
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ class TurnRequests:
         if failed is None or not is_unchanged or failed.is_shown_as_turn:
             return
         # The earlier version is shown again, and what was edited is a draft again.
-        at = max(len(split_turns(messages)) - 1, 0) if failed.version_of is None else failed.version_of
+        at = max(len(split_at_questions(messages)[1]) - 1, 0) if failed.version_of is None else failed.version_of
         self._versions.show_from(at)
         earlier = self._view_model.turn_at(at)
         if failed.question is None or earlier is None or self._versions.has_draft:

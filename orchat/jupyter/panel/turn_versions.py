@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from orchat.chat.message_selection import split_at_questions
 from orchat.errors import ConfigurationError
-from orchat.jupyter.panel.turn_replay import split_turns
 
 if TYPE_CHECKING:
     from orchat.chat import Chat
@@ -49,7 +49,7 @@ class TurnVersions:
         """Return the turns that are displayed: those of the chat, and a question that failed."""
         failed = self._conversations.failed
         unanswered = [[failed.question]] if failed is not None and failed.is_shown_as_turn and failed.question else []
-        return [*split_turns(self._chat.messages), *unanswered]
+        return [*split_at_questions(self._chat.messages)[1], *unanswered]
 
     def show_all(self) -> None:
         """Display the current chat."""
@@ -83,7 +83,7 @@ class TurnVersions:
     def number(self, turn: TurnView) -> int | None:
         """Return a turn's number among those of the chat; None for a question that failed."""
         at = self._view_model.index(turn)
-        return at if at is not None and at < len(split_turns(self._chat.messages)) else None
+        return at if at is not None and at < len(split_at_questions(self._chat.messages)[1]) else None
 
     # -- switching ----------------------------------------------------------------------------------------------
 
@@ -117,7 +117,7 @@ class TurnVersions:
     def redo(self) -> None:
         """Bring back the turn that was taken back last."""
         if self._chat.redo():
-            self.show_from(len(split_turns(self._chat.messages)) - 1)
+            self.show_from(len(split_at_questions(self._chat.messages)[1]) - 1)
 
     # -- editing ------------------------------------------------------------------------------------------------
 
