@@ -27,7 +27,8 @@ from orchat.chat.request_estimate import Price
 from orchat.chat.result_store import ResultStore
 from orchat.chat.tool_hooks import AfterToolCall, BeforeToolCall, ToolHooks
 from orchat.chat.turn import MAX_TOOL_RUNS, Turn
-from orchat.chat.turn_drivers import AsyncTurnDriver, TurnContext, TurnDriver
+from orchat.chat.turn_context import TurnContext
+from orchat.chat.turn_drivers import AsyncTurnDriver, TurnDriver
 from orchat.chat.turn_streams import AsyncChatStream, ChatStream, TurnOptions
 from orchat.errors import ConfigurationError
 from orchat.messages import ChatMessage

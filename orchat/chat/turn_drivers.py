@@ -10,48 +10,27 @@ import contextlib
 import functools
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from orchat.chat.approval import Decision, Policy, Reject, needs_approval, request_decision, to_decision
-from orchat.chat.chat_dependencies import Sink
+from orchat.chat.approval import Decision, Reject, needs_approval, request_decision, to_decision
 from orchat.chat.event_loop_runner import EventLoopRunner
-from orchat.chat.history_policies import HistoryPolicy, apply_policies
+from orchat.chat.history_policies import apply_policies
 from orchat.chat.message_selection import CallPlace, messages_to_send, truncate_partial
-from orchat.chat.money import Budget, Cost
+from orchat.chat.money import Cost
 from orchat.chat.reply import Ending
-from orchat.chat.request_estimate import Price, estimate_request
+from orchat.chat.request_estimate import estimate_request
 from orchat.chat.running_call import RunningCall
 from orchat.chat.tool_execution import cancelled_outcome, invoke_tool, invoke_tool_async
 from orchat.chat.turn import Turn
+from orchat.chat.turn_context import TurnContext
 from orchat.chat.turn_steps import AskApproval, CallModel, RunTool, TurnEnded
 from orchat.errors import APIError
 from orchat.message_assembly import warn
 from orchat.messages import ChatMessage, ChatRole, ToolCall
 from orchat.openrouter.completion_exchange import AsyncChunkStream, ChunkStream
-from orchat.openrouter.generator import OpenRouterChatGenerator
 from orchat.streaming import StreamingChunk
 from orchat.tools import Tool
-
-
-@dataclass
-class TurnContext:
-    """The context of a turn: generator, options, history, tools, policy, budgets, price and sink."""
-
-    generator: OpenRouterChatGenerator
-    model: str
-    generation_kwargs: dict[str, Any]
-    history: Sequence[ChatMessage]
-    history_policies: Sequence[HistoryPolicy] = field(default=(), kw_only=True)
-    tools: dict[str, Tool]
-    policy: Policy
-    sink: Sink | None = None
-    budgets: Sequence[Budget] = ()
-    price: Price | None = None
-    parks: bool = True
-    whole: bool = False
-    charge: Callable[[Cost], None] = field(default=lambda cost: None)
 
 
 class _TurnDriver:

@@ -14,7 +14,8 @@ from orchat.chat.conversation import Question
 from orchat.chat.money import Budget
 from orchat.chat.reply import Reply
 from orchat.chat.turn import Turn
-from orchat.chat.turn_drivers import AsyncTurnDriver, TurnContext, TurnDriver
+from orchat.chat.turn_context import TurnContext
+from orchat.chat.turn_drivers import AsyncTurnDriver, TurnDriver
 from orchat.event_loop_wakeup import LoopWakeup, is_interruptible
 from orchat.messages import ChatMessage
 from orchat.streaming import StreamingChunk
