@@ -19,6 +19,7 @@ from orchat.errors import OrchatError
 from orchat.openrouter.generator import OpenRouterChatGenerator
 from orchat.openrouter.transport import PreparedRequest
 from orchat.openrouter.transport.connection_pool import POOLS
+from orchat.openrouter.transport.response_body import ResponseBody
 from orchat.secret import Secret
 from tests.generator.ways import KEY, Way
 from tests.openrouter_server import USER_ID, error, event, stream, text, wire
@@ -174,6 +175,26 @@ def test_a_collected_generator_leaves_no_key_behind(openrouter) -> None:
     generator.close()
     del generator
     assert calls() == before
+
+
+def test_a_request_is_freed_with_its_answer(generator, way: Way) -> None:
+    """Also without the garbage collector: it would look through all objects of the notebook, the more often."""
+
+    def held() -> int:
+        return sum(isinstance(item, PreparedRequest | ResponseBody) for item in gc.get_objects())
+
+    way(generator)
+    way.stream = None
+    gc.collect()
+    before = held()
+    gc.disable()
+    try:
+        for _ in range(3):
+            way(generator)
+        way.stream = None
+        assert held() == before
+    finally:
+        gc.enable()
 
 
 def test_a_password_in_the_base_url_is_not_shown() -> None:

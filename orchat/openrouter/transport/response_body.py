@@ -70,7 +70,7 @@ class ResponseBody:
         self._deadline = started + idle_timeout
         self._decoder = codecs.getincrementaldecoder("utf-8-sig")("replace")
         self._is_aligned = False  # the decoder holds nothing back
-        self._alarm = DeadlineAlarm(self.abort)
+        self._alarm: DeadlineAlarm | None = None
         self._socket_shut_down = False
 
     @property
@@ -162,7 +162,7 @@ class ResponseBody:
             decoder = self._content_decoder()
             for block in stream if decoder is None else decoder.blocks(stream):
                 if is_alarmed:
-                    self._alarm.clear()
+                    self._clear_alarm()
                     if self._socket_shut_down:
                         break
                 if piece := take(self._decode(block)):
@@ -173,7 +173,8 @@ class ResponseBody:
         except (ProviderError, ResponseLimitError) as error:
             failure = self._with_generation_id(error)
         finally:
-            self._alarm.clear()
+            self._clear_alarm()
+            self._alarm = None  # it refers to this object, and only the garbage collector would free the two
         # Outside of `except`: the frames of the HTTP package, whose variables hold headers, are not in the traceback.
         if self._socket_shut_down:
             raise self._timeout()
@@ -261,8 +262,13 @@ class ResponseBody:
     def _set_alarm(self) -> bool:
         if self._socket() is None:
             return False
+        self._alarm = self._alarm or DeadlineAlarm(self.abort)
         self._alarm.set(self._deadline)
         return True
+
+    def _clear_alarm(self) -> None:
+        if (alarm := self._alarm) is not None:
+            alarm.clear()
 
     def _socket(self) -> socket.socket | None:
         """Return the connection's socket, if only this response uses it (HTTP/2 shares it)."""
@@ -367,7 +373,7 @@ class ResponseBody:
 
     def close(self) -> None:
         """Close the response; an unfinished one closes its connection."""
-        self._alarm.clear()
+        self._clear_alarm()
         self._response.close()
 
     async def aclose(self) -> None:
