@@ -1,11 +1,11 @@
 """The state machine of one turn: question, responses, tool calls, decisions, results, answer.
 
-It says what is to be done next (`Turn.step`) and is told what came of it. It does no I/O and knows no clock; two short
+It says what is to be done next (`Turn.step`) and is told the outcome. It does no I/O and knows no clock; two short
 drivers in `orchat.chat.turn_drivers` do what it says. What it promises:
 
 1. A turn goes on until it has exactly one `Ending`, and ends once.
-2. Every tool call is answered from the moment it is known: first by a text that says it did not run, then by what came
-   of it. So the messages can be sent, saved or looked at after any step, whatever interrupts.
+2. Every tool call is answered from the moment it is known: first by a text that says it did not run, then by its
+   result. So the messages can be sent, saved or looked at after any step, whatever interrupts.
 3. What did not arrive whole is kept and stamped: ``meta["ending"]`` is ``stopped``, ``interrupted`` or ``failed``.
 4. Only what a decision approved runs, with the arguments that were approved; the model is told of a person's change.
 5. What must be sent back unchanged (reasoning details, annotations) is not touched, unless another model is asked.
@@ -164,7 +164,7 @@ class Turn:
         """Whether the question has no response."""
         return not any(message.is_from(ChatRole.ASSISTANT) for message in self.messages)
 
-    # -- what came of it ----------------------------------------------------------------------------------------
+    # -- outcomes of steps --------------------------------------------------------------------------------------
 
     def responded(
         self, message: ChatMessage, mends: Callable[[str], bool] = lambda name: False

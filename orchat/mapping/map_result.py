@@ -98,7 +98,7 @@ class MapResult:
         return build_table(self._source, columns, [position for position, _ in failed])
 
     def retry(self, max_cost: float | Decimal | Budget | None = None) -> MapResult:
-        """Ask for the rows again that have no answer, and return the whole result with what came of them.
+        """Ask again for the rows that have no answer, and return the whole result with their outcomes.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""The tasks of a panel, which nobody awaits."""
+"""The background tasks of a panel; their errors are logged."""
 
 from __future__ import annotations
 
