@@ -69,6 +69,28 @@ def test_a_retry_is_told_while_it_is_waited_for(chatting: Kernel, endpoint: Scri
     assert "Retrying" not in painted[-1] + plain(ended) + ended.printed
 
 
+_BUSY = """
+import asyncio, time
+from orchat import ChatMessage
+from orchat.chat.reply import Reply
+from orchat.jupyter.kernel.output.live_display import LiveDisplay, refresh_interval
+from orchat.streaming import StreamingChunk
+display = LiveDisplay(get_ipython())
+display.start("some/model")
+display.add(StreamingChunk("So", index=0))
+time.sleep(refresh_interval(2))  # the next paint is due, and the loop has not come to it
+display.add(StreamingChunk(" it is high. " * 1_000, index=0))
+display.end(Reply(ChatMessage.from_assistant("So it is.", {"usage": {"completion_tokens": 3}})), 1, model="some/model")
+await asyncio.sleep(0.05)
+"""
+
+
+def test_what_a_busy_loop_paints_late_does_not_replace_the_final_output(chatting: Kernel) -> None:
+    (ended,) = chatting.run(_BUSY)
+    assert ended.bundles[-1]["text/plain"].startswith("So it is.\n\n")  # and the footer, as in the other form
+    assert ended.bundles[-1]["text/markdown"].startswith("So it is.\n\n")
+
+
 def test_a_reply_shows_itself_where_it_was_not_shown(chatting: Kernel, endpoint: ScriptedOpenRouter) -> None:
     endpoint.answers(text("**One**"), text("Two"), text("Three"))
     ended = ask(chatting, "one = chat('Hi'); two = chat('Hi')\none")

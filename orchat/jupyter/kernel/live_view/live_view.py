@@ -172,7 +172,7 @@ class LiveView(LiveDisplay):
                 self._stop_timer()
                 return
             if (wait := self._plain_updates_from - time.monotonic()) > 0:
-                self._timer = asyncio.get_running_loop().call_later(wait, self._paint)
+                self._paint_after(wait)
                 return
         super()._paint()
 

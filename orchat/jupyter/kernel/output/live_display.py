@@ -107,7 +107,7 @@ class LiveDisplay:
             self._paint()
         else:
             with suppress(RuntimeError):
-                self._timer = asyncio.get_running_loop().call_later(wait, self._paint)
+                self._paint_after(wait)
 
     def end(
         self,
@@ -213,6 +213,11 @@ class LiveDisplay:
         else:
             self._shell.display_pub.publish(data=bundle, metadata=metadata, transient=transient)
         self._is_published = True
+
+    def _paint_after(self, seconds: float) -> None:
+        # One that is due but has not run yet, on a busy machine, would else paint the live text over the final output.
+        self._stop_timer()
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._paint)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
