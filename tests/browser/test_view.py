@@ -216,6 +216,7 @@ view = LiveView(get_ipython())
 view.start("some/model")
 async with wake_loop_on_interrupt(), deliver_comms_while_awaiting():
     assert await view._channel.wait_until_ready()
+    view.add(StreamingChunk("High water.\\n\\n" * 220, index=0))
     for number in range(6):
         view.add(StreamingChunk(f"{number} and ", index=0))
         if number == 3:  # as if the server had dropped it
@@ -226,7 +227,10 @@ async with wake_loop_on_interrupt(), deliver_comms_while_awaiting():
 """
     notebook = opened(page, lab, "missed.ipynb", code)
     notebook.run(1)
-    expect(page.locator(".orchat-items")).to_contain_text("0 and 1 and 2 and 3 and 4 and 5")
+    items = page.locator(".orchat-items")
+    expect(items).to_contain_text("0 and 1 and 2 and 3 and 4 and 5")
+    assert (items.text_content() or "").count("High water.") == 220
+    expect(items.locator(".orchat-distant p")).to_have_count(150)  # of four whole groups the first three
 
 
 def test_reasoning_folds_and_code_goes_to_the_clipboard_and_to_a_cell(

@@ -11,7 +11,8 @@ import { element } from "../shared/elements.js";
 
 const TIME_SLICE = 8; // milliseconds of rendering, after which the page may paint a frame
 const BACKOFF_FACTOR = 2; // the pause after a rendering, in multiples of its duration
-const NEAR_BLOCKS = 100; // at the end of an answer; the page need not lay out those before while nobody sees them
+const GROUP_SIZE = 50; // blocks; the page skips a whole group that nobody sees, and so does not visit each of its blocks
+const NEAR_GROUPS = 2; // at the end of an answer, which are never skipped
 
 /**
  * @param {Render} render
@@ -22,7 +23,8 @@ export function createStreamingText(render, codeActions) {
   /** @type {TextItem} */
   let item = { kind: "text", blocks: [], tail: "" };
   let finishedCount = 0; // blocks that have their element
-  let tail = addBlock(false);
+  let group = addGroup();
+  let tail = addBlock();
   let renderedTail = "";
   let isEnded = false;
   let isRendering = false;
@@ -31,19 +33,25 @@ export function createStreamingText(render, codeActions) {
   /** @type {string[]} */
   const blockTexts = [];
 
-  /** @param {boolean} goesOn */
-  function addBlock(goesOn) {
-    const made = element("div", goesOn ? "orchat-block orchat-continued" : "orchat-block");
+  function addBlock() {
+    if (group.childElementCount >= GROUP_SIZE) group = addGroup();
+    const made = element("div", "orchat-block");
+    group.append(made);
+    return made;
+  }
+
+  function addGroup() {
+    const made = element("div", "orchat-block-group");
     node.append(made);
+    node.children[node.childElementCount - 1 - NEAR_GROUPS]?.classList.add("orchat-distant");
     return made;
   }
 
   function renderFinishedBlocks() {
     while (finishedCount < item.blocks.length) {
-      const { md, html = "", goes_on = false } = item.blocks[finishedCount];
+      const { md, html = "" } = item.blocks[finishedCount];
       const target = tail; // shows what was last rendered of this block, until it is replaced
       const number = finishedCount++;
-      target.classList.toggle("orchat-continued", goes_on);
       // The Markdown source is shown until the block is rendered.
       if (!target.hasChildNodes()) target.append(element("div", "orchat-block-source", md));
       enqueueRender(async () => {
@@ -52,11 +60,10 @@ export function createStreamingText(render, codeActions) {
         target.replaceChildren(fragment);
         frameCode(target, codeActions());
       });
-      tail = addBlock(false);
-      node.children[node.childElementCount - NEAR_BLOCKS]?.classList.add("orchat-distant");
+      target.classList.toggle("orchat-list-goes-on", (item.blocks[finishedCount] ?? item).goes_on ?? false);
+      tail = addBlock();
       renderedTail = "";
     }
-    tail.classList.toggle("orchat-continued", item.goes_on ?? false);
   }
 
   async function renderTail() {
