@@ -40,9 +40,10 @@ class Lab:
     """
 
     MODULE, APP, ADDRESS = "jupyterlab", "LabApp", "lab/tree/{}?reset"
-    # Extensions that other tests brought, and the parts of them in the server; each page and server would load them.
-    DISABLED: ClassVar[Mapping[str, str | None]] = {
-        "@voila-dashboards/jupyterlab-preview": "voila.server_extension",
+    # Extensions that other tests brought, and the parts of them in the server; each page and server would load them,
+    # among them Plotly's renderer of 5 MB.
+    OTHERS: ClassVar[Mapping[str, str | None]] = {
+        "@voila-dashboards": "voila.server_extension",
         "ipyparallel-labextension": "ipyparallel",
         "jupyterlab-jupytext": "jupyterlab_jupytext",
         "jupyterlab-plotly": None,
@@ -57,11 +58,12 @@ class Lab:
         (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
         extensions = folder / "share" / "labextensions"
         extensions.mkdir(parents=True)
+        for installed in (Path(sys.prefix) / "share" / "jupyter" / "labextensions").iterdir():
+            if installed.name not in {*self.OTHERS, _OURS}:
+                (extensions / installed.name).symlink_to(installed)
         if extension:
-            (extensions / "orchat-lab").symlink_to(ROOT / "orchat" / "jupyter" / "frontend" / "extension")
-        # It may be installed, and may not be loaded then.
-        disabled = dict.fromkeys([*self.DISABLED, *([] if extension else ["orchat-lab"])], True)
-        page = {"disabledExtensions": disabled, "buildCheck": False}  # the check starts a Node.js for each page
+            (extensions / _OURS).symlink_to(ROOT / "orchat" / "jupyter" / "frontend" / "extension")
+        page = {"disabledExtensions": dict.fromkeys(_DISABLED, True), "buildCheck": False}
         (folder / "config" / "labconfig").mkdir(parents=True)
         (folder / "config" / "labconfig" / "page_config.json").write_text(json.dumps(page))
         self._token = secrets.token_hex(16)
@@ -82,7 +84,8 @@ class Lab:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self._port = probe.getsockname()[1]
-        extensions = {FORKED_KERNELS: True, **dict.fromkeys(filter(None, self.DISABLED.values()), False)}
+        extensions = {FORKED_KERNELS: True, **dict.fromkeys(filter(None, self.OTHERS.values()), False)}
+        folders = self._environment["JUPYTER_PATH"].split(os.pathsep)
         arguments = [
             "--no-browser",
             "--allow-root",
@@ -92,6 +95,7 @@ class Lab:
             f"--ServerApp.root_dir={self.work}",
             f"--IdentityProvider.token={self._token}",
             f"--{self.APP}.expose_app_in_browser=True",
+            *(f"--{self.APP}.labextensions_path={each}/labextensions" for each in folders),
             f"--ServerApp.jpserver_extensions={extensions}",
         ]
         with self._log.open("wb") as log:
@@ -201,9 +205,17 @@ class Notebook7(Lab):
     """The same for Notebook 7."""
 
     MODULE, APP, ADDRESS = "notebook", "JupyterNotebookApp", "notebooks/{}?"
-    DISABLED: ClassVar[Mapping[str, str | None]] = {}  # here all that are installed are seen beside ours
+    OTHERS: ClassVar[Mapping[str, str | None]] = {}  # here all that are installed are seen beside ours
 
 
+_OURS = "orchat-lab"
+# Each page draws a moon until it is loaded, lets the server import all exporters (a quarter of a second), and would
+# start a Node.js to check the build.
+_DISABLED = (
+    "@jupyterlab/apputils-extension:splash",
+    "@jupyterlab/notebook-extension:export",
+    "@jupyterlab/notebook-extension:update-raw-mimetype",
+)
 _POLLING = 50  # milliseconds: to look in each frame keeps the page drawing
 _IS_EMPTY = "() => window.jupyterapp && ![...window.jupyterapp.shell.widgets('main')].some((widget) => widget.context)"
 # Without `_noref` Notebook 7 opens a window for the notebook; and it leaves the page's address as it is.
