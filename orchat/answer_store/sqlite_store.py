@@ -11,7 +11,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,7 +35,7 @@ INSERT INTO answer(key, host, model, message, cost, seconds, created) VALUES (?,
 ON CONFLICT(key) DO UPDATE SET message = excluded.message, cost = excluded.cost, seconds = excluded.seconds,
     created = excluded.created
 """
-_GET = "SELECT message, host, model, cost, seconds FROM answer WHERE key = ?"
+_GET = "SELECT key, message, host, model, cost, seconds FROM answer WHERE key IN ({})"
 
 
 @dataclass(frozen=True)
@@ -104,14 +104,24 @@ class SqliteAnswerStore:
 
     def get(self, key: bytes) -> StoredAnswer | None:
         """Return the answer to a request, committed or not; None where there is none."""
-        if (pending := self._pending.get(key)) is not None:
-            return _made(pending)
-        with self._reading, self._state_errors():
-            row = patiently(lambda: self._reader.execute(_GET, (key,)).fetchone())
-        if row is None:
-            return None
-        message, host, model, cost, seconds = row
-        return StoredAnswer(message, host, model, _amount(cost), seconds)
+        return self.get_many([key]).get(key)
+
+    def get_many(self, keys: Sequence[bytes]) -> dict[bytes, StoredAnswer]:
+        """Return the answers to those requests that have one, committed or not: a few hundred keys at most."""
+        found: dict[bytes, StoredAnswer] = {}
+        asked = []
+        for key in keys:
+            if (pending := self._pending.get(key)) is None:
+                asked.append(key)
+            elif (made := _made(pending)) is not None:
+                found[key] = made
+        if asked:
+            query = _GET.format(",".join("?" * len(asked)))
+            with self._reading, self._state_errors():
+                rows = patiently(lambda: self._reader.execute(query, asked).fetchall())
+            for key, message, host, model, cost, seconds in rows:
+                found[key] = StoredAnswer(message, host, model, _amount(cost), seconds)
+        return found
 
     def put(self, key: bytes, answer: StoredAnswer | MakeAnswer) -> None:
         """Keep an answer; a thread commits it within a quarter of a second, and calls a function that makes it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol, TypeAlias
@@ -96,8 +96,8 @@ class StoredJob:
 class AnswerStore(Protocol):
     """Keeps answers by the keys of their requests; it may lie in another process."""
 
-    def get(self, key: bytes) -> StoredAnswer | None:
-        """Return the answer to a request; None where there is none."""
+    def get_many(self, keys: Sequence[bytes]) -> dict[bytes, StoredAnswer]:
+        """Return the answers to those requests that have one, by their keys."""
 
     def put(self, key: bytes, answer: StoredAnswer | MakeAnswer) -> None:
         """Keep an answer; it returns at once, and an earlier answer to the request is replaced.

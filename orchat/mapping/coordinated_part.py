@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from time import monotonic
 from typing import Protocol
@@ -142,9 +142,9 @@ class CoordinatedPart:
 
     # -- as a store: the coordinator looks for an answer when a request is to be admitted -------------------------
 
-    def get(self, key: bytes) -> StoredAnswer | None:
-        """Return None: see `admit`."""
-        return None
+    def get_many(self, keys: Sequence[bytes]) -> dict[bytes, StoredAnswer]:
+        """Return nothing: see `admit`."""
+        return {}
 
     def put(self, key: bytes, answer: StoredAnswer | MakeAnswer) -> None:
         """Send an answer to the store."""

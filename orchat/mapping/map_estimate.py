@@ -86,7 +86,7 @@ def estimate_column(
         if is_distinct and key in seen:
             continue
         seen.add(key)
-        if requester.store is not None and requester.store.get(key) is not None:
+        if requester.store is not None and requester.store.get_many([key]):
             stored += 1
             continue
         requests += 1

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from orchat.messages import ChatMessage
+from orchat.openrouter.completion_request import RequestTemplate
 from orchat.openrouter.dialect import DEFAULT_BASE_URL
 from orchat.openrouter.generator import OpenRouterChatGenerator
 
@@ -50,6 +51,7 @@ class ChatExchange:
 
     def __init__(self, generator: OpenRouterChatGenerator, generation_kwargs: Mapping[str, Any]) -> None:
         self._generator = generator
+        self._template: RequestTemplate | None = None
         self.options: Mapping[str, Any] = dict(generation_kwargs)
 
     @property
@@ -63,8 +65,9 @@ class ChatExchange:
 
     async def send(self, messages: list[ChatMessage]) -> ChatMessage:
         """Send a row's request, and return the first reply."""
-        result = await self._generator.run_async(messages, generation_kwargs=dict(self.options))
-        return result["replies"][0]
+        if self._template is None:  # made with the first request: the caller may set the generator up until then
+            self._template = RequestTemplate(self._generator, self.options, None, None, None, stream=False)
+        return (await self._generator.answer_async(self._template, messages))[0]
 
     async def close(self) -> None:
         """Close the connections of the running event loop."""

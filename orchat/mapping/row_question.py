@@ -115,15 +115,20 @@ class RowPreparation:
             failure, self._failure = self._failure, None
             raise failure
         deadline = monotonic() + _SECONDS_AHEAD
+        rows: list[PreparedRow] = []
         try:
             for question in self._questions:
-                self._ahead.append(self._prepare(question))
-                if len(self._ahead) >= self._most_ahead or monotonic() > deadline:
-                    return
+                rows.append(self._prepare(question))
+                if len(rows) >= self._most_ahead or monotonic() > deadline:
+                    break
         except Exception as error:
-            if not self._ahead:
+            if not rows:
                 raise
             self._failure = error
+        stored = self._requester.stored([row.key for row in rows if row.key and not row.question.asks_anew])
+        for row in rows:
+            outcome = None if row.key is None or row.question.asks_anew else stored.get(row.key)
+            self._ahead.append(row if outcome is None else row._replace(outcome=outcome))
 
     def _prepare(self, question: RowQuestion) -> PreparedRow:
         messages = question.messages
@@ -137,4 +142,4 @@ class RowPreparation:
             key = self._requester.key(messages)
         except (OrchatError, TypeError, ValueError) as error:  # it cannot be sent as it is
             return PreparedRow(question, None, RowOutcome.failure(error))
-        return PreparedRow(question, key, None if question.asks_anew else self._requester.stored(key))
+        return PreparedRow(question, key, None)

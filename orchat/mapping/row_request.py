@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
@@ -90,14 +91,16 @@ class RowRequester:
             self._keys = RequestKeys(self.exchange.base_url, self.exchange.body(list(messages)))
         return self._keys.key(messages)
 
-    def stored(self, key: bytes) -> RowOutcome | None:
-        """Return the outcome of a request that was answered before; None where it was not."""
-        try:
-            found = None if self.store is None else self.store.get(key)
-            message = None if found is None else found.message
-        except StateError:  # of the file: it is told when the store closes; of this answer: it is asked again
-            message = None
-        return None if message is None else self._of_stored(message)
+    def stored(self, keys: Sequence[bytes]) -> dict[bytes, RowOutcome]:
+        """Return the outcomes of those requests that were answered before."""
+        outcomes: dict[bytes, RowOutcome] = {}
+        if self.store is None or not keys:
+            return outcomes
+        with suppress(StateError):  # of the file: it is told when the store closes
+            for key, answer in self.store.get_many(keys).items():
+                with suppress(StateError):  # of this answer: it is asked again
+                    outcomes[key] = self._of_stored(answer.message)
+        return outcomes
 
     def _of_stored(self, message: ChatMessage) -> RowOutcome:
         outcome = self.outcome(message, Cost())

@@ -289,6 +289,6 @@ class RunCoordinator:
         if run.store is None:
             return run.recent.get(key)
         try:
-            return run.store.get(key)
+            return run.store.get_many([key]).get(key)
         except StateError:  # it is told when the store closes
             return None

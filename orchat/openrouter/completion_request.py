@@ -1,4 +1,4 @@
-"""Assemble the request of a chat completion from a generator's settings and a call's arguments."""
+"""`RequestTemplate`: the request of a chat completion, of a generator's settings and a call's arguments."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from orchat.openrouter.client_options import DEFAULT_RETRIES, chosen_retries
 from orchat.openrouter.completion_exchange import RequestPlan
 from orchat.openrouter.dialect import DEFAULT_BASE_URL, canonical_json, dialect_of, is_loopback
 from orchat.openrouter.response_limits import ResponseLimits
-from orchat.openrouter.wire.request import chat_body, strictly_sent
+from orchat.openrouter.wire.request import chat_body, messages_to_wire, strictly_sent
 from orchat.openrouter.wire.strict_schema import strict_dialect
 from orchat.openrouter.wire.structured import read_response_format
 from orchat.secret import Secret
@@ -43,81 +43,127 @@ class RequestSettings(Protocol):
     limits: ResponseLimits
 
 
-def plan_request(
-    settings: RequestSettings,
-    messages: Messages,
-    generation_kwargs: Mapping[str, Any] | None,
-    tools: Tools | None,
-    tools_strict: bool | None,
-    on_retry: OnRetry | None,
-    *,
-    stream: bool,
-) -> RequestPlan | None:
-    """Assemble a request; None without messages.
+class RequestTemplate:
+    """All of a request but its messages, for requests that differ in nothing else.
+
+    Parameters
+    ----------
+    settings
+        Those of a generator, as they are now; only its key is looked up anew for each request.
+    generation_kwargs
+        Laid over those of the settings.
+    tools
+        In the place of those of the settings, unless None.
+    tools_strict
+        In the place of that of the settings, unless None.
+    on_retry
+        Called with a text before the wait for each retry.
+    stream
+        Whether the replies are streamed.
 
     Raises
     ------
     ConfigurationError, TypeError
         The request makes no sense.
-    MissingKeyError
-        No key is set (a ValueError).
-    """
-    from orchat.openrouter.transport import PreparedRequest, check_base_url, merge_headers
 
-    conversation = _to_messages(messages)
-    key = resolve_key(settings.api_key)
-    if not conversation:
-        return None
-    kwargs = {**settings.generation_kwargs, **(generation_kwargs or {})}
-    n = kwargs.pop("n", None)
-    if stream and (n or 1) > 1:
-        raise ConfigurationError("Cannot stream multiple responses.", hint="Leave n out, or do not stream.")
-    model = str(kwargs.get("model", settings.model))
-    output = read_response_format(kwargs.pop("response_format", None), strict_dialect(model))
-    given_headers = kwargs.pop("extra_headers", None)
-    server_tools = kwargs.pop("server_tools", ())
-    base_url = check_base_url(settings.api_base_url or DEFAULT_BASE_URL)
-    dialect = dialect_of(base_url, model)
-    sent_tools = [tool for tool in flatten(settings.tools if tools is None else tools) if not tool.is_deferred]
-    is_strict = settings.tools_strict if tools_strict is None else tools_strict
-    body = chat_body(
-        model=settings.model,
-        messages=conversation,
-        tools=sent_tools,
-        tools_strict=is_strict,
-        response_format=output.wire if output else None,
-        stream=stream,
-        n=1 if n is None else n,
-        generation_kwargs=kwargs,
-        server_tools=server_tools,
-    )
-    strict_tools, notes = strictly_sent(sent_tools, body) if is_strict else ({}, ())
-    body, rewrite = dialect.prepare(body)
-    retries = chosen_retries(settings.max_retries)
-    accept = {"Accept": "text/event-stream, application/json" if body.get("stream") else "application/json"}
-    request = PreparedRequest(
-        url=f"{base_url}/chat/completions",
-        content=canonical_json(body),
-        headers=merge_headers(accept, dialect.headers, settings.extra_headers, given_headers),
-        key=key,
-        max_retries=DEFAULT_RETRIES if retries is None else retries,
-        gives_up_early=retries is None and is_loopback(base_url),
-        on_retry=on_retry,
-        limits=settings.limits,
-    )
-    return RequestPlan(
-        request,
-        model,
-        base_url,
-        output,
-        rewrite,
-        dialect,
-        is_streamed=bool(body.get("stream")),
-        requests_usage="stream_options" in body and "stream_options" not in kwargs,
-        component_info=_COMPONENT,
-        strict_tools=strict_tools,
-        notes=(*notes, output.note) if output and output.note else notes,
-    )
+    Examples
+    --------
+    >>> from orchat.openrouter.generator import OpenRouterChatGenerator
+    >>> generator = OpenRouterChatGenerator(model="vendor/m", api_key=None)
+    >>> template = RequestTemplate(generator, {"seed": 7}, None, None, None, stream=False)
+    >>> template.plan("Hi").request.content
+    b'{"model":"vendor/m","messages":[{"role":"user","content":"Hi"}],"n":1,"stream":false,"seed":7}'
+    """
+
+    def __init__(
+        self,
+        settings: RequestSettings,
+        generation_kwargs: Mapping[str, Any] | None,
+        tools: Tools | None,
+        tools_strict: bool | None,
+        on_retry: OnRetry | None,
+        *,
+        stream: bool,
+    ) -> None:
+        from orchat.openrouter.transport import check_base_url, merge_headers
+
+        kwargs = {**settings.generation_kwargs, **(generation_kwargs or {})}
+        n = kwargs.pop("n", None)
+        if stream and (n or 1) > 1:
+            raise ConfigurationError("Cannot stream multiple responses.", hint="Leave n out, or do not stream.")
+        self._settings = settings
+        self._on_retry = on_retry
+        self._model = str(kwargs.get("model", settings.model))
+        self._output = read_response_format(kwargs.pop("response_format", None), strict_dialect(self._model))
+        given_headers = kwargs.pop("extra_headers", None)
+        server_tools = kwargs.pop("server_tools", ())
+        self._base_url = check_base_url(settings.api_base_url or DEFAULT_BASE_URL)
+        self._dialect = dialect_of(self._base_url, self._model)
+        sent_tools = [tool for tool in flatten(settings.tools if tools is None else tools) if not tool.is_deferred]
+        is_strict = settings.tools_strict if tools_strict is None else tools_strict
+        self._body = chat_body(
+            model=settings.model,
+            messages=(),
+            tools=sent_tools,
+            tools_strict=is_strict,
+            response_format=self._output.wire if self._output else None,
+            stream=stream,
+            n=1 if n is None else n,
+            generation_kwargs=kwargs,
+            server_tools=server_tools,
+        )
+        self._strict_tools, self._notes = strictly_sent(sent_tools, self._body) if is_strict else ({}, ())
+        if self._output and self._output.note:
+            self._notes = (*self._notes, self._output.note)
+        self._is_streamed = bool(self._body.get("stream"))
+        self._gives_usage_options = "stream_options" in kwargs
+        accept = {"Accept": "text/event-stream, application/json" if self._is_streamed else "application/json"}
+        self._headers = merge_headers(accept, self._dialect.headers, settings.extra_headers, given_headers)
+        retries = chosen_retries(settings.max_retries)
+        self._max_retries = DEFAULT_RETRIES if retries is None else retries
+        self._gives_up_early = retries is None and is_loopback(self._base_url)
+
+    def plan(self, messages: Messages) -> RequestPlan | None:
+        """Assemble the request with these messages; None without any.
+
+        Raises
+        ------
+        TypeError
+            The messages are none.
+        MissingKeyError
+            No key is set (a ValueError).
+        """
+        from orchat.openrouter.transport import PreparedRequest
+
+        conversation = _to_messages(messages)
+        key = resolve_key(self._settings.api_key)
+        if not conversation:
+            return None
+        body = {**self._body, "messages": self._body["messages"] or messages_to_wire(conversation)}  # a kwarg's first
+        body, rewrite = self._dialect.prepare(body)
+        request = PreparedRequest(
+            url=f"{self._base_url}/chat/completions",
+            content=canonical_json(body),
+            headers=self._headers,
+            key=key,
+            max_retries=self._max_retries,
+            gives_up_early=self._gives_up_early,
+            on_retry=self._on_retry,
+            limits=self._settings.limits,
+        )
+        return RequestPlan(
+            request,
+            self._model,
+            self._base_url,
+            self._output,
+            rewrite,
+            self._dialect,
+            is_streamed=self._is_streamed,
+            requests_usage="stream_options" in body and not self._gives_usage_options,
+            component_info=_COMPONENT,
+            strict_tools=self._strict_tools,
+            notes=self._notes,
+        )
 
 
 def resolve_key(api_key: Secret | None) -> str | None:

@@ -13,14 +13,11 @@ import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from orchat.errors import ConfigurationError, SerializationError
+from orchat.errors import ConfigurationError
 from orchat.messages import ChatMessage
 from orchat.openrouter.client_options import (
     chosen_retries,
-    client_kwargs_to_dict,
     default_timeout,
-    headers_to_dict,
-    secrets_from_dict,
 )
 from orchat.openrouter.completion_exchange import (
     AsyncChunkStream,
@@ -29,22 +26,19 @@ from orchat.openrouter.completion_exchange import (
     read_whole,
     read_whole_async,
 )
-from orchat.openrouter.completion_request import GENERATOR_TYPE, Messages, OnRetry, Tools, plan_request, resolve_key
+from orchat.openrouter.completion_request import Messages, OnRetry, RequestTemplate, Tools, resolve_key
 from orchat.openrouter.dialect import DEFAULT_BASE_URL, DEFAULT_MODEL
+from orchat.openrouter.generator_data import generator_to_dict, parameters_from_dict
 from orchat.openrouter.response_limits import ResponseLimits
-from orchat.openrouter.wire.structured import response_format_to_dict
 from orchat.secret import Secret
 from orchat.secrets import redact
 from orchat.streaming import StreamingCallback
-from orchat.tools.import_path import import_path_of, resolve_import_path
-from orchat.tools.toolset import flatten, tools_from_dict, tools_to_dict
+from orchat.tools.toolset import flatten
 
 if TYPE_CHECKING:
     from orchat.openrouter.transport import HttpClient
 
 _log = logging.getLogger(__name__)
-
-_HAYSTACK_TYPE = "haystack_integrations.components.generators.openrouter.chat.chat_generator.OpenRouterChatGenerator"
 
 
 class OpenRouterChatGenerator:
@@ -181,9 +175,8 @@ class OpenRouterChatGenerator:
         callback = self._effective_callback(streaming_callback)
         if callback is not None and (_is_async(callback) or _is_async(self.streaming_callback)):
             raise ConfigurationError("An async streaming_callback needs run_async.")
-        plan = plan_request(
-            self, messages, generation_kwargs, tools, tools_strict, on_retry, stream=callback is not None
-        )
+        template = RequestTemplate(self, generation_kwargs, tools, tools_strict, on_retry, stream=callback is not None)
+        plan = template.plan(messages)
         if plan is None:
             return {"replies": []}
         if not plan.is_streamed:
@@ -208,18 +201,32 @@ class OpenRouterChatGenerator:
         callback = self._effective_callback(streaming_callback)
         if callback is not None and not _is_async(callback):
             _log.warning("The streaming_callback is not async: it runs on the event loop, and may hold it up.")
-        plan = plan_request(
-            self, messages, generation_kwargs, tools, tools_strict, on_retry, stream=callback is not None
-        )
+        template = RequestTemplate(self, generation_kwargs, tools, tools_strict, on_retry, stream=callback is not None)
+        return {"replies": await self.answer_async(template, messages, callback)}
+
+    async def answer_async(
+        self, template: RequestTemplate, messages: Messages, callback: StreamingCallback | None = None
+    ) -> list[ChatMessage]:
+        """Send messages in a request that was prepared for many, and return the replies; errors as of `run`.
+
+        Examples
+        --------
+        >>> generator = OpenRouterChatGenerator(model="vendor/m", api_key=None)
+        >>> template = RequestTemplate(generator, {"temperature": 0}, None, None, None, stream=False)
+        >>> import asyncio
+        >>> asyncio.run(generator.answer_async(template, []))
+        []
+        """
+        plan = template.plan(messages)
         if plan is None:
-            return {"replies": []}
+            return []
         if not plan.is_streamed:
-            return {"replies": plan.finish(await read_whole_async(plan, self._get_transport()))}
+            return plan.finish(await read_whole_async(plan, self._get_transport()))
         async with AsyncChunkStream(plan, self._get_transport()) as stream:
             async for chunk in stream:
                 if callback is not None and inspect.isawaitable(waiting := callback(chunk)):
                     await waiting
-        return {"replies": [stream.message]}
+        return [stream.message]
 
     def stream(
         self,
@@ -271,7 +278,7 @@ class OpenRouterChatGenerator:
         [{'role': 'user', 'content': 'Name a river.'}]
         """
         kwargs = {**(generation_kwargs or {}), "stream": stream}
-        plan = plan_request(self, messages, kwargs, tools, tools_strict, None, stream=stream)
+        plan = RequestTemplate(self, kwargs, tools, tools_strict, None, stream=stream).plan(messages)
         return {} if plan is None else cast("dict[str, Any]", json.loads(plan.request.content))
 
     # -- life cycle ---------------------------------------------------------------------------------------------
@@ -323,25 +330,7 @@ class OpenRouterChatGenerator:
         ConfigurationError, SerializationError
             The key is a token or a header's text, or a callback or tool has no path (ValueErrors).
         """
-        kwargs = self.generation_kwargs
-        if "response_format" in kwargs:
-            kwargs = {**kwargs, "response_format": response_format_to_dict(kwargs["response_format"])}
-        headers = self.extra_headers
-        values: dict[str, Any] = {
-            "model": self.model,
-            "streaming_callback": import_path_of(self.streaming_callback) if self.streaming_callback else None,
-            "api_base_url": self.api_base_url,
-            "generation_kwargs": {k: headers_to_dict(v) if k == "extra_headers" else v for k, v in kwargs.items()},
-            "api_key": self.api_key.to_dict() if self.api_key is not None else None,
-            "tools": tools_to_dict(self.tools),
-            "extra_headers": headers_to_dict(headers),
-            "timeout": self.timeout,
-            "max_retries": self.max_retries,
-            "http_client_kwargs": client_kwargs_to_dict(self.http_client_kwargs),
-        }
-        if limits := self.limits.changed():
-            values["limits"] = limits
-        return {"type": GENERATOR_TYPE, "init_parameters": values}
+        return generator_to_dict(self)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> OpenRouterChatGenerator:
@@ -354,20 +343,7 @@ class OpenRouterChatGenerator:
         SerializationError
             It describes something else, or a callable that may not be imported (a ValueError).
         """
-        parameters = dict(data["init_parameters"])
-        if data.get("type") not in {GENERATOR_TYPE, _HAYSTACK_TYPE, "orchat.OpenRouterChatGenerator"}:
-            raise SerializationError(
-                f"The type {data.get('type')!r} is no OpenRouterChatGenerator.", hint=f"Its type is {GENERATOR_TYPE!r}."
-            )
-        if unknown := parameters.keys() - inspect.signature(cls).parameters.keys():
-            raise TypeError(f"OpenRouterChatGenerator has no parameter {', '.join(sorted(unknown))}.")
-        if parameters.get("tools") is not None:
-            parameters["tools"] = tools_from_dict(parameters["tools"])
-        if isinstance(path := parameters.get("streaming_callback"), str):
-            parameters["streaming_callback"] = resolve_import_path(path)
-        for name, value in parameters.items():
-            parameters[name] = secrets_from_dict(value)
-        return cls(**parameters)
+        return cls(**parameters_from_dict(data, inspect.signature(cls).parameters.keys()))
 
     # -- assembling a request -----------------------------------------------------------------------------------
 
@@ -383,7 +359,7 @@ class OpenRouterChatGenerator:
         on_retry: OnRetry | None,
     ) -> RequestPlan:
         kwargs = {**(generation_kwargs or {}), "stream": True}
-        plan = plan_request(self, messages, kwargs, tools, tools_strict, on_retry, stream=True)
+        plan = RequestTemplate(self, kwargs, tools, tools_strict, on_retry, stream=True).plan(messages)
         if plan is None:
             raise ConfigurationError("There are no messages to answer.", hint="Give a text or a list of ChatMessages.")
         return plan

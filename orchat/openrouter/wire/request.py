@@ -35,12 +35,9 @@ def chat_body(
     >>> list(body)
     ['model', 'messages', 'n', 'stream', 'seed']
     """
-    conversation = list(messages)
-    # Several providers refuse blanks, and with them the whole request.
-    told = [message for message in conversation if not says_nothing(message)] or conversation
     body: dict[str, Any] = {
         "model": model,
-        "messages": [message.to_openai_dict_format() for message in told],
+        "messages": messages_to_wire(messages),
         "n": n,
         "stream": stream,
     }
@@ -53,6 +50,19 @@ def chat_body(
     if server_tools:
         body["tools"] = [*(body.get("tools") or ()), *server_tools]
     return body
+
+
+def messages_to_wire(messages: Iterable[ChatMessage]) -> list[dict[str, Any]]:
+    """Convert messages to their wire form, without blank ones: several providers refuse the whole request for one.
+
+    Examples
+    --------
+    >>> messages_to_wire([ChatMessage.from_user("Hi"), ChatMessage.from_assistant("")])
+    [{'role': 'user', 'content': 'Hi'}]
+    """
+    conversation = list(messages)
+    told = [message for message in conversation if not says_nothing(message)] or conversation
+    return [message.to_openai_dict_format() for message in told]
 
 
 def tool_to_wire(tool: Tool, *, strict: StrictDialect | None = None) -> dict[str, Any]:
