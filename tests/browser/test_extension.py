@@ -317,7 +317,7 @@ def test_conversations_are_in_the_cells_and_come_back_with_unsaved_changes(
     )
     assert len(notebook.outputs(2)) == 2
     notebook.run(4)
-    notebook.wait_for_text(4, "A picture of an answer is not in its output any more.")
+    notebook.wait_for_text(4, "1 restored without a picture: A picture of an answer is not in its output any more.")
     endpoint.answers(text("Without it."))
     notebook.run(3)
     notebook.wait_for_text(3, "Without it.")

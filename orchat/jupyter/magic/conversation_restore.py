@@ -35,7 +35,7 @@ class RestoreResult:
     source
         The source of the cells, for people.
     damaged
-        The errors of turns that could not be read.
+        The errors of turns that could not be read, and of those that lost a picture of their answer.
 
     Examples
     --------
@@ -50,8 +50,11 @@ class RestoreResult:
 
     def __repr__(self) -> str:
         lines = [f"{name}: {count} turn{'' if count == 1 else 's'} restored" for name, count in self.turns.items()]
-        if self.damaged:
-            lines.append(f"{len(self.damaged)} could not be read: {single_line(str(self.damaged[0]), 120)}")
+        lost = [each for each in self.damaged if isinstance(each, turn_record_reader.LostPictureError)]
+        unread = [each for each in self.damaged if each not in lost]
+        for what, errors in (("could not be read", unread), ("restored without a picture", lost)):
+            if errors:
+                lines.append(f"{len(errors)} {what}: {single_line(str(errors[0]), 120)}")
         return "\n".join([*lines, f"from {self.source}"] if lines else [f"No saved conversation in {self.source}."])
 
 

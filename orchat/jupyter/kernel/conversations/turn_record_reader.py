@@ -34,6 +34,10 @@ from orchat.jupyter.kernel.output.mime_types import read_extras
 _MAGIC = re.compile(r"\s*(?:%%\w[^\n]*\n\s*)*?%%openrouter\b[^\n]*\n(.*)", re.DOTALL)
 
 
+class LostPictureError(StateError):
+    """A turn was restored without a picture of its answer."""
+
+
 def restore_conversations(
     conversations: NotebookConversations,
     cells: Iterable[Mapping[str, Any]],
@@ -53,7 +57,7 @@ def restore_conversations(
     Returns
     -------
     tuple
-        The restored conversations, and the errors of turns that could not be read.
+        The restored conversations; the errors of turns that could not be read, and of those that lost a picture.
     """
     restored: dict[str, _RestoredTurns] = {}
     damaged: list[StateError] = []
@@ -64,7 +68,9 @@ def restore_conversations(
                 continue
             restored.setdefault(found.conversation, _RestoredTurns()).add(found)
             if found.lost_pictures:
-                damaged.append(StateError("A picture of an answer is not in its output any more.", hint=RUN_AGAIN))
+                damaged.append(
+                    LostPictureError("A picture of an answer is not in its output any more.", hint=RUN_AGAIN)
+                )
     for name, turns in restored.items():
         conversations[name].turns = turns.in_order
     return [conversations[name] for name in restored], damaged

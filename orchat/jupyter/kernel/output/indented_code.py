@@ -1,16 +1,18 @@
 r"""Find the indented code of Markdown, line by line. Pure.
 
 Nothing in such code can be escaped: an entity or a backslash would show. So it is written as a fence, but only where
-all parsers take it for code: behind a blank line, and surely not in the item of a list.
+all parsers take it for code: behind a blank line, and four columns deeper than the text of the list's item around it.
 """
 
 from __future__ import annotations
 
 import re
 
-from orchat.jupyter.kernel.output.code_fences import parse_fence_opener
+from orchat.jupyter.kernel.output.code_fences import PLAIN_FENCE, FenceOpener, parse_fence_opener
+from orchat.jupyter.kernel.output.nesting_limit import MOST_NESTING
 
-_OPENS_ITEM = re.compile(r"[ \t]*+(?:[-+*](?=\s|$)|\d{1,9}[.)](?=\s|$)|\[\^|:(?=\s))")
+_ITEM = re.compile(r" *+(?:[-+*]|\d{1,9}[.)])(?: {1,4}(?=\S)| *+$)")
+_OPENS_OTHER = re.compile(r" *+(?:\[\^|:\s|[-+*] {5}|\d{1,9}[.)] {5})")  # a footnote, a definition, code at a bullet
 _WIDTH = 4
 
 
@@ -26,21 +28,38 @@ class IndentedCode:
     >>> code.note("")
     >>> code.read(["    its second paragraph"], 0)
     ([], 0)
+    >>> code.read(["      its code"], 0), code.fence.indent
+    ((['its code'], 1), 2)
     """
 
     def __init__(self) -> None:
         self._is_after_blank = True
-        self._may_be_in_item = False
+        self._items: list[int] = []  # columns where the text of the items around begins
+        self._may_be_in_other = False
+
+    @property
+    def fence(self) -> FenceOpener:
+        """The fence for code here."""
+        return FenceOpener(0, self._items[-1], "", "```", "") if self._items else PLAIN_FENCE
 
     def note(self, line: str) -> None:
         """Take note of a line that is no indented code."""
         if not line or line.isspace():
             self._is_after_blank = True
             return
-        if _OPENS_ITEM.match(line):
-            self._may_be_in_item = True
-        elif self._is_after_blank and not line[0].isspace():
-            self._may_be_in_item = False
+        line = line.expandtabs(_WIDTH)
+        indent = _indentation(line)
+        if self._is_after_blank:
+            self._leave_items(indent)
+            self._may_be_in_other &= indent > 0
+        if _OPENS_OTHER.match(line):
+            self._may_be_in_other = True
+        at = 0
+        while (item := _ITEM.match(line, at)) is not None and len(self._items) <= MOST_NESTING:
+            if at == 0:
+                self._leave_items(indent)
+            at = item.end()
+            self._items.append(at + (item[0][-1] != " "))
         self._is_after_blank = False
 
     def note_fence(self, line: str) -> None:
@@ -53,14 +72,25 @@ class IndentedCode:
         code: list[str] = []
         end = at
         first = lines[at]
-        if self._is_after_blank and not self._may_be_in_item and first[:1].isspace() and not first.isspace():
+        if self._is_after_blank and not self._may_be_in_other and first[:1].isspace() and not first.isspace():
+            self._leave_items(_indentation(first.expandtabs(_WIDTH)))
+            width = self.fence.indent + _WIDTH
             for number in range(at, len(lines)):
-                line = lines[number][:_WIDTH].expandtabs(_WIDTH) + lines[number][_WIDTH:]
+                line = lines[number][:width].expandtabs(_WIDTH) + lines[number][width:]
                 if not line or line.isspace():
-                    code.append(line[_WIDTH:])
-                elif line.startswith(" " * _WIDTH) and parse_fence_opener(line) is None:
-                    code.append(line[_WIDTH:])
+                    code.append(line[width:])
+                elif line.startswith(" " * width) and parse_fence_opener(line) is None:
+                    code.append(line[width:])
                     end = number + 1
                 else:
                     break
         return code[: end - at], end
+
+    def _leave_items(self, indent: int) -> None:
+        """Leave the items whose text begins further to the right."""
+        while self._items and self._items[-1] > indent:
+            self._items.pop()
+
+
+def _indentation(line: str) -> int:
+    return len(line) - len(line.lstrip(" "))

@@ -26,7 +26,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from orchat.jupyter.kernel.output.code_fences import PLAIN_FENCE, parse_fence_opener, read_fence_content, write_fence
+from orchat.jupyter.kernel.output.code_fences import parse_fence_opener, read_fence_content, write_fence
 from orchat.jupyter.kernel.output.indented_code import IndentedCode
 from orchat.jupyter.kernel.output.nesting_limit import limit_nesting
 
@@ -58,6 +58,9 @@ _SPECIAL = re.compile(
     r"|(?P<tildes>~{3,})",
     re.IGNORECASE,
 )
+# A bare address that has a host before its dollars, and nothing that may end it: a bracket, the wall of a table.
+_PATH_IN_URL = re.compile(r"^\w+[.:](?://)?[^/?#|()]+[/?#][^|()]*$")
+_DOLLARS_IN_URL = re.compile(r"(?:(?<=[\w/?&=#+~@%-])\$(?=[\w{])[^\s<\[\]!`$\\|()]*+)++")
 _BACKTICKS = re.compile(r"`+")
 _UNSAFE_IN_CODE = re.compile(r"<|!\[|\][(:]")
 # Parsers cut tables at | and struck text at ~ before they look for code, and take \ before a backtick for an escape
@@ -115,7 +118,7 @@ def safe_markdown(text: str) -> str:
                 prose.append(limit_nesting(line))
                 at += 1
                 continue
-        blocks += [_Prose("\n".join(prose)).safe(), write_fence(opener or PLAIN_FENCE, content)]
+        blocks += [_Prose("\n".join(prose)).safe(), write_fence(opener or indented.fence, content)]
         prose = []
     blocks.append(_Prose("\n".join(prose)).safe())
     return "\n\n".join(stripped for block in blocks if (stripped := block.strip("\n")).strip())
@@ -187,6 +190,9 @@ class _Prose:
                 self._end_paragraph()
                 return token
             case "url":  # to some parsers it goes on until the next space
+                if _PATH_IN_URL.search(token) and (rest := _DOLLARS_IN_URL.match(self._text, self._at)) is not None:
+                    token += rest[0].replace("$", "%24")  # an escape would end it, or be a part of it
+                    self._at = rest.end()
                 self._is_ambiguous |= self._at < len(self._text) and not self._text[self._at].isspace()
                 return token
             case "ticks":
