@@ -26,12 +26,16 @@ PROMPT = (
     "- a: b\n---\n<b>Приливы 🌊</b> \\alpha $x$\n"
     "How high?"
 )
+CODE_AS_PROMPT = "%%openrouter some/model\nimport sys\nimport os\nfrom a import (c, b)\nx=1"
 IMPORTS = "import sys\nimport os"
 CODE = "x=1"
 
 
-def notebook() -> nbformat.NotebookNode:
-    cells = [nbformat.v4.new_code_cell(source, id=f"c{at}") for at, source in enumerate([IMPORTS, PROMPT, CODE])]
+def notebook(tag: str = "") -> nbformat.NotebookNode:
+    sources = [IMPORTS, PROMPT, CODE_AS_PROMPT, CODE]
+    cells = [nbformat.v4.new_code_cell(source, id=f"c{at}") for at, source in enumerate(sources)]
+    for cell in cells[1:3] if tag else ():
+        cell.metadata.tags = [tag]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     return nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
 
@@ -53,17 +57,29 @@ NBQA = ("nbqa==1.9.1", "isort==9.0.2", "tokenize-rt==6.2.0", "autopep8==2.3.2", 
 def test_formatters_and_linters_of_notebooks_leave_a_prompt_alone(tmp_path: Path, command: list[str]) -> None:
     path = tmp_path / "tides.ipynb"
     nbformat.write(notebook(), path)
-    nbqa = {"PYTHONPATH": str(package_folder("nbqa-1.9.1", *NBQA))} if "nbqa" in command else {}
-    run = subprocess.run(  # ruff finds something, and says so by its status
-        [sys.executable, "-m", *command, str(path)],
-        cwd=tmp_path,
-        env={**os.environ, **nbqa},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    imports, prompt, code = nbformat.read(path, 4).cells
+    # In a script of jupytext's, prompts are text that is no Python, or worse, is: with this tag they are comments.
+    script = tmp_path / "tides.py"
+    script.write_text(jupytext.writes(notebook("active-ipynb"), fmt="py:light"))
+    is_isort = "isort" in command
+    nbqa = {"PYTHONPATH": str(package_folder("nbqa-1.9.1", *NBQA))} if is_isort else {}
+    for arguments in (
+        ([*command, str(path)], ["isort", str(script)]) if is_isort else ([*command, str(path), str(script)],)
+    ):
+        run = subprocess.run(  # ruff finds something, and says so by its status
+            [sys.executable, "-m", *arguments],
+            cwd=tmp_path,
+            env={**os.environ, **nbqa},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    tagged = [cell.source for cell in jupytext.reads(script.read_text(), fmt="py:light").cells]
+    assert {PROMPT.replace("tabbed  ", "tabbed"), CODE_AS_PROMPT} <= {
+        each.replace("tabbed  ", "tabbed") for each in tagged
+    }
+    imports, prompt, code_as_prompt, code = nbformat.read(path, 4).cells
     assert prompt.source == PROMPT, run.stderr
+    assert code_as_prompt.source == CODE_AS_PROMPT, run.stderr
     assert (code.source == "x = 1") == ("format" in command or "black" in command), run.stderr  # they did work
     assert (imports.source == IMPORTS) == ("format" in command or "black" in command), run.stderr
 
