@@ -34,10 +34,8 @@ async def show(question="Hi", tools=None, **options):
 """
 
 # A page of a busy machine is waited for.
-PATIENT_DRIVER = (
-    DRIVER
-    + """
+PATIENT_VIEWS = """
 from orchat.jupyter.kernel.live_view import live_view, widget_channel
 widget_channel._FIRST_MESSAGE_LIMIT = live_view._FIRST_ANSWER_LIMIT = 30
 """
-)
+PATIENT_DRIVER = DRIVER + PATIENT_VIEWS

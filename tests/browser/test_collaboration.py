@@ -6,21 +6,24 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.conftest import KEY
-from tests.browser.lab import Lab
+from tests.browser.driver import PATIENT_VIEWS
+from tests.browser.lab import Lab, Notebook
 from tests.jupyter.kernel import package_folder
-from tests.openrouter_server import ScriptedOpenRouter, event, hold, stream, text
+from tests.openrouter_server import ScriptedOpenRouter, event, finish, hold, stream, text
 from tests.patience import wait_until
 from tests.python_path import PYTHON_PATH
 
 pytestmark = pytest.mark.slow
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
+VIEW = "application/vnd.orchat.view"
 # What it needs beside JupyterLab. Among the packages of the tests it would change the other servers.
 PACKAGES = (
     "jupyter-collaboration==5.0.4",
@@ -54,23 +57,29 @@ def shared_lab(endpoint: ScriptedOpenRouter, tmp_path: Path, servers: list[Lab])
         servers.remove(server)
 
 
-def test_a_panel_lives_in_all_pages_and_its_transcript_is_saved_once(
+def saved_data(notebook: Notebook, cell: int) -> dict[str, Any]:
+    """What the file holds of the only output of a cell, which at no time is a widget."""
+    try:
+        outputs = nbformat.read(notebook.path, 4).cells[cell].outputs
+    except nbformat.reader.NotJSONError:  # it is being written
+        return {}
+    assert len(outputs) <= 1
+    assert not any(WIDGET in output.data for output in outputs)
+    return dict(outputs[0].data) if outputs else {}
+
+
+def test_a_panel_and_a_live_view_are_in_all_pages_and_their_transcripts_are_saved(
     page: Page, shared_lab: Lab, browser: BrowserContext, endpoint: ScriptedOpenRouter
 ) -> None:
     gate = threading.Event()
-    words = [event("The river "), event("runs down "), hold(gate), event("to the sea.")]
-    endpoint.answers(stream(words), text("At nine."))
-    notebook = shared_lab.open(page, "shared.ipynb", "from orchat import ChatPanel\nChatPanel('some/model')")
+    words = [event("The river "), event("runs down "), hold(gate), event("to the sea."), finish()]
+    moon = [event("The moon "), hold(gate), event("rises."), finish()]
+    panel = PATIENT_VIEWS + "%load_ext orchat\nfrom orchat import ChatPanel\nChatPanel('some/model')"
+    notebook = shared_lab.open(page, "shared.ipynb", panel, "%%openrouter some/model\nAnd the moon?")
 
-    def saved(words: str) -> bool:
-        """Whether the file holds these words; at any time it holds one transcript, and no widget."""
-        try:
-            outputs = nbformat.read(notebook.path, 4).cells[0].outputs
-        except nbformat.reader.NotJSONError:  # it is being written
-            return False
-        assert len(outputs) <= 1
-        assert not any(WIDGET in output.data for output in outputs)
-        return any(words in output.data["text/markdown"] for output in outputs)
+    def saved(words: str, kind: str = "text/markdown", cell: int = 0) -> bool:
+        """Whether the panel's transcript in the file holds these words."""
+        return words in saved_data(notebook, cell).get(kind, "")
 
     notebook.run(0)
     expect(page.locator(".orchat-panel")).to_have_count(1)
@@ -79,16 +88,25 @@ def test_a_panel_lives_in_all_pages_and_its_transcript_is_saved_once(
     shared_lab.show(other, notebook.path)
     expect(other.locator(".orchat-panel")).to_have_count(1)
     field = page.locator(".orchat-text-input")
+    endpoint.answers(stream(words))
     field.fill("Where does it go?")
     field.press("Enter")
     for each in (page, other):
         expect(each.locator(".orchat-items")).to_contain_text("The river runs down")
-    shared_lab.show(other, notebook.path)  # a reload in mid-stream
-    expect(other.locator(".orchat-items")).to_contain_text("The river runs down")
+    endpoint.answers(stream(moon), text("At nine."))
+    notebook.run(1)
+    expect(page.locator(".orchat-items").last).to_contain_text("The moon")
+    assert wait_until(lambda: VIEW in saved_data(notebook, 1), every=0.1)
+    # A reload in mid-stream. JupyterLab trusts no output of a cell that ran in another page after this one was loaded.
+    shared_lab.load(other, notebook.path)
+    expect(other.locator(".orchat-panel .orchat-items")).to_contain_text("The river runs down")
+    expect(other.locator(".orchat-items").last).to_contain_text("The moon")
     gate.set()
     for each in (page, other):
-        expect(each.locator(".orchat-items")).to_contain_text("to the sea.")
+        expect(each.locator(".orchat-panel .orchat-items")).to_contain_text("to the sea.")
+        expect(each.locator(".orchat-saved").last).to_contain_text("The moon rises.")
     assert wait_until(lambda: saved("to the sea."), every=0.1)
+    assert wait_until(lambda: saved("The moon rises.", "text/plain", 1), every=0.1)
     page.goto("about:blank")
     other.bring_to_front()
     field = other.locator(".orchat-text-input")

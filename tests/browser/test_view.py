@@ -151,7 +151,8 @@ async with wake_loop_on_interrupt(), deliver_comms_while_awaiting():
     expect(items).to_have_count(2)
     for number in (0, 1):
         expect(items.nth(number)).to_contain_text(re.compile(r"One\.\s*Two two\.\s*Three\. more more"))
-    notebook.save()
+    (output,) = notebook.save().cells[1].outputs  # no widget, which nothing shows without its kernel
+    assert set(output.data) == {"text/markdown", "text/plain", "application/vnd.orchat.view"}
     page.goto(lab.address(notebook.path))
     expect(items).to_have_count(1)
     expect(items).to_contain_text(re.compile(r"One\.\s*Two two\.\s*Three\. more more"))

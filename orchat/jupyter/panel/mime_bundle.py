@@ -6,7 +6,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from orchat.jupyter.kernel.coroutine_runner import in_kernel
-from orchat.jupyter.kernel.live_view.widget_channel import WIDGET_MIME_TYPE, WidgetChannel
+from orchat.jupyter.kernel.live_view.widget_channel import WidgetChannel
 from orchat.jupyter.kernel.output.mime_types import PANEL_MIME_TYPE
 
 if TYPE_CHECKING:
@@ -67,7 +67,5 @@ def transcript_bundle(transcript: tuple[str, str], channel: WidgetChannel | None
     {'text/markdown': '*An empty chat.*', 'text/plain': 'An empty chat.'}
     """
     markdown, plain = transcript
-    widget = channel.bundle if channel is not None else {}
-    if WIDGET_MIME_TYPE in widget:
-        widget[PANEL_MIME_TYPE] = widget[WIDGET_MIME_TYPE]["model_id"]
+    widget = channel.bundle(PANEL_MIME_TYPE) if channel is not None else {}
     return {**widget, "text/markdown": markdown or f"*{_EMPTY}*", "text/plain": plain or _EMPTY}

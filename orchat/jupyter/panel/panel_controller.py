@@ -16,7 +16,7 @@ from orchat.chat.state import secrets_of
 from orchat.errors import ConfigurationError, TurnInProgressError
 from orchat.jupyter.kernel.cell_storage.metadata_bridge import get_bridge
 from orchat.jupyter.kernel.live_view.tool_grants import KERNEL_GRANTS
-from orchat.jupyter.kernel.live_view.widget_channel import WIDGET_MIME_TYPE, WidgetChannel
+from orchat.jupyter.kernel.live_view.widget_channel import WidgetChannel
 from orchat.jupyter.kernel.prompt.prompt_namespace import PromptNamespace
 from orchat.jupyter.panel import message_handlers
 from orchat.jupyter.panel.call_decisions import CallDecisions
@@ -244,7 +244,7 @@ class PanelController:
             self._channel = WidgetChannel(
                 ENTRY_MODULE, self.view_model, lambda content: message_handlers.handle_message(self, content), widget
             )
-            self.view_model.set(widget=self._channel.bundle[WIDGET_MIME_TYPE]["model_id"])
+            self.view_model.set(widget=self._channel.widget_id)
             self.start_task(self._update_storage_status())
         return self._channel
 

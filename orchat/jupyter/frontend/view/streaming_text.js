@@ -11,7 +11,7 @@ import { element } from "../shared/elements.js";
 
 const TIME_SLICE = 8; // milliseconds of rendering, after which the page may paint a frame
 const BACKOFF_FACTOR = 2; // the pause after a rendering, in multiples of its duration
-const GROUP_SIZE = 50; // blocks; the page skips a whole group that nobody sees, and so does not visit each of its blocks
+const GROUP_SIZE = 50; // blocks; the page skips a whole group that nobody sees, and does not visit each of its blocks
 const NEAR_GROUPS = 2; // at the end of an answer, which are never skipped
 
 /**

@@ -18,6 +18,7 @@ from orchat.jupyter.kernel.live_view.turn_view_model import TurnViewModel
 from orchat.jupyter.kernel.live_view.widget_channel import WidgetChannel
 from orchat.jupyter.kernel.output.front_end import has_page, request_of
 from orchat.jupyter.kernel.output.live_display import LiveDisplay
+from orchat.jupyter.kernel.output.mime_types import VIEW_MIME_TYPE
 from orchat.private_event_loop import runs_on_private_loop
 
 if TYPE_CHECKING:
@@ -182,7 +183,7 @@ class LiveView(LiveDisplay):
         if channel is not None and (channel.has_page or time.monotonic() < self._plain_updates_from):
             self._shows_widget = True
             # A page that shows widgets shows nothing else of a bundle: so only while a page may still answer.
-            bundle = {**bundle, **channel.bundle, "text/plain": bundle.get("text/markdown", "")}
+            bundle = {**bundle, **channel.bundle(VIEW_MIME_TYPE), "text/plain": bundle.get("text/markdown", "")}
         super()._publish(bundle)
 
     def _flush(self) -> None:

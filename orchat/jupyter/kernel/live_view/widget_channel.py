@@ -109,11 +109,22 @@ class WidgetChannel:
         return self._widget
 
     @property
-    def bundle(self) -> dict[str, Any]:
-        """The MIME bundle that displays the widget."""
-        if self._widget is None:
+    def widget_id(self) -> str | None:
+        """The id of the widget's model; None when it is closed."""
+        return self._widget and self._widget.model_id
+
+    def bundle(self, mime_type: str) -> dict[str, Any]:
+        """Return the MIME bundle that displays the widget: by itself, and by its id where the page has our extension.
+
+        Parameters
+        ----------
+        mime_type
+            That of the id.
+        """
+        if self.widget_id is None:
             return {}
-        return {WIDGET_MIME_TYPE: {"version_major": 2, "version_minor": 0, "model_id": self._widget.model_id}}
+        view = {"version_major": 2, "version_minor": 0, "model_id": self.widget_id}
+        return {WIDGET_MIME_TYPE: view, mime_type: self.widget_id}
 
     async def wait_until_ready(self) -> bool:
         """Wait for a ready view within time limits; return whether there is one."""

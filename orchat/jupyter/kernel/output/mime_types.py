@@ -16,9 +16,12 @@ MIME_TYPE = "application/vnd.orchat.v1"
 PANEL_MIME_TYPE = "application/vnd.orchat.panel"
 """The id of a panel's widget, which the page's extension shows instead of the widget's own MIME type."""
 
+VIEW_MIME_TYPE = "application/vnd.orchat.view"
+"""The same for the live view of a turn that runs in a cell."""
+
 OLD_MIME_TYPE = "application/vnd.orchat.v1+json"  # of version 0.1 before its release: a JSON object
 
-MIME_TYPES = (MIME_TYPE, PANEL_MIME_TYPE, OLD_MIME_TYPE, "application/vnd.orchat.panel+json")
+MIME_TYPES = (MIME_TYPE, PANEL_MIME_TYPE, VIEW_MIME_TYPE, OLD_MIME_TYPE, "application/vnd.orchat.panel+json")
 
 
 def write_extras(extras: Mapping[str, Any]) -> str:

@@ -26,16 +26,16 @@
       const notebook = await loadShared("@jupyterlab/notebook").catch(() => null);
       if (!notebook) return []; // a page without notebooks, such as voila's
       const { INotebookTracker, NotebookActions } = notebook;
-      const files = ["metadata_bridge", "cleared_cells", "saved_panel_renderer", "cell_runner"];
-      const [bridge, cleared, panels, cells] = await Promise.all(files.map((name) => load(`${name}.js`)));
+      const files = ["metadata_bridge", "cleared_cells", "saved_widget_renderer", "cell_runner"];
+      const [bridge, cleared, saved, cells] = await Promise.all(files.map((name) => load(`${name}.js`)));
       const widgets = await loadShared("@lumino/widgets");
-      await loadShared("@jupyter/ydoc").then(panels.keepPanelWidgetsOut, () => {}); // voila has no documents
+      await loadShared("@jupyter/ydoc").then(saved.keepWidgetsOut, () => {}); // voila has no documents
       const plugins = [
         bridge.createBridgePlugin({ id: `${NAME}:bridge`, version: VERSION, INotebookTracker }),
         cleared.createClearedCellsPlugin({
           id: `${NAME}:cleared`, INotebookTracker, NotebookActions, tellKernel: bridge.tellKernel,
         }),
-        panels.createPanelPlugin({ id: `${NAME}:panel`, INotebookTracker, widgets }),
+        saved.createSavedWidgetPlugin({ id: `${NAME}:panel`, INotebookTracker, widgets }),
         cells.createCellRunnerPlugin({ id: `${NAME}:run`, INotebookTracker }),
       ];
       const packages = [

@@ -1,11 +1,13 @@
 /**
- * The MIME renderer of chat panels: the live panel where its kernel runs, else its transcript.
+ * The MIME renderer of chat panels, and of the live views of turns in cells: the widget where its kernel runs, else the
+ * transcript.
  *
- * What is saved holds the panel's id and never its widget, which needs its kernel. In notebooks that are not trusted only
- * the transcript is shown.
+ * What is saved holds the widget's id and never the widget, which needs its kernel. In notebooks that are not trusted
+ * only the transcript is shown.
  */
 
-const PANEL = "application/vnd.orchat.panel";
+/** What holds the id of a widget: of a panel, of the live view in a cell. */
+const IDS = ["application/vnd.orchat.panel", "application/vnd.orchat.view"];
 const WIDGET = "application/vnd.jupyter.widget-view+json";
 const SAVED = "application/vnd.orchat.v1";
 const RANK = -20; // before the widgets, whose rank is -10
@@ -13,17 +15,20 @@ const RETRY_INTERVAL = 500; // milliseconds
 const MAX_RETRIES = 60;
 const TRANSCRIPT_DELAY = 1_000; // milliseconds that a panel has before its transcript is shown
 
+/** @param {any} data @returns {unknown} The id of a widget of ours. */
+const findId = (data) => data[IDS[0]] ?? data[IDS[1]];
+
 /**
- * Keep widgets of panels out of documents, and so out of files and of the other pages of a shared document.
+ * Keep widgets of panels and live views out of documents, and so out of files and of the other pages of a shared document.
  *
  * @param {any} ydoc The module `@jupyter/ydoc`.
  */
-export function keepPanelWidgetsOut(ydoc) {
+export function keepWidgetsOut(ydoc) {
   const { prototype } = ydoc.YCodeCell;
   const { updateOutputs } = prototype;
   /** @param {any} output */
   const withoutWidget = (output) => {
-    if (!output?.data?.[PANEL] || !output.data[WIDGET]) return output;
+    if (!output?.data?.[WIDGET] || !findId(output.data)) return output;
     const { [WIDGET]: _, ...data } = output.data;
     return { ...output, data };
   };
@@ -37,17 +42,17 @@ export function keepPanelWidgetsOut(ydoc) {
  * @param {{id: string, INotebookTracker: any, widgets: any}} options
  * @returns {object} a JupyterFrontEndPlugin
  */
-export function createPanelPlugin({ id, INotebookTracker, widgets }) {
+export function createSavedWidgetPlugin({ id, INotebookTracker, widgets }) {
   /** @param {any} notebook */
   const addRenderer = (notebook) => {
     const { rendermime } = notebook.content;
     /** @param {string} type @returns {any} A renderer; null where the page has none. */
     const makeRenderer = (type) => (rendermime.getFactory(type) ? rendermime.createRenderer(type) : null);
 
-    class SavedPanel extends widgets.Panel {
+    class SavedWidget extends widgets.Panel {
       /** @param {any} model @returns {Promise<void>} */
       async renderModel(model) {
-        const name = model.trusted ? model.data[PANEL] : null;
+        const name = model.trusted ? findId(model.data) : null;
         if (this.live && name === this.name) return; // it shows more than its transcript
         this.clear();
         this.name = name;
@@ -71,7 +76,7 @@ export function createPanelPlugin({ id, INotebookTracker, widgets }) {
         let factory = null;
         let tries = 0;
         const showLive = () => {
-          if (!this.live?.node.querySelector(".orchat-panel")) return;
+          if (!this.live?.node.querySelector(".orchat-panel, .orchat-turn")) return;
           this.stop();
           this.live.show();
           readable?.hide();
@@ -123,8 +128,8 @@ export function createPanelPlugin({ id, INotebookTracker, widgets }) {
       }
     }
 
-    const createRenderer = () => new SavedPanel();
-    rendermime.addFactory({ safe: true, mimeTypes: [PANEL], createRenderer }, RANK);
+    const createRenderer = () => new SavedWidget();
+    rendermime.addFactory({ safe: true, mimeTypes: IDS, createRenderer }, RANK);
   };
 
   return {
