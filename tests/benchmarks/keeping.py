@@ -3,8 +3,8 @@
 A chat is written with a limit of half its size, and of twice its size, it is forked, and its messages are set. A panel
 writes a checkpoint after one more turn, as it does at each step: with 2,000 messages, with 500 messages that have
 reasoning, with 200 pictures, and with nine other chats of 50 messages each. Each is measured in a process of its own,
-and the chats with a quarter of the messages as well: a linear time is a quarter. ``--against FOLDER`` measures the
-chats of another checkout beside this one, in the same run.
+and the chats with a quarter of the messages as well: a linear time is a quarter. What of a checkpoint goes to the page
+is told in bytes. ``--against FOLDER`` measures the chats of another checkout beside this one, in the same run.
 
 Goal: a checkpoint of 2,000 messages and one of ten chats in 5 ms, of 200 pictures in 20 ms; a limited chat 100 times as
 fast as the other checkout, if that is one from before sizes were counted once.
@@ -52,7 +52,7 @@ def chat_of(messages: int, *, reasoning: bool = False, pictures: int = 0) -> Any
     return chat
 
 
-def work_of(kind: str, messages: int) -> Callable[[], object]:
+def work_of(kind: str, messages: int) -> Callable[[], Any]:
     """Return what is measured; it is done once before."""
     if kind in (HALF, DOUBLE, FORK, ASSIGN):
         chat = chat_of(messages)
@@ -72,13 +72,25 @@ def work_of(kind: str, messages: int) -> Callable[[], object]:
     others = {f"chat {n}": ChatState(chat_of(messages).messages) for n in range(2, 11) if kind == OTHERS}
     encoded = encoded_chats()
 
-    def checkpoint() -> object:
+    def checkpoint() -> dict[str, Any]:
         said.append(ChatMessage.from_user(f"And then, {len(said)}?"))
         said.append(ChatMessage.from_assistant(f"Then it is {len(said)} cm high."))
         chats = {"chat": ChatState(said, model="vendor/m"), **others}
         return to_entry(PanelSnapshot(chats, "chat"), encoded=encoded)
 
     return checkpoint
+
+
+def sent_bytes(checkpoint: Callable[[], Any]) -> int:
+    """Return how many bytes a checkpoint sends to the page, which knows the one before."""
+    from orchat.jupyter.kernel.cell_storage.write_queue import WriteQueue
+
+    queue = WriteQueue()
+    for number in range(2):
+        queue.put("cell", checkpoint())
+        ((_, message),) = queue.take(0.0, everything=True)
+        queue.sent("cell", str(number))
+    return len(json.dumps(message))
 
 
 def measure_here(kind: str, messages: int) -> float:
@@ -114,7 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.only:
         print(measure_here(options.only, options.messages))
         return 0
-    print(f"{'':24}{'messages':>10}{'ms':>10}")
+    print(f"{'':24}{'messages':>10}{'ms':>10}{'bytes sent':>12}")
     missed = False
     sizes = {
         PLAIN: options.messages,
@@ -127,7 +139,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         goal = GOALS.get(kind, float("inf"))
         missed |= taken > goal
         verdict = "" if kind not in GOALS else f"   goal {goal:g}: {'reached' if taken <= goal else 'MISSED'}"
-        print(f"{kind:24}{messages:10d}{taken:10.2f}{verdict}")
+        print(f"{kind:24}{messages:10d}{taken:10.2f}{sent_bytes(work_of(kind, messages)):12d}{verdict}")
     for kind in (HALF, DOUBLE, FORK, ASSIGN):
         for messages in (max(8, options.messages // 4), options.messages):
             taken = measure(kind, messages, HERE)

@@ -194,12 +194,23 @@ def test_two_pages_of_one_notebook_hold_the_same(page: Page, front_end: Lab) -> 
         notebook.run(0, 1)
         for each in (notebook, other):
             assert wait_for_metadata(each, 1) == STATE
-        rewrite(other, 1, "bridge.write(here().id, {**STATE, 'second': 2}); bridge.flush(); print('again')")
+        other_page.evaluate(
+            """() => { window.ops = [];
+                window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.iopubMessage
+                    .connect((_, {content}) => { if (content.data?.op) window.ops.push(content.data.op); }); }"""
+        )
+        # A long value, and only what is new of the next one.
+        write = "bridge.write(here().id, value); bridge.flush()\n"
+        grown = f"value = {{**STATE, 'second': {{'days': list(range(2_000))}}}}\n{write}"
+        grown += f"value['second']['days'].append('last')\n{write}"
+        rewrite(other, 1, grown)
         other.run(1)
         for each in (notebook, other):
             each.page.wait_for_function(
                 "() => window.jupyterapp.shell.currentWidget.content.model.cells.get(1).getMetadata('orchat').second"
+                "?.days[2000] === 'last'"
             )
+        assert other_page.evaluate("() => window.ops")[-1] == "patch"
     finally:
         other_page.close()
 

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 import threading
 import time
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import nbformat
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from orchat.jupyter.kernel.cell_storage.value_patch import make_patch
 from orchat.jupyter.kernel.live_view.frontend_modules import loader_source, module_sources, stylesheet
 from orchat.jupyter.kernel.live_view.turn_view_model import TurnViewModel
 from orchat.messages import ReasoningContent
 from orchat.streaming import StreamingChunk
 from tests.browser.driver import PATIENT_DRIVER
 from tests.browser.lab import Lab, Notebook
-from tests.jupyter.kernel import INSTALLED, SOON
+from tests.jupyter.kernel import INSTALLED, ROOT, SOON
 from tests.openrouter_server import (
     Answer,
     ScriptedOpenRouter,
@@ -386,7 +389,7 @@ def test_rejecting_and_always_and_taking_that_back(page: Page, lab: Lab, endpoin
     expect(form.get_by_role("button", name="Approve")).to_be_visible()
 
 
-def test_the_two_reducers_agree(page: Page) -> None:
+def test_the_twins_in_python_and_javascript_agree(page: Page) -> None:
     chance = random.Random(20_261)
     words = ["The ", "sea\U0001f30a ", "*a* ", "\n\n", "`x` ", "- one\n", "```py\n", "```\n", "é", "<b> ", "$x$ "]
     sequences = []
@@ -414,7 +417,24 @@ def test_the_two_reducers_agree(page: Page) -> None:
     )
     assert reduced == [items for _, items in sequences]
 
+    def conversation() -> dict[str, Any]:
+        said = [{"text": word} for word in chance.choices(words, k=chance.randint(0, 6))]
+        fields = {"chat": said, "__proto__": {"said": said[2:]}, "model": chance.choice(words), "draft": None}
+        return {name: value for name, value in fields.items() if chance.random() < 0.8}
 
+    pairs = [(conversation(), conversation()) for _ in range(200)]
+    patched = page.evaluate(
+        """async ([source, text]) => {
+            const url = URL.createObjectURL(new Blob([source], {type: 'text/javascript'}));
+            const {applyPatch} = await import(url);
+            return JSON.stringify(JSON.parse(text).map(([old, patch]) => applyPatch(old, patch)));
+        }""",
+        [_VALUE_PATCH.read_text(), json.dumps([(old, make_patch(old, new)) for old, new in pairs])],
+    )
+    assert json.loads(patched) == [new for _, new in pairs]
+
+
+_VALUE_PATCH = ROOT / "orchat" / "jupyter" / "frontend" / "extension" / "static" / "value_patch.js"
 _FRONT_END = """async ([loader, modules, css, state]) => {
     const heard = [];
     const model = {

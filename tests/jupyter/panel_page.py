@@ -10,6 +10,7 @@ from typing import Any
 
 from orchat.jupyter.kernel.live_view.view_reducer import reduce_events
 from tests.jupyter.kernel import Kernel
+from tests.jupyter.test_metadata_bridge import WrittenValues
 from tests.patience import PATIENCE
 
 PANEL = "from orchat.jupyter.panel.chat_panel import ChatPanel\n"
@@ -47,6 +48,7 @@ class Page:
         self._number = -1
         self.metadata = metadata
         self.written: list[Mapping[str, Any]] = []
+        self._values = WrittenValues()
         self.state: dict[str, Any] = {}
         self.displayed: list[dict[str, Any]] = []
         self.printed = ""
@@ -224,9 +226,12 @@ class Page:
         answer = {"id": data["id"], "op": data["op"], "cell_id": data.get("cell_id"), "ok": True, "protocol": 1}
         if data["op"] == "hello":
             answer["path"] = "notebook.ipynb"
-        elif data["op"] == "set" and data["cell_id"] == self._cell_id:
-            self.metadata = data["value"]
-            self.written.append(data["value"] or {})
+        elif data["op"] in ("set", "patch") and data["cell_id"] == self._cell_id:
+            if self._values.take(data):
+                self.metadata = self._values.last
+                self.written.append(self.metadata or {})
+            else:
+                answer |= {"ok": False, "reason": "base"}
         elif data["op"] == "insert_cell":
             self.inserted.append(data["source"])
         self._comm("comm_msg", comm_id, answer)

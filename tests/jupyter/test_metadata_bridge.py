@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,37 @@ def here():
 VALUE = {"format": "orchat", "version": 1, "words": "The tide is high."}
 
 
+class WrittenValues:
+    """What a page was sent: whole values, and patches of the value that a message has brought."""
+
+    def __init__(self) -> None:
+        self.last: Any = None
+        self._messages: dict[str, Any] = {}
+
+    def take(self, request: Mapping[str, Any]) -> bool:
+        """Read the value of a message; return whether it is known what it is a patch of."""
+        if request["op"] == "patch" and request["base"] not in self._messages:
+            return False
+        is_whole = request["op"] == "set"
+        self.last = request["value"] if is_whole else patched(self._messages[request["base"]], request["patch"])
+        self._messages[request["id"]] = self.last
+        return True
+
+    def forget(self) -> None:
+        """Forget all, as a page that is loaded anew."""
+        self._messages.clear()
+
+
+def patched(old: Any, patch: Mapping[str, Any]) -> Any:
+    """Return what a patch makes of a value."""
+    if "is" in patch:
+        return patch["is"]
+    if isinstance(old, list):
+        return old[patch["from"] : patch["to"]] + patch["then"]
+    kept = {name: value for name, value in old.items() if name not in patch["without"]}
+    return kept | {name: patched(old.get(name), each) for name, each in patch["within"].items()}
+
+
 class Page:
     """A front end's page: runs cells with their metadata, and answers on the comm as the extension does."""
 
@@ -48,6 +79,7 @@ class Page:
         self.times: list[float] = []
         self.openings = 0
         self.lacks = False
+        self.values = WrittenValues()
         self._known: set[str] = set()
         self._subshell: str | None = None
 
@@ -141,8 +173,10 @@ class Page:
         match request["op"]:
             case "hello":
                 return {"ok": True, "path": "tide.ipynb"}
-            case "set" if cell in self.cells:
-                self.cells[cell] = request["value"]
+            case "set" | "patch" if cell in self.cells:
+                if not self.values.take(request):
+                    return {"ok": False, "reason": "base"}
+                self.cells[cell] = self.values.last
                 return {"ok": True}
             case "get" if cell in self.cells:
                 return {"ok": True, "value": self.cells[cell]}
@@ -288,6 +322,26 @@ bridge.write(here().id, {"version": 1, "n": "last"}); bridge.flush()"""
     assert all(later - earlier > 1.9 for earlier, later in pairwise(times[:-1]))
 
 
+def test_of_a_long_value_only_what_is_new_is_sent_and_all_to_a_page_that_was_loaded_anew(usual_page: Page) -> None:
+    def write(count: int) -> dict[str, Any]:
+        said = [f"How high is the tide on day {n}?" for n in range(count)]
+        value = {"version": 1, "panels": {"1": {"messages": said}}}
+        code = f"value = {value}\nbridge.write(here().id, value); bridge.flush()"
+        usual_page.run(code, then=lambda: usual_page.cells["a1"] == value)
+        return usual_page.requests[-1]
+
+    assert usual_page.run("print(await bridge.hello(2))") == "open\n"
+    assert write(200)["op"] == "set"
+    grown = write(202)
+    assert grown["op"] == "patch"
+    assert len(json.dumps(grown)) < 500
+    usual_page.values.forget()
+    assert write(203)["op"] == "set"
+    assert usual_page.ops()[-3:] == ["patch", "patch", "set"]
+    assert write(204)["op"] == "patch"
+    assert write(2)["op"] == "set"  # which is short
+
+
 def test_a_page_that_was_loaded_meanwhile_hears_what_is_written(usual_page: Page) -> None:
     code = "print(await bridge.hello(2))"
     assert usual_page.run(code) == "open\n"
@@ -372,6 +426,6 @@ def test_values_of_each_cell_wait_for_themselves() -> None:
     assert len(waiting.take(0.0)) == 1
     waiting.put("a", {"version": 1})
     waiting.put("b", {"version": 1})
-    assert waiting.take(3.0) == [("b", {"version": 1})]
+    assert waiting.take(3.0) == [("b", {"op": "set", "value": {"version": 1}})]
     assert waiting.seconds_until_due(3.0) == pytest.approx(2.0, abs=0.1)
-    assert waiting.take(6.0) == [("a", {"version": 1})]
+    assert waiting.take(6.0) == [("a", {"op": "set", "value": {"version": 1}})]

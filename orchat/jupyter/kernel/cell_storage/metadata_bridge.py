@@ -297,8 +297,8 @@ class MetadataBridge:
             if self._queue:
                 self._send_hello(_UNANSWERED_RETRY)
             return
-        for cell_id, value in self._queue.take(now, everything=everything):
-            self._messenger.send("set", topic=cell_id, cell_id=cell_id, value=value)
+        for cell_id, message in self._queue.take(now, everything=everything):
+            self._queue.sent(cell_id, self._messenger.send(**message, topic=cell_id, cell_id=cell_id))
         self._schedule_send(self._queue.seconds_until_due(now))
 
     def _schedule_send(self, seconds: float) -> None:
@@ -330,9 +330,12 @@ class MetadataBridge:
             elif data.get("op") == "cleared" and isinstance(cell_id, str):
                 self._queue.drop(cell_id)
                 mark_cleared(cell_id, data.get("run"))
-            elif data.get("op") == "set" and isinstance(cell_id, str):
+            elif data.get("op") in ("set", "patch") and isinstance(cell_id, str):
                 if data.get("ok") is True:
                     self._reasons.pop(cell_id, None)
+                elif data.get("reason") in ("base", "unknown"):
+                    self._queue.put_again(cell_id, data.get("id"))
+                    self._run_in_loop(self.flush)
                 else:
                     self._reasons[cell_id] = str(data.get("reason"))[:200]
             elif data.get("op") == "set_output" and data.get("ok") is True:

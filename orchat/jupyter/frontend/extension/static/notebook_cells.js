@@ -6,6 +6,7 @@
  */
 
 import { isCleared, recordRun, withMark } from "./cleared_cells.js";
+import { keepValue, patchedValue } from "./value_patch.js";
 
 const KEY = "orchat";
 const MIME_TYPE = "application/vnd.orchat.v1";
@@ -65,9 +66,10 @@ const isNewer = (value) => typeof value?.version === "number" && value.version >
 export const NO_SUCH_CELL = { ok: false, reason: "no such cell" };
 
 /** @param {any[]} panels @param {any} request @returns {Answer} */
-function set(panels, { cell_id, value }) {
+function set(panels, { id, cell_id, value }) {
   const found = findCell(panels, cell_id);
   if (!found) return NO_SUCH_CELL;
+  keepValue(cell_id, id, value);
   const { cell } = found;
   const now = cell.getMetadata(KEY);
   if (isNewer(now)) return { ok: false, reason: "newer" };
@@ -79,6 +81,18 @@ function set(panels, { cell_id, value }) {
   const marked = withMark(cell, value);
   if (!deepEqual(now, marked)) cell.setMetadata(KEY, marked);
   return { ok: true };
+}
+
+/**
+ * Set a value that differs from the last one by a patch; one that lacks the last one is sent all of it.
+ *
+ * @param {any[]} panels @param {any} request @returns {Answer}
+ */
+function patch(panels, request) {
+  const { id, cell_id } = request;
+  if (!findCell(panels, cell_id)) return NO_SUCH_CELL;
+  const value = patchedValue(request);
+  return value === undefined ? { ok: false, reason: "base" } : set(panels, { id, cell_id, value });
 }
 
 /** @param {any[]} panels @param {any} request @returns {Answer} */
@@ -173,7 +187,7 @@ export function trackExecuteRequests(kernel) {
 }
 
 /** @type {Record<string, (panels: any[], request: any) => Answer>} */
-export const OPERATIONS = { set, get, cells, set_output, insert_cell };
+export const OPERATIONS = { set, patch, get, cells, set_output, insert_cell };
 
 /** The operations that need a kernel of the same protocol. */
-export const WRITE_OPERATIONS = new Set(["set", "set_output", "insert_cell"]);
+export const WRITE_OPERATIONS = new Set(["set", "patch", "set_output", "insert_cell"]);
