@@ -127,11 +127,11 @@ class Page:
         """Begin another cell, without waiting for it; ``in_page`` as this page runs it."""
         return self._ask(code, {"cellId": self._cell_id} if in_page else None)
 
-    def open_view(self) -> None:
-        """Open the view of the widget that a cell shows while it blocks the kernel."""
+    def open_view(self, *, clicks: bool = True) -> None:
+        """Open the view of the widget that a cell shows; with ``clicks`` also while it blocks the kernel."""
         self._view, self.state = "", {}
         self.until(lambda: bool(self._view))
-        assert self.open_clicks()
+        assert not clicks or self.open_clicks()
         self.send({"t": "ready", "render": "markdown"})
         self.until(lambda: bool(self.state))
 

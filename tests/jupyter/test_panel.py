@@ -28,6 +28,8 @@ from orchat.configuration import SETTINGS
 from orchat.errors import ConfigurationError, InsufficientCreditsError, StateError, TurnInProgressError
 from orchat.generator_factory import Chat
 from orchat.jupyter.kernel.cell_storage.sidecar_file import SidecarFile
+from orchat.jupyter.kernel.live_view.widget_channel import WIDGET_MIME_TYPE
+from orchat.jupyter.kernel.output.mime_types import MIME_TYPE, read_extras
 from orchat.jupyter.panel import call_pictures
 from orchat.jupyter.panel.call_pictures import hold_pictures
 from orchat.jupyter.panel.chat_panel import ChatPanel
@@ -1091,16 +1093,42 @@ def test_a_file_beside_the_notebook_or_nothing_at_all(endpoint: ScriptedOpenRout
     assert (tmp_path / "tides.orchat.jsonl").read_text() == "{rubbish"
 
 
+def shown_in_vs_code(bundle: dict[str, Any]) -> list[str]:
+    """What VS Code shows of an output, vendors' types before others, and what in its place where the model is gone."""
+    order = ["application/vnd.", "text/html", "text/markdown", "text/plain"]
+    kinds = sorted(bundle, key=lambda kind: next(at for at, start in enumerate(order) if kind.startswith(start)))
+    return [kind for kind in kinds if not kind.startswith("application/vnd.orchat.")][:2]
+
+
 @pytest.mark.slow
 def test_without_the_extension_it_works_and_says_where_it_is_kept(endpoint: ScriptedOpenRouter) -> None:
-    endpoint.answers(text("One."))
+    """As in VS Code: a page with widgets, whose cells are named by addresses, and which knows no comm of ours."""
+    endpoint.answers(text("One."), calls(call("tide", {"port": "Hull"})), text("At noon."))
     with Kernel({"OPENROUTER_BASE_URL": endpoint.base_url, "OPENROUTER_API_KEY": KEY}) as kernel:
-        page = Page(kernel, "bare", extended=False)
-        page.run(PANEL + 'panel = ChatPanel("some/model")\npanel')
+        page = Page(kernel, "vscode-notebook-cell:/notebooks/tides.ipynb#W1sZmlsZQ%3D%3D", extended=False)
+        page.run(TIDES)
         page.until(lambda: "no orchat extension" in page.fields["where"])
+        assert shown_in_vs_code(page.displayed[-1]) == [WIDGET_MIME_TYPE, "text/markdown"]
         page.ask("First?")
         assert page.answers() == ["One."]
         assert page.fields["cell"] is False
+        page.send({"t": "send", "text": "When is high tide?"})
+        page.decide(*asked(page), {"decision": "approve"})
+        page.until(lambda: "At noon." in page.answers()[1])
+        page.idle()
+        # So with the live view of a cell, and its form; the output that stays has no widget, but the turn's record.
+        endpoint.answers(calls(call("tide", {"port": "Goole"})), text("At one."))
+        page.run("%load_ext orchat", shows=False)
+        request = page.begin("%%openrouter some/model -T tide\nAnd now?", in_page=True)
+        page.open_view(clicks=False)
+        page.until(lambda: any((item.get("form") or {}).get("revision") for item in page.state["items"]))
+        assert shown_in_vs_code(page.displayed[-1]) == [WIDGET_MIME_TYPE, "text/markdown"]
+        ((number, form),) = [(n, each["form"]) for n, each in enumerate(page.state["items"]) if each.get("form")]
+        page.send({"t": "decide", "i": number, "revision": form["revision"], "decision": "approve"})
+        page.wait(request)
+        page.until(lambda: "At one." in page.displayed[-1].get("text/plain", ""))
+        assert set(page.displayed[-1]) == {"text/markdown", "text/plain", MIME_TYPE}
+        assert "turn" in (read_extras(page.displayed[-1]) or {})
 
 
 HOSTILE = {
