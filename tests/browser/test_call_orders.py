@@ -1,25 +1,29 @@
-"""In two hundred random orders of an endpoint's calls: what stood on the screen at the click is what ran."""
+"""In hundreds of random orders of an endpoint's calls: what stood on the screen at the click is what ran."""
 
 from __future__ import annotations
 
 import json
 import random
 import re
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
+from tests.browser.conftest import KEY
 from tests.browser.driver import PATIENT_DRIVER
 from tests.browser.lab import Lab, Notebook
 from tests.browser.test_panel import opened as panel_opened
 from tests.browser.test_view import printed
+from tests.jupyter.kernel import Kernel
+from tests.jupyter.panel_page import Page as PlayedPage
 from tests.openrouter_server import Answer, ScriptedOpenRouter, event, finish, fragment, pause, stream, text
 from tests.openrouter_server.request import Request
-from tests.patience import wait_until
+from tests.patience import PATIENCE, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -136,7 +140,7 @@ _PERSON = """(seed) => {
         const port = form.querySelector('.orchat-form-fields input, .orchat-form-fields textarea');
         window.pressed.push({
             decision,
-            heading: call.querySelector('.orchat-call-name').textContent,
+            name: call.querySelector('.orchat-call-name').textContent,
             label: call.getAttribute('aria-label'),
             form: form.getAttribute('aria-label'),
             button: button.getAttribute('aria-label'),
@@ -202,6 +206,7 @@ async def some():  # a chat of its own, for a long one makes each request long
             KERNEL_GRANTS.revoke(name)
 panel
 """
+_UNFINISHED = ".orchat-panel .orchat-call:is([data-status='asking'], [data-status='running'])"
 _BOXES = """() => [...document.querySelectorAll('.orchat-panel .orchat-call')].map((call) => [
     call.querySelector('.orchat-call-name').textContent,
     call.dataset.status,
@@ -210,18 +215,25 @@ _BOXES = """() => [...document.querySelectorAll('.orchat-panel .orchat-call')].m
 ])"""
 
 
-def check_pressed(page: Page, orders: Orders, ran: list[list[str]], batch: int) -> None:
-    """Compare what stood on the screen at each click with what ran."""
-    pressed = page.evaluate("() => (window.person.disconnect(), window.pressed)")
-    names = {each.port: each.name for each in orders.wanted if each.runs}
-    approved, granted = Counter(), set()
+def pressed_in(page: Page) -> list[dict[str, Any]]:
+    """What stood on the screen at each click; each part of it names the same tool."""
+    pressed: list[dict[str, Any]] = page.evaluate("() => (window.person.disconnect(), window.pressed)")
     for each in pressed:
-        name, port = each["heading"], each["port"]
+        name = each["name"]
         verb = {"reject": "Reject ", "always": "Always for this tool: ", "edited": "Approve edited "}
         assert each["label"] == f"Tool call {name}"
         assert each["form"].endswith(f": {name}")
         assert each["button"] == verb.get(each["decision"], "Approve ") + name, each
         assert (each["title"], each["notice"]) == ("Look it up", "")
+    return pressed
+
+
+def check_pressed(pressed: list[dict[str, Any]], orders: Orders, ran: list[list[str]], batch: int) -> None:
+    """Compare what stood on the screen at each click with what ran."""
+    names = {each.port: each.name for each in orders.wanted if each.runs}
+    approved, granted = Counter(), set()
+    for each in pressed:
+        name, port = each["name"], each["port"]
         if each["decision"] == "reject":
             continue
         assert names[port.removesuffix("!")] == name
@@ -263,33 +275,120 @@ def test_in_a_hundred_orders_what_is_shown_in_a_cell_is_what_runs(
         notebook.wait(cell)
         said.update(line for output in texts(notebook, cell) for line in output.splitlines())
     ran = json.loads(printed(notebook, 1))
-    check_pressed(page, orders, ran, _BATCH)
+    check_pressed(pressed_in(page), orders, ran, _BATCH)
     for name, port in ran:  # each result stands with its call
         edited = " (edited)" if port.endswith("!") else ""
         assert said[f'{name}{edited}(port="{port}") → {name} at {port}'] == 1
 
 
-def test_in_a_hundred_orders_what_is_shown_in_a_panel_is_what_runs(
-    page: Page, lab: Lab, endpoint: ScriptedOpenRouter
-) -> None:
-    orders = Orders(2, 100)
-    endpoint.always(orders.answer)
-    cells = (TOOLS + _PANEL, "await some()", "import json; print(json.dumps(ran))")
-    notebook, _ = panel_opened(page, lab, "orders-panel.ipynb", *cells)
-    page.evaluate(_PERSON, 2)
-    boxes = []
-    for _ in range(0, 100, _SOME):
-        notebook.run(1)
-        notebook.wait(1)
-        boxes += page.evaluate(_BOXES)
-    ran = json.loads(printed(notebook, 2))
-    check_pressed(page, orders, ran, 1)
+_CHANGED = "This form had changed in the meantime. Nothing has run: look at it again, and decide."
+
+
+class Person:
+    """Who decides in the forms of a page that is played by hand, as `_PERSON` does in a real one.
+
+    Parameters
+    ----------
+    page
+        Where the forms are shown.
+    seed
+        Makes the decisions the same each time, if the forms come in the same order.
+    """
+
+    def __init__(self, page: PlayedPage, seed: int) -> None:
+        self.pressed: list[dict[str, Any]] = []
+        self._page, self._chance = page, random.Random(seed)
+        self._seen: set[tuple[int, int, str]] = set()
+        self._last = ""
+
+    def look(self) -> None:
+        """Decide in each form that is new."""
+        for turn in self._page.turns:
+            for at, item in enumerate(turn["s"]["items"]):
+                if item.get("form"):
+                    self._decide(item, {"t": "decide", "k": turn["k"], "i": at})
+
+    def _decide(self, item: dict[str, Any], said: dict[str, Any]) -> None:
+        form = item["form"]
+        said["revision"] = form.get("revision", self._last)
+        form_shown = (said["k"], said["i"], said["revision"])
+        if form_shown in self._seen:
+            return
+        self._seen.add(form_shown)
+        if "revision" not in form:  # locked
+            if self._chance.random() < 0.3:
+                self._page.send({**said, "decision": "approve"})  # too quick: nothing must come of that but a notice
+            return
+        self._last = said["revision"]
+        port = "" if form["error"] else json.loads(form["fields"][0]["text"])
+        chance, decision = self._chance.random(), "approve"
+        if form["error"] or item["errors"] or chance < 0.2:
+            decision = "reject"
+        elif chance < 0.3:
+            decision = "always"
+        elif chance < 0.4:
+            decision, port = "edited", port + "!"
+            said["arguments"] = {"json": json.dumps({"port": port})}
+        assert (form["name"], form["title"]) == (item["name"], "Look it up")
+        assert form["notice"] in ("", _CHANGED)
+        self.pressed.append({"name": form["name"], "port": port, "decision": decision})
+        self._page.send({**said, "decision": decision})
+
+
+def check_boxes(boxes: list[list[str]], ran: list[list[str]]) -> None:
+    """Compare the boxes of calls with what ran: one call is one box, with its own result."""
     shown = Counter(made for _, _, made, _ in boxes)
-    for name, status, made, came in boxes:  # one call is one box, with its own result
+    for name, status, made, came in boxes:
         if status == "done":
             port = came.rpartition(" at ")[2]
             assert [name, port] in ran
             assert came.endswith(f"{name} at {port}")
             assert made == f'{name}(port="{port.removesuffix("!")}")'
+    assert sum(status == "done" for _, status, _, _ in boxes) == len(ran)
     for name, port in ran:
         assert shown[f'{name}(port="{port.removesuffix("!")}")'] == 1
+
+
+def test_in_a_hundred_orders_what_a_panel_is_told_to_show_is_what_runs(openrouter: ScriptedOpenRouter) -> None:
+    orders = Orders(2, 100)
+    openrouter.always(orders.answer)
+    with Kernel({"OPENROUTER_BASE_URL": openrouter.base_url, "OPENROUTER_API_KEY": KEY}) as kernel:
+        page = PlayedPage(kernel, "panel", extended=False)
+        page.run(TOOLS + _PANEL)
+        person, boxes = Person(page, 2), []
+        for _ in range(0, 100, _SOME):
+            page.printed = ""
+            request = page.begin("await some(); print('all answered')")
+            deadline = time.monotonic() + 5 * PATIENCE
+            while "all answered" not in page.printed:
+                assert time.monotonic() < deadline, page.state
+                page.listen(0.02)
+                person.look()
+            page.wait(request)
+            page.idle()
+            items = [item for turn in page.turns for item in turn["s"]["items"] if item["kind"] == "call"]
+            boxes += [[item["name"], item["status"], item["text"], item.get("result", "")] for item in items]
+        (told,) = kernel.run("import json; print(json.dumps(ran))")
+        ran = json.loads(told.printed)
+    check_pressed(person.pressed, orders, ran, 1)
+    check_boxes(boxes, ran)
+
+
+def test_in_thirty_orders_what_is_shown_in_a_panel_is_what_runs(
+    page: Page, lab: Lab, endpoint: ScriptedOpenRouter
+) -> None:
+    # The hundred are for the test above, for a seventh of the work: here is what the page makes of what it is told.
+    orders = Orders(2, 30)
+    endpoint.always(orders.answer)
+    cells = (TOOLS + _PANEL, "await some()", "import json; print(json.dumps(ran))")
+    notebook, _ = panel_opened(page, lab, "orders-panel.ipynb", *cells)
+    page.evaluate(_PERSON, 2)
+    boxes = []
+    for _ in range(0, 30, _SOME):
+        notebook.run(1)
+        notebook.wait(1)
+        expect(page.locator(_UNFINISHED)).to_have_count(0)
+        boxes += page.evaluate(_BOXES)
+    ran = json.loads(printed(notebook, 2))
+    check_pressed(pressed_in(page), orders, ran, 1)
+    check_boxes(boxes, ran)
