@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from _pytest.doctest import DoctestModule
 from hypothesis import HealthCheck, settings
 
 from tests.local_model import local_server, weights
@@ -34,11 +36,30 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [LAZY_PACKAGES, os.envir
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
+# Ten thousand tests and the modules they import live to the end: the garbage collector need not walk them, neither here
+# nor at each of its later rounds (`pytest_collection_finish`).
+gc.disable()
+
 # In CI the examples are the same each time: a rare find belongs to whoever looks for it, not to the change at hand.
 settings.register_profile(
     "orchat", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize="CI" in os.environ
 )
 settings.load_profile("orchat")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file(file_path: Path) -> Generator[None, list[pytest.Collector], list[pytest.Collector]]:
+    """Look for doctests of the tests' own modules only where there are some: others need not be imported for that."""
+    collectors = yield
+    if any(isinstance(collector, DoctestModule) for collector in collectors) and b">>>" not in file_path.read_bytes():
+        return [collector for collector in collectors if not isinstance(collector, DoctestModule)]
+    return collectors
+
+
+def pytest_collection_finish() -> None:
+    """Leave what is there now out of the garbage collector's rounds."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(optionalhook=True)
