@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 
 from orchat.local import LocalServer
+from tests.jupyter.forked_kernels import ADDRESS, fork_server
+from tests.jupyter.forked_kernels import NAME as FORKED
+from tests.jupyter.forked_kernels import __name__ as FORKED_KERNELS
+from tests.python_path import PYTHON_PATH
 
 ROOT = Path(__file__).parents[1]
 
@@ -20,6 +24,9 @@ def test_the_notebooks_run(local_server: LocalServer, tmp_path: Path) -> None:
         "ORCHAT_LOCAL_KEY": local_server.api_key.resolve_value() or "",
         "ORCHAT_MODEL": "local/smollm2-135m-instruct",
         "JUPYTER_PLATFORM_DIRS": "1",
+        "JUPYTER_DEFAULT_PROVISIONER_NAME": FORKED,
+        ADDRESS: fork_server(),
+        "PYTHONPATH": PYTHON_PATH,
         "IPYTHONDIR": str(tmp_path),
         "XDG_DATA_HOME": str(tmp_path),
     }
@@ -29,6 +36,10 @@ def test_the_notebooks_run(local_server: LocalServer, tmp_path: Path) -> None:
         "pytest",
         "-p",
         "nbmake.pytest_plugin",  # its name is blocked: it loads much into each process of the tests
+        "-p",
+        FORKED_KERNELS,
+        "-n",
+        "0",
         "--nbmake",
         "--nbmake-timeout=300",
         "-p",

@@ -110,6 +110,11 @@ def register() -> None:
     KernelProvisionerFactory.provisioners[NAME] = EntryPoint(NAME, place, KernelProvisionerFactory.GROUP_NAME)
 
 
+def pytest_configure() -> None:
+    """Let pytest know these kernels: ``-p tests.jupyter.forked_kernels``."""
+    register()
+
+
 def _jupyter_server_extension_points() -> list[dict[str, str]]:
     return [{"module": __name__}]
 
