@@ -16,8 +16,8 @@ from tests.mapping.conftest import question_of
 from tests.openrouter_server import Answer, Request, ScriptedOpenRouter, completion, error, reply_json, text
 
 COST = Decimal("0.00004")
-BUSY, DOWN, STALLED, CUT, MALFORMED = 500, 400, 1250, 500, 300
-EMPTY_AT = 3000
+BUSY, DOWN, STALLED, CUT, MALFORMED = 200, 160, 480, 200, 120  # no row has two of these troubles
+EMPTY_AT = 1200
 """At this row the credits are used up."""
 
 
@@ -56,11 +56,11 @@ class Troubles:
         if number % BUSY == 7:
             return error(429, "Slow down.", headers={"Retry-After": "0.05"})
         if number % DOWN == 9:
-            return error(503 if number % 2 else 502, "Down.")
+            return error(503 if number % (2 * DOWN) == 9 else 502, "Down.")
         if number % STALLED == 13:
             return reply_json(completion("never")).first(10).ending("stall")
         if number % CUT == 21:
-            return reply_json(completion("never")).first(10).ending("eof" if number % 2 else "reset")
+            return reply_json(completion("never")).first(10).ending("eof" if number % (2 * CUT) == 21 else "reset")
         return None
 
     def seen(self, _: Request) -> Answer:
