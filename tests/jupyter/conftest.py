@@ -54,7 +54,8 @@ class Kernels:
             assert kernel.value("__import__('ipykernel').__version__") == repr(ipykernel)
         kernel = self._running[ipykernel]
         if self._users.get(ipykernel) != module:
-            kernel.run("%reset -f\n__import__('logging').getLogger().handlers.clear()")
+            # %reset has the garbage collector walk over all that is there, several times: modules above all.
+            kernel.run("__import__('gc').freeze()\n%reset -f\n__import__('logging').getLogger().handlers.clear()")
             self._users[ipykernel] = module
         (cell,) = kernel.run("%reload_ext orchat\n%openrouter reset --all")
         assert cell.status == "ok"
