@@ -8,10 +8,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.jupyter.ipython_terminal import KEY, Terminal
 from tests.jupyter.kernel import INSTALLED, OTHERS, Kernel, ipykernel_folder
 from tests.openrouter_server import ScriptedOpenRouter
 
-KEY = "sk-or-v1-0123456789abcdef"
+__all__ = ["KEY"]
 
 
 @pytest.fixture(scope="session")
@@ -117,3 +118,38 @@ def any_kernel(request: pytest.FixtureRequest, _kernels: Kernels, _any_kernel: s
 def kernel(request: pytest.FixtureRequest, _kernels: Kernels) -> Iterator[Kernel]:
     """A kernel of the installed version, with the extension loaded, which remembers no conversation."""
     yield from _lent(request, _kernels, INSTALLED)
+
+
+@pytest.fixture(scope="session")
+def _terminals() -> Iterator[list[Terminal]]:
+    """The terminal that the tests of a session share, if there is one."""
+    terminals: list[Terminal] = []
+    yield terminals
+    for terminal in terminals:
+        terminal.close()
+
+
+@pytest.fixture
+def terminal(
+    request: pytest.FixtureRequest,
+    endpoint: ScriptedOpenRouter,
+    _terminals: list[Terminal],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Terminal]:
+    """IPython at a terminal, with the extension loaded, which remembers no conversation and no variable."""
+    if not _terminals:
+        _terminals.append(Terminal(endpoint, tmp_path_factory.mktemp("ipython")))
+        assert _terminals[0].run("%load_ext orchat").strip() == ""
+    failures = request.session.testsfailed
+    (terminal,) = _terminals
+    try:
+        for line in ("%reset -f", "%reload_ext orchat", "%openrouter reset --all"):
+            terminal.run(line)
+        yield terminal
+    except BaseException:
+        failures = -1
+        raise
+    finally:
+        if request.session.testsfailed > failures:  # whatever it shows now is not for the next test
+            _terminals.remove(terminal)
+            terminal.close()

@@ -8,10 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from orchat.jupyter.kernel.output.mime_types import read_extras
+from tests.jupyter.ipython_terminal import Terminal
 from tests.jupyter.kernel import SOON, Ended, Kernel, shows
 from tests.jupyter.test_magic_options import MIME, ask
-from tests.jupyter.test_terminal import Terminal
-from tests.jupyter.test_terminal import terminal as terminal  # noqa: PLC0414 - a fixture
 from tests.jupyter.test_tool_calls import DEFINED, HULL
 from tests.openrouter_server import ScriptedOpenRouter, calls, endless, error, text
 from tests.openrouter_server.server import CHAT

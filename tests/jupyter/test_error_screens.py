@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.jupyter.conftest import KEY
+from tests.jupyter.ipython_terminal import Terminal
 from tests.jupyter.kernel import Kernel
-from tests.jupyter.test_terminal import Terminal
 from tests.openrouter_server import PNG, PROVIDER, USER_ID, Answer, ScriptedOpenRouter, error, raw, text, usage_object
 from tests.openrouter_server.server import CHAT
 
@@ -303,4 +303,4 @@ def test_at_a_terminal_they_are_one_screen_as_well(
         assert "No API key yet" in seen
         assert len(seen.encode()) < 1_000
     finally:
-        terminal.child.close(force=True)
+        terminal.close()

@@ -2,63 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
-import pexpect
 import pytest
 
-from tests.jupyter.conftest import KEY
-from tests.jupyter.kernel import ROOT, SOON
+from tests.jupyter.ipython_terminal import Terminal
+from tests.jupyter.kernel import SOON
 from tests.openrouter_server import ScriptedOpenRouter, error, text
-from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.slow
-
-
-class Terminal:
-    """IPython as a person at a terminal has it."""
-
-    def __init__(self, endpoint: ScriptedOpenRouter, folder: Path) -> None:
-        environment = {
-            **os.environ,
-            "PYTHONPATH": str(ROOT),
-            "IPYTHONDIR": str(folder),
-            "OPENROUTER_BASE_URL": endpoint.base_url,
-            "OPENROUTER_API_KEY": KEY,
-            "TERM": "dumb",
-        }
-        options = ["--simple-prompt", "--no-banner", "--colors=NoColor", "--no-confirm-exit"]
-        self.child = pexpect.spawn(
-            sys.executable, ["-m", "IPython", *options], env=environment, encoding="utf-8", timeout=PATIENCE, echo=False
-        )
-        self.prompt()
-
-    def prompt(self) -> str:
-        """Wait for the next prompt; what was written before it."""
-        self.child.expect(r"In \[\d+\]: ")
-        return (self.child.before or "").replace("\r\n", "\n")
-
-    def start(self, *lines: str) -> None:
-        """Type a cell; an empty line ends it."""
-        for line in [*lines, "", ""] if len(lines) > 1 else lines:
-            self.child.sendline(line)
-
-    def run(self, *lines: str) -> str:
-        """Type a cell and wait for its end."""
-        self.start(*lines)
-        return self.prompt()
-
-
-@pytest.fixture
-def terminal(endpoint: ScriptedOpenRouter, tmp_path: Path) -> Iterator[Terminal]:
-    terminal = Terminal(endpoint, tmp_path)
-    assert terminal.run("%load_ext orchat").strip() == ""
-    yield terminal
-    terminal.child.close(force=True)
 
 
 def test_deltas_are_written_as_they_come(terminal: Terminal, endpoint: ScriptedOpenRouter) -> None:

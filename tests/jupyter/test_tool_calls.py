@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from orchat.jupyter.kernel.output.mime_types import read_extras
+from tests.jupyter.ipython_terminal import Terminal
 from tests.jupyter.kernel import SOON, Kernel
 from tests.jupyter.test_conversations import in_cell, said
 from tests.jupyter.test_magic_options import ask
-from tests.jupyter.test_terminal import Terminal
 from tests.openrouter_server import ScriptedOpenRouter, call, calls, error, text
 from tests.openrouter_server.server import CHAT
 
@@ -301,13 +301,10 @@ QUESTION = "Run it? "
 
 
 @pytest.fixture
-def terminal(endpoint: ScriptedOpenRouter, tmp_path: Path) -> Iterator[Terminal]:
+def terminal(terminal: Terminal, tmp_path: Path) -> Terminal:
     (tmp_path / "tools.py").write_text(DEFINED)
-    terminal = Terminal(endpoint, tmp_path)
     terminal.run(f"%run {tmp_path}/tools.py")
-    terminal.run("%load_ext orchat")
-    yield terminal
-    terminal.child.close(force=True)
+    return terminal
 
 
 def asked_at(terminal: Terminal, line: str = "%openrouter -T tide -o reply -- When?") -> str:
