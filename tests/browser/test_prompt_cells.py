@@ -10,7 +10,7 @@ from tests.browser.lab import Lab, Notebook
 pytestmark = pytest.mark.slow
 
 PROMPT = (
-    "%%openrouter some/model\n"
+    "%%openrouter some/model -s 'Be *brief*'\n"
     "It's a question about {df}, don't you see? What does the *mean* of {df[\"a\"]} say, `{x}`, {{y}}, {}?\n\n"
     "```python\nx = {df}\n```\n"
 )
@@ -33,7 +33,13 @@ def test_a_prompt_reads_as_prose_while_its_line_is_there(page: Page, front_end: 
     assert languages(notebook) == [python, prose, python]
     fields = page.locator(".orchat-prompt-field")
     expect(fields).to_have_text(["{df}", '{df["a"]}'])
-    expect(page.locator(".jp-Cell").nth(1).locator(".cm-line").nth(1)).to_contain_text("It's a question")
+    lines = page.locator(".jp-Cell").nth(1).locator(".cm-line")
+    expect(lines.nth(1)).to_contain_text("It's a question")
+    options = page.locator(".orchat-prompt-options")
+    expect(options).to_have_text(["%%openrouter some/model -s 'Be *brief*'"])
+    colours = "(line) => [line, ...line.querySelectorAll('*')].map((each) => getComputedStyle(each).color)"
+    assert len(set(options.evaluate(colours))) == 1
+    assert lines.nth(1).evaluate(colours)[0] != options.evaluate(colours)[0]
     editor = page.locator(".jp-Cell .cm-content").nth(1)
 
     editor.click()
@@ -46,6 +52,7 @@ def test_a_prompt_reads_as_prose_while_its_line_is_there(page: Page, front_end: 
     page.keyboard.press("Control+Home")
     page.keyboard.press("Delete")
     expect(fields).to_have_count(0)
+    expect(options).to_have_count(0)
     assert languages(notebook) == [python, python, python]
     page.keyboard.type("%")
     expect(fields).to_have_count(2)

@@ -34,7 +34,7 @@ def test_a_cost_is_never_in_powers_of_ten(cost: float, shown: str) -> None:
 
 
 def test_an_unknown_cost_is_not_nothing() -> None:
-    assert footer(reply(model="m", usage={"prompt_tokens": 5}), 1) == "m · 5 in · 1.0 s"
+    assert footer(reply(model="m", usage={"prompt_tokens": 5}), 1) == "m · 5 in · cost not reported · 1.0 s"
     assert footer(reply(), 0.04) == "0.0 s"
 
 
@@ -43,7 +43,7 @@ def test_an_unknown_cost_is_not_nothing() -> None:
     [(0, "0"), (999, "999"), (1_000, "1.0k"), (9_949, "9.9k"), (9_950, "10k"), (999_499, "999k"), (999_500, "1.0M")],
 )
 def test_counts_have_three_digits(count: int, shown: str) -> None:
-    assert footer(reply(usage={"prompt_tokens": count}), 1) == f"{shown} in · 1.0 s"
+    assert footer(reply(usage={"prompt_tokens": count, "cost": 0}), 1) == f"{shown} in · free · 1.0 s"
 
 
 def test_styles_leave_out_but_never_that_something_is_wrong() -> None:

@@ -36,7 +36,8 @@ _CUT_REASONS = {"length": "cut at its token limit", "content_filter": "cut by a 
 def footer(reply: Reply, seconds: float, *, sent: Iterable[object] = (), style: str = "full") -> str:
     """Return the footer of an answer: model, provider, usage, cost, duration, and what was sent with the prompt.
 
-    Unreported values are left out; an unknown cost is never free. Incomplete answers and demo models are always marked.
+    Unreported values are left out, but a missing cost is told where tokens are. Incomplete answers and demo models are
+    always marked.
 
     Parameters
     ----------
@@ -71,8 +72,8 @@ def footer(reply: Reply, seconds: float, *, sent: Iterable[object] = (), style: 
             if isinstance(usage.get(key), int)
         ]
         parts += [meta.get("provider"), " / ".join(counts)]
-        if reply.cost is not None:
-            parts.append(_dollars(reply.cost))
+        if reply.cost is not None or usage:
+            parts.append("cost not reported" if reply.cost is None else _dollars(reply.cost))
         parts.append(f"{seconds:.1f} s")
         if sent_text := ", ".join(filter(None, map(str, sent))):
             parts.append(f"with {sent_text}")

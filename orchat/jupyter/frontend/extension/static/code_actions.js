@@ -4,7 +4,7 @@
  */
 
 import { CODE_EVENT } from "./code_events.js";
-import { diffLines } from "./line_difference.js";
+import { diffLines, isChanged, nearChanges } from "./line_difference.js";
 import { OPERATIONS, listCells } from "./notebook_cells.js";
 import { EDIT_OPERATIONS } from "./notebook_edits.js";
 
@@ -81,7 +81,7 @@ function findFixed({ panel, cell: answer }, fixes, code) {
   if (!panel || !Array.isArray(fixes)) return undefined;
   const lines = code.split("\n");
   /** @param {any} cell */
-  const distance = (cell) => diffLines(cell.sharedModel.getSource().split("\n"), lines).length;
+  const distance = (cell) => diffLines(cell.sharedModel.getSource().split("\n"), lines).filter(isChanged).length;
   const [nearest] = listCells(panel)
     .filter((/** @type {any} */ cell) => cell.type === "code" && cell !== answer && fixes.includes(cell.executionCount))
     .map((/** @type {any} */ cell) => ({ cell, distance: distance(cell) }))
@@ -135,8 +135,8 @@ function createDifference(before, after) {
   const list = document.createElement("pre");
   list.className = "orchat-saved orchat-cell-difference";
   list.tabIndex = 0;
-  for (const { sign, line } of diffLines(before.split("\n"), after.split("\n")).slice(0, MAX_ROWS)) {
-    const row = document.createElement(sign === "-" ? "del" : "ins");
+  for (const { sign, line } of nearChanges(diffLines(before.split("\n"), after.split("\n"))).slice(0, MAX_ROWS)) {
+    const row = document.createElement(sign === "-" ? "del" : sign === "+" ? "ins" : "span");
     row.textContent = `${sign} ${line}\n`;
     list.append(row);
   }

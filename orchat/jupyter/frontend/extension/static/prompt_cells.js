@@ -1,6 +1,6 @@
 /**
  * Cells that begin with `%%openrouter` hold prose: a JupyterLab plugin that gives their editors the language of Markdown
- * cells while that line is there, and marks the `{fields}` that are replaced by variables.
+ * cells while that line is there, and marks that line and the `{fields}` that are replaced by variables.
  *
  * Which fields are replaced is decided by the kernel (`orchat.prompt_language`); the marks leave out what is code.
  */
@@ -15,6 +15,10 @@ const FIELD = /^\{[\p{L}_][\p{L}\p{N}_]*[}.[]/u;
 const CODE = /^(?:InlineCode|FencedCode|CodeBlock)$/;
 
 const STYLE = `
+.orchat-prompt-options, .orchat-prompt-options * {
+  color: color-mix(in srgb, var(--jp-mirror-editor-meta-color, #a2f) 65%, var(--jp-content-font-color1, CanvasText)) !important;
+  font-style: normal !important; font-weight: normal !important; text-decoration: none !important;
+}
 .orchat-prompt-field {
   background: color-mix(in srgb, var(--jp-brand-color1, #1976d2) 14%, transparent); border-radius: 2px;
 }
@@ -97,15 +101,16 @@ export function createPromptCellPlugin({ id, INotebookTracker, codemirror, view,
  */
 function createFieldMarks({ Decoration, ViewPlugin }, { syntaxTree }) {
   const field = Decoration.mark({ class: "orchat-prompt-field" });
+  const optionLine = Decoration.line({ class: "orchat-prompt-options" });
 
   /** @param {any} editor */
   function findMarks({ state, visibleRanges }) {
     if (!isPrompt(state.sliceDoc(0, MAGIC_END))) return Decoration.none;
     const tree = syntaxTree(state);
-    const promptStart = state.doc.lineAt(state.sliceDoc(0, MAGIC_END).search(/\S/)).to;
-    const marks = [];
+    const options = state.doc.lineAt(state.sliceDoc(0, MAGIC_END).search(/\S/));
+    const marks = [optionLine.range(options.from)];
     for (const { from, to } of visibleRanges) {
-      const start = Math.max(from, promptStart);
+      const start = Math.max(from, options.to);
       for (const { 0: found, index } of state.sliceDoc(start, Math.max(start, to)).matchAll(BRACES)) {
         const at = start + index;
         if (FIELD.test(found) && !isCode(tree.resolveInner(at, 1))) marks.push(field.range(at, at + found.length));
