@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -19,9 +20,12 @@ from nbconvert import (
 )
 from nbconvert.exporters import TemplateExporter
 
-from orchat.jupyter.kernel.cell_storage.notebook_file import strip_files
+from orchat.errors import StateError
+from orchat.jupyter.kernel.cell_storage.notebook_file import read_cells, strip_files
+from orchat.jupyter.kernel.conversations.turn_record_reader import read_turns
 from orchat.jupyter.kernel.output.markdown_sanitizer import safe_markdown
-from orchat.jupyter.kernel.output.mime_types import MIME_TYPE, PANEL_MIME_TYPE
+from orchat.jupyter.kernel.output.mime_types import MIME_TYPE, PANEL_MIME_TYPE, write_extras
+from tests.jupyter.conversations.test_turn_serialization import stored_cell
 from tests.jupyter.kernel import package_folder
 
 ANSWER = "A boat is $5 or $6 a day, $x^2$ and `$7`."
@@ -92,3 +96,47 @@ def test_pandoc_shows_the_answer_and_after_strip_no_metadata(
     strip_files([path])
     assert "kept words" not in published()
     assert published().count(PLAIN) == 2
+
+
+def test_nbstripout_takes_all_out_when_it_is_told_so(notebook: nbformat.NotebookNode, tmp_path: Path) -> None:
+    path = tmp_path / "tides.ipynb"
+    packages = {**os.environ, "PYTHONPATH": str(package_folder("nbstripout-0.9.1", "nbstripout==0.9.1"))}
+    for options, keeps in ((["--extra-keys", "cell.metadata.orchat"], False), ([], True)):
+        nbformat.write(notebook, path)
+        subprocess.run([sys.executable, "-m", "nbstripout", *options, str(path)], check=True, env=packages)
+        assert [cell.outputs for cell in nbformat.read(path, 4).cells] == [[], []]
+        assert ("kept words" in path.read_text()) == keeps
+
+
+NBDIME = ("nbdime==4.0.4", "GitPython==3.2.1", "gitdb==4.0.12", "smmap==5.0.3", "colorama==0.4.6")
+
+
+@pytest.mark.parametrize("strategy", ["inline", "use-local"])
+def test_of_a_notebook_that_nbdime_merged_is_restored_what_is_certain(tmp_path: Path, strategy: str) -> None:
+    sides = {"base": "high", "local": "low", "remote": "away"}
+    for name, word in sides.items():
+        cell = stored_cell(f"It is {word}.")
+        (output,) = cell["outputs"]
+        data = {**output["data"], MIME_TYPE: write_extras(output["data"][MIME_TYPE])}
+        made = nbformat.v4.new_code_cell(
+            cell["source"],
+            id="a",
+            metadata={"orchat": cell["metadata"]},
+            outputs=[nbformat.v4.new_output("display_data", data)],
+        )
+        nbformat.write(nbformat.v4.new_notebook(cells=[made]), tmp_path / f"{name}.ipynb")
+    packages = {**os.environ, "PYTHONPATH": str(package_folder("nbdime-4.0.4", *NBDIME))}
+    command = [sys.executable, "-m", "nbdime.nbmergeapp", "--merge-strategy", strategy, "--out", "merged.ipynb"]
+    subprocess.run(
+        [*command, *(f"{name}.ipynb" for name in sides)], cwd=tmp_path, env=packages, capture_output=True, check=False
+    )
+    path = tmp_path / "merged.ipynb"
+    found = [
+        str(each) if isinstance(each, StateError) else each.turn.messages[-1].text
+        for each in read_turns(read_cells(str(path)))
+    ]
+    lost = "What an output points to is of another answer, as after a merge of two notebooks. Run the cell again."
+    assert found == (["It is low."] if strategy == "use-local" else [lost, lost])
+    assert ("nbdime-conflicts" in path.read_text()) == (strategy == "inline")
+    strip_files([path])
+    assert not any(words in path.read_text() for words in ("nbdime-conflicts", '"turn', "messages"))
