@@ -313,8 +313,8 @@ def test_what_a_tool_cleared_is_gone_and_what_a_run_took_away_is_not(
     notebook.wait(0)
     expect(page.locator(".orchat-panel .orchat-items")).to_contain_text("The Ouse.")
     assert notebook.save().cells[0].metadata["orchat"]["shown"] is True
+    lab.close_notebooks(page)
     lab.end_sessions()
-    page.goto("about:blank")
     clear_output = ["nbconvert", "--clear-output", "--inplace", str(notebook.path)]
     subprocess.run([sys.executable, "-m", *clear_output], check=True, capture_output=True)
     assert "Ouse" in notebook.path.read_text()
@@ -367,8 +367,8 @@ def test_a_page_reloaded_mid_stream_has_it_again_and_a_dead_kernel_leaves_the_tr
         assert time.monotonic() < deadline, output
         page.wait_for_timeout(100)
     assert set(output.data) == {"text/markdown", "text/plain", "application/vnd.orchat.panel"}
+    front_end.close_notebooks(page)
     front_end.end_sessions()
-    page.goto("about:blank")
     notebook = front_end.show(page, notebook.path)
     notebook.wait_for_text(0, "The river runs")
     page.wait_for_timeout(1_500)
@@ -527,6 +527,7 @@ def test_retry_repeats_what_failed_and_a_restart_keeps_it_and_the_draft(
     wait_until_kept(page, notebook, "half a quest")
     wait_until_kept(page, notebook, "tides.csv")
     restart(page)
+    front_end.close_notebooks(page)
     notebook = front_end.show(page, notebook.path)
     notebook.run(0)
     notebook.wait(0)

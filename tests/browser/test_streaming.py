@@ -41,6 +41,7 @@ def test_the_text_is_seen_to_grow(page: Page, front_end: Lab, endpoint: Scripted
     assert set(output.data) == {"text/markdown", "text/plain", MIME}
     assert output.data["text/plain"].startswith(ANSWER.strip())
 
+    front_end.close_notebooks(page)
     reopened = front_end.show(page, notebook.path)
     page.wait_for_function("() => document.querySelector('.jp-OutputArea-output')")
     assert reopened.text(1).startswith("The river runs down to the sea.")
