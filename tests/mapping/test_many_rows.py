@@ -1,4 +1,4 @@
-"""Two thousand rows through every trouble: each is answered, and paid, once."""
+"""Five thousand rows through every trouble: each is answered, and paid, once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.mapping.conftest import KEY
 from tests.mapping.troubled_server import CUT, EMPTY_AT, MALFORMED, STALLED
 from tests.patience import stretched
 
-ROWS = 2000
+ROWS = 5000
 
 
 class Tone(BaseModel):
@@ -42,7 +42,7 @@ def troubled(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 @pytest.mark.slow
-def test_two_thousand_rows_through_every_trouble(troubled: str) -> None:
+def test_five_thousand_rows_through_every_trouble(troubled: str) -> None:
     with httpx.Client(base_url=troubled, trust_env=False) as http:
 
         def seen() -> dict[str, Any]:

@@ -16,8 +16,8 @@ from tests.mapping.conftest import question_of
 from tests.openrouter_server import Answer, Request, ScriptedOpenRouter, completion, error, reply_json, text
 
 COST = Decimal("0.00004")
-BUSY, DOWN, STALLED, CUT, MALFORMED = 200, 160, 480, 200, 120  # no row has two of these troubles
-EMPTY_AT = 1200
+BUSY, DOWN, STALLED, CUT, MALFORMED = 500, 400, 1250, 500, 300  # no row has two of these troubles
+EMPTY_AT = 3000
 """At this row the credits are used up."""
 
 
