@@ -34,6 +34,7 @@ class Page:
     def __init__(
         self, kernel: Kernel, cell_id: str, metadata: Mapping[str, Any] | None = None, *, extended: bool = True
     ) -> None:
+        self._kernel = kernel
         self._client = kernel._client
         self._ask = kernel._ask
         self._cell_id = cell_id
@@ -68,7 +69,15 @@ class Page:
         return ["".join(_words(item) for item in turn["s"]["items"]) for turn in self.turns]
 
     def run(self, code: str, *, shows: bool = True) -> None:
-        """Run the cell, and open a view of its panel."""
+        """Run the cell, and open a view of its panel, and once more after a restart where the kernel is deaf."""
+        self._execute(code)
+        if shows and not self._is_shown():
+            assert self._kernel.is_deaf(), self.printed
+            self._kernel.restart("%load_ext orchat")
+            self._execute(code)
+            assert self._is_shown(), self.printed
+
+    def _execute(self, code: str) -> None:
         self._view, self._number, self.state = "", -1, {}
         about: dict[str, Any] = {"cellId": self._cell_id}
         if self.metadata is not None:
@@ -86,13 +95,16 @@ class Page:
         while (reply := self._client.get_shell_msg(timeout=PATIENCE))["parent_header"]["msg_id"] != request:
             pass
         assert reply["content"]["status"] == "ok", reply["content"]
+
+    def _is_shown(self) -> bool:
+        """Request the state, as a page does: again and again, for ipykernel 7.1 to 7.3 may leave a message unread."""
         deadline = time.monotonic() + PATIENCE
-        while shows and not self.state:  # asked again as a page does: ipykernel 7.1 to 7.3 may leave a message unread
-            assert time.monotonic() < deadline
+        while not self.state and time.monotonic() < deadline:
             self.send({"t": "ready", "render": "markdown"})
             asked = time.monotonic()
             while not self.state and time.monotonic() < asked + 1:
                 self.listen(0.1)
+        return bool(self.state)
 
     def send(self, content: Mapping[str, Any]) -> None:
         """Send what a view sends: in the subshell, where one was opened."""
