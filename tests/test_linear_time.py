@@ -36,7 +36,7 @@ _FIRST, _SECOND = 1_000, 4_000  # characters, by which the texts are found that 
 _SHORT, _LONG = 12_500, 100_000
 # A parser of Markdown takes 0.1 ms for a character of deep quotes.
 _MARKDOWN_FIRST, _MARKDOWN_SECOND = 400, 1_600
-_MARKDOWN_SHORT, _MARKDOWN_LONG = 4_000, 16_000
+_MARKDOWN_SHORT, _MARKDOWN_LONG = 2_000, 16_000
 _FLOOR = 0.5  # seconds of the processor that nobody minds
 _SHARE = 4  # how much slower a character of a long text may be than one of a short text
 _END = 30.0
