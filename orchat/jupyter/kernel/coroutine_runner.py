@@ -125,6 +125,10 @@ def _kernel_with_queue() -> Any:
     return kernel
 
 
+# With those that a page sends when it is loaded, to show the widgets that there are.
+_COMM_MESSAGES = frozenset({"comm_msg", "comm_close", "comm_open", "comm_info_request"})
+
+
 async def _pump_comms(kernel: Any) -> None:
     queued, remaining = kernel.msg_queue, []
     comms = []
@@ -136,7 +140,7 @@ async def _pump_comms(kernel: Any) -> None:
             kind = json.loads(bytes(frames[1]))["msg_type"]
         except Exception:  # noqa: BLE001 - of an unknown form: left to the kernel
             kind = None
-        if kind in ("comm_msg", "comm_close"):
+        if kind in _COMM_MESSAGES:
             comms.append((kind, idents, frames))
         else:
             remaining.append(item)
@@ -148,6 +152,9 @@ async def _pump_comms(kernel: Any) -> None:
             done = kernel.shell_handlers[kind](kernel.shell_stream, idents, message)
             if inspect.isawaitable(done):
                 await done
+            if kind == "comm_info_request":  # for a page the answer is complete when the kernel has been idle again
+                kernel._publish_status("idle", "shell", message)
+                kernel._publish_status("busy", "shell")
         except Exception as error:  # noqa: BLE001 - as the kernel does: one bad message ends nothing
             kernel.log.error("A widget's message failed: %s", type(error).__name__)
 
