@@ -315,11 +315,12 @@ class Notebook:
         """What `watch` has noted."""
         return list(self.page.evaluate("() => window.lengths"))
 
-    def wait_for_text(self, cell: int, words: str) -> None:
-        """Wait until these words stand below a cell."""
+    def wait_for_text(self, cell: int, words: str, times: int = 1) -> None:
+        """Wait until these words stand below a cell so many times: it is drawn some time after it has arrived."""
         self.page.wait_for_function(
-            f"([cell, words]) => {_PANEL}.content.widgets[cell].outputArea.node.innerText.includes(words)",
-            arg=[cell, words],
+            "([cell, words, times]) =>"
+            f" {_PANEL}.content.widgets[cell].outputArea.node.innerText.split(words).length > times",
+            arg=[cell, words, times],
             polling=_POLLING,
         )
 

@@ -89,6 +89,7 @@ def test_it_streams_stops_and_asks_while_a_cell_blocks(
     notebook.wait(1)
     expect(panel.locator(".orchat-items").last).to_contain_text("At noon.")
     expect(panel).not_to_contain_text("waits for the running cell")
+    notebook.wait_for_text(1, "ended")
     assert notebook.text(1).strip() == "ended"
     expect(panel.locator(".orchat-busy-notice")).to_be_hidden()
     # The forms of turns that block the kernel themselves, one after another.
@@ -97,6 +98,7 @@ def test_it_streams_stops_and_asks_while_a_cell_blocks(
     for number in range(2):
         outputs.nth(number).get_by_role("button", name="Approve").click()
     notebook.wait(2)
+    notebook.wait_for_text(2, "At nine.", 2)
     assert notebook.text(2).count("At nine.") == 2
     assert "tide(port=" in notebook.text(2)
 

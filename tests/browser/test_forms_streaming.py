@@ -150,8 +150,8 @@ def test_what_was_written_of_a_call_stays_when_it_is_cut(
         assert notebook.interrupt(2, "gone") < SOON
     notebook.wait(2)
     expect(page.locator(".orchat-form")).to_have_count(0)
-    assert 'launch({"code": "sea.step(0)' in notebook.text(2)
-    assert "… was still being written" in notebook.text(2)
+    notebook.wait_for_text(2, 'launch({"code": "sea.step(0)')
+    notebook.wait_for_text(2, "… was still being written")
     writing.gate.set()
     assert printed(notebook, 3) == "[]\n"
 

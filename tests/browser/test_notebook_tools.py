@@ -56,7 +56,7 @@ def test_a_change_is_shown_as_a_difference_approved_and_undone(
     approve.click()
 
     expect(preview).to_contain_text(f"Inserts a markdown cell above cell 2 ({name}), which begins with x = 1:")
-    assert notebook.text(1).strip() == "31"  # placed there while the asking cell still runs
+    notebook.wait_for_text(1, "31")  # placed there while the asking cell still runs
     assert notebook.running(2)
     approve.click()
     expect(form).to_have_attribute("aria-label", "A tool call that waits for your decision: read_cells")

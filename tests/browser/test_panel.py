@@ -579,6 +579,7 @@ def test_files_by_button_paste_and_drop(page: Page, lab: Lab, endpoint: Scripted
     expect(panel.locator(".orchat-items")).to_contain_text("I see.")
     expect(chips).to_have_count(0)
     sent = panel.locator(".orchat-question-pictures img")
+    expect(sent).to_have_count(2)
     assert sorted(image.get_attribute("alt") or "" for image in sent.all()) == ["drop.png", "paste.png"]
     expect(sent.first).to_have_js_property("naturalWidth", 1)
     parts = endpoint.request.json["messages"][0]["content"]
@@ -776,4 +777,4 @@ def test_attacks_in_every_place_of_a_panel_do_nothing(
     assert not [url for url in requested if "evil" in url]
     hostile = "script, style, svg:not(button > svg), [onerror], [onload], a[href^='javascript']"
     assert panel.locator(hostile).count() == 0
-    assert panel.locator(".orchat-exchange").count() == 3
+    expect(panel.locator(".orchat-exchange")).to_have_count(3)

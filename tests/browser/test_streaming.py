@@ -33,6 +33,7 @@ def test_the_text_is_seen_to_grow(page: Page, front_end: Lab, endpoint: Scripted
     lengths = notebook.lengths()
     assert lengths == sorted(lengths)
     assert len(set(lengths)) >= 10
+    notebook.wait_for_text(1, "The river runs down to the sea.", 30)
     assert notebook.text(1).startswith("The river runs down to the sea.")  # the asterisks are rendered
 
     saved = notebook.save()
@@ -43,7 +44,7 @@ def test_the_text_is_seen_to_grow(page: Page, front_end: Lab, endpoint: Scripted
 
     front_end.close_notebooks(page)
     reopened = front_end.show(page, notebook.path)
-    page.wait_for_function("() => document.querySelector('.jp-OutputArea-output')")
+    reopened.wait_for_text(1, "The river runs down to the sea.", 30)
     assert reopened.text(1).startswith("The river runs down to the sea.")
     assert len(reopened.outputs(1)) == 1
 

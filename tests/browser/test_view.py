@@ -97,6 +97,7 @@ def test_an_answer_grows_in_a_view_and_ends_static(page: Page, front_end: Lab, e
     (output,) = notebook.save().cells[1].outputs
     assert set(output.data) == {"text/markdown", "text/plain", MIME}
     assert "widgets" not in nbformat.read(notebook.path, 4).metadata
+    notebook.wait_for_text(1, "The river runs", 60)
     assert notebook.text(1).count("The river runs") == 60
 
 
@@ -116,7 +117,7 @@ def test_the_stop_button(page: Page, lab: Lab, endpoint: ScriptedOpenRouter, ipy
     assert ending == "stopped"
     assert kept.startswith("'The river")
     assert len(kept) < len(ANSWER)
-    assert "stopped · " in notebook.text(1)
+    notebook.wait_for_text(1, "stopped · ")
 
 
 def test_stop_before_the_first_token(page: Page, front_end: Lab, endpoint: ScriptedOpenRouter) -> None:
@@ -198,6 +199,7 @@ def test_where_no_page_answers_plain_updates_serve_and_a_late_view_takes_over(
     assert page.locator(".jp-OutputArea-output").count() == 1
     gate.set()
     notebook.wait(2)
+    notebook.wait_for_text(2, "The river", 60)
     assert notebook.text(2).count("The river") == 60
 
 
@@ -211,6 +213,7 @@ def test_under_time_an_answer_is_seen_to_grow_plainly(page: Page, lab: Lab, endp
     assert notebook.running(1)
     gate.set()
     notebook.wait(1)
+    notebook.wait_for_text(1, "The river", 60)
     assert notebook.text(1).count("The river") == 60
 
 
@@ -362,7 +365,7 @@ def test_the_interrupt_while_a_form_is_open(page: Page, lab: Lab, endpoint: Scri
     expect(page.locator(".orchat-call-form").get_by_role("button", name="Approve")).to_be_visible()
     assert notebook.interrupt(2, "gone") < SOON
     notebook.wait(2)
-    assert page.locator(".orchat-call-form").count() == 0
+    expect(page.locator(".orchat-call-form")).to_have_count(0)
     assert len(endpoint.requests) == before + 1
 
 

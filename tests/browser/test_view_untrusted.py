@@ -84,8 +84,8 @@ def test_attacks_in_every_place_of_a_turn(page: Page, lab: Lab, watch: Watch) ->
     notebook = lab.open(page, "view-attacked.ipynb", PATIENT_DRIVER, cell)
     notebook.run(0, 1)
     expect(page.locator(".jp-OutputArea-output", has_text="all shown")).to_be_attached()
+    expect(page.locator(".orchat-turn")).to_have_count(-(-len(attacks) // 12))
     page.wait_for_timeout(1_000)
-    assert page.locator(".orchat-turn").count() == -(-len(attacks) // 12)
     for fold in page.locator(".orchat-turn summary").all()[:40]:
         fold.evaluate("(node) => { node.parentElement.open = true; }")
     page.wait_for_timeout(500)
