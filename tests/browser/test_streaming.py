@@ -13,7 +13,20 @@ from playwright.sync_api import Page, expect
 from orchat.jupyter.kernel.output.mime_types import read_extras
 from tests.browser.lab import Lab, Notebook
 from tests.jupyter.kernel import SOON
-from tests.openrouter_server import Answer, Request, ScriptedOpenRouter, call, calls, endless, text
+from tests.openrouter_server import (
+    Answer,
+    Request,
+    ScriptedOpenRouter,
+    call,
+    calls,
+    endless,
+    event,
+    finish,
+    hold,
+    stream,
+    text,
+    usage,
+)
 from tests.patience import PATIENCE, stretched
 
 pytestmark = pytest.mark.slow
@@ -116,10 +129,17 @@ def test_the_button_interrupts_a_column_and_the_cell_goes_on(
     assert len(asked) == rows + 2  # those that were on their way are asked again, and no other
 
 
+def growing(gate: threading.Event) -> Answer:
+    """An answer whose last two thirds come when the test wants them."""
+    words = [event(word) for word in re.findall(r"\S+\s*", ANSWER)]
+    return stream(words[:70], hold(gate), words[70:], finish("stop"), usage()).paced(0.01)
+
+
 def test_a_page_reloaded_while_a_cell_streams_ends_with_the_right_output(
     page: Page, front_end: Lab, endpoint: ScriptedOpenRouter
 ) -> None:
-    endpoint.answers(text(ANSWER).paced(0.04))
+    gate = threading.Event()
+    endpoint.answers(growing(gate))
     notebook = front_end.open(page, "reload.ipynb", "%load_ext orchat", "%%openrouter\nTell me of the river.")
     notebook.run(0, 1)
     notebook.wait_for_text(1, "The river")
@@ -127,6 +147,7 @@ def test_a_page_reloaded_while_a_cell_streams_ends_with_the_right_output(
     page.reload()
     reopened = Notebook(page, notebook.path)
     page.wait_for_function("() => window.jupyterapp?.shell?.currentWidget?.content?.widgets?.length > 1")
+    gate.set()
     reopened.wait_for_text(1, "vendor/some-model")  # the line below the whole answer
     (output,) = reopened.save().cells[1].outputs
     assert set(output.data) == {"text/markdown", "text/plain", MIME}
@@ -136,7 +157,8 @@ def test_a_page_reloaded_while_a_cell_streams_ends_with_the_right_output(
 def test_a_restore_behind_a_turn_that_a_reloaded_page_has_not_seen_end_keeps_it(
     page: Page, lab: Lab, endpoint: ScriptedOpenRouter
 ) -> None:
-    endpoint.answers(text("First."), text(ANSWER).paced(0.04), text("Third."))
+    gate = threading.Event()
+    endpoint.answers(text("First."), growing(gate), text("Third."))
     cells = (
         "%load_ext orchat",
         "%%openrouter\nOne?",
@@ -151,6 +173,7 @@ def test_a_restore_behind_a_turn_that_a_reloaded_page_has_not_seen_end_keeps_it(
     page.reload()
     reopened = Notebook(page, notebook.path)
     page.wait_for_function("() => window.jupyterapp?.shell?.currentWidget?.content?.widgets?.length > 4")
+    gate.set()
     reopened.wait_for_text(2, "vendor/some-model")
     page.wait_for_function(
         "() => window.jupyterapp.shell.currentWidget.sessionContext.session?.kernel?.status === 'idle'"
