@@ -3,7 +3,7 @@
  * text: parsing would round large numbers.
  */
 
-import { diffLines } from "../extension/static/line_difference.js";
+import { diffLines, isChanged } from "../extension/static/line_difference.js";
 import { element } from "../shared/elements.js";
 
 const TOKENS = /"[^"\\]*(?:\\[^][^"\\]*)*"?|[{}[\],:]|[^\s"{}[\],:]+/g;
@@ -53,7 +53,7 @@ export function difference(before, after, more) {
     const [removed, added] = [excerpt(old[0], from), excerpt(now[0], from)];
     return element("span", "", element("del", "", removed), " → ", element("ins", "", added));
   }
-  const rows = diffLines(old, now);
+  const rows = diffLines(old, now).filter(isChanged);
   const shown = rows.slice(0, MAX_ROWS).map(({ sign, line }) =>
     element(sign === "-" ? "del" : "ins", "orchat-diff-line", `${sign} ${excerpt(line, 0)}`));
   const rest = rows.length - shown.length;
