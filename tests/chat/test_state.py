@@ -479,11 +479,11 @@ def test_media_go_first_then_the_oldest_turns() -> None:
 
 @pytest.mark.parametrize("with_system", [False, True])
 def test_no_more_is_left_out_than_must_be(with_system: bool) -> None:
-    picture = ImageContent(base64_image="iVBORw0KGgo" + "A" * 401, mime_type="image/png", validation=False)
+    picture = ImageContent(base64_image="iVBORw0KGgo" + "A" * 101, mime_type="image/png", validation=False)
     messages = [ChatMessage.from_system("Be brief.")] * with_system
     for number in range(12):
-        parts = ["é" * number * 9, *[picture] * (number % 3 == 0)]
-        messages += [ChatMessage.from_user(content_parts=parts), ChatMessage.from_assistant("x" * number * 7)]
+        parts = ["é" * number * 4, *[picture] * (number % 3 == 0)]
+        messages += [ChatMessage.from_user(content_parts=parts), ChatMessage.from_assistant("x" * number * 3)]
     saved = ChatState(messages, unknown={"later": ["of", "a", "newer", "version"]})
 
     def size(data: dict[str, Any]) -> int:
