@@ -63,3 +63,10 @@ def allowed(monkeypatch: Any) -> Iterator[None]:
     with monkeypatch.context() as patch:
         patch.setenv("ORCHAT_ALLOWED_MODULES", PATH)
         yield
+
+
+def haystacks_generator(**options: Any) -> Any:
+    """Make one of Haystack's; OpenAI's SDK is imported with it only now, for that takes long."""
+    from haystack_integrations.components.generators.openrouter import OpenRouterChatGenerator as HaystackGenerator
+
+    return HaystackGenerator(**options)

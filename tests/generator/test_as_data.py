@@ -15,7 +15,6 @@ from haystack.components.generators.utils import print_streaming_chunk as haysta
 from haystack.tools import Tool as HaystackTool
 from haystack.tools import Toolset as HaystackToolset
 from haystack.utils import Secret as HaystackSecret
-from haystack_integrations.components.generators.openrouter import OpenRouterChatGenerator as HaystackGenerator
 
 from orchat.errors import ConfigurationError, SerializationError
 from orchat.openrouter.dialect import DEFAULT_BASE_URL, DEFAULT_MODEL
@@ -23,7 +22,17 @@ from orchat.openrouter.generator import OpenRouterChatGenerator
 from orchat.secret import Secret
 from orchat.streaming import print_streaming_chunk
 from orchat.tools import Tool, Toolset
-from tests.generator.samples import PATH, TIDE_SCHEMA, River, on_chunk, on_chunk_async, tide, tide_tool, toolset
+from tests.generator.samples import (
+    PATH,
+    TIDE_SCHEMA,
+    River,
+    haystacks_generator,
+    on_chunk,
+    on_chunk_async,
+    tide,
+    tide_tool,
+    toolset,
+)
 
 TYPE = "orchat.openrouter.generator.OpenRouterChatGenerator"
 KEYS = [
@@ -220,7 +229,7 @@ def haystacks_tool(name: str) -> HaystackTool:
     ids=["None", "empty", "list", "toolset", "mixed"],
 )  # fmt: skip
 def test_what_haystack_wrote_is_read(tools) -> None:
-    theirs = HaystackGenerator(
+    theirs = haystacks_generator(
         api_key=HaystackSecret.from_env_var(["A_KEY", "B_KEY"], strict=False),
         model="vendor/m",
         streaming_callback=haystacks_print,

@@ -21,12 +21,11 @@ from haystack.dataclasses import FileContent, ImageContent, ReasoningContent, Te
 from haystack.tools import Tool as HaystackTool
 from haystack.tools import Toolset as HaystackToolset
 from haystack.utils import Secret as HaystackSecret
-from haystack_integrations.components.generators.openrouter import OpenRouterChatGenerator as HaystackGenerator
 
 from orchat.messages import ChatMessage
 from orchat.openrouter.generator import OpenRouterChatGenerator
 from orchat.secret import Secret
-from tests.generator.samples import TIDE_SCHEMA, River, tide
+from tests.generator.samples import TIDE_SCHEMA, River, haystacks_generator, tide
 from tests.generator.ways import KEY
 from tests.openrouter_server import PNG, ScriptedOpenRouter, call, calls, text
 
@@ -129,7 +128,7 @@ def both(openrouter: ScriptedOpenRouter, endpoint: dict[str, Any]) -> Iterator[A
 
     def ask(messages: Any, init: dict[str, Any] | None = None, ways: int = 4, **run: Any) -> list[tuple[Any, Any]]:
         init = {"model": "vendor/m", "max_retries": 0} | endpoint | (init or {})
-        theirs = HaystackGenerator(api_key=HaystackSecret.from_token(KEY), **init)
+        theirs = haystacks_generator(api_key=HaystackSecret.from_token(KEY), **init)
         ours = OpenRouterChatGenerator(api_key=Secret.from_token(KEY), **init)
 
         async def keep(chunk: Any) -> None: ...
@@ -239,7 +238,7 @@ def test_replies_have_the_text_calls_and_meta_that_haystacks_have(openrouter, ge
     # What Haystack does not keep comes on top; null padding of its SDK is not looked at.
     openrouter.always(calls(call("tide", {"port": "Hull"}), content="I look.", reasoning="Hm.", signature="c2ln"))
     openrouter.always(text("At two.", reasoning="Hm.", signature="c2ln"))
-    theirs_of = HaystackGenerator(api_key=HaystackSecret.from_token(KEY), api_base_url=openrouter.base_url)
+    theirs_of = haystacks_generator(api_key=HaystackSecret.from_token(KEY), api_base_url=openrouter.base_url)
     callback = {"streaming_callback": (lambda chunk: None)} if streams else {}
     [theirs] = theirs_of.run([Message.from_user("Tide?")], **callback)["replies"]
     theirs_of.close()
@@ -265,7 +264,7 @@ def test_replies_have_the_text_calls_and_meta_that_haystacks_have(openrouter, ge
 )
 def test_what_haystack_refuses_with_a_value_error_so_do_we(both, openrouter, messages) -> None:
     for generator in (
-        HaystackGenerator(api_key=HaystackSecret.from_token(KEY), api_base_url=openrouter.base_url),
+        haystacks_generator(api_key=HaystackSecret.from_token(KEY), api_base_url=openrouter.base_url),
         OpenRouterChatGenerator(api_key=Secret.from_token(KEY), api_base_url=openrouter.base_url),
     ):
         with pytest.raises(ValueError, match="id"):

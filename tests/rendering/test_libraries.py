@@ -9,18 +9,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import altair as alt
-import bokeh.plotting
 import duckdb
 import narwhals as nw
-import networkx as nx
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import polars as pl
 import pyarrow as pa
 import pytest
-import xarray as xr
 
 from orchat.messages import ImageContent
 from orchat.rendering import render, render_text, render_value
@@ -33,6 +29,9 @@ FRAME = pd.DataFrame({"port": [SECRET, "York"], "level": [47.11, 47.11]})
 class Tide:
     port: str
     level: float
+
+
+# Altair, Bokeh, NetworkX and xarray are imported where they are used: each process of the tests collects this file.
 
 
 class Protocol:
@@ -53,21 +52,29 @@ def row() -> sqlite3.Row:
     return found
 
 
-def dataset() -> xr.Dataset:
+def dataset() -> Any:
+    import xarray as xr
+
     return xr.Dataset({"level": (("port",), [47.11, 47.11])}, coords={"port": [SECRET, "York"]})
 
 
 def graph() -> Any:
+    import networkx as nx
+
     made = nx.Graph()
     made.add_edge(SECRET, "York", level=47.11)
     return made
 
 
 def chart() -> Any:
+    import altair as alt
+
     return alt.Chart(FRAME, title="Tides").mark_bar().encode(x="port", y="level")
 
 
 def bokeh_plot() -> Any:
+    import bokeh.plotting
+
     plot = bokeh.plotting.figure(title="Tides", x_range=[SECRET, "York"])
     plot.vbar(x=[SECRET, "York"], top=[47.11, 47.11])
     return plot
@@ -169,6 +176,8 @@ def test_a_graph_is_its_nodes_and_edges() -> None:
         '{"graph": "networkx Graph, 2 nodes, 1 edges", "nodes": ["Zanzibar", "York"], '
         '"edges": [["Zanzibar", "York", {"level": 47.11}]]}'
     )
+    import networkx as nx
+
     assert render_value(nx.complete_graph(100), budget=300).tokens <= 300
 
 
@@ -184,6 +193,8 @@ def test_a_chart_is_its_specification_and_picture_and_asks_nobody(monkeypatch: p
     assert '"title": "Tides"' in text.text  # type: ignore[union-attr]
     assert '"field": "port"' in text.text  # type: ignore[union-attr]
     assert isinstance(picture, ImageContent)
+    import altair as alt
+
     elsewhere = alt.Chart("http://127.0.0.1:9/tides.csv").mark_bar().encode(x="port:N")
     assert render_value(elsewhere).text.startswith('{"mark": {"type": "bar"}')
     monkeypatch.setitem(sys.modules, "vl_convert", None)  # as if it were not installed

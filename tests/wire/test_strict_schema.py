@@ -11,7 +11,6 @@ from decimal import Decimal
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import pytest
-from openai.lib._pydantic import to_strict_json_schema
 from pydantic import BaseModel, Field, HttpUrl
 
 from orchat.messages import ChatMessage
@@ -95,10 +94,14 @@ class Empty(BaseModel):
 
 @pytest.mark.parametrize("model", [Port, Tide, Empty])
 def test_the_strict_schema_of_a_class_without_defaults_is_openais(model: type[BaseModel]) -> None:
+    from openai.lib._pydantic import to_strict_json_schema  # each process of the tests collects this file
+
     assert strict_schema(model.model_json_schema()) == to_strict_json_schema(model)
 
 
 def test_a_class_that_holds_itself_is_openais_but_for_references_with_siblings() -> None:
+    from openai.lib._pydantic import to_strict_json_schema  # each process of the tests collects this file
+
     schema = strict_schema(Tree.model_json_schema())
     assert schema["properties"] == to_strict_json_schema(Tree)["properties"]
     with pytest.raises(NotStrictError, match="refers to itself"):
