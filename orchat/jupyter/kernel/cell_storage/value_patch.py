@@ -11,6 +11,7 @@ A conversation grows at its end, and loses its oldest turns: a patch holds what 
 
 from __future__ import annotations
 
+import marshal  # only written, to be compared
 from typing import Any, TypeAlias
 
 Patch: TypeAlias = dict[str, Any]
@@ -28,12 +29,18 @@ def make_patch(old: Any, new: Any) -> Patch:
         within = {
             name: make_patch(old[name], value) if name in old else {"is": value}
             for name, value in new.items()
-            if name not in old or old[name] != value
+            if name not in old or not _is_same(old[name], value)
         }
         return {"within": within, "without": [name for name in old if name not in new]}
     if isinstance(old, list) and isinstance(new, list) and old and new:
         start = end = old.index(new[0]) if new[0] in old else 0
         while end < len(old) and end - start < len(new) and old[end] == new[end - start]:
             end += 1
-        return {"from": start, "to": end, "then": new[end - start :]}
+        if _is_same(old[start:end], new[: end - start]):
+            return {"from": start, "to": end, "then": new[end - start :]}
     return {"is": new}
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Return whether two values are the same JSON; to Python True is 1 as well."""
+    return one == other and marshal.dumps(one, 2) == marshal.dumps(other, 2)
