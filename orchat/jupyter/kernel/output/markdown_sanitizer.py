@@ -7,11 +7,12 @@ any host (so a reply can exfiltrate data), ``javascript:`` links work. Model out
 It does not guess how a parser reads an ambiguous passage, but writes text that all parsers read alike:
 
 - Every code fence is written anew: alone between blank lines, closed, marked with a language, longer than any run of
-  backticks in it. Such a block is code to every parser, so its content stays as it is. Indented code becomes a fence.
+  backticks in it. Such a block is code to every parser, so its content stays as it is. Indented code becomes a fence,
+  in the item of a list too.
 - A code span is kept when it is plain: on one line, with no backtick inside, and with nothing before it that could hide
   its first backtick from some parser (an open bracket, a URL). All other backticks become ``&#96;``.
 - A formula is kept when it is plain: no backtick, no quotation mark, balanced braces. Any other ``$``, as in a price,
-  becomes ``\$``, or `LONE_DOLLAR` where a renderer would make a formula of two of them.
+  becomes ``\$``, or `LONE_DOLLAR` where a renderer would make a formula of two of them; in an address ``%24``.
 - Quotations and lists are nested as deep as `limit_nesting` allows; deeper markers are text.
 - Outside of these ``<`` becomes ``&lt;``, ``![`` becomes ``\![`` (an image becomes a link), and a link to anything but
   the web, a file or an e-mail address is escaped.

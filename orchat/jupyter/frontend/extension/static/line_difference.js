@@ -39,7 +39,8 @@ export function diffLines(old, now) {
     if (i < a.length && j < b.length && a[i] === b[j]) {
       rows.push(row(" ")(a[i]));
       [i, j] = [i + 1, j + 1];
-    } else if (i < a.length && (j === b.length || commonCounts[(i + 1) * width + j] >= commonCounts[i * width + j + 1])) {
+    } else if (i < a.length
+      && (j === b.length || commonCounts[(i + 1) * width + j] >= commonCounts[i * width + j + 1])) {
       rows.push(row("-")(a[i++]));
     } else rows.push(row("+")(b[j++]));
   }
