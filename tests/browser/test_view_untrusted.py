@@ -83,7 +83,8 @@ def test_attacks_in_every_place_of_a_turn(page: Page, lab: Lab, watch: Watch) ->
     cell = f"ATTACKS = {json.dumps(attacks)!r}\ndone = False" + _CELL
     notebook = lab.open(page, "view-attacked.ipynb", PATIENT_DRIVER, cell)
     notebook.run(0, 1)
-    expect(page.locator(".jp-OutputArea-output", has_text="all shown")).to_be_attached()
+    # `expect` would make a snapshot of the whole page for each look, in case that it fails.
+    page.locator(".jp-OutputArea-output", has_text="all shown").wait_for(state="attached")
     expect(page.locator(".orchat-turn")).to_have_count(-(-len(attacks) // 12))
     page.wait_for_timeout(1_000)
     for fold in page.locator(".orchat-turn summary").all()[:40]:
