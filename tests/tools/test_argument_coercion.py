@@ -234,8 +234,9 @@ def test_what_is_nested_very_deep_stays() -> None:
 def test_long_lists_take_time_in_proportion() -> None:
     schema = {"properties": {"x": {"type": "array", "items": {"$ref": "#/$defs/n"}}}, "$defs": {"n": INTEGER}}
     written = {"x": [str(number) for number in range(50_000)]}
-    assert cpu_time(lambda: coerce_arguments(schema, written), 30.0) < 10.0
-    assert coerce_arguments(schema, written).values == {"x": list(range(50_000))}
+    found: list[dict[str, Any]] = []
+    assert cpu_time(lambda: found.append(coerce_arguments(schema, written).values), 30.0) < 10.0
+    assert found == [{"x": list(range(50_000))}]
 
 
 VALUES = {

@@ -424,8 +424,9 @@ def test_what_is_no_tool_is_not_adopted(other: Any) -> None:
 FUNCTIONS = st.sampled_from([samples.shout, samples.weather, samples.Maker.plain, samples.Heir.make, print])
 ENTRIES = st.fixed_dictionaries({"source": st.text()}, optional={"handler": FUNCTIONS})
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=15,
 )
 
 
