@@ -93,6 +93,7 @@ def test_odd_values_are_as_good_as_missing(odd: Any) -> None:
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=8,
 )
 fields = st.sampled_from(
     [*model("vendor/m", "M", {}), "reasoning", "alias_target", "input_modalities", "output_modalities", "prompt"]
@@ -102,7 +103,11 @@ entries = st.recursive(
 )
 
 
-@given(st.lists(entries | entries.map(lambda value: {"id": "vendor/m"} | (value if isinstance(value, dict) else {}))))
+@given(
+    st.lists(
+        entries | entries.map(lambda value: {"id": "vendor/m"} | (value if isinstance(value, dict) else {})), max_size=5
+    )
+)
 def test_any_list_makes_a_catalogue(data: list[Any]) -> None:
     catalog = Catalog(read_models(data), NOW)
     for found in catalog.models:

@@ -361,4 +361,4 @@ def test_the_time_grows_with_the_length_only(hostile: str) -> None:
         return time.process_time() - started
 
     # Quadratic work would take minutes.
-    assert min(cpu() for _ in range(2)) < 0.25 + 8e-6 * len(hostile)
+    assert any(cpu() < 0.25 + 8e-6 * len(hostile) for _ in range(2))
