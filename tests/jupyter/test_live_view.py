@@ -18,10 +18,11 @@ from orchat.chat.message_selection import CallPlace
 from orchat.jupyter.kernel.live_view.frontend_modules import loader_source, module_sources
 from orchat.jupyter.kernel.live_view.markdown_blocks import split_blocks
 from orchat.jupyter.kernel.live_view.markdown_html import to_html
-from orchat.jupyter.kernel.live_view.turn_view_model import TurnViewModel, is_link
+from orchat.jupyter.kernel.live_view.turn_view_model import TurnViewModel
 from orchat.jupyter.kernel.live_view.view_reducer import initial_state, reduce_events, text_change, utf16_length
 from orchat.jupyter.kernel.live_view.widget_channel import WIDGET_MIME_TYPE
 from orchat.jupyter.kernel.output.markdown_sanitizer import safe_markdown
+from orchat.jupyter.kernel.output.source_links import is_link
 from orchat.messages import ReasoningContent, ToolCall, ToolCallResult
 from orchat.streaming import StreamingChunk, ToolCallDelta
 from tests.browser.driver import DRIVER

@@ -6,10 +6,8 @@ the event holds only the change of the rest.
 
 from __future__ import annotations
 
-import re
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from orchat.chat.message_selection import CallPlace
 from orchat.jupyter.kernel.live_view.call_index import CallIndex, StreamedCall
@@ -21,6 +19,7 @@ from orchat.jupyter.kernel.live_view.view_reducer import Event, State, initial_s
 from orchat.jupyter.kernel.output.answer_formats import render_as
 from orchat.jupyter.kernel.output.image_bundle import image_bundle
 from orchat.jupyter.kernel.output.markdown_sanitizer import escape_markdown
+from orchat.jupyter.kernel.output.source_links import link_titles
 from orchat.jupyter.kernel.output.turn_transcript import call_text, result_text
 from orchat.jupyter.kernel.output.untrusted_text import escape_control_characters, single_line
 
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
     from orchat.streaming import StreamingChunk, ToolCallDelta
     from orchat.tools import Tool
 
-_ADDRESS = re.compile(r'[^\x00-\x20<>"`\\\x7f-\xa0\u2028\u2029]+')
-_MOST_SOURCES = 12
 _MOST_ARGUMENTS = 20_000  # characters of arguments that still arrive
 _MOST_RESULT = 4_000
 _MOST_DETAILS = 3_000
@@ -77,7 +74,7 @@ class TurnViewModel:
         self._calls = CallIndex()
         self._streaming_calls = StreamingCalls()
         self._form_lookup: Callable[[str], Tool | None] = lambda name: None
-        self._links: dict[str, dict[str, str]] = {}
+        self._citations: list[Citation] = []
         self.clock = TurnClock()
         self._is_retrying = False
 
@@ -365,27 +362,9 @@ class TurnViewModel:
                 self._new_item({"kind": "picture", "type": kind, "data": data})
 
     def _add_sources(self, citations: Iterable[Citation]) -> None:
-        for citation in citations:
-            if is_link(citation.url) and len(self._links) < _MOST_SOURCES:
-                title = single_line(citation.title or "", 80) or urlsplit(citation.url).netloc
-                self._links.setdefault(citation.url, {"url": citation.url, "title": title})
-        self._events.append({"e": "turn", "set": {"sources": list(self._links.values())}})
-
-
-def is_link(url: str) -> bool:
-    """Return whether a text is an http(s) URL, and nothing else.
-
-    Examples
-    --------
-    >>> is_link("https://example.org/a?b=(c)"), is_link("javascript:alert(1)"), is_link("https://")
-    (True, False, False)
-    """
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return False
-    whole = len(url) < 2_000 and _ADDRESS.fullmatch(url) is not None
-    return whole and parts.scheme in ("http", "https") and bool(parts.netloc)
+        self._citations += citations
+        links = [{"url": url, "title": title} for url, title in link_titles(self._citations).items()]
+        self._events.append({"e": "turn", "set": {"sources": links}})
 
 
 def _with_html(item: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from decimal import Decimal
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from orchat.jupyter.kernel.output.markdown_sanitizer import escape_markdown
+from orchat.jupyter.kernel.output.source_links import link_titles, markdown_address
 from orchat.jupyter.kernel.output.untrusted_text import single_line
 from orchat.message_assembly import REFUSED
 
@@ -16,9 +15,7 @@ if TYPE_CHECKING:
 
     from orchat.chat.reply import Citation, Reply
 
-_MOST_SOURCES = 12
 # A URL that every Markdown parser reads as one link, and as nothing else.
-_LINK = re.compile(r"https?://[^\s()<>\"'`\\$\[\]]{1,500}")
 
 _ENDINGS = {
     "interrupted": "interrupted",
@@ -89,7 +86,7 @@ def sources(citations: Iterable[Citation]) -> str:
     >>> sources([Citation("https://example.org/tides", "Tides *here*"), Citation("javascript:alert(1)", "x")])
     'Sources: [Tides \\*here\\*](https://example.org/tides)'
     """
-    links = [f"[{escape_markdown(name)}]({url})" for url, name in _named_links(citations).items()]
+    links = [f"[{escape_markdown(title)}]({markdown_address(url)})" for url, title in link_titles(citations).items()]
     return f"Sources: {', '.join(links)}" if links else ""
 
 
@@ -103,17 +100,8 @@ def sources_text(citations: Iterable[Citation]) -> str:
     Sources:
       Tides <https://example.org/tides>
     """
-    lines = [f"  {name} <{url}>" for url, name in _named_links(citations).items()]
+    lines = [f"  {title} <{url}>" for url, title in link_titles(citations).items()]
     return "\n".join(["Sources:", *lines]) if lines else ""
-
-
-def _named_links(citations: Iterable[Citation]) -> dict[str, str]:
-    """Return the titles of the valid URLs, each once."""
-    named: dict[str, str] = {}
-    for citation in citations:
-        if _LINK.fullmatch(citation.url) and citation.url.isprintable() and len(named) < _MOST_SOURCES:
-            named.setdefault(citation.url, single_line(citation.title or "", 80) or urlsplit(citation.url).netloc)
-    return named
 
 
 def _short_count(number: int) -> str:
