@@ -79,7 +79,7 @@ def test_what_is_no_plain_address_is_no_source(url: str) -> None:
 def test_an_address_that_holds_markup_is_escaped() -> None:
     hostile = [Citation("https://example.org/)](javascript:x)", "a"), Citation("https://example.org/$x$_(y)_", "b")]
     assert sources(hostile) == (
-        "Sources: [a](https://example.org/%29%5D%28javascript:x%29), [b](https://example.org/%24x%24%5F%28y%29%5F)"
+        "Sources: [a](https://example.org/%29%5D%28javascript:x%29), [b](https://example.org/%24x%24_%28y%29_)"
     )
 
 

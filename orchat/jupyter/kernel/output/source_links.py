@@ -12,7 +12,7 @@ from orchat.jupyter.kernel.output.untrusted_text import single_line
 _ADDRESS = re.compile(r'[^\x00-\x20<>"`\\\x7f-\xa0\u2028\u2029]+')
 _LONGEST = 500  # characters
 _MOST_SOURCES = 12
-_MARKUP = str.maketrans({each: f"%{ord(each):02X}" for each in "()[]$*_'|"})
+_MARKUP = str.maketrans({each: f"%{ord(each):02X}" for each in "()[]$|"})
 
 
 def is_link(url: str) -> bool:
@@ -54,6 +54,6 @@ def markdown_address(url: str) -> str:
     Examples
     --------
     >>> markdown_address("https://example.org/Hull_(port)")
-    'https://example.org/Hull%5F%28port%29'
+    'https://example.org/Hull_%28port%29'
     """
     return url.translate(_MARKUP)
