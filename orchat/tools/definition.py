@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 
 from orchat.errors import ConfigurationError, SerializationError, ToolInvocationError
 from orchat.secrets import redact
-from orchat.tools import output_mapping
+from orchat.tools import output_mappings
 from orchat.tools.argument_coercion import CoercedArguments, coerce_arguments
 from orchat.tools.argument_conversion import ArgumentConversionError, ArgumentConverter
 from orchat.tools.function_parameters import progress_parameter
@@ -134,11 +134,11 @@ class Tool:
             )
         check_schema(self.parameters, what=f"The `parameters` dictionary of the tool `{self.name}`")
         if self.outputs_to_state is not None:
-            output_mapping.check_outputs_to_state(self.outputs_to_state)
+            output_mappings.check_outputs_to_state(self.outputs_to_state)
         if self.outputs_to_string is not None:
-            output_mapping.check_outputs_to_string(self.outputs_to_string)
+            output_mappings.check_outputs_to_string(self.outputs_to_string)
         if self.inputs_from_state is not None:
-            output_mapping.check_inputs_from_state(self.inputs_from_state, self._parameter_names())
+            output_mappings.check_inputs_from_state(self.inputs_from_state, self._parameter_names())
 
     def _parameter_names(self) -> set[str] | None:
         """Return the parameter names of function and schema; None for a function that takes any name."""
@@ -320,7 +320,7 @@ class Tool:
             data[name] = None if data[name] is None else import_path_of(data[name])
         for name in ("outputs_to_string", "outputs_to_state"):
             if data[name] is not None:
-                data[name] = output_mapping.convert_handlers(
+                data[name] = output_mappings.convert_handlers(
                     data[name], import_path_of, several=name == "outputs_to_state"
                 )
         cls = type(self)
@@ -350,7 +350,7 @@ class Tool:
                 values[name] = resolve_import_path(values[name])
         for name in ("outputs_to_string", "outputs_to_state"):
             if isinstance(config := values.get(name), Mapping):
-                values[name] = output_mapping.convert_handlers(
+                values[name] = output_mappings.convert_handlers(
                     config, resolve_import_path, several=name == "outputs_to_state"
                 )
         restored = cls(**values)
