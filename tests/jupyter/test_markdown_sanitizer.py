@@ -211,6 +211,5 @@ def test_the_time_grows_with_the_length_only(hostile: str) -> None:
         safe_markdown(text)
         return time.process_time() - started
 
-    whole = min(cpu(hostile) for _ in range(2))
     # Quadratic work would take minutes; 2 us a character is ten times what it needs.
-    assert whole < 0.25 + 3e-6 * len(hostile)
+    assert any(cpu(hostile) < 0.25 + 3e-6 * len(hostile) for _ in range(2))
