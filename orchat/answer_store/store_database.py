@@ -48,6 +48,7 @@ def open_database(path: Path) -> sqlite3.Connection:
         # A file that exists is not opened here: closing it would take away the locks of all connections to it.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     connection = sqlite3.connect(path, _PATIENCE, isolation_level=None, check_same_thread=False)
+    connection.text_factory = _text
     try:
         patiently(lambda: _prepare(connection, path))
     except BaseException:
@@ -79,6 +80,14 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
             connection.execute(f"PRAGMA user_version = {_VERSION}")
 
 
+def _text(data: bytes) -> str:
+    """Return a text of the file; an empty one for one that is damaged, or no other of the same query could be read."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return ""
+
+
 def patiently(action: Callable[[], T]) -> T:
     """Do something that another process's lock may prevent for a while, such as changing the journal's mode."""
     deadline = time.monotonic() + _PATIENCE
@@ -86,7 +95,7 @@ def patiently(action: Callable[[], T]) -> T:
         try:
             return action()
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF not in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF not in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
                 raise
             if time.monotonic() > deadline:
                 raise

@@ -279,6 +279,19 @@ def test_a_damaged_bill_is_unknown_and_a_damaged_answer_is_told(store: SqliteAns
         _ = found.message
 
 
+def test_a_text_that_is_no_unicode_damages_no_answer_beside_it(store: SqliteAnswerStore, path: Path) -> None:
+    store.put(b"k", answer())
+    store.put(b"l", answer())
+    store.flush()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE answer SET cost = CAST(x'ff' AS TEXT), message = CAST(x'ff' AS TEXT) WHERE id = 1")
+    found = store.get_many([b"k", b"l"])
+    assert found[b"l"] == answer()
+    assert found[b"k"].cost is None
+    with pytest.raises(StateError, match=r"`vendor/m` cannot be read"):
+        _ = found[b"k"].message
+
+
 def test_an_answer_may_be_made_when_it_is_written(store: SqliteAnswerStore, path: Path) -> None:
     store.put(b"k", answer)
     store.put(b"secret", lambda: None)

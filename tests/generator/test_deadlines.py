@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from threading import Event
+from threading import Event, Thread
 
 import httpx
 import httpx2
@@ -11,6 +11,7 @@ import pytest
 
 from orchat.errors import APITimeoutError, ConfigurationError
 from orchat.openrouter import transport
+from orchat.openrouter.transport.deadline_alarm import DeadlineAlarm
 from tests.generator.ways import Way
 from tests.openrouter_server import GENERATION_ID, comment, done, event, finish, hold, pause, stream, text, usage
 from tests.patience import PATIENCE, stretched
@@ -111,6 +112,26 @@ def test_a_slow_callback_is_no_timeout(openrouter, hasty, driver: Way) -> None:
         [reply] = hasty.run("Hi", slow)["replies"]
     assert reply.text == "abc"
     assert reply.meta["usage"]["cost"] == 0.00004
+
+
+def test_an_alarm_that_is_cleared_while_it_rings_is_waited_for() -> None:
+    rings, goes_on, cleared = Event(), Event(), Event()
+
+    def ring() -> None:
+        rings.set()
+        goes_on.wait(PATIENCE)
+        was_cleared.append(cleared.is_set())
+
+    was_cleared: list[bool] = []
+    alarm = DeadlineAlarm(ring)
+    alarm.set(time.monotonic())
+    assert rings.wait(PATIENCE)
+    reader = Thread(target=lambda: (alarm.clear(), cleared.set()))  # else a connection in other hands is cut
+    reader.start()
+    reader.join(0.05)
+    goes_on.set()
+    reader.join()
+    assert was_cleared == [False]
 
 
 @pytest.mark.parametrize("after", [[], [comment(), pause(0.04)] * 60], ids=["silence", "comments"])

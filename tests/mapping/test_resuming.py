@@ -200,7 +200,9 @@ def test_a_store_that_cannot_be_used_is_told_before_and_an_open_one_stays_open(
     store.close()
 
 
-@pytest.mark.parametrize("damage", ["message = 'garbage'", "message = '{}'", "message = '[1]'"])
+@pytest.mark.parametrize(
+    "damage", ["message = 'garbage'", "message = '{}'", "message = '[1]'", "message = CAST(x'7bff' AS TEXT)"]
+)
 def test_a_damaged_answer_is_asked_again(service: ScriptedOpenRouter, home: Path, damage: str) -> None:
     path = home / "mine.sqlite"
     orchat.map("{value}", ["a", "b"], store=path, concurrency=1, progress=False)

@@ -97,12 +97,12 @@ class DeadlineAlarm:
 
     def look(self) -> None:
         """Ring if the deadline has passed, else have it looked at again; the lock is held."""
-        self._looked_at, deadline = None, self._deadline
-        if deadline is None:
-            return
-        if deadline <= monotonic():
-            self._deadline = None
-            self._ring()
-        else:
+        deadline = self._deadline
+        if deadline is not None and deadline > monotonic():
             self._looked_at = deadline
             _watch.look_at(self, deadline)
+            return
+        self._deadline = None
+        if deadline is not None:
+            self._ring()
+        self._looked_at = None  # afterwards: until then `clear` waits for the lock
