@@ -1,7 +1,8 @@
 r"""Find the indented code of Markdown, line by line. Pure.
 
 Nothing in such code can be escaped: an entity or a backslash would show. So it is written as a fence, but only where
-all parsers take it for code: behind a blank line, and four columns deeper than the text of the list's item around it.
+all parsers take it for code: behind a blank line or a heading, and four columns deeper than the text of the list's
+item around it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,10 @@ from orchat.jupyter.kernel.output.nesting_limit import MOST_NESTING
 
 _ITEM = re.compile(r" *+(?:[-+*]|\d{1,9}[.)])(?: {1,4}(?=\S)| *+$)")
 _OPENS_OTHER = re.compile(r" *+(?:\[\^|:\s|[-+*] {5}|\d{1,9}[.)] {5})")  # a footnote, a definition, code at a bullet
+_HEADING = re.compile(r" *+#{1,6}(?:\s|$)")
+# Ends items whose text begins further to the right: a heading, a quotation, a line across the page.
+_ENDS_ITEMS = re.compile(_HEADING.pattern + r"| *+(?:>|([-*_])(?: *+\1){2,} *+$)")
+_OTHER_NUMBER = re.compile(r" *+(?!1[.)])\d")  # with which no list begins within a paragraph
 _WIDTH = 4
 
 
@@ -52,6 +57,11 @@ class IndentedCode:
         if self._is_after_blank:
             self._leave_items(indent)
             self._may_be_in_other &= indent > 0
+        elif _ENDS_ITEMS.match(line):
+            self._leave_items(indent)
+        elif _ITEM.match(line):  # unless most parsers read on the paragraph before it
+            is_text = self._is_too_deep(indent) or (self._is_within(indent) and _OTHER_NUMBER.match(line) is not None)
+            self._may_be_in_other |= is_text
         if _OPENS_OTHER.match(line):
             self._may_be_in_other = True
         at = 0
@@ -60,10 +70,11 @@ class IndentedCode:
                 self._leave_items(indent)
             at = item.end()
             self._items.append(at + (item[0][-1] != " "))
-        self._is_after_blank = False
+        self._is_after_blank = _HEADING.match(line) is not None and not self._is_too_deep(indent)
 
     def note_fence(self, line: str) -> None:
         """Take note of a fence by its first line: one that is written anew stands between blank lines."""
+        self._is_after_blank = True
         self.note(line)
         self._is_after_blank = True
 
@@ -76,15 +87,24 @@ class IndentedCode:
             self._leave_items(_indentation(first.expandtabs(_WIDTH)))
             width = self.fence.indent + _WIDTH
             for number in range(at, len(lines)):
-                line = lines[number][:width].expandtabs(_WIDTH) + lines[number][width:]
+                line = lines[number]
+                text = _text_from_column(line, width)
                 if not line or line.isspace():
-                    code.append(line[width:])
-                elif line.startswith(" " * width) and parse_fence_opener(line) is None:
-                    code.append(line[width:])
+                    code.append(text or "")
+                elif text is not None and parse_fence_opener(line) is None:
+                    code.append(text)
                     end = number + 1
                 else:
                     break
         return code[: end - at], end
+
+    def _is_too_deep(self, indent: int) -> bool:
+        """Return whether a line is indented as code is, in the items whose text begins no further to the right."""
+        return indent - max((column for column in self._items if column <= indent), default=0) >= _WIDTH
+
+    def _is_within(self, indent: int) -> bool:
+        """Return whether a line may belong to the text before it: it begins no further to the left than that."""
+        return not self._items or self._items[-1] <= indent
 
     def _leave_items(self, indent: int) -> None:
         """Leave the items whose text begins further to the right."""
@@ -94,3 +114,20 @@ class IndentedCode:
 
 def _indentation(line: str) -> int:
     return len(line) - len(line.lstrip(" "))
+
+
+def _text_from_column(line: str, column: int) -> str | None:
+    r"""Return what a line holds from a column on, its tabs as they are; None where its text begins before.
+
+    Examples
+    --------
+    >>> _text_from_column("\t\tmake", 4), _text_from_column(" \t make", 3), _text_from_column("  make", 4)
+    ('\tmake', '  make', None)
+    """
+    reached = at = 0
+    while reached < column:
+        if line[at : at + 1] not in {" ", "\t"}:
+            return None
+        reached += 1 if line[at] == " " else _WIDTH - reached % _WIDTH
+        at += 1
+    return " " * (reached - column) + line[at:]
