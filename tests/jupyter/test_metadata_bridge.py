@@ -359,6 +359,11 @@ def test_an_output_is_sent_only_to_a_page_that_lacks_it(usual_page: Page) -> Non
     usual_page.run(code, after=0.4, then=lambda: usual_page.ops().count("set_output") == 3)
     again = [request for request in usual_page.requests if request["op"] == "set_output"][1:]
     assert [request.get("bundle") for request in again] == [None, {"text/plain": "x" * 5000}]
+    # Another page that was loaded meanwhile answers behind that.
+    names = ("id", "op", "cell_id", "run", "display_id")
+    answer = {name: asked[name] for name in names} | {"ok": True, "lacks": True, "page": "page-2", "protocol": PROTOCOL}
+    usual_page.send("comm_msg", {"comm_id": min(usual_page._known), "data": answer})
+    usual_page.run("", then=lambda: sum("bundle" in each for each in usual_page.requests) > 1)
 
 
 def test_a_page_that_is_opened_much_later_gets_what_all_others_missed(usual_page: Page) -> None:

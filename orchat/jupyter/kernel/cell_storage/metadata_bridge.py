@@ -20,6 +20,7 @@ from orchat._version import __version__
 from orchat.jupyter.kernel.cell_storage.executing_cell import ExecutingCell, current_cell
 from orchat.jupyter.kernel.cell_storage.frontend_comm import PROTOCOL, FrontendMessenger
 from orchat.jupyter.kernel.cell_storage.metadata_entry import mark_cleared
+from orchat.jupyter.kernel.cell_storage.offered_outputs import Key, OfferedOutputs
 from orchat.jupyter.kernel.cell_storage.write_queue import ValueSource, WriteQueue
 from orchat.jupyter.kernel.coroutine_runner import in_kernel
 
@@ -31,7 +32,6 @@ Status: TypeAlias = Literal["unknown", "open", "absent", "mismatch"]
 
 _UNANSWERED_RETRY, _INCAPABLE_RETRY = 2.0, 30.0  # seconds before another hello to pages
 _LONGEST_WRITE = 2.0  # seconds that a restore waits for a page to confirm what it is sent
-_MOST_OUTPUTS = 8  # unconfirmed ones: all pages may be closed while a cell runs
 
 
 class MetadataBridge:
@@ -59,7 +59,7 @@ class MetadataBridge:
         self._lock = threading.RLock()
         self._queue = WriteQueue()
         self._timer: tuple[asyncio.AbstractEventLoop, asyncio.TimerHandle] | None = None
-        self._outputs: dict[tuple[Any, Any], dict[str, Any]] = {}
+        self._outputs = OfferedOutputs()
         self._page: object = None
         self._reasons: dict[str, str] = {}
         self._last_hello = -_INCAPABLE_RETRY
@@ -193,7 +193,7 @@ class MetadataBridge:
     @property
     def _is_writing(self) -> bool:
         """Whether a page has not yet confirmed all outputs and values."""
-        return bool(self._outputs) or self._messenger.is_waiting
+        return bool(self._outputs.unconfirmed) or self._messenger.is_waiting
 
     def set_output(
         self,
@@ -229,9 +229,7 @@ class MetadataBridge:
             "metadata": dict(metadata or {}),
         }
         with self._lock:
-            self._outputs[cell.run, display_id] = output
-            while len(self._outputs) > _MOST_OUTPUTS:
-                del self._outputs[next(iter(self._outputs))]
+            self._outputs.put((cell.run, display_id), output)
             if self._status == "open":
                 self._offer_output(output)
             else:
@@ -339,7 +337,7 @@ class MetadataBridge:
                 else:
                     self._reasons[cell_id] = str(data.get("reason"))[:200]
             elif data.get("op") == "set_output" and data.get("ok") is True:
-                self._handle_output_answer((data.get("run"), data.get("display_id")), lacks=data.get("lacks") is True)
+                self._handle_output_answer(data)
             if was != "open" or data.get("page") != self._page:
                 self._page = data.get("page")
                 self._run_in_loop(self._update_new_page)
@@ -347,8 +345,8 @@ class MetadataBridge:
     def _update_new_page(self) -> None:
         """Send a newly seen page the unanswered messages, outputs and values."""
         with self._lock:
-            self._messenger.resend_unanswered(except_topics=self._outputs)
-            for output in self._outputs.values():
+            self._messenger.resend_unanswered(except_topics=self._outputs.unconfirmed)
+            for output in self._outputs.unconfirmed.values():
                 self._offer_output(output)
             self.flush()
 
@@ -356,11 +354,10 @@ class MetadataBridge:
         content = {name: value for name, value in output.items() if name not in ("bundle", "metadata")}
         self._messenger.send("set_output", topic=(output["run"], output["display_id"]), **content)
 
-    def _handle_output_answer(self, key: tuple[Any, Any], *, lacks: bool) -> None:
-        if lacks and (output := self._outputs.get(key)) is not None:
+    def _handle_output_answer(self, data: Mapping[str, Any]) -> None:
+        key: Key = (data.get("run"), data.get("display_id"))
+        if (output := self._outputs.take_answer(key, data.get("page"), lacks=data.get("lacks") is True)) is not None:
             self._run_in_loop(partial(self._messenger.send, "set_output", topic=key, **output))
-        elif not lacks:
-            self._outputs.pop(key, None)
 
     def _run_in_loop(self, send: Callable[[], object]) -> None:
         """Send from the kernel's main thread: an answer may arrive in another one, from which no comm may send."""

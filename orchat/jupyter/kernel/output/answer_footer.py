@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from orchat.chat.reply import Citation, Reply
 
-# A URL that every Markdown parser reads as one link, and as nothing else.
-
 _ENDINGS = {
     "interrupted": "interrupted",
     "failed": "failed",
