@@ -62,6 +62,7 @@ _SPECIAL = re.compile(
 # A bare address that has a host before its dollars, and nothing that may end it: a bracket, the wall of a table.
 _PATH_IN_URL = re.compile(r"^\w+[.:](?://)?[^/?#|()]+[/?#][^|()]*$")
 _DOLLARS_IN_URL = re.compile(r"(?:(?<=[\w/?&=#+~@%-])\$(?=[\w{])[^\s<\[\]!`$\\|()]*+)++")
+_ADDRESS = re.compile(r"https?://|ftp://|www\.", re.IGNORECASE)
 _BACKTICKS = re.compile(r"`+")
 _UNSAFE_IN_CODE = re.compile(r"<|!\[|\][(:]")
 # Parsers cut tables at | and struck text at ~ before they look for code, and take \ before a backtick for an escape
@@ -194,7 +195,7 @@ class _Prose:
                 if _PATH_IN_URL.search(token) and (rest := _DOLLARS_IN_URL.match(self._text, self._at)) is not None:
                     token += rest[0].replace("$", "%24")  # an escape would end it, or be a part of it
                     self._at = rest.end()
-                self._is_ambiguous |= self._at < len(self._text) and not self._text[self._at].isspace()
+                self._note_address(token)
                 return token
             case "ticks":
                 return self._code_span(token, start)
@@ -225,7 +226,14 @@ class _Prose:
                 return "&#126;" * len(token)
             case "opening":
                 self._is_ambiguous = True
+            case "brackets":
+                self._note_address(token)
         return token
+
+    def _note_address(self, token: str) -> None:
+        """Take note of an address at the end of a token: some parsers read it on, over what comes next."""
+        if _ADDRESS.search(token.rsplit(None, 1)[-1]) and self._text[self._at : self._at + 1].strip():
+            self._is_ambiguous = True
 
     def _code_span(self, ticks: str, start: int) -> str:
         """Return a code span that is kept, or its backticks as text, the closing ones too."""
@@ -276,6 +284,7 @@ class _Prose:
             return None
         self._at = found.end()
         self._formulas += 1
+        self._note_address(formula)
         return re.sub(r"([!\]])(?=[\[(:])", r"\1 ", re.sub(r"<(?! )", "< ", formula))
 
 
