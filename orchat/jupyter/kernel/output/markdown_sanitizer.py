@@ -137,15 +137,16 @@ def escape_markdown(text: str) -> str:
     Examples
     --------
     >>> print(escape_markdown("1. <b>*no*</b> [credits](javascript:x) left_over for $5, see https://openrouter.ai/docs"))
-    1\. &lt;b>\*no\*&lt;/b> \[credits\](javascript:x) left_over for \$5, see https://openrouter.ai/docs
+    1\. &lt;b>\*no\*&lt;/b> \[credits&#93;(javascript:x) left_over for \$5, see https://openrouter.ai/docs
     """
     text = _ESCAPED.sub(lambda found: _ENTITIES.get(found[0]) or "\\" + found[0], _REMOVED.sub("", text))
     if text.count("$") > 1:
         text = text.replace("\\$", LONE_DOLLAR)
-    return _BLOCK_START.sub(r"\1\\\2", text)
+    return _BLOCK_START.sub(r"\1\\\2", _LINK_MIDDLE.sub("&#93;", text))
 
 
 _ESCAPED = re.compile(r"[\\`*\[\]<&$~|]|!(?=\[)|(?<![^\W_])_|_(?![^\W_])")
+_LINK_MIDDLE = re.compile(r"\\\](?=\(|\\\[)")  # JupyterLab takes such backslashes away within a link's text
 _BLOCK_START = re.compile(r"^(\s*\d*)([-+#>=.)])")
 _ENTITIES = {"<": "&lt;", "&": "&amp;", "`": "&#96;"}
 _BRACKETS = {"(": "&#40;", ")": "&#41;", "[": "&#91;", "]": "&#93;"}
@@ -208,10 +209,13 @@ class _Prose:
                 return token[:2] + _BRACKETS[token[2]]
             case "escape" if token[1] in _BRACKETS and self._text[start - 1 : start] == "\\":
                 return _BRACKETS[token[1]]  # JupyterLab takes the two backslashes before it for the start of a formula
+            case "escape" if token == "\\]" and self._text[self._at : self._at + 1] in {"(", "["}:
+                return _BRACKETS["]"]  # JupyterLab takes the backslashes before brackets away within a link's text
             case "escape" if token[1] == "(":
                 return self._formula(_TEX_INLINE_MATH.match, start, "$") or token
             case "escape" if token[1] == "[":
-                return self._formula(_TEX_BLOCK_MATH.match, start, "$$") or token
+                is_image = self._text[start - 1 : start] == "!"
+                return self._formula(_TEX_BLOCK_MATH.match, start, "$$") or (_BRACKETS["["] if is_image else token)
             case "escape":
                 return self._literal_dollars(1) if token[1] == "$" else _ENTITIES.get(token[1], token)
             case "angle":
@@ -285,7 +289,7 @@ class _Prose:
         self._at = found.end()
         self._formulas += 1
         self._note_address(formula)
-        return re.sub(r"([!\]])(?=[\[(:])", r"\1 ", re.sub(r"<(?! )", "< ", formula))
+        return re.sub(r"(!(?=\\?\[)|\](?=[\[(:]))", r"\1 ", re.sub(r"<(?! )", "< ", formula))
 
 
 def _is_balanced(formula: str) -> bool:
