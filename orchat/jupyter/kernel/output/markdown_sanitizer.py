@@ -209,7 +209,7 @@ class _Prose:
                 return token[:2] + _BRACKETS[token[2]]
             case "escape" if token[1] in _BRACKETS and self._text[start - 1 : start] == "\\":
                 return _BRACKETS[token[1]]  # JupyterLab takes the two backslashes before it for the start of a formula
-            case "escape" if token == "\\]" and self._text[self._at : self._at + 1] in {"(", "["}:
+            case "escape" if token[1] == "]" and self._text[self._at : self._at + 1] in {"(", "["}:
                 return _BRACKETS["]"]  # JupyterLab takes the backslashes before brackets away within a link's text
             case "escape" if token[1] == "(":
                 return self._formula(_TEX_INLINE_MATH.match, start, "$") or token
