@@ -91,9 +91,15 @@ def test_an_answer_grows_in_a_view_and_ends_static(page: Page, front_end: Lab, e
     assert len(set(notebook.lengths())) >= 5
     link = turn.locator("a").first
     assert (link.get_attribute("href"), link.get_attribute("rel")) == ("https://example.org/a", "noopener noreferrer")
+    page.evaluate("() => window.jupyterapp.commands.execute('notebook:duplicate-below')")
+    expect(turn).to_have_count(2)
+    for cell in notebook.save().cells[1:]:  # as it is read if the kernel ends now
+        assert "# Tides\n\nThe *Humber* has `tides`" in cell.outputs[0].data["text/markdown"]
     gate.set()
     notebook.wait(1)
     expect(turn).to_have_count(0)
+    notebook.wait_for_text(2, "not the whole answer")
+    notebook.wait_for_text(2, "The river runs", 50)
     (output,) = notebook.save().cells[1].outputs
     assert set(output.data) == {"text/markdown", "text/plain", MIME}
     assert "widgets" not in nbformat.read(notebook.path, 4).metadata

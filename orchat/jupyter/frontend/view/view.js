@@ -9,6 +9,21 @@ import { findRendermime } from "../shared/markdown_renderer.js";
 import { reduceEvents } from "./view_reducer.js";
 import { addStyles } from "../shared/stylesheet.js";
 import { createTurn } from "./turn.js";
+import { STRINGS } from "./view_strings.js";
+
+/** By which the extension (`live_transcript.js`) asks for what has arrived, and is told that the view is closed. */
+const [TRANSCRIPT_EVENT, CLOSE_EVENT] = ["orchat:transcript", "orchat:view-closed"];
+
+/**
+ * @param {import("./view_reducer.js").State | null} state
+ * @returns {string} The answer's Markdown, below a note: its end may be an open block of code. Without text nothing.
+ */
+function writeTranscript(state) {
+  const texts = (state?.items ?? []).flatMap((item) => {
+    return item.kind === "text" ? [...item.blocks.map(({ md }) => md.trimEnd()), item.tail.trimEnd()] : [];
+  }).filter(Boolean);
+  return texts.length ? [STRINGS.unfinished, ...texts].join("\n\n") : "";
+}
 
 /**
  * @param {{model: any, el: HTMLElement, css: string, send: import("../shared/loader.js").Send}} context
@@ -23,7 +38,17 @@ export async function render({ model, el, css, send }) {
   el.append(turn.node);
   guardShortcuts(turn.node);
   const format = rendermime ? "markdown" : "html";
-  const channel = connectChannel(model, { send, render: format, reduce: reduceEvents, onState: turn.update });
+  /** @type {import("./view_reducer.js").State | null} */
+  let state = null;
+  /** @param {import("./view_reducer.js").State} next */
+  const onState = (next) => {
+    state = next;
+    turn.update(next);
+  };
+  turn.node.addEventListener(TRANSCRIPT_EVENT, (event) => {
+    /** @type {CustomEvent} */ (event).detail.text = writeTranscript(state);
+  });
+  const channel = connectChannel(model, { send, render: format, reduce: reduceEvents, onState });
   const kernel = watchKernel(model, (loss) => {
     turn.setLoss(loss);
     notice.update(loss);
@@ -33,5 +58,6 @@ export async function render({ model, el, css, send }) {
     kernel.dispose();
     channel.dispose();
     turn.dispose();
+    turn.node.dispatchEvent(new CustomEvent(CLOSE_EVENT));
   };
 }

@@ -21,6 +21,7 @@ export const STRINGS = {
   progress: "Progress",
   granted: "runs without asking, as you said",
   ended: "The answer is complete.",
+  unfinished: "*not the whole answer: what had arrived of it*",
   noKernel: "Its kernel is gone: nothing can be decided here.",
   asks: "asks to run. Decide in the form.",
   status: {

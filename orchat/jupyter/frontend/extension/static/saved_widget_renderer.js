@@ -6,6 +6,8 @@
  * only the transcript is shown.
  */
 
+import { CLOSE_EVENT, readTranscript, saveTranscript } from "./live_transcript.js";
+
 /** What holds the id of a widget: of a panel, of the live view in a cell. */
 const IDS = ["application/vnd.orchat.panel", "application/vnd.orchat.view"];
 const WIDGET = "application/vnd.jupyter.widget-view+json";
@@ -76,10 +78,12 @@ export function createSavedWidgetPlugin({ id, INotebookTracker, widgets }) {
         let factory = null;
         let tries = 0;
         const showLive = () => {
-          if (!this.live?.node.querySelector(".orchat-panel, .orchat-turn")) return;
+          const shown = this.live?.node.querySelector(".orchat-panel, .orchat-turn");
+          if (!shown) return;
           this.stop();
           this.live.show();
           readable?.hide();
+          if (shown.matches(".orchat-turn")) this.followTurn(name, shown, readable);
         };
         const attempt = () => {
           if (tries++ > MAX_RETRIES) {
@@ -103,7 +107,34 @@ export function createSavedWidgetPlugin({ id, INotebookTracker, widgets }) {
         attempt();
       }
 
+      /**
+       * Keep what has arrived of a turn when the notebook is saved, and when its view is closed: in a copied cell, whose
+       * output gets no answer at the end, it is shown then.
+       *
+       * @param {string} name @param {Element} turn @param {any} readable
+       */
+      followTurn(name, turn, readable) {
+        const { saveState } = notebook.context;
+        const save = () => saveTranscript(notebook, name, readTranscript(turn));
+        const onSave = (/** @type {any} */ _, /** @type {string} */ state) => state === "started" && save();
+        const onClose = async () => {
+          this.stop();
+          this.live?.hide();
+          save();
+          const data = readTranscript(turn);
+          if (data) await readable?.renderModel(rendermime.createModel({ data, trusted: true }));
+          readable?.show();
+        };
+        saveState.connect(onSave);
+        turn.addEventListener(CLOSE_EVENT, onClose);
+        this.unfollowTurn = () => {
+          saveState.disconnect(onSave);
+          turn.removeEventListener(CLOSE_EVENT, onClose);
+        };
+      }
+
       stop() {
+        this.unfollowTurn?.();
         clearInterval(this.timer);
         clearTimeout(this.delay);
         this.observer?.disconnect();
