@@ -434,3 +434,19 @@ def test_values_of_each_cell_wait_for_themselves() -> None:
     assert waiting.take(3.0) == [("b", {"op": "set", "value": {"version": 1}})]
     assert waiting.seconds_until_due(3.0) == pytest.approx(2.0, abs=0.1)
     assert waiting.take(6.0) == [("a", {"op": "set", "value": {"version": 1}})]
+
+
+def test_only_a_patch_is_sent_again_whatever_a_page_says_it_lacks() -> None:
+    waiting = WriteQueue()
+    turns = [f"{number} {'x' * 100}" for number in range(100)]
+    for number, kind in enumerate(["set", "patch"]):
+        turns.append(kind)
+        waiting.put("a", {"version": 1, "turns": list(turns)})
+        ((_, message),) = waiting.take(40.0 * number)
+        assert message["op"] == kind
+        waiting.sent("a", f"m{number}")
+        waiting.put_again("a", "m0")
+        waiting.put_again("a", None)
+        assert not waiting
+    waiting.put_again("a", "m1")
+    assert waiting.take(80.0) == [("a", {"op": "set", "value": {"turns": turns, "version": 1}})]

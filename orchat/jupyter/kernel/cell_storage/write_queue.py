@@ -40,6 +40,7 @@ class _Sent:
 
     value: Any
     message: str = ""
+    is_patch: bool = False
 
 
 class WriteQueue:
@@ -108,7 +109,7 @@ class WriteQueue:
     def put_again(self, cell_id: str, message: object) -> None:
         """Let the value of a message that was a patch wait again, whole: a page does not know what it is a patch of."""
         sent = self._sent.get(cell_id)
-        if sent is not None and sent.message == message:
+        if sent is not None and sent.message == message and sent.is_patch:
             del self._sent[cell_id]
             self._waiting.setdefault(cell_id, sent.value)
 
@@ -124,5 +125,6 @@ class WriteQueue:
             patch = make_patch(last.value, value)
             patch_size = len(json.dumps(patch))
             if patch_size < size // 2:
+                self._sent[cell_id].is_patch = True
                 return {"op": "patch", "base": last.message, "patch": patch}, patch_size
         return {"op": "set", "value": value}, size
