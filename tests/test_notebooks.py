@@ -23,6 +23,7 @@ def test_the_notebooks_run(local_server: LocalServer, tmp_path: Path) -> None:
         "ORCHAT_LOCAL_URL": local_server.base_url,
         "ORCHAT_LOCAL_KEY": local_server.api_key.resolve_value() or "",
         "ORCHAT_MODEL": "local/smollm2-135m-instruct",
+        "ORCHAT_MAX_TOKENS": "80",  # an answer of the small model may go on for 512
         "JUPYTER_PLATFORM_DIRS": "1",
         "JUPYTER_DEFAULT_PROVISIONER_NAME": FORKED,
         ADDRESS: fork_server(),
