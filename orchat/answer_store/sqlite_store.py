@@ -346,7 +346,7 @@ def _amount(cost: str | None) -> Decimal | None:
     """Read a bill; one that is damaged is unknown."""
     try:
         return None if cost is None else Decimal(cost)
-    except InvalidOperation:
+    except (InvalidOperation, TypeError):  # the latter of one that became bytes
         return None
 
 
