@@ -210,11 +210,12 @@ def page(_any: tuple[Kernel, str]) -> Page:
 
 
 @pytest.fixture
-def usual_page(_usual: Kernel) -> Page:
-    """A page on a kernel of the installed version, with a new bridge."""
+def usual_page(_usual: Kernel) -> Iterator[Page]:
+    """A page on a kernel of the installed version, with a new bridge, which tells later pages nothing."""
     page = Page(_usual)
     assert page.run(SETUP) == ""
-    return page
+    yield page
+    page.run("bridge.close()")
 
 
 AWAITED = """\

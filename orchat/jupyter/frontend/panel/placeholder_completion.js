@@ -32,6 +32,7 @@ export function createPlaceholderCompletion(text, send) {
   let requestNumber = 0;
   let activeIndex = 0;
   let fragmentLength = 0;
+  let isTaking = false;
   /** @type {Fields["completions"]} */
   let shown;
 
@@ -59,12 +60,15 @@ export function createPlaceholderCompletion(text, send) {
     close();
     text.setRangeText(completion, end - fragmentLength, end, "end");
     if (!shown?.whole && text.value[text.selectionStart] !== "}") text.setRangeText("}", text.selectionStart, text.selectionStart, "start");
+    isTaking = true; // what was taken is not offered again: the next Enter sends
     text.dispatchEvent(new Event("input", { bubbles: true }));
+    isTaking = false;
     text.focus();
   }
 
   text.addEventListener("input", () => {
     clearTimeout(timer);
+    if (isTaking) return;
     const before = text.value.slice(0, text.selectionStart);
     const end = before.slice(-201);
     if (!OPEN_PLACEHOLDER.test(end) && !OPEN_MENTION.test(end)) {
