@@ -31,6 +31,7 @@ Status: TypeAlias = Literal["unknown", "open", "absent", "mismatch"]
 """Whether an extension answers; ``mismatch``: its protocol is another one, and nothing is written."""
 
 _UNANSWERED_RETRY, _INCAPABLE_RETRY = 2.0, 30.0  # seconds before another hello to pages
+_SHARED_DELAY = 1.0  # seconds for the page that ran the cell: what two write into one document at once stays twice
 _LONGEST_WRITE = 2.0  # seconds that a restore waits for a page to confirm what it is sent
 
 
@@ -356,8 +357,18 @@ class MetadataBridge:
 
     def _handle_output_answer(self, data: Mapping[str, Any]) -> None:
         key: Key = (data.get("run"), data.get("display_id"))
-        if (output := self._outputs.take_answer(key, data.get("page"), lacks=data.get("lacks") is True)) is not None:
+        lacks, is_shared = data.get("lacks") is True, data.get("shared") is True
+        if (output := self._outputs.take_answer(key, data.get("page"), lacks=lacks, is_shared=is_shared)) is None:
+            return
+        if is_shared and self._loop is not None:
+            self._run_in_loop(partial(self._loop.call_later, _SHARED_DELAY, self._send_unconfirmed, key, output))
+        else:
             self._run_in_loop(partial(self._messenger.send, "set_output", topic=key, **output))
+
+    def _send_unconfirmed(self, key: Key, output: Mapping[str, Any]) -> None:
+        with self._lock:
+            if key in self._outputs.unconfirmed:
+                self._messenger.send("set_output", topic=key, **output)
 
     def _run_in_loop(self, send: Callable[[], object]) -> None:
         """Send from the kernel's main thread: an answer may arrive in another one, from which no comm may send."""

@@ -33,14 +33,17 @@ class OfferedOutputs:
         while len(self.unconfirmed) > _MOST_OUTPUTS:
             del self.unconfirmed[next(iter(self.unconfirmed))]
 
-    def take_answer(self, key: Key, page: object, *, lacks: bool) -> dict[str, Any] | None:
-        """Take a page's answer; return the output if the page is to be sent it."""
+    def take_answer(self, key: Key, page: object, *, lacks: bool, is_shared: bool = False) -> dict[str, Any] | None:
+        """Take a page's answer; return the output if the page is to be sent it.
+
+        What another page has of a shared document comes to this one by itself.
+        """
         confirmed, pages = self._confirmed.get(key, (None, set()))
         output = self.unconfirmed.get(key) or confirmed
         if output is None or str(page) in pages:  # that page was offered it twice
             return None
         if lacks:
-            return output
+            return None if is_shared and pages else output
         self.unconfirmed.pop(key, None)
         self._confirmed[key] = output, pages | {str(page)}
         while len(self._confirmed) > _MOST_OUTPUTS:

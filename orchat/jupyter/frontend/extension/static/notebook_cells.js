@@ -148,7 +148,7 @@ function set_output(panels, { cell_id, display_id, run, execution_count, bundle,
   if (isCleared(cell.id)) return { ok: true, run, display_id, lacks: false };
   const live = display_id ? saved.findIndex((output) => output.metadata?.[KEY]?.live === display_id) : -1;
   const isMissing = live >= 0 || !requestedRuns.has(run);
-  const which = { ok: true, run, display_id };
+  const which = { ok: true, run, display_id, shared: found.panel.content.model.collaborative === true };
   if (!bundle || !isMissing) return { ...which, lacks: isMissing };
   if (live < 0 && saved.some((output) => deepEqual(output.data, bundle))) return { ...which, lacks: false };
   const output = { output_type: "display_data", data: bundle, metadata: metadata ?? {} };
