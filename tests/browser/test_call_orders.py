@@ -298,6 +298,7 @@ class Person:
         self.pressed: list[dict[str, Any]] = []
         self._page, self._chance = page, random.Random(seed)
         self._seen: set[tuple[int, int, str]] = set()
+        self._decided: dict[tuple[int, int], dict[str, Any]] = {}
         self._last = ""
 
     def look(self) -> None:
@@ -330,7 +331,10 @@ class Person:
             said["arguments"] = {"json": json.dumps({"port": port})}
         assert (form["name"], form["title"]) == (item["name"], "Look it up")
         assert form["notice"] in ("", _CHANGED)
-        self.pressed.append({"name": form["name"], "port": port, "decision": decision})
+        if refused := self._decided.get(form_shown[:2]):  # the form had changed before the kernel heard of it
+            refused["decision"] = "reject"
+        self._decided[form_shown[:2]] = {"name": form["name"], "port": port, "decision": decision}
+        self.pressed.append(self._decided[form_shown[:2]])
         self._page.send({**said, "decision": decision})
 
 
