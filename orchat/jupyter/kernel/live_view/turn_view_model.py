@@ -74,7 +74,7 @@ class TurnViewModel:
         self._calls = CallIndex()
         self._streaming_calls = StreamingCalls()
         self._form_lookup: Callable[[str], Tool | None] = lambda name: None
-        self._citations: list[Citation] = []
+        self._links: dict[str, str] = {}
         self.clock = TurnClock()
         self._is_retrying = False
 
@@ -362,8 +362,8 @@ class TurnViewModel:
                 self._new_item({"kind": "picture", "type": kind, "data": data})
 
     def _add_sources(self, citations: Iterable[Citation]) -> None:
-        self._citations += citations
-        links = [{"url": url, "title": title} for url, title in link_titles(self._citations).items()]
+        self._links = link_titles(citations, self._links)  # some endpoints repeat all of them in each chunk
+        links = [{"url": url, "title": title} for url, title in self._links.items()]
         self._events.append({"e": "turn", "set": {"sources": links}})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
 from orchat.chat.reply import Citation
@@ -32,8 +32,8 @@ def is_link(url: str) -> bool:
     return parts.scheme in ("http", "https") and bool(parts.netloc)
 
 
-def link_titles(citations: Iterable[Citation]) -> dict[str, str]:
-    """Return the titles of the cited sources by their URLs, of each once: the first twelve.
+def link_titles(citations: Iterable[Citation], earlier: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the titles of the cited sources by their URLs, of each once: the first twelve, earlier ones included.
 
     Examples
     --------
@@ -41,7 +41,7 @@ def link_titles(citations: Iterable[Citation]) -> dict[str, str]:
     ...              Citation("https://harbour.example/a"), Citation("javascript:alert(1)", "x")])
     {'https://example.org/tides': 'Tides', 'https://harbour.example/a': 'harbour.example'}
     """
-    titles: dict[str, str] = {}
+    titles = dict(earlier or {})
     for citation in citations:
         if is_link(citation.url) and len(titles) < _MOST_SOURCES:
             titles.setdefault(citation.url, single_line(citation.title or "", 80) or urlsplit(citation.url).netloc)
