@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,8 @@ from playwright.sync_api import BrowserContext, Page, Request, expect, sync_play
 
 from tests.browser.chromium import NAMES, find_chromium, launch
 from tests.browser.lab import Lab, Notebook7
+from tests.jupyter.deaf_kernel import KernelIsDeafError, may_go_deaf
+from tests.jupyter.kernel import INSTALLED
 from tests.openrouter_server import ScriptedOpenRouter
 from tests.patience import PATIENCE
 
@@ -18,6 +20,24 @@ from tests.patience import PATIENCE
 expect.set_options(timeout=1000 * PATIENCE)
 
 KEY = "sk-or-v1-0123456789abcdef"
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Run a test whose kernel may go deaf once more where that happens."""
+    parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+    if may_go_deaf(parameters.get("ipykernel", INSTALLED)):
+        item.add_marker(pytest.mark.flaky(reruns=1, only_rerun=KernelIsDeafError.__name__))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """Say of a test that failed whether its kernel is deaf."""
+    try:
+        return (yield)
+    except Exception as error:
+        if any(server.has_deaf_kernel() for server in pyfuncitem.funcargs.get("servers", [])):
+            raise KernelIsDeafError from error
+        raise
 
 
 @pytest.fixture(scope="package")

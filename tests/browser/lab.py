@@ -20,6 +20,7 @@ import nbformat
 from playwright.sync_api import Error as BrowserError
 from playwright.sync_api import Page
 
+from tests.jupyter.deaf_kernel import is_deaf, may_go_deaf, stack_environment
 from tests.jupyter.forked_kernels import ADDRESS, fork_server
 from tests.jupyter.forked_kernels import __name__ as FORKED_KERNELS
 from tests.jupyter.kernel import INSTALLED, ROOT, ipykernel_folder
@@ -53,6 +54,7 @@ class Lab:
         self.work = folder / "work"
         self.work.mkdir(parents=True)
         self._log = folder / "server.log"
+        self._stacks = folder / "stacks"
         settings = folder / "config" / "lab" / "user-settings" / "@jupyterlab" / "apputils-extension"
         settings.mkdir(parents=True)
         (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
@@ -160,7 +162,10 @@ class Lab:
             "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
             "display_name": name,
             "language": "python",
-            "env": {"PYTHONPATH": f"{ipykernel_folder(ipykernel)}:{ROOT}"},
+            "env": {
+                "PYTHONPATH": f"{ipykernel_folder(ipykernel)}:{ROOT}",
+                **(stack_environment(self._stacks) if may_go_deaf(ipykernel) else {}),
+            },
         }
         (folder / "kernel.json").write_text(json.dumps(spec))
         return name
@@ -193,6 +198,12 @@ class Lab:
     def close_notebooks(self, page: Page) -> bool:
         """Close all that is open in a page, saved or not; return whether JupyterLab is loaded there and can be used."""
         return page.url.startswith(self._origin) and bool(page.evaluate(_CLOSE))
+
+    def has_deaf_kernel(self) -> bool:
+        """Whether a kernel that does not run a cell reads no message any more, through no fault of orchat."""
+        idle = [each["id"] for each in self.request("GET", "kernels") if each["execution_state"] == "idle"]
+        files = [self.work.parent / "runtime" / f"kernel-{each}.json" for each in idle]
+        return any(any(self._stacks.glob(f"{file.stem}.*")) and is_deaf(file, self._stacks) for file in files)
 
     def end_sessions(self) -> None:
         """Shut all kernels down, so that the next test gets a new one."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -21,8 +20,9 @@ from typing import Any, Self
 import platformdirs
 from jupyter_client.manager import KernelManager
 
+from tests.jupyter.deaf_kernel import is_deaf, may_go_deaf, stack_environment
 from tests.jupyter.forked_kernels import NAME, register
-from tests.patience import PATIENCE, wait_until
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 INSTALLED = version("ipykernel")
@@ -31,8 +31,6 @@ OTHERS = ("7.3.0", "7.2.0", "7.1.0", "6.31.0")
 # Seconds in which something ends also on a busy machine, though it would go on for twice as long; how soon it really
 # does is for `tests.benchmarks.interrupt` to say.
 SOON = 5.0
-# These may stop to read what is sent to them, at a rare moment of a subshell or a comm.
-GOING_DEAF = ("7.3.", "7.2.", "7.1.")
 
 
 def ipykernel_folder(wanted: str) -> Path:
@@ -108,15 +106,16 @@ class Kernel:
         if ipykernel == INSTALLED:
             register()
             self._manager.kernel_spec.metadata["kernel_provisioner"] = {"provisioner_name": NAME}
-        self._may_go_deaf = ipykernel.startswith(GOING_DEAF)
+        self._may_go_deaf = may_go_deaf(ipykernel)
 
     def __enter__(self) -> Self:
         self._folder = tempfile.TemporaryDirectory(prefix="kernel-")
-        self._stacks = Path(self._folder.name, "stacks")
-        self._manager.start_kernel(env=self._environment)
+        self._stacks = Path(self._folder.name)
+        environment = stack_environment(self._stacks) if self._may_go_deaf else {}
+        self._manager.start_kernel(env={**self._environment, **environment})
         self._client = self._manager.client()
         self._client.start_channels()
-        self._begin()
+        self._client.wait_for_ready(PATIENCE)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -127,42 +126,12 @@ class Kernel:
     def restart(self, *cells: str) -> None:
         """Restart it, as people do where nothing else helps, and run cells."""
         self._manager.restart_kernel(now=True)
-        self._begin()
+        self._client.wait_for_ready(PATIENCE)
         self.run(*cells)
 
-    def _begin(self) -> None:
-        self._client.wait_for_ready(PATIENCE)
-        if self._may_go_deaf:
-            number, file = int(signal.SIGUSR1), str(self._stacks)
-            self.run(f"__import__('faulthandler').register({number}, open({file!r}, 'w'))")
-
     def is_deaf(self) -> bool:
-        """Whether it waits for messages and leaves those in its shell channel unread: ipykernel 7.1 to 7.3 may do so.
-
-        Nothing of orchat keeps it from them then: it answers in its control channel, its main thread waits in its
-        selector, and no thread waits for anything, or runs, in orchat.
-        """
-        if not self._may_go_deaf or self._answers("shell", 4 * SOON):
-            return False
-        assert self._answers("control", PATIENCE), "It answers in no channel."
-        self._manager.signal_kernel(signal.SIGUSR1)
-        assert wait_until(lambda: "ipykernel_launcher" in self._stacks.read_text())
-        stacks = [stack.splitlines()[1:] for stack in self._stacks.read_text().split("\n\n") if stack.strip()]
-        (main,) = [stack for stack in stacks if any("ipykernel_launcher" in frame for frame in stack)]
-        ours = f'"{ROOT / "orchat"}{os.sep}'
-        return "selectors.py" in main[0] and not any(ours in stack[0] for stack in stacks)
-
-    def _answers(self, name: str, seconds: float) -> bool:
-        """Return whether a channel answers a question about the kernel."""
-        channel = getattr(self._client, f"{name}_channel")
-        request = self._client.session.msg("kernel_info_request", {})
-        channel.send(request)
-        deadline = time.monotonic() + seconds
-        with suppress(Empty):
-            while channel.get_msg(timeout=deadline - time.monotonic())["parent_header"]["msg_id"] != request["msg_id"]:
-                pass
-            return True
-        return False
+        """Whether it reads no message any more, through no fault of orchat."""
+        return self._may_go_deaf and is_deaf(Path(self._manager.connection_file), self._stacks)
 
     def run(
         self,
