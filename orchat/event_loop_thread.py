@@ -99,17 +99,27 @@ class EventLoopThread:
         tasks: WaitingTasks = queue.SimpleQueue()
         context = contextvars.copy_context()
         context.run(_waiting_tasks.set, tasks)
-        future = context.run(self.submit, main)
-        future.add_done_callback(lambda _: tasks.put(None))
+        is_given_up = False
+        running: list[asyncio.Task[Any]] = []
+
+        async def run_unless_given_up() -> T:
+            if is_given_up:
+                raise asyncio.CancelledError
+            running.extend(filter(None, [asyncio.current_task()]))
+            return await main()
+
         try:
+            future = context.run(self.submit, run_unless_given_up)
+            future.add_done_callback(lambda _: tasks.put(None))
             while (task := tasks.get(timeout=timeout)) is not None:
                 task()
             return future.result()
-        except queue.Empty:
-            future.cancel()
-            raise TimeoutError from None
-        except BaseException:
-            future.cancel()
+        except BaseException as error:
+            # Not by its future: an interrupt may come when the coroutine runs already, and the future is not here yet.
+            is_given_up = True
+            self.call_soon(lambda: running and running[0].cancel())
+            if isinstance(error, queue.Empty):
+                raise TimeoutError from None
             raise
 
     def submit(self, main: Callable[[], Coroutine[Any, Any, T]]) -> Future[T]:

@@ -64,32 +64,35 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Run the whole suite in three processes, file by file, and what somebody chose in this one."""
-    return 3 if config.args_source is pytest.Config.ArgsSource.TESTPATHS else 0
+    """Run the whole suite in six processes, file by file, and what somebody chose in this one.
+
+    They wait most of the time, for kernels, pages and paced streams: six keep two cores busy.
+    """
+    return 6 if config.args_source is pytest.Config.ArgsSource.TESTPATHS else 0
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Give a process file after file, in the order of the collection, and the tests with a browser to the first two.
+    """Give a process file after file, in the order of the collection, and the tests with a browser to the first three.
 
-    They need a browser and servers that are started once then, and wait for half of their time.
+    They need a browser and servers, which are started once in each.
     """
     from xdist.scheduler import LoadFileScheduling
 
     groups = _browser_groups()
 
-    class BrowserInTwoProcesses(LoadFileScheduling):
+    class BrowserInThreeProcesses(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
             scope: str = super()._split_scope(nodeid)
             return groups.get(scope, scope)
 
     config.option.loadscopereorder = False
-    return BrowserInTwoProcesses(config, log) if config.getoption("dist") == "loadfile" else None
+    return BrowserInThreeProcesses(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 def _browser_groups() -> dict[str, str]:
-    """Return the group of each file of tests with a browser: two of about the same length."""
-    lengths = {"browser 1": 0, "browser 2": 0}
+    """Return the group of each file of tests with a browser: three of about the same length."""
+    lengths = {"browser 1": 0, "browser 2": 0, "browser 3": 0}
     groups: dict[str, str] = {}
     for path in sorted((_ROOT / _BROWSER).glob("test_*.py"), key=lambda path: -path.stat().st_size):
         shorter = min(lengths, key=lambda group: lengths[group])

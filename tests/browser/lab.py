@@ -120,7 +120,7 @@ class Lab:
         assert self._process is not None
         self._process.terminate()
         try:
-            self._process.wait(PATIENCE)
+            self._process.wait(_LONGEST_END)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -220,6 +220,7 @@ class Notebook7(Lab):
 
 
 _OURS = "orchat-lab"
+_LONGEST_END = 10.0  # seconds: its kernels have ended by then, and rarely it waits for more without end
 # Each page draws a moon until it is loaded, lets the server import all exporters (a quarter of a second), and would
 # start a Node.js to check the build.
 _DISABLED = (

@@ -1,7 +1,7 @@
 """Kernels of ipykernel 7.1 to 7.3 that read no message any more, and how that is told from a fault of orchat.
 
 At a rare moment of a subshell or a comm such a kernel leaves what is sent to its shell channel unread, until it is
-restarted.
+restarted or another client connects.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import signal
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from queue import Empty
 
@@ -40,26 +41,37 @@ def stack_environment(folder: Path) -> Mapping[str, str]:
 
 
 def is_deaf(connection_file: Path, stacks: Path) -> bool:
-    """Whether a kernel waits for messages and leaves those in its shell channel unread.
+    """Whether a kernel waited for messages and left those in its shell channel unread.
 
-    Nothing of orchat keeps it from them then: it answers in its control channel, its main thread waits in its
-    selector, and no thread waits for anything, or runs, in orchat.
+    Nothing of orchat keeps it from them then: its main thread waits in its selector, and no thread waits for anything,
+    or runs, in orchat. It reads a new connection's messages neither; or with these it reads at last what was sent long
+    before, for a connection wakes it up. It answers in its control channel.
     """
+    if _waits_in_orchat(connection_file, stacks):
+        return False
     client = BlockingKernelClient(connection_file=str(connection_file))
     client.load_connection_file()
-    client.start_channels(hb=False, stdin=False)
+    client.start_channels(shell=False, stdin=False, hb=False)
     try:
-        if _answers(client, "shell", _LONG) or not _answers(client, "control", PATIENCE):
+        if not _answers(client, "control", PATIENCE):
             return False
+        client.start_channels(iopub=False, stdin=False, hb=False, control=False)
+        asked = datetime.now(UTC)
+        return not _answers(client, "shell", _LONG) or _begins_what_is_older(client, asked - timedelta(seconds=_LONG))
     finally:
         client.stop_channels()
+
+
+def _waits_in_orchat(connection_file: Path, stacks: Path) -> bool:
     (stack_file,) = stacks.glob(f"{connection_file.stem}.*")
+    written = stack_file.stat().st_size
     os.kill(int(stack_file.suffix[1:]), signal.SIGUSR1)
-    assert wait_until(lambda: "ipykernel_launcher" in stack_file.read_text())
-    threads = [stack.splitlines()[1:] for stack in stack_file.read_text().split("\n\n") if stack.strip()]
+    assert wait_until(lambda: "ipykernel_launcher" in stack_file.read_text()[written:])
+    text = stack_file.read_text()[written:]
+    threads = [stack.splitlines()[1:] for stack in text.split("\n\n") if stack.strip()]
     (main,) = [thread for thread in threads if any("ipykernel_launcher" in frame for frame in thread)]
     ours = f'"{_ROOT / "orchat"}{os.sep}'
-    return "selectors.py" in main[0] and not any(ours in thread[0] for thread in threads)
+    return "selectors.py" not in main[0] or any(ours in thread[0] for thread in threads)
 
 
 def _answers(client: BlockingKernelClient, name: str, seconds: float) -> bool:
@@ -72,4 +84,15 @@ def _answers(client: BlockingKernelClient, name: str, seconds: float) -> bool:
         while channel.get_msg(timeout=deadline - time.monotonic())["parent_header"]["msg_id"] != request["msg_id"]:
             pass
         return True
+    return False
+
+
+def _begins_what_is_older(client: BlockingKernelClient, moment: datetime) -> bool:
+    """Return whether the kernel begins to handle what others have sent before a moment."""
+    with suppress(Empty):
+        while message := client.get_iopub_msg(timeout=1):
+            parent = message["parent_header"]
+            is_begin = message["content"].get("execution_state") == "busy"
+            if is_begin and parent["session"] != client.session.session and parent["date"] < moment:
+                return True
     return False
