@@ -39,3 +39,4 @@ from orchat.jupyter.kernel.live_view import live_view, widget_channel
 widget_channel._FIRST_MESSAGE_LIMIT = live_view._FIRST_ANSWER_LIMIT = 30
 """
 PATIENT_DRIVER = DRIVER + PATIENT_VIEWS
+PATIENT_LOAD = PATIENT_VIEWS.strip() + "\n%load_ext orchat"

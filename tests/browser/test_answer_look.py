@@ -11,6 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.contrast import weak_texts
+from tests.browser.driver import PATIENT_LOAD
 from tests.browser.lab import Lab
 from tests.openrouter_server import (
     PNG,
@@ -53,7 +54,7 @@ def high_water(port: str, days: int = 1) -> float:
 
 The end.
 """
-TOOL = "%load_ext orchat\ndef tide(port: str) -> str:\n    return '4.2 m, ' * 50"
+TOOL = PATIENT_LOAD + "\ndef tide(port: str) -> str:\n    return '4.2 m, ' * 50"
 _PLACES = """(area) => {
     const found = [];
     const top = area.getBoundingClientRect().top;
@@ -130,7 +131,7 @@ def test_code_of_an_answer_is_copied_inserted_and_replaces_a_cell(
         text("Rather:\n\n```python\nx = 1\ny = 3\n```\n"),
         stream(event(corrected), hold(gate), event(" Really."), finish("stop"), usage()),
     )
-    cells = ["%load_ext orchat", "x = 1\ny = 2", "%%openrouter\nBetter?"]
+    cells = [PATIENT_LOAD, "x = 1\ny = 2", "%%openrouter\nBetter?"]
     cells += ["def half(x):\n    return x / 0", "half(3)", "%openrouter fix some/model"]
     notebook = front_end.open(page, "apply.ipynb", *cells)
     notebook.run(0, 2)
@@ -191,7 +192,7 @@ def test_an_error_is_told_once_and_its_card_has_what_may_help(
 ) -> None:
     endpoint.answers(error(404, "No such model."), error(401, "User not found."))
     endpoint.answers(text("The *Humber*.", images=[PNG]))
-    notebook = front_end.open(page, "retry.ipynb", "%load_ext orchat", "%%openrouter some/model\nName a river.")
+    notebook = front_end.open(page, "retry.ipynb", PATIENT_LOAD, "%%openrouter some/model\nName a river.")
     notebook.run(0, 1)
     saved = page.locator(".orchat-saved")
     card = saved.locator(".orchat-error-card")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.driver import PATIENT_LOAD
 from tests.browser.lab import Lab, Notebook
 from tests.browser.test_panel import PANEL, ask, opened, restart
 from tests.openrouter_server import ScriptedOpenRouter, call, calls, endless, text
@@ -111,7 +112,7 @@ def test_an_open_form_says_it_and_waits_again_after_the_cell_has_run(
 
 def test_the_view_of_a_running_cell_says_it(page: Page, lab: Lab, endpoint: ScriptedOpenRouter, tmp_path: Path) -> None:
     endpoint.answers(endless("It is wide. ").paced(0.05), text("It was short."))
-    notebook = lab.open(page, "kernel-cell.ipynb", "%load_ext orchat", "%%openrouter some/model\nHow wide?")
+    notebook = lab.open(page, "kernel-cell.ipynb", PATIENT_LOAD, "%%openrouter some/model\nHow wide?")
     notebook.run(0)
     notebook.wait(0)
     notebook.run(1)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.driver import PATIENT_LOAD
 from tests.browser.lab import Lab
 from tests.browser.test_panel import ask
 from tests.browser.test_view import opened, results
@@ -30,7 +31,7 @@ def test_a_call_is_edited_a_question_answered_and_progress_seen(
         text("All is told."),
     )
     server = f"tides = McpToolset([{sys.executable!r}, {SERVER!r}], name='tides')"
-    cell = f"%load_ext orchat\nfrom orchat.mcp import McpToolset\n{server}"
+    cell = f"{PATIENT_LOAD}\nfrom orchat.mcp import McpToolset\n{server}"
     panel_cell = "from orchat import ChatPanel\nChatPanel('some/model', tools=[tides])"
     notebook = opened(page, lab, "mcp.ipynb", cell, "%%openrouter -T tides\nTell me all.", panel_cell)
     notebook.run(1, 2)

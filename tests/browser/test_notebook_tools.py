@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.driver import PATIENT_LOAD
 from tests.browser.lab import Lab
 from tests.browser.test_view import results
 from tests.openrouter_server import ScriptedOpenRouter, call, calls, text
@@ -27,7 +28,7 @@ def identifiers(page: Page) -> list[str]:
 def test_a_change_is_shown_as_a_difference_approved_and_undone(
     page: Page, lab: Lab, endpoint: ScriptedOpenRouter
 ) -> None:
-    cells = ("%load_ext orchat", OLD, "%%openrouter -T analyst\nMend it.", "print('behind', y)")
+    cells = (PATIENT_LOAD, OLD, "%%openrouter -T analyst\nMend it.", "print('behind', y)")
     notebook = lab.open(page, "notebook-tools.ipynb", *cells)
     name = identifiers(page)[1][:8]
     endpoint.answers(

@@ -11,6 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from orchat.jupyter.kernel.output.mime_types import read_extras
+from tests.browser.driver import PATIENT_LOAD
 from tests.browser.lab import Lab, Notebook
 from tests.jupyter.kernel import SOON
 from tests.openrouter_server import (
@@ -37,7 +38,7 @@ ANSWER = "The river runs down to the *sea*. " * 30
 
 def test_the_text_is_seen_to_grow(page: Page, front_end: Lab, endpoint: ScriptedOpenRouter) -> None:
     endpoint.answers(text(ANSWER).paced(0.02))
-    notebook = front_end.open(page, "grow.ipynb", "%load_ext orchat", "%%openrouter some/model\nTell me of the river.")
+    notebook = front_end.open(page, "grow.ipynb", PATIENT_LOAD, "%%openrouter some/model\nTell me of the river.")
     notebook.run(0)
     notebook.wait(0)
     notebook.watch(1, "river runs")
@@ -69,7 +70,7 @@ def test_the_interrupt_button(page: Page, front_end: Lab, endpoint: ScriptedOpen
     notebook = front_end.open(
         page,
         f"interrupt-{first_token}.ipynb",
-        "%load_ext orchat",
+        PATIENT_LOAD,
         "%%openrouter some/model -o reply\nTell me of the river.",
         "print('it ran')",
         "print(reply.message.meta['ending'], repr(reply.text))",
@@ -140,7 +141,7 @@ def test_a_page_reloaded_while_a_cell_streams_ends_with_the_right_output(
 ) -> None:
     gate = threading.Event()
     endpoint.answers(growing(gate))
-    notebook = front_end.open(page, "reload.ipynb", "%load_ext orchat", "%%openrouter\nTell me of the river.")
+    notebook = front_end.open(page, "reload.ipynb", PATIENT_LOAD, "%%openrouter\nTell me of the river.")
     notebook.run(0, 1)
     notebook.wait_for_text(1, "The river")
     notebook.save()
@@ -160,7 +161,7 @@ def test_a_restore_behind_a_turn_that_a_reloaded_page_has_not_seen_end_keeps_it(
     gate = threading.Event()
     endpoint.answers(text("First."), growing(gate), text("Third."))
     cells = (
-        "%load_ext orchat",
+        PATIENT_LOAD,
         "%%openrouter\nOne?",
         "%%openrouter\nTwo?",
         "%openrouter restore",
@@ -189,7 +190,7 @@ def test_a_call_is_edited_and_approved_in_a_form(page: Page, front_end: Lab, end
     notebook = front_end.open(
         page,
         "form.ipynb",
-        "%load_ext orchat\ndef tide(port: str, days: int = 1) -> str:\n    return f'{port} {days}'",
+        PATIENT_LOAD + "\ndef tide(port: str, days: int = 1) -> str:\n    return f'{port} {days}'",
         "%%openrouter -T tide -o reply\nWhen?",
         "print([type(value).__name__ for value in reply.messages[2].meta['arguments'].values()])",
     )
