@@ -18,18 +18,17 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from heapq import heapify, heappop, heappush
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from orchat.chat.message_selection import pending_calls, pending_indices, split_at_questions
 from orchat.chat.message_versions import MAX_HIDDEN_TURNS, HiddenTurn
 from orchat.chat.money import Cost
-from orchat.chat.omitted_media import omit_oldest_media, replace_media
-from orchat.chat.state_redaction import redacted_data, redacted_turns
+from orchat.chat.omitted_media import omit_oldest_media
+from orchat.chat.shortened_state import shorten, size_of_list
+from orchat.chat.state_redaction import json_size, redacted_data, redacted_turns
 from orchat.errors import ConfigurationError, OrchatError, StateError
 from orchat.messages import ChatMessage, ChatRole, ReasoningContent, TextContent, ToolCall, ToolCallResult
 from orchat.messages.data_copy import copy_data
@@ -62,7 +61,6 @@ _KNOWN = frozenset(
     }
 )
 _encode = json.JSONEncoder(allow_nan=False).encode
-_COMMA = len(", ")
 
 
 @dataclass
@@ -94,13 +92,29 @@ def to_dict(saved: ChatState, *, secrets: Iterable[str] = (), max_bytes: int | N
     >>> data["version"], data["messages"][0]["content"]
     (1, [{'text': 'My key is [redacted].'}])
     """
-    return to_sized_dict(saved, secrets=secrets, max_bytes=max_bytes)[0]
+    return to_sized_dict(saved, secrets=secrets, max_bytes=max_bytes).data
 
 
-def to_sized_dict(
-    saved: ChatState, *, secrets: Iterable[str] = (), max_bytes: int | None = None
-) -> tuple[dict[str, Any], int]:
-    """Return `to_dict`'s data, and how many bytes it took before it was shortened; 0 where no limit is given.
+class SizedData(NamedTuple):
+    """A chat's state as JSON data, and what was measured on the way.
+
+    Parameters
+    ----------
+    data
+        The state.
+    size
+        How many bytes it took before it was shortened; 0 where no limit is given.
+    keys
+        For each of its messages a digest of all that it says; None where it is no JSON, or media in it were left out.
+    """
+
+    data: dict[str, Any]
+    size: int
+    keys: list[bytes | None]
+
+
+def to_sized_dict(saved: ChatState, *, secrets: Iterable[str] = (), max_bytes: int | None = None) -> SizedData:
+    """Return `to_dict`'s data with its size, and digests of its messages.
 
     Raises
     ------
@@ -109,16 +123,16 @@ def to_sized_dict(
 
     Examples
     --------
-    >>> data, size = to_sized_dict(ChatState([ChatMessage.from_user("Hi")]), max_bytes=1_000)
+    >>> data, size, _ = to_sized_dict(ChatState([ChatMessage.from_user("Hi")]), max_bytes=1_000)
     >>> size == len(json.dumps(data)), data == to_dict(ChatState([ChatMessage.from_user("Hi")]))
     (True, True)
     """
     known, media = tuple(secrets), 0
     if max_bytes is not None:
         saved, media = _without_old_media(saved, max_bytes)
-    messages, message_data, unsafe = redacted_turns(saved.messages, known)
-    versions, unsafe_versions = _version_data(saved, messages, known)
-    unsafe += unsafe_versions
+    shown = redacted_turns(saved.messages, known)
+    versions, unsafe_versions = _version_data(saved, shown.messages, known)
+    unsafe = shown.left_out + unsafe_versions
     parameters = {key: value for key, value in saved.parameters.items() if _is_allowed(key, value)}
     data: dict[str, Any] = {
         **redacted_data(saved.unknown, known),
@@ -127,16 +141,21 @@ def to_sized_dict(
         "name": redacted_data(saved.name, known),
         "model": redacted_data(saved.model, known),
         "parameters": redacted_data(parameters, known),
-        "messages": message_data,
-        "pending": [call.to_dict() for call in pending_calls(messages)],
+        "messages": shown.data,
+        "pending": [call.to_dict() for call in pending_calls(shown.messages)],
         "cost": saved.cost.to_dict(),
         "left_out": {"media": media, "turns": 0, **({"secrets": unsafe} if unsafe else {})},
         **({"versions": versions} if versions else {}),
     }
-    size = 0 if max_bytes is None else _size(data)
-    if max_bytes is not None and size > max_bytes:
-        _shorten(data, max_bytes)
-    return data, size
+    if max_bytes is None:
+        return SizedData(data, 0, shown.keys)
+    sizes = [
+        json_size(message) if size is None else size for message, size in zip(shown.data, shown.sizes, strict=True)
+    ]
+    size = json_size({**data, "messages": []}) + size_of_list(sizes)
+    if size > max_bytes:
+        shorten(data, sizes, shown.keys, max_bytes)
+    return SizedData(data, size, shown.keys)
 
 
 def from_dict(data: Mapping[str, Any]) -> ChatState:
@@ -223,14 +242,14 @@ def _version_data(
     for index, hidden in enumerate(saved.versions):
         if hidden.inside not in indices if hidden.after is None else hidden.after >= len(places):
             continue
-        _, messages, secret = redacted_turns(hidden.messages, secrets)
-        if secret:
+        hidden_turn = redacted_turns(hidden.messages, secrets)
+        if hidden_turn.left_out:
             unsafe += 1
             continue
         indices[index] = len(data)
         place = {"after": places[hidden.after]} if hidden.after is not None else {"inside": indices[hidden.inside or 0]}
         about = {"newer": hidden.is_newer, "along": hidden.comes_along, "order": hidden.order}
-        data.append({**place, **{name: value for name, value in about.items() if value}, "messages": messages})
+        data.append({**place, **{name: value for name, value in about.items() if value}, "messages": hidden_turn.data})
     return data, unsafe
 
 
@@ -303,85 +322,3 @@ def _has_valid_types(part: Part) -> bool:
     if isinstance(part, ReasoningContent):
         return isinstance(part.reasoning_text, str) and isinstance(part.extra, dict)
     return not isinstance(part, TextContent) or isinstance(part.text, str)
-
-
-def _size(data: Any) -> int:
-    try:
-        return len(json.dumps(data, ensure_ascii=False, allow_nan=False).encode(errors="replace"))
-    except (TypeError, ValueError) as error:
-        raise StateError(f"The chat holds something that is no JSON: {error}") from None
-
-
-def _shorten(data: dict[str, Any], max_bytes: int) -> None:
-    """Leave out the oldest versions, media from the oldest on, then the oldest turns, until the data fits.
-
-    Each message is measured once.
-    """
-    left_out = data["left_out"]
-    if "versions" in data:
-        versions = data.pop("versions")
-        bytes_left = max_bytes - _size({**data, "left_out": {**left_out, "versions": len(versions)}})
-        if kept := _newest_versions(versions, bytes_left - _size({"versions": []})):
-            data["versions"] = kept
-        left_out["versions"] = len(versions) - len(kept)
-        if kept or _size(data) <= max_bytes:
-            return
-    messages: list[dict[str, Any]] = data["messages"]
-    rest = _size({**data, "messages": [], "left_out": {}}) - _size({})
-    sizes = [_size(message) + _COMMA for message in messages]
-    total = sum(sizes) - _COMMA
-
-    def fits(size: int) -> bool:
-        return rest + _size(left_out) + size <= max_bytes
-
-    for at, message in enumerate(messages):
-        if count := replace_media(message["content"]):
-            left_out["media"] += count
-            total -= sizes[at]
-            sizes[at] = _size(message) + _COMMA
-            total += sizes[at]
-            if fits(total):
-                return
-    system = [message for message in messages[:1] if message["role"] == "system"]
-    turns = [at for at, message in enumerate(messages) if message["role"] == "user"]
-    start = len(system)
-    for number, at in enumerate(turns[1:], 1):
-        total -= sum(sizes[start:at])
-        start = at
-        left_out["turns"] = number
-        if fits(total):
-            data["messages"] = [*system, *messages[at:]]
-            return
-    raise StateError(f"The last turn alone takes more than {max_bytes} bytes.", hint="Raise max_bytes.")
-
-
-def _newest_versions(versions: list[dict[str, Any]], max_bytes: int) -> list[dict[str, Any]]:
-    """Return the versions without the oldest ones that fit; none goes while another one stays that follows it."""
-    sizes = [_size(turn) + _COMMA for turn in versions]
-    # What was hidden together is one version. One inside of another was hidden before that one.
-    groups: list[int] = []
-    for index, turn in enumerate(versions):
-        groups.append(groups[turn["inside"]] if "inside" in turn and turn.get("along") else index)
-    group_sizes: dict[int, int] = {}
-    for group, size in zip(groups, sizes, strict=True):
-        group_sizes[group] = group_sizes.get(group, 0) + size
-    followers = Counter(groups[versions[group]["inside"]] for group in group_sizes if "inside" in versions[group])
-    oldest = [group for group in group_sizes if not followers[group]]
-    heapify(oldest)
-    total, dropped = sum(sizes), set()
-    while total > max_bytes and oldest:
-        group = heappop(oldest)
-        dropped.add(group)
-        total -= group_sizes[group]
-        if "inside" in versions[group]:
-            before = groups[versions[group]["inside"]]
-            followers[before] -= 1
-            if not followers[before]:
-                heappush(oldest, before)
-    indices: dict[int, int] = {}
-    kept: list[dict[str, Any]] = []
-    for index, turn in enumerate(versions):
-        if groups[index] not in dropped:
-            indices[index] = len(kept)
-            kept.append({**turn, "inside": indices[turn["inside"]]} if "inside" in turn else turn)
-    return kept

@@ -6,20 +6,23 @@ was made with. So nothing of it is altered; where it holds what looks like a sec
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
 from pydantic_core import to_json
 
 from orchat.chat.omitted_media import INLINE_MEDIA
+from orchat.errors import StateError
 from orchat.messages import ChatMessage, ChatRole
 from orchat.messages.data_copy import copy_data
 from orchat.secrets import is_secret, redact, redacted_keys
 
 _MEDIA = frozenset({"image", "file", "audio", "video"})
 _SIGNED = frozenset({"data", "signature"})
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,32 @@ class _Finding:
 
     secret: str | None  # its kind, in a model's words
     redacted: dict[str, Any] | None  # the message as data; None where nothing had to be redacted
+    size: int | None
+
+
+@dataclass
+class SavedMessages:
+    """Messages as they may be saved: lists of the same length.
+
+    Parameters
+    ----------
+    messages
+        The messages.
+    data
+        Their data, without secrets.
+    sizes
+        How many bytes of JSON each takes; None where it is no JSON.
+    keys
+        A digest of all that each says, in which no secret can be read; None where it is no JSON.
+    left_out
+        The number of turns whose answers hold secrets, and which are missing here.
+    """
+
+    messages: list[ChatMessage] = field(default_factory=list)
+    data: list[dict[str, Any]] = field(default_factory=list)
+    sizes: list[int | None] = field(default_factory=list)
+    keys: list[bytes | None] = field(default_factory=list)
+    left_out: int = 0
 
 
 # A conversation is saved at each of its steps, so nearly all of it has been read before. A finding is known by all that
@@ -53,13 +82,12 @@ def secret_of_model(messages: Sequence[ChatMessage], secrets: Sequence[str] = ()
     'an AWS access key'
     """
     known = tuple(secrets)
-    return next(filter(None, (_inspect(message, known)[0] for message in messages)), None)
+    salt = _salt(known)
+    return next(filter(None, (_inspect(message, known, salt)[0].secret for message in messages)), None)
 
 
-def redacted_turns(
-    messages: Sequence[ChatMessage], secrets: Sequence[str] = ()
-) -> tuple[list[ChatMessage], list[dict[str, Any]], int]:
-    """Return the messages that may be saved, their data without secrets, and the number of turns left out.
+def redacted_turns(messages: Sequence[ChatMessage], secrets: Sequence[str] = ()) -> SavedMessages:
+    """Return the messages that may be saved, and their data without secrets.
 
     Whole turns whose answers hold secrets are left out; the secrets of people and tools are redacted.
 
@@ -67,43 +95,87 @@ def redacted_turns(
     --------
     >>> said = [ChatMessage.from_user("A key?"), ChatMessage.from_assistant("AKIAIOSFODNN7EXAMPLE")]
     >>> said += [ChatMessage.from_user("AKIAIOSFODNN7EXAMPLE"), ChatMessage.from_assistant("Hello.")]
-    >>> kept, data, left_out = redacted_turns(said)
-    >>> [message["content"][0]["text"] for message in data], left_out
+    >>> saved = redacted_turns(said)
+    >>> [message["content"][0]["text"] for message in saved.data], saved.left_out
     (['[redacted]', 'Hello.'], 1)
     """
     known = tuple(secrets)
-    kept: list[ChatMessage] = []
-    kept_data: list[dict[str, Any]] = []
-    left_out = 0
+    salt = _salt(known)
+    saved = SavedMessages()
     for turn in _turns(messages):
-        inspected = [_inspect(message, known) for message in turn]
-        if any(secret is not None for secret, _ in inspected):
-            left_out += 1
-            continue
-        kept += turn
-        kept_data += (data for _, data in inspected)
-    return kept, kept_data, left_out
+        start = len(saved.data)
+        for message in turn:
+            finding, data, key = _inspect(message, known, salt)
+            if finding.secret is not None:
+                saved.left_out += 1
+                for values in (saved.data, saved.sizes, saved.keys):
+                    del values[start:]
+                break
+            saved.data.append(data)
+            saved.sizes.append(finding.size)
+            saved.keys.append(key)
+        else:
+            saved.messages += turn
+    return saved
 
 
-def _inspect(message: ChatMessage, secrets: tuple[str, ...]) -> tuple[str | None, dict[str, Any]]:
-    """Return what kind of secret stands in a model's words, and the message as data without other secrets."""
+def json_size(data: Any) -> int:
+    """Return how many bytes JSON takes.
+
+    Raises
+    ------
+    StateError
+        It holds something that is not JSON.
+
+    Examples
+    --------
+    >>> json_size({"tide": "höher"})
+    18
+    """
+    try:
+        return len(_encode(data).encode(errors="replace"))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise StateError(f"The chat holds something that is no JSON: {error}") from None
+
+
+def _salt(secrets: tuple[str, ...]) -> bytes:
+    return repr(secrets).encode(errors="surrogatepass")
+
+
+def _inspect(
+    message: ChatMessage, secrets: tuple[str, ...], salt: bytes
+) -> tuple[_Finding, dict[str, Any], bytes | None]:
+    """Return what was found in a message, the message as data without secrets, and the digest of what it says.
+
+    ``salt`` is the bytes of the secrets, which are the same for all messages.
+    """
     data = message.to_dict()
     try:
         text = to_json(data)
     except (TypeError, ValueError, RecursionError):  # no JSON: nobody saves it
-        return _secret_in_model_words(message, data, secrets), _redacted(message, data, secrets)
-    key = blake2b(repr(secrets).encode(errors="surrogatepass") + text, digest_size=16).digest()
+        secret = _secret_in_model_words(message, data, secrets)
+        return _Finding(secret, None, None), _redacted(message, data, secrets), None
+    key = blake2b(salt + text, digest_size=16).digest()
     if (finding := _findings.get(key)) is None:
         redacted = _redacted(message, data, secrets)
         finding = _Finding(
-            _secret_in_model_words(message, data, secrets), None if redacted == message.to_dict() else redacted
+            _secret_in_model_words(message, data, secrets),
+            None if redacted == message.to_dict() else redacted,
+            _size(redacted),
         )
         if finding.redacted is not None and len(text) > _MAX_FINDING_SIZE:
-            return finding.secret, redacted
+            return finding, redacted, key
         while len(_findings) >= _MAX_FINDINGS:
             _findings.pop(next(iter(_findings)), None)
         _findings[key] = finding
-    return finding.secret, data if finding.redacted is None else copy_data(finding.redacted)
+    return finding, data if finding.redacted is None else copy_data(finding.redacted), key
+
+
+def _size(data: dict[str, Any]) -> int | None:
+    try:
+        return json_size(data)
+    except StateError:
+        return None
 
 
 def _secret_in_model_words(message: ChatMessage, data: Mapping[str, Any], secrets: tuple[str, ...]) -> str | None:

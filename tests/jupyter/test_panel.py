@@ -24,6 +24,7 @@ from nbclient import NotebookClient
 
 from orchat.chat import state
 from orchat.chat.message_selection import split_at_questions
+from orchat.chat.message_versions import HiddenTurn
 from orchat.configuration import SETTINGS
 from orchat.errors import ConfigurationError, InsufficientCreditsError, StateError, TurnInProgressError
 from orchat.generator_factory import Chat
@@ -73,6 +74,12 @@ def talk(turns: int, words: str = "word ") -> list[ChatMessage]:
             ChatMessage.from_assistant(words, {"usage": {"cost": 1}, "id": "gen-1", "model": "m"}),
         )
     ]
+
+
+def called(call_id: str) -> list[ChatMessage]:
+    made = ToolCall("tide", {"port": "Hull"}, call_id)
+    answers = [ChatMessage.from_assistant(tool_calls=[made]), ChatMessage.from_tool("4 m", made)]
+    return [ChatMessage.from_user("How high?"), *answers, ChatMessage.from_assistant("4 m.")]
 
 
 def kept(messages: list[ChatMessage], **more: Any) -> PanelSnapshot:
@@ -155,6 +162,35 @@ def test_what_is_kept_is_the_same_whether_its_chats_were_encoded_before() -> Non
     check("b")
     del chats["a"]
     check("b")
+
+
+def test_a_step_of_the_displayed_chat_encodes_what_is_new_and_keeps_the_same() -> None:
+    chats, encoded = {"a": state.ChatState(talk(40))}, encoded_chats()
+
+    def check(**more: Any) -> list[dict[str, Any]]:
+        entry, anew = (
+            to_entry(PanelSnapshot(dict(chats), "a"), **more, **given) for given in ({"encoded": encoded}, {})
+        )
+        assert json.dumps(entry) == json.dumps(anew)
+        return entry["chats"]["a"]["messages"]  # type: ignore[no-any-return]
+
+    before, said = check(), chats["a"].messages
+    said += talk(1)
+    assert all(now is then for now, then in zip(check()[:80], before, strict=True))
+    said[4:4] = called("call_7")
+    check()
+    said[2:2] = called("call_9")  # calls are numbered in their order, which is another now
+    check()
+    said[2:6] = called("call_7")  # an endpoint that counts its calls anew
+    check()
+    said[3].meta["ending"] = "stopped"  # in place
+    said[0].parts[0].text = "Is it secret99?"
+    assert "secret99" in json.dumps(check())
+    assert "secret99" not in json.dumps(check(secrets=["secret99"]))
+    chats["a"].versions = [HiddenTurn(talk(1, "other"), 1)]  # figures of what can be compared are kept
+    assert "figures" in json.dumps(check())
+    chats["a"].versions = []
+    assert "figures" not in json.dumps(check())
 
 
 def test_the_transcript_that_is_saved_with_the_output_holds_no_secret() -> None:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from orchat.jupyter.panel.encoded_messages import EncodedMessages
+
 if TYPE_CHECKING:
     from orchat.chat.message_versions import HiddenTurn
     from orchat.chat.state import ChatState
@@ -45,7 +47,7 @@ EncodeChat: TypeAlias = "Callable[[ChatState, Collection[str], int], EncodedChat
 
 
 class EncodedChats:
-    """The last encoded form of each chat.
+    """The last encoded form of each chat that is not displayed, and of the messages of the one that is.
 
     Parameters
     ----------
@@ -62,6 +64,8 @@ class EncodedChats:
 
     def __init__(self, encode: EncodeChat) -> None:
         self._encode = encode
+        self.displayed = EncodedMessages()
+        """The messages of the chat that is displayed, which changes at nearly each step."""
         self._encoded: dict[str, tuple[bytes, int, EncodedChat]] = {}  # with digest and room, by the chat's name
 
     def encode(self, name: str, saved: ChatState, secrets: Collection[str], bytes_left: int) -> EncodedChat:

@@ -37,7 +37,7 @@ def newest_turns(messages: list[ChatMessage], bytes_left: int) -> tuple[list[Cha
             break
         if messages[at].is_from(ChatRole.USER):
             first = at
-    dropped = sum(message.is_from(ChatRole.USER) for message in messages[:first])
+    dropped = [message.role for message in messages[:first]].count(ChatRole.USER)
     return ([*system, *messages[first:]], dropped) if dropped else (messages, 0)
 
 
@@ -50,7 +50,9 @@ def fits(saved: ChatState, bytes_left: int) -> bool:
 
 def estimated_size(message: ChatMessage) -> int:
     """Return about how many bytes a message takes, without its media."""
-    size = _MESSAGE_OVERHEAD + min(len(str(message.meta.get(DETAILS, ""))), MAX_DETAILS)
+    size = _MESSAGE_OVERHEAD
+    if (details := message.meta.get(DETAILS)) is not None:
+        size += min(len(str(details)), MAX_DETAILS)
     for part in message.parts:
         if isinstance(part, TextContent):
             size += len(part.text)

@@ -24,24 +24,18 @@ from orchat.configuration import setting
 from orchat.errors import StateError
 from orchat.jupyter.kernel.conversations.message_codec import (
     decode_messages,
-    encode_messages,
     join_lines,
-    split_lines,
 )
 from orchat.jupyter.kernel.output.untrusted_text import single_line
 from orchat.jupyter.panel.call_pictures import hold_saved_pictures, pictures_within
 from orchat.jupyter.panel.encoded_chats import EncodedChat, EncodedChats
-from orchat.jupyter.panel.estimated_sizes import DETAILS, MAX_DETAILS, estimated_size, fits, newest_turns
+from orchat.jupyter.panel.encoded_messages import FIGURES, PICTURES, EncodedMessages, encode_persisted, figures_of
+from orchat.jupyter.panel.estimated_sizes import DETAILS, estimated_size, fits, newest_turns
 from orchat.jupyter.panel.failed_request import FailedRequest, read_error_view
 from orchat.jupyter.panel.turn_replay import SECONDS
-from orchat.jupyter.panel.typed_question import TYPED, VALUES
 from orchat.messages import ChatMessage, ChatRole
 
 MAX_CHATS = 100
-# The meta of messages that is needed to continue a conversation.
-_PERSISTED_META = ("pending", "ending", "decision", "arguments", "requested_model", "model", "refusal", TYPED, VALUES)
-_PICTURES = "pictures"  # what a tool displayed: for people, no model is told
-_FIGURES = "figures"
 
 
 @dataclass
@@ -100,7 +94,8 @@ def to_entry(
     secrets
         Values to redact from all texts.
     encoded
-        Chats that are not displayed, as they were encoded before (`encoded_chats`); without it all are encoded.
+        Chats, and messages of the one that is displayed, as they were encoded before (`encoded_chats`); without it all
+        are encoded.
 
     Examples
     --------
@@ -124,7 +119,7 @@ def to_entry(
         if name != snapshot.current_name and fits(saved, bytes_left):
             chat = encoded.encode(name, saved, secrets, bytes_left)
         else:
-            chat = _encode_chat(saved, secrets, bytes_left)
+            chat = _encode_chat(saved, secrets, bytes_left, encoded.displayed)
         if chat.data is None and name != snapshot.current_name:
             left_out["chats"] += 1
             continue
@@ -213,7 +208,7 @@ def _picture_names(chats: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     """Return the names of pictures that tools displayed, of each chat the youngest first."""
     for chat in chats:
         for message in reversed(chat["messages"]):
-            yield from message.get("meta", {}).get(_PICTURES, ())
+            yield from message.get("meta", {}).get(PICTURES, ())
 
 
 def omission_note(left_out: Mapping[str, int]) -> str:
@@ -244,11 +239,14 @@ def omission_note(left_out: Mapping[str, int]) -> str:
     return " ".join(sentences)
 
 
-def _encode_chat(saved: state.ChatState, secrets: Collection[str], bytes_left: int) -> EncodedChat:
+def _encode_chat(
+    saved: state.ChatState, secrets: Collection[str], bytes_left: int, known: EncodedMessages | None = None
+) -> EncodedChat:
+    known = EncodedMessages() if known is None else known
     messages, dropped = newest_turns(saved.messages, bytes_left)
     versions = [] if dropped else saved.versions
     try:
-        data, data_size = state.to_sized_dict(
+        data, data_size, keys = state.to_sized_dict(
             state.ChatState(messages, None, saved.model, saved.parameters, versions=versions),
             secrets=secrets,
             max_bytes=max(bytes_left, 0),
@@ -260,9 +258,9 @@ def _encode_chat(saved: state.ChatState, secrets: Collection[str], bytes_left: i
     omitted["turns"] += dropped
     omitted["versions"] = omitted.get("versions", 0) + len(saved.versions) - len(versions)
     forks = {turn["after"] for turn in data.get("versions", ()) if "after" in turn}
-    chat: dict[str, Any] = {"messages": _encode_persisted(data["messages"], forks)}
+    chat: dict[str, Any] = {"messages": known.encode(data["messages"], keys, forks)}
     if "versions" in data:
-        chat["versions"] = [{**turn, "messages": _encode_persisted(turn["messages"], {0})} for turn in data["versions"]]
+        chat["versions"] = [{**turn, "messages": encode_persisted(turn["messages"], {0})} for turn in data["versions"]]
         messages = [*messages, *(message for turn in versions for message in turn.messages)]
     for name in ("model", "parameters"):
         if data[name]:
@@ -281,7 +279,7 @@ def _encode_question(
         left_out["drafts"] += 1
         return None, 0
     left_out["media"] += data["left_out"]["media"]
-    (encoded,) = _encode_persisted(data["messages"])
+    (encoded,) = encode_persisted(data["messages"])
     return encoded, len(json.dumps(encoded))
 
 
@@ -330,38 +328,13 @@ def _number(value: object) -> int | None:
     return value if type(value) is int and value >= 0 else None
 
 
-def _encode_persisted(messages: Iterable[Mapping[str, Any]], compared: Collection[int] = ()) -> list[dict[str, Any]]:
-    """Return what is kept of messages; of the turns with these numbers, which can be compared, figures as well."""
-    persisted = []
-    turn = -1
-    for message in messages:
-        turn += message["role"] == ChatRole.USER.value
-        given = message.get("meta", {})
-        meta = {key: given[key] for key in _PERSISTED_META if given.get(key) is not None} if given else {}
-        if isinstance(details := given.get(DETAILS), str):
-            meta[DETAILS] = split_lines(details[-MAX_DETAILS:])
-        if isinstance(pictures := given.get(_PICTURES), list):
-            meta[_PICTURES] = [name for name in pictures if isinstance(name, str)]
-        if turn in compared and (figures := _figures({**(given.get("usage") or {}), SECONDS: given.get(SECONDS)})):
-            meta[_FIGURES] = figures
-        persisted.append({"role": message["role"], "content": message["content"], **({"meta": meta} if meta else {})})
-    return encode_messages(persisted)[0]
-
-
-def _figures(values: object) -> dict[str, Any]:
-    """Return the numbers that are kept of an answer that has other versions."""
-    given = values if isinstance(values, Mapping) else {}
-    numbers = {name: given.get(name) for name in ("prompt_tokens", "completion_tokens", "cost", SECONDS)}
-    return {name: value for name, value in numbers.items() if isinstance(value, int | float) and 0 <= value < 1e12}
-
-
 def _decode_meta(message: Any) -> Any:
     meta = message.get("meta") if isinstance(message, Mapping) else None
-    if not isinstance(meta, Mapping) or not {_FIGURES, DETAILS} & meta.keys():
+    if not isinstance(meta, Mapping) or not {FIGURES, DETAILS} & meta.keys():
         return message
     if DETAILS in meta:
         meta = {**meta, DETAILS: join_lines(meta[DETAILS])}
-    usage = _figures(meta.get(_FIGURES))
+    usage = figures_of(meta.get(FIGURES))
     seconds = {SECONDS: usage.pop(SECONDS)} if SECONDS in usage else {}
     return {**message, "meta": {**meta, **({"usage": usage} if usage else {}), **seconds}}
 

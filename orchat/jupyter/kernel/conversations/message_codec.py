@@ -26,12 +26,38 @@ def encode_messages(messages: Iterable[Mapping[str, Any]]) -> tuple[list[dict[st
     >>> encode_messages([{"role": "assistant", "content": parts}])
     ([{'role': 'assistant', 'content': [{'text': ['a\n', 'b']}, {'tool_call': {'id': 'call 1'}}]}], ['toolu_7'])
     """
-    names: dict[str, str] = {}
+    names = CallNames()
+    return [encode_message(message, names) for message in messages], list(names)
+
+
+class CallNames(dict[str, str]):
+    """The name of each call in a conversation, by its identifier; one that is new gets the next number.
+
+    Examples
+    --------
+    >>> names = CallNames()
+    >>> [names[call_id] for call_id in ("toolu_7", "toolu_9", "toolu_7")]
+    ['call 1', 'call 2', 'call 1']
+    """
+
+    def __missing__(self, call_id: str) -> str:
+        name = self[call_id] = f"call {len(self) + 1}"
+        return name
+
+
+def encode_message(message: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    r"""Return a message as encoded JSON, with these names of its calls.
+
+    Examples
+    --------
+    >>> encode_message({"role": "user", "content": [{"text": "a\nb"}]}, CallNames())
+    {'role': 'user', 'content': [{'text': ['a\n', 'b']}]}
+    """
 
     def encode_call(call: Mapping[str, Any]) -> dict[str, Any]:
         encoded = {key: value for key, value in call.items() if value is not None}
         if isinstance(call_id := call.get("id"), str):
-            encoded["id"] = names.setdefault(call_id, f"call {len(names) + 1}")
+            encoded["id"] = names[call_id]
         return encoded
 
     def encode_part(data: Any) -> Any:
@@ -49,12 +75,9 @@ def encode_messages(messages: Iterable[Mapping[str, Any]]) -> tuple[list[dict[st
             return {"reasoning": {**reasoning, "reasoning_text": split_lines(reasoning["reasoning_text"])}}
         return data
 
-    encoded = []
-    for message in messages:
-        content = message["content"]
-        parts = [encode_part(each) for each in content] if isinstance(content, list) else content
-        encoded.append({**message, "content": parts})
-    return encoded, list(names)
+    content = message["content"]
+    parts = [encode_part(each) for each in content] if isinstance(content, list) else content
+    return {**message, "content": parts}
 
 
 def decode_messages(messages: Iterable[Any], ids: Sequence[str] = ()) -> list[Any]:
