@@ -29,6 +29,7 @@ from orchat.errors import APIError
 from orchat.message_assembly import warn
 from orchat.messages import ChatMessage, ChatRole, ToolCall
 from orchat.openrouter.completion_exchange import AsyncChunkStream, ChunkStream
+from orchat.openrouter.dialect import DEFAULT_BASE_URL, dialect_of
 from orchat.streaming import StreamingChunk
 from orchat.tools import Tool
 
@@ -133,7 +134,9 @@ class _TurnDriver:
         if self._stream is not None:
             partial = self._stream.message
         elif self._open and self.context.whole:
-            partial = partial or ChatMessage.from_assistant()  # nobody knows what of it was made, and charged
+            # Nobody knows what of it was made, and charged, but where nothing is.
+            base_url = getattr(self.context.generator, "api_base_url", None) or DEFAULT_BASE_URL
+            partial = dialect_of(base_url, self.context.model).stamp(partial or ChatMessage.from_assistant())
         if partial is not None:
             partial.meta["requested_model"] = self.context.model
         if self._open:

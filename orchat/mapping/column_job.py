@@ -282,7 +282,7 @@ class ColumnJob:
     def _requester(self, price: Price, budget: Budget | None, store: AnswerStore | None) -> RowRequester:
         budgets = [each for each in (budget, session_budget()) if each is not None]
         admission = self.admission or LocalRequestAdmission(self._level(), self.rate, budgets)
-        return RowRequester(self.exchange, self.model_name, self.schema, admission, price, store, is_free=self.is_local)
+        return RowRequester(self.exchange, self.model_name, self.schema, admission, price, store)
 
     async def _price(self) -> Price:
         """Return the prices of the host's catalog."""

@@ -30,7 +30,7 @@ from orchat.mapping.request_admission import RequestAdmission, RequestDemand, Si
 from orchat.mapping.row_exchange import RowExchange
 from orchat.mapping.row_outcome import RowOutcome, shared_text
 from orchat.messages import ChatMessage
-from orchat.openrouter.dialect import host_of
+from orchat.openrouter.dialect import dialect_of, host_of
 from orchat.secrets import redact
 
 LONGEST_HOLD = 600.0
@@ -68,8 +68,6 @@ class RowRequester:
         Estimates costs, where they count.
     store
         Keeps the answers; None for none.
-    is_free
-        Whether answers cost nothing, although their endpoint sends no bill: those of the embedded model.
     on_hold
         Called with the seconds for which the host asks that nothing is sent.
     """
@@ -80,7 +78,6 @@ class RowRequester:
     admission: RequestAdmission
     price: Price | None = None
     store: AnswerStore | None = None
-    is_free: bool = False
     on_hold: Callable[[float], object] | None = None
     in_flight: set[asyncio.Task[Any] | None] = field(default_factory=set, init=False)
     _keys: RequestKeys | None = field(default=None, init=False)
@@ -139,16 +136,16 @@ class RowRequester:
                     message = await self.exchange.send(messages)
                 finally:
                     self.in_flight.discard(task)
-                cost, signal = self._cost(message), "answered"
+                cost, signal = _cost(message), "answered"
                 self._keep(key, message, cost, monotonic() - started)
                 return self.outcome(message, spent + cost)
             except OutputValidationError as error:
                 if error.partial is not None:
-                    cost, signal = self._cost(error.partial), "answered"
+                    cost, signal = _cost(error.partial), "answered"
                     self._keep(key, error.partial, cost, monotonic() - started)
                 return RowOutcome.failure(error, _bill(spent + cost))
             except APIError as error:
-                cost = Cost() if self.is_free else _cost_of_failure(error)
+                cost = self._cost_of_failure(error)
                 spent += cost
                 signal, hold, again = self._judge(error, attempt)
                 if again is None:
@@ -210,12 +207,17 @@ class RowRequester:
 
     def keep(self, key: bytes, message: ChatMessage) -> Cost:
         """Keep an answer that came in another way, and return its bill."""
-        cost = self._cost(message)
+        cost = _cost(message)
         self._keep(key, message, cost, 0.0)
         return cost
 
-    def _cost(self, message: ChatMessage) -> Cost:
-        return Cost() if self.is_free else Cost.of(message.meta.get("usage"))
+    def _cost_of_failure(self, error: APIError) -> Cost:
+        """Return what a failed request cost: nothing where it was refused, else what is known of it."""
+        if error.partial is not None and error.partial.meta.get("usage") is not None:
+            return _cost(error.partial)
+        if error.retryable or (error.status_code is not None and error.partial is None):
+            return Cost()
+        return Cost() if dialect_of(self.exchange.base_url, self.model).is_free else Cost(unknown=1)
 
     def outcome(self, message: ChatMessage, cost: Cost) -> RowOutcome:
         """Return the outcome of an answer that cost so much; a failure where it does not fit the schema."""
@@ -232,13 +234,8 @@ class RowRequester:
         )
 
 
-def _cost_of_failure(error: APIError) -> Cost:
-    """Return what a failed request cost: nothing where it was refused, else what is known of it."""
-    if error.partial is not None and error.partial.meta.get("usage") is not None:
-        return Cost.of(error.partial.meta["usage"])
-    if error.retryable or (error.status_code is not None and error.partial is None):
-        return Cost()
-    return Cost(unknown=1)
+def _cost(message: ChatMessage) -> Cost:
+    return Cost.of(message.meta.get("usage"))
 
 
 def _bill(cost: Cost) -> Any:

@@ -100,21 +100,20 @@ class RequestPlan:
         return reader.fold.message()
 
     def explained(self, error: APIError) -> APIError:
-        """Return an error for the user: with the names of models that may be meant, without traceback and context."""
+        """Return an error for the user: with the names of models that may be meant, without traceback and context.
+
+        What has arrived is stamped as an answer is.
+        """
+        if error.partial is not None:
+            self.dialect.stamp(error.partial)
         if (suggestion := suggest_models(error, self.model, self.api_base_url)) is not None:
             error.hint = f"{suggestion} {error.hint or ''}".rstrip()
         return _without_frames(error)
 
-    def stamp(self, message: ChatMessage) -> ChatMessage:
-        """Add the dialect's note to a reply: it marks those of the embedded model."""
-        if self.dialect.note is not None:
-            message.meta["note"] = self.dialect.note
-        return message
-
     def finish(self, replies: list[ChatMessage]) -> list[ChatMessage]:
         """Stamp whole replies, warn of truncated ones, and validate them against the ``response_format``."""
         for reply in replies:
-            self.stamp(reply)
+            self.dialect.stamp(reply)
             for note in self.notes:
                 warn(reply, note)
             for call in reply.tool_calls:
@@ -189,7 +188,7 @@ class _Stream:
     @property
     def message(self) -> ChatMessage:
         """The reply: whole after the last chunk, partial before."""
-        return self._final or self._plan.stamp(self._reader.fold.message())
+        return self._final or self._plan.dialect.stamp(self._reader.fold.message())
 
     @property
     def call_indexes(self) -> list[int]:
@@ -233,8 +232,6 @@ class _Stream:
                 error = self._reader.failed()
         error.generation_id = error.generation_id or (body.generation_id if body is not None else None)
         error.partial = error.partial or self._reader.partial()
-        if error.partial is not None:
-            self._plan.stamp(error.partial)
         return self._plan.explained(error)
 
     def _finish(self) -> None:

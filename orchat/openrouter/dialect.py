@@ -11,10 +11,13 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from orchat.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from orchat.messages import ChatMessage
 
 Rewrite = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -43,13 +46,34 @@ class Dialect:
         Headers of each request, unless the user gives the same header.
     note
         A text for each reply's ``meta["note"]``.
+    is_free
+        Whether answers cost nothing, although the endpoint sends no bill.
     prepare
         Converts a request body, and returns it with a function that converts events and replies (None for none).
     """
 
     headers: Mapping[str, str] = field(default_factory=dict)
     note: str | None = None
+    is_free: bool = False
     prepare: Callable[[dict[str, Any]], tuple[dict[str, Any], Rewrite | None]] = lambda body: (body, None)
+
+    def stamp(self, message: ChatMessage) -> ChatMessage:
+        """Add to an answer, or what has arrived of it, the note and what its usage does not say: that it is free.
+
+        Examples
+        --------
+        >>> from orchat.messages import ChatMessage
+        >>> Dialect(note="demo", is_free=True).stamp(ChatMessage.from_assistant("Hi")).meta
+        {'note': 'demo', 'usage': {'cost': 0}}
+        """
+        if self.note is not None:
+            message.meta["note"] = self.note
+        if self.is_free:
+            usage = message.meta.get("usage")
+            usage = usage if isinstance(usage, dict) else {}
+            if usage.get("cost") is None:
+                message.meta["usage"] = {**usage, "cost": 0}
+        return message
 
 
 def dialect_of(base_url: str, model: str) -> Dialect:
@@ -66,7 +90,7 @@ def dialect_of(base_url: str, model: str) -> Dialect:
         return Dialect(headers={"X-OpenRouter-Title": "orchat"}, prepare=_prepare_openrouter)
     host = host_of(base_url)
     if model.startswith(LOCAL_PREFIX) and is_loopback(base_url):
-        return Dialect(note=DEMO_NOTE, prepare=_prepare_embedded)
+        return Dialect(note=DEMO_NOTE, is_free=True, prepare=_prepare_embedded)
     if host == "api.openai.com" or host.endswith(".azure.com"):
         return Dialect(prepare=_prepare_openai)
     return Dialect(prepare=_prepare_other)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import copy
+import threading
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from orchat.chat import Budget, Cost
+from orchat.chat import Budget, Chat, Cost
 from orchat.chat.chat_dependencies import price_lookup, set_price_lookup
 from orchat.chat.money import parse_amount
 from orchat.chat.request_estimate import estimate_request, estimate_size
-from orchat.errors import APIConnectionError, BudgetExceededError, ConfigurationError, ProviderError
+from orchat.errors import APIConnectionError, APIError, BudgetExceededError, ConfigurationError, ProviderError
 from orchat.messages import AudioContent, ChatMessage, ImageContent, TextContent, ToolCall
 from orchat.openrouter.generator import OpenRouterChatGenerator
 from orchat.openrouter.prices import RequestSize
@@ -24,10 +25,13 @@ from tests.openrouter_server import (
     PNG,
     ScriptedOpenRouter,
     calls,
+    comment,
     done,
     error,
     event,
     finish,
+    hold,
+    raw,
     stream,
     text,
     usage_object,
@@ -88,6 +92,27 @@ def test_an_unknown_cost_is_never_nothing(make: Make, way: Way, openrouter: Scri
     way.ask(chat)
     way.ask(chat)
     assert (str(chat.cost), chat.cost.total) == ("$0.00004 + 2 unknown", None)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_the_embedded_model_is_free_however_an_answer_ends(
+    make: Make, way: Way, openrouter: ScriptedOpenRouter, whole: bool
+) -> None:
+    chat = make(generation_kwargs={"model": "local/m"}, max_cost=0.01, price=lambda model, size: Decimal(0))
+    openrouter.answers(text("One.", usage=usage_object(cost=None)))  # its server sends no bill
+    reply = way.ask(chat, whole=whole)
+    assert (reply.cost, reply.usage["prompt_tokens"]) == (0, 14)
+    openrouter.answers(raw(b"no JSON") if whole else stream(event("Cut")))
+    with pytest.raises(APIError):
+        way.ask(chat, whole=whole)
+    held = threading.Event()
+    openrouter.answers(stream(comment(), hold(held)))
+    stopping = threading.Thread(target=lambda: (openrouter.wait_for_requests(3), chat.stop(), held.set()))
+    stopping.start()
+    way.ask(chat, whole=whole)
+    stopping.join()
+    assert (chat.cost, chat.budget.left) == (Cost(), Decimal("0.01"))  # type: ignore[union-attr]
+    assert Chat.from_dict(chat.to_dict(), generator=chat.generator).cost == Cost()
 
 
 def test_own_provider_keys_count(make: Make, way: Way, openrouter: ScriptedOpenRouter) -> None:

@@ -312,6 +312,7 @@ def test_the_demo_model_is_stamped_on_what_came_of_a_reply(openrouter, make, str
     with pytest.raises(StreamError) as caught:
         streaming(make(model="local/smollm2-135m-instruct"))
     assert caught.value.partial.meta["note"] == "demo model, often wrong"
+    assert caught.value.partial.meta["usage"] == {"cost": 0}
 
 
 def test_the_model_in_the_kwargs_decides_how_to_speak(openrouter, generator, way: Way) -> None:

@@ -9,7 +9,6 @@ import pytest
 from orchat.chat.reply import Citation, Reply
 from orchat.jupyter.kernel.output.answer_footer import footer, sources, sources_text
 from orchat.messages import ChatMessage
-from orchat.openrouter.dialect import DEMO_NOTE
 
 USAGE = {"prompt_tokens": 1210, "completion_tokens": 340, "cost": 0.00123}
 
@@ -37,8 +36,8 @@ def test_a_cost_is_never_in_powers_of_ten(cost: float, shown: str) -> None:
 def test_an_unknown_cost_is_not_nothing() -> None:
     assert footer(reply(model="m", usage={"prompt_tokens": 5}), 1) == "m · 5 in · cost not reported · 1.0 s"
     assert footer(reply(), 0.04) == "0.0 s"
-    embedded = reply(model="m", usage={"prompt_tokens": 5}, note=DEMO_NOTE)
-    assert footer(embedded, 1) == f"m · {DEMO_NOTE} · 5 in · free · 1.0 s"
+    free = reply(model="m", usage={"prompt_tokens": 5, "cost": 0})
+    assert footer(free, 1) == "m · 5 in · free · 1.0 s"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ from orchat.jupyter.kernel.output.markdown_sanitizer import escape_markdown
 from orchat.jupyter.kernel.output.source_links import link_titles, markdown_address
 from orchat.jupyter.kernel.output.untrusted_text import single_line
 from orchat.message_assembly import REFUSED
-from orchat.openrouter.dialect import DEMO_NOTE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,8 +31,8 @@ _CUT_REASONS = {"length": "cut at its token limit", "content_filter": "cut by a 
 def footer(reply: Reply, seconds: float, *, sent: Iterable[object] = (), style: str = "full") -> str:
     """Return the footer of an answer: model, provider, usage, cost, duration, and what was sent with the prompt.
 
-    Unreported values are left out, but a missing cost is told where tokens are; the embedded model is free. Incomplete
-    answers and demo models are always marked.
+    Unreported values are left out, but a missing cost is told where tokens are. Incomplete answers and demo models are
+    always marked.
 
     Parameters
     ----------
@@ -68,9 +67,8 @@ def footer(reply: Reply, seconds: float, *, sent: Iterable[object] = (), style: 
             if isinstance(usage.get(key), int)
         ]
         parts += [meta.get("provider"), " / ".join(counts)]
-        cost = 0.0 if reply.cost is None and meta.get("note") == DEMO_NOTE else reply.cost  # it runs on this machine
-        if cost is not None or usage:
-            parts.append("cost not reported" if cost is None else _dollars(cost))
+        if reply.cost is not None or usage:
+            parts.append("cost not reported" if reply.cost is None else _dollars(reply.cost))
         parts.append(f"{seconds:.1f} s")
         if sent_text := ", ".join(filter(None, map(str, sent))):
             parts.append(f"with {sent_text}")
