@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from orchat.answer_store.fork_guard import guard_forks
@@ -31,10 +32,12 @@ _COMMIT_INTERVAL = 0.2
 _LARGEST_GROUP = 2_000
 _FORK_PATIENCE = 5.0  # seconds for a thread that is within SQLite
 _PUT = """
-INSERT INTO answer(key, host, model, message, cost, seconds, created) VALUES (?, ?, ?, ?, ?, ?, ?)
+INSERT INTO answer(key, host, model, message, cost, seconds, created) VALUES {}
 ON CONFLICT(key) DO UPDATE SET message = excluded.message, cost = excluded.cost, seconds = excluded.seconds,
     created = excluded.created
 """
+_ROW = "(?, ?, ?, ?, ?, ?, ?)"
+_ROWS_AT_ONCE = 100  # in one statement: each one gives the interpreter to another thread, and must get it back
 _GET = "SELECT key, message, host, model, cost, seconds FROM answer WHERE key IN ({})"
 
 
@@ -305,7 +308,9 @@ class SqliteAnswerStore:
             for key, a in made
         ]
         with transaction(connection):
-            connection.executemany(_PUT, rows)
+            for start in range(0, len(rows), _ROWS_AT_ONCE):
+                part = rows[start : start + _ROWS_AT_ONCE]
+                connection.execute(_PUT.format(", ".join([_ROW] * len(part))), [*chain.from_iterable(part)])
         with self._changed:
             for key, answer in group.items():
                 if self._pending.get(key) is answer:

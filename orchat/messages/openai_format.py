@@ -123,9 +123,10 @@ def says_nothing(message: ReadableMessage) -> bool:
     >>> says_nothing(ChatMessage.from_assistant("\n\n")), says_nothing(ChatMessage.from_user("Hi"))
     (True, False)
     """
-    is_result = message.role == "tool" or bool(message.tool_call_results)
-    said = any(not isinstance(part, ReasoningContent) and not is_blank(part) for part in message.parts)
-    return not (is_result or said or message.meta.get("refusal"))
+    for part in message.parts:
+        if not isinstance(part, ReasoningContent) and not is_blank(part):
+            return False
+    return not (message.role == "tool" or message.tool_call_results or message.meta.get("refusal"))
 
 
 def _without_blanks(parts: Sequence[Any]) -> list[Any]:

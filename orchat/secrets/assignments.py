@@ -49,6 +49,8 @@ _BEHIND_IT = re.compile(r"[ \t]+[a-z_]{2,20}=\S|;[A-Za-z_ ]{2,30}=|;?[ \t]*\\?[\
 
 def named_values(text: str, lowered: str) -> Iterator[Span]:
     """Find the positions and names of secrets' values in a text; ``lowered`` is the text in lower case."""
+    if "=" not in text and ":" not in text and ("," not in text or ('"' not in text and "'" not in text)):
+        return  # without any sign, which is told in no time
     for sign in _SIGN.finditer(lowered):
         name, start = _name_before(text, sign)
         # In an environment it is the working directory.

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from orchat.secrets.assignments import Span, named_values
-from orchat.secrets.formats import COOKIES, FORMATS, PAIR, is_cookie
+from orchat.secrets.formats import COOKIES, FORMATS_BY_PART, PAIR, is_cookie
 from orchat.secrets.randomness import is_placeholder, is_random
 from orchat.secrets.services import SERVICES, Service
 from orchat.secrets.tables import table_values
@@ -42,8 +42,9 @@ _RUN = re.compile(r"[A-Za-z0-9_~.][!#$%+./0-9:=?@A-Z_a-z~&-]{13,}")
 _SMALL = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 _BOUND = r"(?:(?<![A-Za-z0-9_-])|(?<=\\[nrtbfv])|(?<=%[0-9A-Fa-f][0-9A-Fa-f])|(?<=\x1b\[[0-9]m))"
 
+# A text of short words, which holds no token: most are so, and telling that takes a fifth of looking for runs.
+_SHORT_WORDS = re.compile(r"(?:[^ ]{0,13}+ )*+[^ ]{0,13}+\Z")
 
-_NEEDLES = tuple((form.needle, form) for form in FORMATS)
 _compiled = lru_cache(maxsize=None)(re.compile)  # when it is looked for: most texts need few of them
 
 
@@ -80,17 +81,9 @@ def find_secrets(text: str) -> list[Found]:
 
 def _find(text: str) -> tuple[Found, ...]:
     lowered = _lowered(text)
-    spans = sorted(
-        (
-            *_tokens(text),
-            *_formatted(text, lowered),
-            *named_values(text, lowered),
-            *table_values(text, lowered),
-        ),
-        key=lambda span: (span[0], -span[1]),
-    )
+    spans = [*_tokens(text), *_formatted(text, lowered), *named_values(text, lowered), *table_values(text, lowered)]
     found: list[Found] = []
-    for span in spans:
+    for span in sorted(spans, key=lambda span: (span[0], -span[1])):
         if found and span[0] < found[-1].end:
             found[-1] = found[-1]._replace(end=max(found[-1].end, span[1]))
         else:
@@ -110,6 +103,8 @@ def _lowered(text: str) -> str:
 
 
 def _tokens(text: str) -> Iterator[Span]:
+    if _SHORT_WORDS.match(text):
+        return
     pattern, groups = _token_pattern()
     for run in _RUN.finditer(text):
         for token in pattern.finditer(text, run.start(), run.end()):
@@ -125,16 +120,19 @@ def _is_a_name(service: Service, token: re.Match[str]) -> bool:
 
 
 def _formatted(text: str, lowered: str) -> Iterator[Span]:
-    for needle, form in _NEEDLES:
-        if needle not in lowered:
+    for part, forms in FORMATS_BY_PART:
+        if part not in lowered:
             continue
-        pattern = _compiled(form.pattern)
-        for match in pattern.finditer(text):
-            yield from (
-                (*match.span(group), form.what)
-                for group in range(1, pattern.groups + 1)
-                if match[group] is not None and form.test(match[group])
-            )
+        for form in forms:
+            if form.needle not in lowered or lowered.count(form.needle) < form.times:
+                continue
+            pattern = _compiled(form.pattern)
+            for match in pattern.finditer(text):
+                yield from (
+                    (*match.span(group), form.what)
+                    for group in range(1, pattern.groups + 1)
+                    if match[group] is not None and form.test(match[group])
+                )
     if "cookie" in lowered:
         for header in COOKIES.finditer(text):
             for pair in PAIR.finditer(text, *header.span(1)):

@@ -33,12 +33,15 @@ class Format(NamedTuple):
         Where it stands; every group is a secret.
     test
         Whether what a group holds is one.
+    times
+        How often the text must hold the needle.
     """
 
     what: str
     needle: str
     pattern: str
     test: Test
+    times: int = 1
 
 
 def _any(text: str) -> bool:
@@ -104,8 +107,8 @@ def _query(text: str) -> bool:
     return len(text) >= 8 and _not_a_word(text)
 
 
-def _format(what: str, needle: str, pattern: str, test: Test = _any) -> Format:
-    return Format(what, needle, pattern, test)
+def _format(what: str, needle: str, pattern: str, test: Test = _any, times: int = 1) -> Format:
+    return Format(what, needle, pattern, test, times)
 
 
 _BEFORE = r"(?:(?<![A-Za-z0-9_-])|(?<=\\[nrt]))"
@@ -215,6 +218,7 @@ FORMATS = (
         ":",
         r"(?m:^)[\w.-]{1,200}:(?:\d{2,5}|\*):[\w*-]{1,64}:[\w*.-]{1,64}:([^\s:\"'\\]{4,200})(?=\s|$)",
         _not_a_word,
+        times=4,
     ),
     _format(
         "a password on a command line",
@@ -246,6 +250,19 @@ FORMATS = (
         "a password of a connection", "identified by", r"(?i:identified by )[\"']([^\"'\s]{3,200})[\"']", _not_a_word
     ),
 )
+
+_COMMON_PARTS = ("=", ":", "-", "$", "auth", "hook", "password", "private")
+
+
+def _by_common_part() -> dict[str, list[Format]]:
+    groups: dict[str, list[Format]] = {}
+    for form in FORMATS:
+        groups.setdefault(next((part for part in _COMMON_PARTS if part in form.needle), form.needle), []).append(form)
+    return groups
+
+
+FORMATS_BY_PART = tuple(_by_common_part().items())
+"""The formats by a part that their needles have in common: where it is missing, none of them is looked for."""
 
 COOKIES = re.compile(
     r"(?i:\bcookie2?)[\"']?[ \t]{0,4}[:=,][ \t]{0,4}[\"']?"

@@ -74,6 +74,16 @@ def test_a_later_answer_takes_the_place_of_an_earlier_one(store: SqliteAnswerSto
     assert [entry.answers for entry in store.entries()] == [1]
 
 
+def test_a_large_group_is_written_whole_whatever_its_texts_are(store: SqliteAnswerStore) -> None:
+    texts = {str(number).encode(): f"The Humber, H\u00fcmber, \ud800 half, {number}." for number in range(257)}
+    for key, text in texts.items():
+        store.put(key, answer(text))
+    store.flush()
+    keys = [*texts]
+    found = store.get_many(keys[:200]) | store.get_many(keys[200:])
+    assert {key: each.message.text for key, each in found.items()} == texts
+
+
 def test_the_file_is_for_its_owner_only(store: SqliteAnswerStore, path: Path) -> None:
     store.put(b"k", answer())
     store.flush()
