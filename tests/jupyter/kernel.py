@@ -140,15 +140,18 @@ class Kernel:
         timeout: float = 5 * PATIENCE,
         cell_ids: Sequence[str] | None = None,
         allow_stdin: bool = False,
+        version: str | None = None,
     ) -> list[Ended]:
         """Queue cells at once, as Run All does, and wait for all; with ``cell_ids`` as JupyterLab sends them.
 
-        Without ``cell_ids`` they are sent as nbclient does, and with ``allow_stdin`` as a console does.
+        Without ``cell_ids`` they are sent as nbclient does, and with ``allow_stdin`` as a console does; ``version`` is
+        that of the protocol.
 
         ``interrupt_when`` is asked again and again what the first cell has done so far, until it wants the interrupt.
         """
         metadata = [{"cellId": each} for each in cell_ids] if cell_ids is not None else [None] * len(cells)
-        ids = [self._ask(cell, about, allow_stdin=allow_stdin) for cell, about in zip(cells, metadata, strict=True)]
+        options: dict[str, Any] = {"allow_stdin": allow_stdin, "version": version}
+        ids = [self._ask(cell, about, **options) for cell, about in zip(cells, metadata, strict=True)]
         messages: list[dict[str, Any]] = []
         if interrupt_when is not None:
             self._interrupt(ids[0], interrupt_when, messages, timeout)
@@ -185,10 +188,13 @@ class Kernel:
                     so_far.messages.append(messages[-1])
         self._manager.interrupt_kernel()
 
-    def _ask(self, code: str, metadata: dict[str, Any] | None, *, allow_stdin: bool = False) -> str:
+    def _ask(
+        self, code: str, metadata: dict[str, Any] | None, *, allow_stdin: bool = False, version: str | None = None
+    ) -> str:
         content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}}
         content |= {"allow_stdin": allow_stdin, "stop_on_error": True}
         message = self._client.session.msg("execute_request", content, metadata=metadata)
+        message["header"]["version"] = version or message["header"]["version"]
         self._client.shell_channel.send(message)
         return str(message["header"]["msg_id"])
 

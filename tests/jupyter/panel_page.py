@@ -52,6 +52,7 @@ class Page:
         self._values = WrittenValues()
         self.state: dict[str, Any] = {}
         self.displayed: list[dict[str, Any]] = []
+        self.displayed_for: list[str] = []  # the requests that they answer
         self.printed = ""
         self.inserted: list[str] = []
 
@@ -135,6 +136,11 @@ class Page:
             self._features = information.get("supported_features", [])
         return "kernel subshells" in self._features
 
+    @property
+    def request(self) -> str:
+        """The request that ran the cell last."""
+        return self._run
+
     def begin(self, code: str, *, in_page: bool = False) -> str:
         """Begin another cell, without waiting for it; ``in_page`` as this page runs it."""
         return self._ask(code, {"cellId": self._cell_id} if in_page else None)
@@ -214,6 +220,7 @@ class Page:
         kind, content = message["msg_type"], message["content"]
         if kind in ("display_data", "update_display_data"):
             self.displayed.append(content["data"])
+            self.displayed_for.append(message["parent_header"]["msg_id"])
         elif kind == "stream":
             self.printed += content["text"]
         elif kind == "comm_open":

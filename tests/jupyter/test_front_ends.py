@@ -157,13 +157,14 @@ def test_jupyter_server_nbmodel_shows_and_saves_the_answer(endpoint: ScriptedOpe
         server.wait(PATIENCE)
 
 
-def test_vs_code_and_colab_get_updates_of_one_display(server_kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
-    """Neither can be run here: these are the requests that they send, and nobody answers to widgets."""
+def test_pages_get_updates_of_one_display(server_kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
+    """VS Code, Colab, nbclassic 1.3: these are the requests that they send, and nobody answers to widgets."""
     as_colab = "import sys, types\nsys.modules['google.colab'] = types.ModuleType('google.colab')"
     as_nobody = "del sys.modules['google.colab']"
     for prepare, options, leave in (
         ("", {"cell_ids": ["vscode-notebook-cell:/notebooks/tides.ipynb#W1sZmlsZQ%3D%3D"]}, ""),
         (as_colab, {"allow_stdin": True}, as_nobody),
+        ("", {"allow_stdin": True, "version": "5.2"}, ""),
     ):
         endpoint.answers(text("The river runs. " * 40).paced(0.02))
         server_kernel.run(prepare)
@@ -219,6 +220,9 @@ def test_a_console_prints_what_arrives_and_asks(endpoint: ScriptedOpenRouter, tm
 def test_parallel_engines_answer_cells_and_lines(
     endpoint: ScriptedOpenRouter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from jupyter_client import jsonutil, session
+
+    monkeypatch.setattr(session, "extract_dates", jsonutil.extract_dates)  # ipyparallel's client replaces it for all
     import ipyparallel
 
     endpoint.always(text("From an engine."))
@@ -229,6 +233,7 @@ def test_parallel_engines_answer_cells_and_lines(
         for code in ("%load_ext orchat", "%%openrouter -o reply\nHi", "%openrouter -o reply -- Hi"):
             done = engine.execute(code, silent=False)
             done.wait(PATIENCE)
+            assert done.wait_for_output(PATIENCE)  # it may come after the result
             assert done.successful(), code
             if "reply" in code:
                 assert "From an engine." in str(done.outputs)  # what %%px shows

@@ -1148,7 +1148,16 @@ def test_without_the_extension_it_works_and_says_where_it_is_kept(endpoint: Scri
         page.ask("First?")
         assert page.answers() == ["One."]
         assert page.fields["cell"] is False
+        # It cannot write into the document, and asks for an update of the output: VS Code carries out what answers a
+        # cell's own request, keeps the widget's view that it shows there already, and saves the rest.
+        shown = page.displayed[-1]
+        for _ in range(2):
+            page.send({"t": "update_output"})
         page.send({"t": "send", "text": "When is high tide?"})
+        page.until(lambda: len(page.turns) == 2)
+        first_transcript = {"text/markdown": "**You:** First?\n\nOne.", "text/plain": "You: First?\n\nOne."}
+        assert page.displayed[-2:] == [shown, {**shown, **first_transcript}]
+        assert page.displayed_for == [page.request] * len(page.displayed)
         page.decide(*asked(page), {"decision": "approve"})
         page.until(lambda: "At noon." in page.answers()[1])
         page.idle()

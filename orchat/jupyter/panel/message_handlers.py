@@ -68,6 +68,9 @@ class PanelActions(Protocol):
     def refresh_output(self) -> None:
         """Update the transcript that is saved with the output; the page writes it into the file."""
 
+    def update_output(self) -> None:
+        """Update the output with the transcript, for a page that cannot write into the file."""
+
     def allow_overwrite(self) -> None:
         """Allow writing over a saved conversation that could not be read."""
 
@@ -107,6 +110,8 @@ def handle_message(panel: PanelActions, content: dict[str, Any]) -> None:
             _export_chat(panel, content)
         case "saves":
             panel.refresh_output()
+        case "update_output":
+            panel.update_output()
         case "discard":
             panel.allow_overwrite()
         case "dismiss":

@@ -33,6 +33,7 @@ class PanelOutput:
         self._shell = shell
         self._display_id = f"orchat-{uuid.uuid4().hex}"
         self._publisher: DisplayPublisher | None = None  # of the output that is shown
+        self._published: dict[str, Any] | None = None  # what the output holds
 
     def show(self, bundle: dict[str, Any]) -> None:
         """Publish the bundle as an output of the running cell."""
@@ -45,16 +46,24 @@ class PanelOutput:
     def refresh(self, bundle: dict[str, Any], channel: WidgetChannel | None, view_model: PanelViewModel) -> None:
         """Update the transcript that is saved with the output.
 
-        A page with a view gets the transcript and saves it: updating the output would redraw the widget, close its
-        sheets and take the focus away.
+        A page with a view gets the transcript and saves it, or asks for an update when that disturbs nobody: most
+        front ends redraw the widget then, close its sheets and take the focus away.
         """
         if channel is not None and channel.has_page:
             view_model.set(saved={kind: bundle[kind] for kind in ("text/markdown", "text/plain")})
-        elif self._publisher is not None and self._shell is not None and in_kernel(self._shell):
+        else:
+            self.update(bundle)
+
+    def update(self, bundle: dict[str, Any]) -> None:
+        """Update the output, unless that changes nothing."""
+        if self._publisher is None or self._shell is None or not in_kernel(self._shell):
+            return
+        if bundle != self._published:
             self._publish(bundle, update=True)
 
     def _publish(self, bundle: dict[str, Any], *, update: bool) -> None:
         assert self._publisher is not None
+        self._published = bundle
         self._publisher.publish(data=bundle, metadata={}, transient={"display_id": self._display_id}, update=update)
 
 

@@ -263,6 +263,11 @@ class PanelController:
         self._next_output_refresh = time.monotonic() + max(len(bundle["text/markdown"]) / _BYTES_PER_SECOND, 2.0)
         self._send_soon()
 
+    def update_output(self) -> None:
+        """Update the output with the transcript, for a page that cannot write into the file."""
+        if not self.is_running:
+            self._output.update(self.bundle())
+
     def show_chat(self) -> None:
         """Display the current chat as it is now."""
         self.check_free()

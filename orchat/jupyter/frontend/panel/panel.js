@@ -18,6 +18,7 @@ import { createChatList } from "./chat_list.js";
 import { createConversationLog } from "./conversation_log.js";
 import { readPreference, writePreference } from "./enter_preference.js";
 import { createModelPicker, modelWords } from "./model_picker.js";
+import { createOutputUpdate } from "./output_update.js";
 import { createOverflowMenu } from "./overflow_menu.js";
 import { createTranscriptSaver } from "./transcript_saver.js";
 import { createChatSettings } from "./chat_settings.js";
@@ -214,6 +215,7 @@ export async function render({ model, el, css, send: sendToKernel }) {
 
   const saveTranscript = createTranscriptSaver(model);
   if (saveTranscript) send({ t: "saves" });
+  const outputUpdate = saveTranscript ? null : createOutputUpdate(node, send);
   let frame = 0;
 
   /** @param {State} next */
@@ -222,6 +224,7 @@ export async function render({ model, el, css, send: sendToKernel }) {
     const { fields } = next;
     state = next;
     if (fields.saved && fields.saved !== last?.saved) saveTranscript?.(fields.widget ?? "", fields.saved);
+    outputUpdate?.update(fields);
     if (fields.exported && fields.exported.n === exportNumber && copiedExport !== exportNumber) {
       copiedExport = exportNumber;
       navigator.clipboard.writeText(fields.exported.text).then(() => announce(STRINGS.copied), () => {});
@@ -335,6 +338,7 @@ export async function render({ model, el, css, send: sendToKernel }) {
     cancelAnimationFrame(frame);
     kernel.dispose();
     busyNotice.dispose();
+    outputUpdate?.dispose();
     channel.dispose();
     composer.dispose();
     picker.dispose();

@@ -1,8 +1,9 @@
 """What the front end of the running cell can do with an output, as far as its execute request tells.
 
-Pages send metadata with the request, such as the cell's identifier: JupyterLab, Notebook 7, VS Code, Colab. They carry
-out updates of a display, and show widgets. Consoles (jupyter console 6.6, qtconsole 5.7) ignore updates and print what
-is written. All others execute only. Of these nbclient, on which papermill, nbmake and nbconvert stand, carries out
+Pages send metadata with the request, such as the cell's identifier: JupyterLab, Notebook 7, VS Code, Colab; or their
+library writes version 5.2 of the protocol: nbclassic, and what stands on @jupyterlab/services. They carry out updates
+of a display, and show widgets. Consoles (jupyter console 6.6, qtconsole 5.7) ignore updates and print what is
+written. All others execute only. Of these nbclient, on which papermill, nbmake and nbconvert stand, carries out
 updates; executors in a Jupyter server, which names the notebook to its kernels, ignore them (jupyter-server-nbmodel
 0.2.9) or add each as an output of its own (jupyter-server-documents 0.3), and so do clients of ipyparallel's engines
 (9.2). The request does not tell them apart, and nobody looks on: there an answer is displayed once, when it is whole.
@@ -18,6 +19,8 @@ from orchat.jupyter.kernel.coroutine_runner import is_parallel_engine
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
+
+_VERSION_OF_PAGES = "5.2"  # of the protocol (@jupyterlab/services 7.6, nbclassic 1.3); jupyter_client 5.2 sends 5.3
 
 OutputAbility: TypeAlias = Literal["updates", "text", "displays"]
 """``updates`` of what is displayed; ``text`` that is printed as it arrives, in a console; only whole ``displays``."""
@@ -58,9 +61,10 @@ def has_page(parent: dict[str, Any]) -> bool:
 
     Where the message of a widget is handled, such as a button's, there is one.
     """
-    is_widget_message = _mapping(parent, "header").get("msg_type") == "comm_msg"
+    header = _mapping(parent, "header")
+    is_of_page = header.get("msg_type") == "comm_msg" or header.get("version") == _VERSION_OF_PAGES
     # Colab loads its own package into each kernel.
-    return bool(parent.get("metadata")) or is_widget_message or is_voila() or "google.colab" in sys.modules
+    return bool(parent.get("metadata")) or is_of_page or is_voila() or "google.colab" in sys.modules
 
 
 def is_voila() -> bool:
