@@ -7,7 +7,7 @@ made, and shows up in no repr, dictionary, pickle or traceback.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Any, NoReturn
 
@@ -85,9 +85,9 @@ class Secret:
         ConfigurationError
             No name is given.
         """
-        names = (env_vars,) if isinstance(env_vars, str) else tuple(env_vars)
-        if not names or not all(names):
-            raise ConfigurationError("At least one environment variable must be named.")
+        names = tuple(env_vars) if isinstance(env_vars, Iterable) and not isinstance(env_vars, str) else (env_vars,)
+        if not names or not all(isinstance(name, str) and name for name in names):
+            raise ConfigurationError("At least one environment variable must be named, such as 'OPENROUTER_API_KEY'.")
         return cls._new(None, names, strict)
 
     @property

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 from typing import Any
 
 import pytest
@@ -13,7 +12,6 @@ from orchat.errors import ConfigurationError
 from orchat.openrouter.dialect import (
     DEMO_NOTE,
     Dialect,
-    canonical_json,
     dialect_of,
     host_of,
     is_loopback,
@@ -274,17 +272,6 @@ def test_an_answer_that_was_cut_stays_cut() -> None:
 def test_events_without_choices_pass_through_the_rewrite() -> None:
     assert rewriting()({"usage": {}}) == {"usage": {}}
     assert rewriting()({"choices": None}) == {"choices": None}
-
-
-def test_a_body_is_written_compactly_in_its_own_order_and_the_same_each_time() -> None:
-    assert canonical_json({"b": "ü\u2028", "a": [1, None]}) == '{"b":"ü\u2028","a":[1,null]}'.encode()
-    assert json.loads(canonical_json({"a": "half \ud83d"})) == {"a": "half ?"}
-
-
-@pytest.mark.parametrize(("value", "kind"), [(float("nan"), ValueError), (float("inf"), ValueError), ({1}, TypeError)])
-def test_what_is_no_json_is_not_written(value: Any, kind: type[Exception]) -> None:
-    with pytest.raises(kind):
-        canonical_json({"a": value})
 
 
 def test_a_plain_dialect_changes_nothing() -> None:

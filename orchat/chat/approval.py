@@ -196,8 +196,10 @@ def to_decisions(verdicts: Mapping[Any, object]) -> Decisions:
     Raises
     ------
     ConfigurationError
-        There is no verdict, or one is not a decision (a ValueError).
+        They are no dictionary, there is no verdict, or one is not a decision (a ValueError).
     """
+    if not isinstance(verdicts, Mapping):
+        raise ConfigurationError(f"{verdicts!r:.99} is no dictionary.", hint="Give {call_id: Approve()}, and the like.")
     decisions = {key: decision for key, verdict in verdicts.items() if (decision := to_decision(verdict)) is not None}
     if not verdicts or len(decisions) < len(verdicts):
         raise ConfigurationError("There is no decision to go on with.", hint="Give {call_id: Approve()}, and the like.")

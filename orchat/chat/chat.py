@@ -13,12 +13,12 @@ import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from decimal import Decimal
-from typing import Any, Unpack
+from typing import Any, NoReturn, Unpack
 
 from orchat.chat import state
 from orchat.chat.approval import Decision, Decisions, Policy, check_policy, to_decisions
 from orchat.chat.chat_dependencies import Sink, make_default_generator, price_lookup, shared_budget, sink_for
-from orchat.chat.conversation import Conversation, Question
+from orchat.chat.conversation import Conversation, Question, check_question
 from orchat.chat.exit_conditions import ExitCondition, read_exit_conditions
 from orchat.chat.history_policies import HistoryPolicy, read_history_policies
 from orchat.chat.money import Budget, Cost
@@ -32,7 +32,7 @@ from orchat.chat.turn_drivers import AsyncTurnDriver, TurnDriver
 from orchat.chat.turn_streams import AsyncChatStream, ChatStream, TurnOptions
 from orchat.errors import ConfigurationError
 from orchat.messages import ChatMessage
-from orchat.openrouter.completion_request import Tools
+from orchat.openrouter.completion_request import Tools, read_generation_kwargs
 from orchat.openrouter.dialect import DEFAULT_BASE_URL, is_openrouter
 from orchat.openrouter.generator import OpenRouterChatGenerator
 from orchat.tools import Tool
@@ -122,7 +122,7 @@ class Chat(Conversation):
         result_store: ResultStore | None = None,
         history: HistoryPolicy | Sequence[HistoryPolicy] | None = None,
     ) -> None:
-        super().__init__([ChatMessage.from_system(system)] if system else (), name)
+        super().__init__(() if system is None or system == "" else [ChatMessage.from_system(system)], name)
         given = generator_or_model
         if given is not None and not isinstance(given, str) and not hasattr(given, "stream_async"):
             raise TypeError(f"A chat takes a generator or a model's name, not {type(given).__name__}.")
@@ -139,7 +139,7 @@ class Chat(Conversation):
         self.exit_conditions = read_exit_conditions(exit_conditions)
         self.history = read_history_policies(history)
         self.hooks = ToolHooks(before_tool_call, after_tool_call, result_store)
-        self.generation_kwargs = dict(generation_kwargs or {})
+        self.generation_kwargs = read_generation_kwargs(generation_kwargs)
         self.price = price
         self.budget = Budget.of(max_cost)
         self.cost = Cost()
@@ -174,12 +174,12 @@ class Chat(Conversation):
         TurnInProgressError
             The chat is busy.
         """
-        stream = ChatStream(self, question, options, sink_for(self))
+        stream = ChatStream(self, check_question(question), options, sink_for(self))
         return stream.drain()
 
     async def ask(self, question: Question, **options: Unpack[TurnOptions]) -> Reply:
         """Run one turn on the running event loop; parallel tool calls run concurrently."""
-        stream = AsyncChatStream(self, question, options, sink_for(self, awaited=True))
+        stream = AsyncChatStream(self, check_question(question), options, sink_for(self, awaited=True))
         return await stream.drain()
 
     def stream(self, question: Question, **options: Unpack[TurnOptions]) -> ChatStream:
@@ -187,11 +187,11 @@ class Chat(Conversation):
 
         Leaving the loop and closing the iterator stops the turn.
         """
-        return ChatStream(self, question, options)
+        return ChatStream(self, check_question(question), options)
 
     def stream_async(self, question: Question, **options: Unpack[TurnOptions]) -> AsyncChatStream:
         """Run one turn as an asynchronous iterator of chunks, for ``async for`` and ``async with``."""
-        return AsyncChatStream(self, question, options)
+        return AsyncChatStream(self, check_question(question), options)
 
     def resume(self, decisions: Mapping[str, Decision | bool]) -> Reply:
         """Continue a parked turn with decisions on its tool calls.
@@ -278,7 +278,8 @@ class Chat(Conversation):
 
     def fork(self, name: str | None = None) -> Chat:
         """Return an independent copy of the chat: its cost starts at 0, its budget is shared."""
-        twin = copy.copy(self)
+        twin = Chat.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
         twin._messages, twin._versions = self._deep_copy()
         twin.generation_kwargs = copy.deepcopy(self.generation_kwargs)
         twin.name, twin.cost, twin._session = name, Cost(), uuid.uuid4().hex
@@ -286,6 +287,18 @@ class Chat(Conversation):
         twin._turn, twin._driver = None, None
         twin._unknown = copy.deepcopy(self._unknown)
         return twin
+
+    def __copy__(self) -> Chat:
+        return self.fork(self.name)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Chat:
+        return self.fork(self.name)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "A Chat has locks and connections, and cannot be pickled. `chat.to_dict()` makes data of it, and "
+            "`Chat.from_dict(data)` a chat of that, in another process as well."
+        )
 
     # -- as data ------------------------------------------------------------------------------------------------
 
@@ -380,7 +393,7 @@ class Chat(Conversation):
     def _turn_context(self, options: TurnOptions, sink: Sink | None) -> TurnContext:
         """Assemble the context of a turn: generator, tools, policy, budgets and sink."""
         generator = self.generator
-        kwargs = {**self.generation_kwargs, **(options.get("generation_kwargs") or {})}
+        kwargs = {**self.generation_kwargs, **read_generation_kwargs(options.get("generation_kwargs"))}
         if self._model is not None and self._model != generator.model:
             kwargs.setdefault("model", self._model)
         model = kwargs.get("model", generator.generation_kwargs.get("model", generator.model))

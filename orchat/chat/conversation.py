@@ -24,6 +24,27 @@ _UNFINISHED = ("stopped", "interrupted", "failed")
 Question: TypeAlias = str | UserPart | Sequence[str | UserPart] | ChatMessage
 
 
+def check_question(question: Question) -> Question:
+    """Return a question; what has another meaning within a turn is none.
+
+    Raises
+    ------
+    TypeError
+        It is None, or a dictionary.
+
+    Examples
+    --------
+    >>> check_question(None)
+    Traceback (most recent call last):
+    TypeError: None is no question: give a text, an image, a file, or a list of these. `retry` asks the last one again.
+    """
+    if question is not None and not isinstance(question, Mapping):
+        return question
+    other = "`retry` asks the last one again" if question is None else "`resume` takes decisions on tool calls"
+    what = f"{question!r:.100} is no question: give a text, an image, a file, or a list of these."
+    raise TypeError(f"{what} {other}.")
+
+
 class Conversation:
     """The messages of a chat, sendable at any moment, and the turn that is adding to them.
 
@@ -288,7 +309,7 @@ def _count_same(old: Sequence[list[ChatMessage]], new: Sequence[list[ChatMessage
 
 
 def _turn_index(turn: int, turns: Sequence[object]) -> int:
-    if not -len(turns) <= turn < len(turns):
+    if not isinstance(turn, int) or not -len(turns) <= turn < len(turns):
         have = f"Its turns are 0 to {len(turns) - 1}." if turns else "It has none yet."
         raise ConfigurationError(f"The conversation has no turn {turn!r}.", hint=have)
     return turn % len(turns)

@@ -80,7 +80,7 @@ def read_exit_conditions(given: Iterable[str | ExitCondition]) -> tuple[ExitCond
     ...
     orchat.errors.ConfigurationError: The exit condition 3 makes no sense. Give a tool's name or a function.
     """
-    entries = [given] if isinstance(given, str) or callable(given) else list(given)
+    entries = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else [given]
     for each in entries:
         if not isinstance(each, str) and not callable(each):
             raise ConfigurationError(

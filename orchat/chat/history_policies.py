@@ -128,7 +128,7 @@ def read_history_policies(given: HistoryPolicy | Iterable[HistoryPolicy] | None)
     ConfigurationError
         One is no function (a ValueError).
     """
-    policies = () if given is None else (given,) if callable(given) else tuple(given)
+    policies = () if given is None else tuple(given) if isinstance(given, Iterable) else (given,)
     for policy in policies:
         if not callable(policy):
             raise ConfigurationError(

@@ -41,7 +41,7 @@ class ToolHooks:
     Raises
     ------
     ConfigurationError
-        A hook is no plain function (a ValueError).
+        A hook is no plain function, or the store none (a ValueError).
     """
 
     before: BeforeToolCall | None = None
@@ -52,6 +52,10 @@ class ToolHooks:
         for name, hook in (("before_tool_call", self.before), ("after_tool_call", self.after)):
             if hook is not None and (not callable(hook) or inspect.iscoroutinefunction(hook)):
                 raise ConfigurationError(f"{name}={hook!r} makes no sense.", hint="It is a function, not an async one.")
+        if self.results is not None and not isinstance(self.results, ResultStore):
+            raise ConfigurationError(
+                f"result_store={self.results!r:.100} makes no sense.", hint="Give a ResultStore()."
+            )
 
     def before_call(self, call: ToolCall, tool: Tool) -> dict[str, Any] | Reject | Answer | None:
         """Run the hook before a call; None where it changes nothing.

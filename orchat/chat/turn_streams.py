@@ -68,6 +68,11 @@ class _Stream:
     def __init__(
         self, chat: TurnHost, question: Question | Decisions | None, options: TurnOptions, sink: Sink | None = None
     ) -> None:
+        if unknown := sorted(options.keys() - TurnOptions.__annotations__.keys()):
+            raise TypeError(
+                f"A question has no option {unknown[0]!r}: there are {', '.join(TurnOptions.__annotations__)}. What "
+                f"the endpoint shall get goes into one of them: generation_kwargs={{{unknown[0]!r}: ...}}."
+            )
         self._chat = chat
         self._question = question
         self._options = options

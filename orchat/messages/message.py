@@ -125,7 +125,7 @@ class ChatMessage(MessageContent, QuicklyCopied):
         if (text is None) == (content_parts is None):
             raise ConfigurationError("A user's message takes either text or content_parts.")
         if content_parts is None:
-            parts: list[Part] = [TextContent(text or "")]
+            parts: list[Part] = [_text_part(text)]
         else:
             parts = [_user_part(part) for part in content_parts]
             if not parts:
@@ -339,7 +339,7 @@ def _text_or_parts(
     if (text is None) == (content_parts is None):
         raise ConfigurationError(f"{what} takes either text or content_parts.")
     if content_parts is None:
-        return [TextContent(text or "")]
+        return [_text_part(text)]
     parts = [TextContent(part) if isinstance(part, str) else part for part in content_parts]
     if not parts:
         raise ConfigurationError(f"The content_parts are empty; {what.lower()} needs at least one.")
@@ -347,6 +347,12 @@ def _text_or_parts(
         if not isinstance(part, kinds):
             raise TypeError(f"{part!r:.100} is a {type(part).__name__}, which {what.lower()} cannot hold.")
     return parts
+
+
+def _text_part(text: Any) -> TextContent:
+    if not isinstance(text, str):
+        raise TypeError(f"{text!r:.100} is of the type {type(text).__name__}, where a message takes a text.")
+    return TextContent(text)
 
 
 def _user_part(part: Any) -> Part:

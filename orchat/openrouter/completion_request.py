@@ -9,8 +9,9 @@ from orchat.errors import ConfigurationError, MissingKeyError
 from orchat.messages import ChatMessage
 from orchat.openrouter.client_options import DEFAULT_RETRIES, chosen_retries
 from orchat.openrouter.completion_exchange import RequestPlan
-from orchat.openrouter.dialect import DEFAULT_BASE_URL, canonical_json, dialect_of, is_loopback
+from orchat.openrouter.dialect import DEFAULT_BASE_URL, DEFAULT_MODEL, dialect_of, is_loopback
 from orchat.openrouter.response_limits import ResponseLimits
+from orchat.openrouter.wire.canonical_json import canonical_json, plain_scalar
 from orchat.openrouter.wire.request import chat_body, messages_to_wire, strictly_sent
 from orchat.openrouter.wire.strict_schema import strict_dialect
 from orchat.openrouter.wire.structured import read_response_format
@@ -87,13 +88,16 @@ class RequestTemplate:
     ) -> None:
         from orchat.openrouter.transport import check_base_url, merge_headers
 
-        kwargs = {**settings.generation_kwargs, **(generation_kwargs or {})}
+        kwargs = {**read_generation_kwargs(settings.generation_kwargs), **read_generation_kwargs(generation_kwargs)}
         n = kwargs.pop("n", None)
         if stream and (n or 1) > 1:
             raise ConfigurationError("Cannot stream multiple responses.", hint="Leave n out, or do not stream.")
         self._settings = settings
         self._on_retry = on_retry
-        self._model = str(kwargs.get("model", settings.model))
+        model = kwargs.get("model", settings.model)
+        if not isinstance(model, str) or not model.strip():
+            raise ConfigurationError(f"{model!r:.100} is no model's name.", hint=f"One looks like {DEFAULT_MODEL}.")
+        self._model = model
         self._output = read_response_format(kwargs.pop("response_format", None), strict_dialect(self._model))
         given_headers = kwargs.pop("extra_headers", None)
         server_tools = kwargs.pop("server_tools", ())
@@ -164,6 +168,30 @@ class RequestTemplate:
             strict_tools=self._strict_tools,
             notes=self._notes,
         )
+
+
+def read_generation_kwargs(given: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Copy the parameters of a request, NumPy's scalars as plain ones.
+
+    Raises
+    ------
+    ConfigurationError
+        They are no dictionary of names (a ValueError).
+
+    Examples
+    --------
+    >>> read_generation_kwargs(7)
+    Traceback (most recent call last):
+    ...
+    orchat.errors.ConfigurationError: generation_kwargs=7 makes no sense. Give a dictionary, such as {"temperature": 0}.
+    """
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
+        raise ConfigurationError(
+            f"generation_kwargs={given!r:.100} makes no sense.", hint='Give a dictionary, such as {"temperature": 0}.'
+        )
+    return {name: plain_scalar(value) for name, value in given.items()}
 
 
 def resolve_key(api_key: Secret | None) -> str | None:

@@ -7,7 +7,6 @@ known to refuse them.
 from __future__ import annotations
 
 import ipaddress
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -267,19 +266,3 @@ def _text_to_call(name: str) -> Rewrite:
         return event
 
     return rewrite
-
-
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
-
-
-def canonical_json(body: Mapping[str, Any]) -> bytes:
-    """Serialize a body as JSON bytes: compact, in its own order, the same each time, so that upstream caches can hit.
-
-    Raises
-    ------
-    TypeError
-        It holds something that is not JSON.
-    ValueError
-        It holds NaN or an infinity.
-    """
-    return _encode(body).encode("utf-8", "replace")

@@ -26,7 +26,14 @@ from orchat.openrouter.completion_exchange import (
     read_whole,
     read_whole_async,
 )
-from orchat.openrouter.completion_request import Messages, OnRetry, RequestTemplate, Tools, resolve_key
+from orchat.openrouter.completion_request import (
+    Messages,
+    OnRetry,
+    RequestTemplate,
+    Tools,
+    read_generation_kwargs,
+    resolve_key,
+)
 from orchat.openrouter.dialect import DEFAULT_BASE_URL, DEFAULT_MODEL
 from orchat.openrouter.generator_data import generator_to_dict, parameters_from_dict
 from orchat.openrouter.response_limits import ResponseLimits
@@ -277,7 +284,7 @@ class OpenRouterChatGenerator:
         >>> generator.request_body("Name a river.")["messages"]
         [{'role': 'user', 'content': 'Name a river.'}]
         """
-        kwargs = {**(generation_kwargs or {}), "stream": stream}
+        kwargs = {**read_generation_kwargs(generation_kwargs), "stream": stream}
         plan = RequestTemplate(self, kwargs, tools, tools_strict, None, stream=stream).plan(messages)
         return {} if plan is None else cast("dict[str, Any]", json.loads(plan.request.content))
 
@@ -348,7 +355,10 @@ class OpenRouterChatGenerator:
     # -- assembling a request -----------------------------------------------------------------------------------
 
     def _effective_callback(self, given: StreamingCallback | None) -> StreamingCallback | None:
-        return given if given is not None else self.streaming_callback
+        callback = given if given is not None else self.streaming_callback
+        if callback is not None and not callable(callback):
+            raise TypeError(f"streaming_callback must be a function of a StreamingChunk, not {callback!r:.100}.")
+        return callback
 
     def _stream_plan(
         self,
@@ -358,7 +368,7 @@ class OpenRouterChatGenerator:
         tools_strict: bool | None,
         on_retry: OnRetry | None,
     ) -> RequestPlan:
-        kwargs = {**(generation_kwargs or {}), "stream": True}
+        kwargs = {**read_generation_kwargs(generation_kwargs), "stream": True}
         plan = RequestTemplate(self, kwargs, tools, tools_strict, on_retry, stream=True).plan(messages)
         if plan is None:
             raise ConfigurationError("There are no messages to answer.", hint="Give a text or a list of ChatMessages.")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from orchat.errors import APIError, ProviderError
 from orchat.openrouter.client_options import default_timeout
-from orchat.openrouter.dialect import DEFAULT_BASE_URL, canonical_json, dialect_of
+from orchat.openrouter.dialect import DEFAULT_BASE_URL, dialect_of
+from orchat.openrouter.wire.canonical_json import canonical_json
 from orchat.openrouter.wire.error_shapes import error_object
 from orchat.openrouter.wire.failures import error_from_object
 

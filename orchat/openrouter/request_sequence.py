@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchat.errors import APIConnectionError, APIError, APITimeoutError, BadRequestError, StreamError
-from orchat.openrouter.dialect import canonical_json, is_loopback
+from orchat.openrouter.dialect import is_loopback
+from orchat.openrouter.wire.canonical_json import canonical_json
 
 if TYPE_CHECKING:
     from orchat.openrouter.transport import PreparedRequest

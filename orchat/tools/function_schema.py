@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Annotated, Any
 
 from orchat.errors import ConfigurationError, SchemaGenerationError
+from orchat.tools.class_schema import schema_of_class
 from orchat.tools.function_parameters import FunctionParameters, read_parameters
 
 if TYPE_CHECKING:
@@ -100,15 +101,8 @@ def arguments_model(parameters: FunctionParameters, *, name: str) -> type[BaseMo
 
 
 def _generate_schema(parameters: FunctionParameters, name: str) -> dict[str, Any]:
-    from pydantic.json_schema import GenerateJsonSchema
-
-    class WithoutWarnings(GenerateJsonSchema):
-        # A default that is no JSON is left out of the schema; the function still has it.
-        ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012
-
     try:
-        model = arguments_model(parameters, name=name)
-        return model.model_json_schema(schema_generator=WithoutWarnings)
+        return schema_of_class(arguments_model(parameters, name=name))
     except ConfigurationError:
         raise
     except Exception as error:

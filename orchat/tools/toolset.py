@@ -225,7 +225,7 @@ def _as_list(tools: Any) -> list[Tool | Toolset]:
     if _is_toolset(tools):
         return [Toolset.adopt(tools)]
     if not isinstance(tools, list):
-        hint = " Put it in a list." if _is_tool(tools) else ""
+        hint = " Put it in a list." if _is_tool(tools) or callable(tools) else ""
         raise TypeError(
             f"tools must be a list of tools and toolsets, a Toolset or None, not {type(tools).__name__}.{hint}"
         )

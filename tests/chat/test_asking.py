@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import subprocess
 import sys
 import threading
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from orchat.chat import Chat, ask
@@ -325,3 +328,63 @@ def test_the_session_is_told_to_openrouter_only(host: str | None, told: bool) ->
     assert first == second
     assert (first is not None) == told
     assert chat.fork()._session != chat._session
+
+
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [
+        (
+            None,
+            "None is no question: give a text, an image, a file, or a list of these. `retry` asks the last one again.",
+        ),
+        (
+            {"a": 1},
+            "{'a': 1} is no question: give a text, an image, a file, or a list of these. `resume` takes decisions",
+        ),
+    ],
+)
+def test_what_is_no_question_is_told_so(chat: Chat, way: Way, question: Any, said: str) -> None:
+    with pytest.raises(TypeError) as caught:
+        way.ask(chat, question)
+    assert str(caught.value).startswith(said)
+
+
+def test_an_option_that_a_question_has_not_is_told_where_it_goes(
+    chat: Chat, way: Way, openrouter: ScriptedOpenRouter
+) -> None:
+    with pytest.raises(TypeError, match=r"no option 'temperature'.* goes .* generation_kwargs=\{'temperature': ...\}"):
+        way.ask(chat, "Name a river.", temperature=0)
+    assert not openrouter.requests
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"system": 7}, "7 is of the type int, where a message takes a text"),
+        ({"history": 7}, "history=7 makes no sense. Give functions"),
+        ({"exit_conditions": 7}, "The exit condition 7 makes no sense. Give a tool's name"),
+        ({"result_store": 7}, "result_store=7 makes no sense. Give a ResultStore()"),
+        ({"generation_kwargs": 7}, "generation_kwargs=7 makes no sense. Give a dictionary"),
+        ({"generation_kwargs": {7: 7}}, "generation_kwargs={7: 7} makes no sense. Give a dictionary"),
+        ({"tools": len}, "tools must be a list .* Put it in a list"),
+    ],
+)
+def test_what_a_chat_cannot_take_is_named(make: Make, given: dict[str, Any], said: str) -> None:
+    with pytest.raises((TypeError, ConfigurationError), match=said):
+        make(**given)
+
+
+def test_scalars_of_numpy_are_parameters_like_others(make: Make, way: Way, openrouter: ScriptedOpenRouter) -> None:
+    chat = make(generation_kwargs={"max_tokens": np.int64(50)})
+    way.ask(chat, "Name a river.", generation_kwargs={"seed": np.int64(7)})
+    assert (openrouter.request.json["max_tokens"], openrouter.request.json["seed"]) == (50, 7)
+    assert chat.to_dict()["parameters"]["max_tokens"] == 50
+
+
+def test_a_copy_is_a_chat_of_its_own_and_no_pickle(chat: Chat) -> None:
+    chat("Name a river.")
+    for twin in (copy.copy(chat), copy.deepcopy(chat)):
+        twin("And another?")
+        assert (len(twin.messages), len(chat.messages)) == (4, 2)
+    with pytest.raises(TypeError, match=r"`chat.to_dict\(\)` makes data of it"):
+        pickle.dumps(chat)

@@ -209,7 +209,7 @@ ANSWERED = ChatMessage.from_tool("", CALL)
         conversation(ASKED, ANSWERED, m1="user"),
         conversation(ChatMessage.from_assistant(), m0="user"),
         conversation(ChatMessage.from_assistant("x", tool_calls=[ToolCall("tide", [], "call_1")]), ANSWERED),  # type: ignore[arg-type]
-        conversation(ChatMessage.from_user(7)),  # type: ignore[arg-type]
+        conversation(ChatMessage.from_user(content_parts=[TextContent(7)])),  # type: ignore[arg-type]
         conversation(ChatMessage.from_assistant("x", reasoning=ReasoningContent(7))),  # type: ignore[arg-type]
     ],
 )

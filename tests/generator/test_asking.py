@@ -7,6 +7,7 @@ import functools
 import logging
 import os
 import threading
+from typing import Any
 
 import pytest
 
@@ -17,13 +18,25 @@ from haystack.dataclasses import ToolCall as HaystackCall
 from haystack.tools import Tool as HaystackTool
 from haystack.tools import Toolset as HaystackToolset
 
-from orchat.errors import StreamError
+from orchat.errors import ConfigurationError, StreamError
 from orchat.messages import ChatMessage
 from orchat.openrouter.generator import OpenRouterChatGenerator
 from orchat.tools import Tool, Toolset
 from tests.generator.samples import TIDE_SCHEMA, names_of, tide, tide_tool, toolset
 from tests.generator.ways import Way
-from tests.openrouter_server import call, calls, completion, done, event, finish, hold, reply_json, stream, text
+from tests.openrouter_server import (
+    ScriptedOpenRouter,
+    call,
+    calls,
+    completion,
+    done,
+    event,
+    finish,
+    hold,
+    reply_json,
+    stream,
+    text,
+)
 
 
 def test_a_text_is_one_user_message(openrouter, generator, way: Way) -> None:
@@ -321,3 +334,25 @@ def test_the_model_in_the_kwargs_decides_how_to_speak(openrouter, generator, way
     reply = way(generator, generation_kwargs=kwargs, tools=[tide_tool()])
     assert reply.tool_call.arguments == {"port": "Hull"}
     assert "tools" not in openrouter.request.json
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"model": 7}, "7 is no model's name. One looks like openai/gpt-4o-mini"),
+        ({"model": " "}, "' ' is no model's name"),
+        ({"generation_kwargs": {"model": None}}, "None is no model's name"),
+        ({"generation_kwargs": [7]}, r"generation_kwargs=\[7\] makes no sense"),
+        ({"streaming_callback": 7}, "streaming_callback must be a function of a StreamingChunk, not 7"),
+        ({"extra_headers": 7}, "Headers must be a dict of names and values, not 7"),
+    ],
+)
+def test_what_a_generator_cannot_take_is_named_before_anything_is_sent(
+    openrouter: ScriptedOpenRouter, given: dict[str, Any], said: str
+) -> None:
+    generator = OpenRouterChatGenerator(
+        **{"model": "vendor/m", "api_base_url": openrouter.base_url, "api_key": None, **given}
+    )
+    with pytest.raises((TypeError, ConfigurationError), match=said):
+        generator.run("Name a river.")
+    assert not openrouter.requests

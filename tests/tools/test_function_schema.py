@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import datetime
 import functools
+import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Optional
@@ -269,3 +271,11 @@ def test_every_kind_of_function() -> None:
 
     assert create_tool_from_function(wrapped).parameters == create_tool_from_function(samples.weather).parameters
     assert create_tool_from_function(wrapped).invoke(city="Oslo") == "Oslo: 3 days of rain!"
+
+
+def test_a_default_that_is_no_json_stays_out_of_the_schema() -> None:
+    def clip(low: float = -math.inf, high: float = math.nan, bands: tuple[float, ...] = (1.0, math.inf)) -> None: ...
+
+    schema = create_tool_from_function(clip, description="Clip.").parameters
+    assert json.loads(json.dumps(schema, allow_nan=False)) == schema
+    assert all("default" not in each for each in schema["properties"].values())

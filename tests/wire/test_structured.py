@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from openai.lib._pydantic import to_strict_json_schema
 from pydantic import BaseModel
 
-from orchat.errors import ConfigurationError, OutputValidationError
+from orchat.errors import ConfigurationError, OutputValidationError, SchemaGenerationError
 from orchat.messages import ChatMessage, ToolCall
 from orchat.openrouter.wire.structured import read_response_format, response_format_to_dict
 
@@ -31,6 +32,28 @@ def test_no_format_is_none(nothing: Any) -> None:
 def test_what_is_no_format_is_a_type_error(odd: Any) -> None:
     with pytest.raises(TypeError, match="response_format"):
         read_response_format(odd)
+
+
+class Drawing(BaseModel):
+    draw: Callable[[int], int]
+
+
+@pytest.mark.parametrize("odd", [Drawing, BaseModel, list[Drawing]])
+def test_a_class_that_no_schema_can_tell_is_named(odd: Any) -> None:
+    with pytest.raises(
+        SchemaGenerationError, match=r"`\w+` has no JSON Schema: .* Give a class whose fields JSON can hold"
+    ):
+        read_response_format(odd)
+
+
+def test_a_default_that_is_no_json_stays_out_of_the_schema() -> None:
+    class Band(BaseModel):
+        top: float = float("inf")
+
+    output = read_response_format(Band)
+    assert output is not None
+    assert "default" not in json.dumps(output.wire)
+    assert parse(Band, "{}").top == float("inf")
 
 
 def test_a_schema_that_is_none_is_refused_before_it_is_sent() -> None:

@@ -160,6 +160,8 @@ def merge_headers(*layers: Mapping[str, object] | None) -> dict[str, str]:
     """
     merged: dict[str, tuple[str, object]] = {}
     for layer in layers:
+        if layer is not None and not isinstance(layer, Mapping):
+            raise TypeError(f"Headers must be a dict of names and values, not {layer!r:.100}.")
         merged |= {name.lower(): (name, value) for name, value in (layer or {}).items()}
     for name, _ in merged.values():
         if not _HEADER_NAME.fullmatch(name):

@@ -11,7 +11,7 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any, get_origin, is_typeddict
 
-from orchat.errors import OutputValidationError
+from orchat.errors import OutputValidationError, SchemaGenerationError
 from orchat.messages import ChatMessage
 from orchat.messages.lenient_json import find_json
 from orchat.openrouter.wire.response_types import response_type
@@ -22,6 +22,7 @@ from orchat.openrouter.wire.strict_schema import (
     strict_schema,
     without_added_nulls,
 )
+from orchat.tools.class_schema import schema_of_class
 from orchat.tools.schema_validation import check_schema, validation_errors
 
 # The formats that the API knows; a dictionary of any other type is taken for a bare JSON Schema.
@@ -129,7 +130,7 @@ def _clean_name(name: object) -> str:
 
 @lru_cache(maxsize=64)  # making a schema takes longer than all else of a request
 def _format_of_class(model: Any, dialect: StrictDialect) -> OutputFormat:
-    name, schema, note = _clean_name(model.__name__), model.model_json_schema(), None
+    name, schema, note = _clean_name(model.__name__), _schema_of_class(model), None
     try:
         described = {"name": name, "strict": True, "schema": strict_schema(schema, dialect)}
     except NotStrictError as error:
@@ -149,15 +150,31 @@ def _format_of_class(model: Any, dialect: StrictDialect) -> OutputFormat:
     return OutputFormat({"type": "json_schema", "json_schema": described}, read, note)
 
 
+def _schema_of_class(model: Any) -> dict[str, Any]:
+    try:
+        return schema_of_class(model)
+    except Exception as error:
+        first = str(error).partition("\n")[0]
+        raise SchemaGenerationError(
+            f"The response_format `{model.__name__}` has no JSON Schema: {first}",
+            hint="Give a class whose fields JSON can hold.",
+        ) from error
+
+
 def _format_of_type(value: Any, dialect: StrictDialect) -> OutputFormat:
     """Parse a type that is no pydantic class; the parsed object is of that type."""
-    wrong = TypeError(f"response_format must be a dict or a pydantic class, or a list of one, not {value!r:.100}.")
+    wrong = TypeError(
+        f"response_format is {value!r:.100}. It must be a pydantic class, dataclass, TypedDict, Enum, Literal or union "
+        "of types, a list or dictionary of one, such as list[int], or a JSON Schema as a dict."
+    )
     is_class = isinstance(value, type) and (is_dataclass(value) or is_typeddict(value) or issubclass(value, Enum))
     if not is_class and get_origin(value) is None:
         raise wrong
     try:
         shape = response_type(value)
         output = _format_of_class(shape.response_format, dialect)
+    except SchemaGenerationError:
+        raise
     except Exception as error:
         raise wrong from error
     read = output.read
