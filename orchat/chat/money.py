@@ -15,6 +15,8 @@ from typing import Any
 
 from orchat.errors import BudgetExceededError, ConfigurationError
 
+_NUMBERS = (int, float, Decimal)
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -103,7 +105,7 @@ def parse_amount(value: object) -> Decimal | None:
     >>> parse_amount(0.00034), parse_amount("0.5"), parse_amount(True)
     (Decimal('0.00034'), None, None)
     """
-    if not isinstance(value, int | float | Decimal) or isinstance(value, bool):
+    if not isinstance(value, _NUMBERS) or isinstance(value, bool):
         return None
     exact = Decimal(str(value))
     return exact if exact.is_finite() and exact >= 0 else None
@@ -183,6 +185,8 @@ Raise max_cost, lower max_tokens, or ask a cheaper model.
         BudgetExceededError
             The estimate exceeds what is left, or is unknown.
         """
+        if estimate is None and self.limit is None:
+            return
         with self._lock:
             if (left := self.left) is None or self.limit is None:
                 self._reserved += estimate or Decimal(0)
@@ -209,5 +213,6 @@ Raise max_cost, lower max_tokens, or ask a cheaper model.
         if cost.unknown and estimate is not None and self.limit is not None:
             cost = Cost(cost.known + estimate)
         with self._lock:
-            self._reserved -= estimate or Decimal(0)
+            if estimate is not None:
+                self._reserved -= estimate
             self.spent += cost

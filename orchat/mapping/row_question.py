@@ -15,11 +15,11 @@ from orchat.mapping.row_request import RowRequester
 from orchat.messages import ChatMessage
 from orchat.prompt_language.prompt_template import MissingValueError
 
-MOST_AHEAD = 16
+MOST_AHEAD = 64
 _SECONDS_AHEAD = 0.005
 
 
-@dataclass
+@dataclass(slots=True)
 class RowQuestion:
     """A row to ask for.
 

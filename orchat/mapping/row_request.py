@@ -138,7 +138,7 @@ class RowRequester:
                     self.in_flight.discard(task)
                 cost, signal = _cost(message), "answered"
                 self._keep(key, message, cost, monotonic() - started)
-                return self.outcome(message, spent + cost)
+                return self.outcome(message, cost if attempt == 1 else spent + cost)
             except OutputValidationError as error:
                 if error.partial is not None:
                     cost, signal = _cost(error.partial), "answered"
