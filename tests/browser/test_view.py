@@ -21,7 +21,7 @@ from orchat.jupyter.kernel.live_view.frontend_modules import loader_source, modu
 from orchat.jupyter.kernel.live_view.turn_view_model import TurnViewModel
 from orchat.messages import ReasoningContent
 from orchat.streaming import StreamingChunk
-from tests.browser.driver import PATIENT_DRIVER
+from tests.browser.driver import PATIENT_DRIVER, PATIENT_LOAD
 from tests.browser.lab import Lab, Notebook
 from tests.jupyter.kernel import INSTALLED, ROOT, SOON
 from tests.openrouter_server import (
@@ -373,6 +373,33 @@ def test_the_interrupt_while_a_form_is_open(page: Page, lab: Lab, endpoint: Scri
     notebook.wait(2)
     expect(page.locator(".orchat-call-form")).to_have_count(0)
     assert len(endpoint.requests) == before + 1
+
+
+_CLEAR = """(cell) => {
+    window.cleared = document.querySelector('.orchat-form');
+    window.jupyterapp.shell.currentWidget.content.activeCellIndex = cell;
+    return window.jupyterapp.commands.execute('notebook:clear-cell-output');
+}"""
+
+
+def test_a_form_whose_output_is_cleared_is_shown_again(
+    page: Page, front_end: Lab, endpoint: ScriptedOpenRouter
+) -> None:
+    asking(endpoint)
+    question = "%%openrouter -T tide\nHow high is it?"
+    notebook = front_end.open(page, "cleared-form.ipynb", PATIENT_LOAD + TIDE, question)
+    notebook.run(0, 1)
+    approve = page.locator(".orchat-call-form").get_by_role("button", name="Approve")
+    for _ in range(2):
+        expect(approve).to_be_visible()
+        page.evaluate(_CLEAR, 1)
+        page.wait_for_function("() => ![null, window.cleared].includes(document.querySelector('.orchat-form'))")
+    approve.click()
+    notebook.wait(1)
+    assert results(endpoint) == ["4.2 m at Hull for 1"]
+    (output,) = notebook.outputs(1)
+    assert "It is high." in output["data"]["text/markdown"]
+    assert notebook.save().cells[1].metadata["orchat"]["turns"]
 
 
 def test_rejecting_and_always_and_taking_that_back(page: Page, lab: Lab, endpoint: ScriptedOpenRouter) -> None:

@@ -11,6 +11,8 @@ import { addStyles } from "../shared/stylesheet.js";
 import { createTurn } from "./turn.js";
 import { STRINGS } from "./view_strings.js";
 
+const GONE_DELAY = 300; // milliseconds after which a cell that has lost its view still stands in its notebook
+
 /** By which the extension (`live_transcript.js`) asks for what has arrived, and is told that the view is closed. */
 const [TRANSCRIPT_EVENT, CLOSE_EVENT] = ["orchat:transcript", "orchat:view-closed"];
 
@@ -37,18 +39,22 @@ export async function render({ model, el, css, send }) {
   turn.node.append(notice.node);
   el.append(turn.node);
   guardShortcuts(turn.node);
+  const findCell = () => el.closest(".jp-Cell");
+  let cell = findCell();
   const format = rendermime ? "markdown" : "html";
   /** @type {import("./view_reducer.js").State | null} */
   let state = null;
   /** @param {import("./view_reducer.js").State} next */
   const onState = (next) => {
     state = next;
+    cell ??= findCell();
     turn.update(next);
   };
   turn.node.addEventListener(TRANSCRIPT_EVENT, (event) => {
     /** @type {CustomEvent} */ (event).detail.text = writeTranscript(state);
   });
-  const channel = connectChannel(model, { send, render: format, reduce: reduceEvents, onState });
+  const onMessage = (/** @type {any} */ { t }) => t === "here?" && send({ t: "here" });
+  const channel = connectChannel(model, { send, render: format, reduce: reduceEvents, onState, onMessage });
   const kernel = watchKernel(model, (loss) => {
     turn.setLoss(loss);
     notice.update(loss);
@@ -59,5 +65,7 @@ export async function render({ model, el, css, send }) {
     channel.dispose();
     turn.dispose();
     turn.node.dispatchEvent(new CustomEvent(CLOSE_EVENT));
+    // The output of a cell that stays was cleared: a notebook that is closed and a cell that is moved go with it.
+    setTimeout(() => cell?.isConnected && send({ t: "gone" }), GONE_DELAY);
   };
 }

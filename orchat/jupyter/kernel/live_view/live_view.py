@@ -2,7 +2,8 @@
 
 It is a `LiveDisplay` in all lasting parts: the first paint, the plain updates where no page answers, and the static
 output at the end, which replaces the widget. In between, from the first ready view on, the widget shows the chunks, and
-a person can stop the turn and decide about tool calls.
+a person can stop the turn and decide about tool calls. Where the cell's output is cleared while a call waits, the form
+is shown again: to clear is no decision, and a cell that waits for a person must say so.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from orchat.jupyter.kernel.cell_storage.executing_cell import current_cell
+from orchat.jupyter.kernel.cell_storage.metadata_entry import mark_shown
 from orchat.jupyter.kernel.live_view.click_comm import hears_clicks_while_blocked
 from orchat.jupyter.kernel.live_view.pending_approvals import PendingApprovals
 from orchat.jupyter.kernel.live_view.turn_view_model import TurnViewModel
@@ -36,6 +39,8 @@ if TYPE_CHECKING:
 
 # Seconds for the first answer of a page before the plain updates begin, each of which redraws the widget.
 _FIRST_ANSWER_LIMIT = 1.0
+# Seconds for another view to say that it shows the turn, when one is gone.
+_OTHER_VIEW_LIMIT = 0.5
 
 
 class LiveView(LiveDisplay):
@@ -78,6 +83,10 @@ class LiveView(LiveDisplay):
         self._approvals = PendingApprovals(self._view_model, self._flush)
         self._plain_updates_from = 0.0
         self._shows_widget = False  # whether the widget is in the output now
+        self._cell = current_cell(shell)
+        self._view_search: asyncio.TimerHandle | None = None
+        self._was_cleared = False  # whether the output is gone, and no view of it was left
+        self._was_shown_again = False
 
     @property
     def is_seen(self) -> bool:
@@ -151,6 +160,9 @@ class LiveView(LiveDisplay):
     ) -> None:
         """Replace the widget by the static output; see `LiveDisplay.end`."""
         channel, self._channel = self._channel, None
+        self._end_search()
+        if self._was_shown_again and not self._was_cleared and self._cell.id is not None:
+            mark_shown(self._cell.id, self._cell.run)
         try:
             super().end(reply, seconds, model=model, error=error, sent=sent, record=record)
         finally:
@@ -163,9 +175,34 @@ class LiveView(LiveDisplay):
         return shows_widgets(self._shell)
 
     def _ensure_widget(self) -> None:
-        """Display the widget again if a plain update replaced it before its page answered: nobody would see a form."""
-        if self._channel is not None and not self._shows_widget:
-            super()._paint()
+        """Display the widget again where nobody would see a form.
+
+        A plain update may have replaced it before its page answered, and a person may have cleared the output.
+        """
+        if self._channel is None:
+            return
+        if self._was_cleared:
+            self._was_cleared, self._was_shown_again = False, True
+            self._is_published = False
+        elif self._shows_widget:
+            return
+        super()._paint()
+
+    def _search_view(self) -> None:
+        """Look for another view when one is gone; without one the output was cleared."""
+        if self._channel is not None and self._view_search is None:
+            self._channel.send({"t": "here?"})
+            self._view_search = asyncio.get_running_loop().call_later(_OTHER_VIEW_LIMIT, self._miss_view)
+
+    def _miss_view(self) -> None:
+        self._view_search, self._was_cleared = None, True
+        if self._approvals.is_waiting:
+            self._ensure_widget()
+
+    def _end_search(self) -> None:
+        if self._view_search is not None:
+            self._view_search.cancel()
+            self._view_search = None
 
     def _paint(self) -> None:
         if self._is_published and self._channel is not None:
@@ -198,6 +235,10 @@ class LiveView(LiveDisplay):
                 self._on_new_cell(content["code"])
             case "check" | "decide" | "revoke":
                 self._approvals.handle_message(content)
+            case "gone":
+                self._search_view()
+            case "here":
+                self._end_search()
 
 
 def shows_widgets(shell: InteractiveShell) -> bool:

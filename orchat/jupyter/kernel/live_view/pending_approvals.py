@@ -63,6 +63,11 @@ class PendingApprovals:
         self._grants = grants
         self._pending: dict[int, _PendingApproval] = {}
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a call waits for a decision."""
+        return bool(self._pending)
+
     def expect(self, tool_to_ask: Callable[[str], Tool | None]) -> None:
         """Show incomplete calls that need approval as forms.
 

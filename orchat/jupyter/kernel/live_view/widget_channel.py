@@ -155,6 +155,11 @@ class WidgetChannel:
         if (wait := self._view_model.seconds_until_due()) is not None:
             self._flush_after(wait)
 
+    def send(self, message: dict[str, Any]) -> None:
+        """Send a message to all views."""
+        if self._widget is not None:
+            self._widget.send(message)
+
     def close(self) -> None:
         """Close the widget, in the page too; a second call changes nothing."""
         self._stop_timer()

@@ -77,7 +77,7 @@ function set(panels, { id, cell_id, value }) {
     if (now !== undefined) cell.deleteMetadata(KEY);
     return { ok: true };
   }
-  if (isCleared(cell.id)) return { ok: false, reason: "cleared" };
+  if (isEmptied(cell)) return { ok: false, reason: "cleared" };
   const marked = withMark(cell, value);
   if (!deepEqual(now, marked)) cell.setMetadata(KEY, marked);
   return { ok: true };
@@ -120,6 +120,13 @@ function cells(panels, { cell_id }) {
   return { ok: false, reason: "too large" };
 }
 
+/**
+ * @param {any} cell
+ * @returns {boolean} Whether a person has cleared a cell's outputs, and none of ours was shown again since, as the form
+ *   of a call that waits is.
+ */
+const isEmptied = (cell) => isCleared(cell.id) && !orchatOutputs(cell.outputs?.toJSON() ?? []).length;
+
 /** @param {any[]} outputs @returns {object[]} */
 function orchatOutputs(outputs) {
   return outputs
@@ -145,7 +152,7 @@ function set_output(panels, { cell_id, display_id, run, execution_count, bundle,
   if (!found || found.cell.type !== "code" || typeof run !== "string") return NO_SUCH_CELL;
   const { cell } = found;
   const saved = /** @type {any[]} */ (cell.outputs.toJSON());
-  if (isCleared(cell.id)) return { ok: true, run, display_id, lacks: false };
+  if (isEmptied(cell)) return { ok: true, run, display_id, lacks: false };
   const live = display_id ? saved.findIndex((output) => output.metadata?.[KEY]?.live === display_id) : -1;
   const isMissing = live >= 0 || !requestedRuns.has(run);
   const which = { ok: true, run, display_id, shared: found.panel.content.model.collaborative === true };
