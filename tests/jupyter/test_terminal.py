@@ -8,7 +8,7 @@ import pytest
 
 from tests.jupyter.ipython_terminal import Terminal
 from tests.jupyter.kernel import SOON
-from tests.openrouter_server import ScriptedOpenRouter, error, text
+from tests.openrouter_server import PNG, ScriptedOpenRouter, error, text
 
 pytestmark = pytest.mark.slow
 
@@ -49,8 +49,9 @@ def test_an_error_is_short(terminal: Terminal, endpoint: ScriptedOpenRouter) -> 
 
 
 def test_a_line_is_a_prompt(terminal: Terminal, endpoint: ScriptedOpenRouter) -> None:
-    endpoint.answers(text("It scatters."), text("Hull."))
+    endpoint.answers(text("It scatters.", images=[PNG]), text("Hull."))
     shown = terminal.run("%openrouter -- why is the sky blue?")
+    assert "<image/png, 70 bytes>" in shown
     assert endpoint.request.json["messages"][0]["content"] == "why is the sky blue?"
     assert shown.count("It scatters.") == 1
     terminal.run("port = 'Hull'")

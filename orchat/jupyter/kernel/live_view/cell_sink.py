@@ -152,7 +152,7 @@ def display_for(
     footer_style = str(setting("footer"))
     ability = output_ability(shell) if in_kernel(shell) else "text"
     if ability == "text":
-        return TerminalDisplay(footer_style)
+        return TerminalDisplay(shell, footer_style)
     if ability == "displays":
         return WholeDisplay(shell, answer_format, footer_style)
     if blocks_thread:

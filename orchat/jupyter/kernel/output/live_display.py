@@ -233,9 +233,18 @@ class WholeDisplay(LiveDisplay):
 
 
 class TerminalDisplay:
-    """Write an answer to a terminal as it arrives, with the methods of `LiveDisplay`."""
+    """Write an answer to a terminal as it arrives, with the methods of `LiveDisplay`.
 
-    def __init__(self, footer_style: str = "full") -> None:
+    Parameters
+    ----------
+    shell
+        The running IPython.
+    footer_style
+        The content of the footer: ``full``, ``model`` or ``none``.
+    """
+
+    def __init__(self, shell: InteractiveShell, footer_style: str = "full") -> None:
+        self._shell = shell
         self._footer_style = footer_style
         self._has_text = False
 
@@ -266,9 +275,11 @@ class TerminalDisplay:
         sent: Sequence[object] = (),
         record: Callable[[str], Mapping[str, Any]] | None = None,
     ) -> None:
-        """Write the error and the footer; see `LiveDisplay.end`."""
+        """Display pictures, of which a terminal tells the size; write the error and the footer (see `LiveDisplay`)."""
         if self._has_text:
             self._write("\n\n")
+        for bundle in filter(None, map(image_bundle, reply.images)):
+            self._shell.display_pub.publish(data=bundle)
         if links := sources_text(reply.citations):
             self._write(f"{links}\n\n")
         if error is not None:
