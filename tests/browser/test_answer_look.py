@@ -52,8 +52,10 @@ def high_water(port: str, days: int = 1) -> float:
 
 > quoted
 
-The end.
+- مد وجزر مع `tide`
+
 """
+RICH += "|".join(["", *(f" station {n} " for n in range(40)), "\n"]) + "|---" * 40 + "|\n| 4.2 |\n\nThe end.\n"
 TOOL = PATIENT_LOAD + "\ndef tide(port: str) -> str:\n    return '4.2 m, ' * 50"
 _PLACES = """(area) => {
     const found = [];
@@ -71,6 +73,7 @@ _PLACES = """(area) => {
     }
     return {height: area.getBoundingClientRect().height, found};
 }"""
+_DIRECTIONS = "(node) => [node, node.querySelector('code')].map((each) => getComputedStyle(each).direction)"
 
 
 def places(area: Locator) -> dict[str, Any]:
@@ -95,6 +98,10 @@ def test_a_live_answer_and_a_saved_one_are_the_same_picture(
     scrolls = "(node) => node.scrollHeight > node.clientHeight || node.scrollWidth > node.clientWidth"
     expect(output).to_have_css("overflow", "auto")
     assert not output.evaluate(scrolls)
+    wide = area.locator("table").last
+    assert wide.evaluate(scrolls)  # by itself, and no word is broken
+    assert wide.locator("th").last.evaluate("(node) => node.clientWidth") > 40
+    assert area.locator("li").last.evaluate(_DIRECTIONS) == ["rtl", "ltr"]
     live = places(area)
     assert weak_texts(area) == {}
     gate.set()
@@ -102,6 +109,7 @@ def test_a_live_answer_and_a_saved_one_are_the_same_picture(
     expect(area.locator(".orchat-saved .orchat-footer summary")).to_contain_text("in / 3 out")
     page.wait_for_function("() => document.querySelector('.orchat-saved mjx-container')")
     saved = places(area)
+    assert area.locator("li").last.evaluate(_DIRECTIONS) == ["rtl", "ltr"]
     assert len(live["found"]) == len(saved["found"]) >= 20
     for before, after in zip(live["found"], saved["found"], strict=True):
         assert before[0] == after[0]

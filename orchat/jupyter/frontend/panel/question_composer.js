@@ -24,6 +24,7 @@ let composerCount = 0;
  */
 export function createQuestionComposer({ send, announce, lastQuestion, onSend }) {
   const text = element("textarea", "orchat-text-input");
+  text.dir = "auto";
   text.rows = 2;
   text.placeholder = STRINGS.placeholder;
   text.setAttribute("aria-label", STRINGS.question);

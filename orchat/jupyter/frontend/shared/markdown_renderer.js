@@ -9,6 +9,7 @@
  * @typedef {(md: string, html: string, live: boolean) => Promise<DocumentFragment>} Render
  */
 
+import { prepareBlocks } from "../extension/static/answer_blocks.js";
 import { STRINGS } from "../view/view_strings.js";
 
 const ALLOWED_TAGS = new Set(
@@ -40,6 +41,7 @@ export function createMarkdownRenderer(rendermime, stage) {
     if (live && isLongCode(md)) return renderPlainCode(md);
     const node = rendermime ? await renderWithJupyter(rendermime, stage, md) : parseKernelHtml(html);
     sanitize(node);
+    prepareBlocks(node);
     const fragment = document.createDocumentFragment();
     fragment.append(...node.childNodes);
     return fragment;

@@ -6,6 +6,7 @@
  * output is untrusted: texts are inserted as text. If rendering fails, the plain text is shown.
  */
 
+import { prepareBlocks } from "./answer_blocks.js";
 import { createDetails } from "./answer_details.js";
 import { canDo, doWithCode, replaceLabel } from "./code_events.js";
 import { frameCode } from "./code_block.js";
@@ -225,6 +226,7 @@ export function createRendererExtension({ id, rendermime, widgets }) {
       const widget = markdownRendererFactory.createRenderer({ ...this.options, sanitizer, mimeType: "text/markdown" });
       const data = { "text/markdown": defuseDiagrams(markdown) };
       await widget.renderModel(new MimeModel({ data, trusted: false }));
+      prepareBlocks(widget.node);
       return widget;
     }
   }
