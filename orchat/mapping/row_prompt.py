@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from os import PathLike
 from typing import Any
 
@@ -74,7 +74,8 @@ class RowPrompt:
         if isinstance(prompt, str):
             fields = [*source.fields, *source.ambiguous]
             self._template = PromptTemplate(prompt, fields, allow_secrets=allow_secrets)
-        if double := sorted(source.ambiguous & set(self.columns or ())):
+        self._used = self.columns or ()
+        if double := sorted(source.ambiguous & set(self._used)):
             raise ConfigurationError(f"Several columns are called {double[0]!r}.", hint="Rename them.")
 
     @property
@@ -107,7 +108,7 @@ class RowPrompt:
         if self._function is not None:
             return self._of_result(self._function(row))
         assert self._template is not None
-        values: dict[str, Any] = dict(row) if self._is_table else {VALUE: row}
+        values = self._values(row)
         for name, value in values.items():
             if name in self._images or isinstance(value, bytes | bytearray | PathLike):
                 values[name] = _image(value)
@@ -120,6 +121,14 @@ class RowPrompt:
         if isinstance(filled, str):
             return [*self._before, ChatMessage.from_user(filled)]
         return [*self._before, ChatMessage.from_user(content_parts=filled)]
+
+    def _values(self, row: Any) -> dict[str, Any]:
+        """Return a row's values by the names that the prompt uses; what else is in the row is nobody's trouble."""
+        if not self._is_table:
+            return {VALUE: row}
+        if not isinstance(row, Mapping):
+            raise TypeError(f"this row is a {type(row).__name__}; the first one has columns")
+        return {name: row[name] for name in self._used if name in row}
 
     def _of_result(self, result: Any) -> list[ChatMessage]:
         """Make messages of what the function returned."""

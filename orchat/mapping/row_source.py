@@ -100,11 +100,11 @@ def row_source(data: Any) -> RowSource:
         raise TypeError("The data is a single text: give a list of texts, or a data frame.")
     if isinstance(data, Mapping):
         return _of_columns(data)
-    if (found := _of_frame(data)) is not None:
+    if (found := _of_frame(_whole_arrow(data))) is not None:
         return found
     if isinstance(data, Sequence) or _is_array(data):
         return _of_values(data, data, len(data))
-    if isinstance(data, Iterable):
+    if isinstance(data, Iterable) and getattr(data, "ndim", 1):
         return _of_values(data, iter(data), None)
     raise TypeError(
         f"Data is a list, an iterator, a dict of columns or a data frame, not {type(data).__name__}: {data!r:.80}"
@@ -112,11 +112,27 @@ def row_source(data: Any) -> RowSource:
 
 
 def _is_array(data: Any) -> bool:
-    return hasattr(data, "__len__") and hasattr(data, "__getitem__") and hasattr(data, "__iter__")
+    is_scalar = getattr(data, "ndim", 1) == 0  # of NumPy, which has no length in spite of its method
+    return hasattr(data, "__len__") and hasattr(data, "__getitem__") and hasattr(data, "__iter__") and not is_scalar
+
+
+def _whole_arrow(data: Any) -> Any:
+    """Return a table or a column of pyarrow for its batches and arrays, which narwhals does not know."""
+    if type(data).__module__.partition(".")[0] != "pyarrow":
+        return data
+    import pyarrow
+
+    if isinstance(data, pyarrow.Array):
+        return pyarrow.chunked_array([data])
+    if isinstance(data, pyarrow.RecordBatch):
+        return pyarrow.Table.from_batches([data])
+    return data.read_all() if isinstance(data, pyarrow.RecordBatchReader) else data
 
 
 def _of_columns(data: Mapping[Any, Any]) -> RowSource:
     columns = {str(name): values for name, values in data.items()}
+    if len(columns) < len(data):
+        raise ConfigurationError("Several columns have the same name, as texts.", hint="Rename them.")
     for name, values in columns.items():
         if isinstance(values, str | bytes | Mapping) or not hasattr(values, "__len__"):
             raise TypeError(f"A dict of data holds columns; {name!r} is a {type(values).__name__}, not a list.")

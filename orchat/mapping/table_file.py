@@ -58,7 +58,7 @@ def read_batches(path: Path, size: int) -> Iterator[list[dict[str, Any]]]:
                     yield batch.to_pylist()
             return
         with path.open(encoding="utf-8-sig", newline="" if ending == ".csv" else None) as file:
-            rows = _csv_rows(file) if ending == ".csv" else map(_json_row, file)
+            rows = _csv_rows(file) if ending == ".csv" else _json_rows(file)
             while batch := list(islice(rows, size)):
                 yield batch
     except OSError as error:
@@ -89,10 +89,13 @@ def batch_writer(path: Path) -> Iterator[Write]:
     unfinished = path.with_name(f".{path.name}.unfinished")
     try:
         if ending == ".parquet":
+            unfinished.touch()  # a folder that cannot be written is told before anything is asked
             with _parquet_writer(unfinished) as write:
                 yield write
         else:
-            with unfinished.open("w", encoding="utf-8", newline="" if ending == ".csv" else None) as file:
+            # Half of a character goes as its escape, which is JSON too.
+            newline = "" if ending == ".csv" else None
+            with unfinished.open("w", encoding="utf-8", errors="backslashreplace", newline=newline) as file:
                 yield _csv_writer(file) if ending == ".csv" else _json_writer(file)
         unfinished.replace(path)
     except OSError as error:
@@ -114,11 +117,17 @@ def _csv_rows(file: IO[str]) -> Iterator[dict[str, Any]]:
         yield row
 
 
-def _json_row(line: str) -> dict[str, Any]:
-    row = json.loads(line)
-    if not isinstance(row, dict):
-        raise ValueError(f"a line is a {type(row).__name__}, not an object")
-    return row
+def _json_rows(file: IO[str]) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(file, 1):
+        if not line.strip():  # as at the end of many files
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise ValueError(f"line {number}: {error}") from None
+        if not isinstance(row, dict):
+            raise ValueError(f"line {number}: a line is a {type(row).__name__}, not an object")
+        yield row
 
 
 def _csv_writer(file: IO[str]) -> Write:
@@ -168,19 +177,43 @@ def _parquet_writer(path: Path) -> Iterator[Write]:
         nonlocal writer
         names = _names(rows) if writer is None else writer.schema.names
         _check_names(rows, names)
-        table = pyarrow.Table.from_pylist([{name: row.get(name) for name in names} for row in rows])
+        columns = {name: _arrow_column(name, [row.get(name) for row in rows], writer) for name in names}
+        table = pyarrow.table(columns)
         if writer is None:
-            # A column without any value yet has no type: text is what it is most often.
-            types = [pyarrow.string() if pyarrow.types.is_null(each.type) else each.type for each in table.schema]
-            schema = pyarrow.schema(list(zip(table.schema.names, types, strict=True)))
-            writer = _pyarrow().ParquetWriter(path, schema)
-        writer.write_table(table.cast(writer.schema))
+            writer = _pyarrow().ParquetWriter(path, table.schema)
+        writer.write_table(table)
 
     try:
         yield write
+        if writer is None:  # no rows
+            _pyarrow().write_table(pyarrow.table({}), path)
     finally:
         if writer is not None:
             writer.close()
+
+
+def _arrow_column(name: str, values: list[Any], writer: Any) -> Any:
+    """Return a column for Parquet, of the type that it has in the batches before.
+
+    Raises
+    ------
+    ConfigurationError
+        It has no type, or another one than before (a ValueError).
+    """
+    import pyarrow
+
+    known = None if writer is None else writer.schema.field(name).type
+    try:
+        column = pyarrow.array(values)
+        if known is None and pyarrow.types.is_null(column.type):
+            known = pyarrow.string()  # what a column without any value yet is most often
+        elif known is None and pyarrow.types.is_struct(column.type) and not column.type.num_fields:
+            raise pyarrow.ArrowNotImplementedError("its objects are empty")
+        return column if known is None else column.cast(known)
+    except (pyarrow.ArrowException, OverflowError, UnicodeError) as error:
+        raise ConfigurationError(
+            f"The column {name!r} cannot be one of a Parquet file: {error}.", hint="Write to a .jsonl file."
+        ) from None
 
 
 def _pyarrow() -> Any:

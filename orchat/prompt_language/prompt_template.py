@@ -23,7 +23,9 @@ from orchat.rendering import render_value
 from orchat.secrets import is_secret_name, redact
 
 # Values whose `str` is what people mean; by name, for their libraries may not be loaded.
-_PLAIN = frozenset({"date", "datetime", "time", "timedelta", "Timestamp", "Timedelta", "UUID", "Decimal"})
+_PLAIN = frozenset(
+    {"date", "datetime", "time", "timedelta", "Timestamp", "Timedelta", "Period", "Interval", "UUID", "Decimal"}
+)
 _MISSING = frozenset({"NoneType", "NAType", "NaTType"})
 
 

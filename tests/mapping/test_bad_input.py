@@ -28,6 +28,7 @@ DATA = {"text": ["a", "b"], "api_key": ["x", "y"]}
         ("", DATA, {}, r"prompt is empty"),
         ("{text}", DATA, {"images": ["photo"]}, r"no column 'photo'"),
         ("{text}", {"text": ["a"], "n": []}, {}, r"not of the same length: text 1, n 0"),
+        ("{row}", {1: ["a"], "1": ["b"]}, {}, r"Several columns have the same name"),
         ("{text}", DATA, {"schema": 5}, r"has no JSON Schema"),
         ("{text}", DATA, {"schema": lambda text: text}, r"is no schema"),
         ("{text}", DATA, {"schema": {"type": "nonsense"}}, r"no valid JSON Schema"),
@@ -63,6 +64,7 @@ def test_a_mistake_is_told(
     [
         ("{value}", "a text", {}, "single text"),
         ("{value}", 7, {}, "not int"),
+        ("{value}", numpy.array(3), {}, "not ndarray"),
         ("{value}", {"a": "text"}, {}, "'a' is a str, not a list"),
         (7, ["a"], {}, "prompt is a text or a function"),
         ("{value}", ["a"], {"shcema": int}, "shcema"),

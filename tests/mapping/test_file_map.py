@@ -136,6 +136,41 @@ def test_no_column_of_the_source_is_lost(service: ScriptedOpenRouter, tmp_path: 
             map_file(source, "{n}", target, progress=False, batch=1)
 
 
+def test_blank_lines_bytes_and_half_of_a_character_do_no_harm(service: ScriptedOpenRouter, tmp_path: Path) -> None:
+    source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_text('{"text": "a"}\n\n{"text": "b", "odd": "\\ud800"}\n\n')
+    map_file(source, "{text}", target, progress=False)
+    assert [(row["answer"], row.get("odd")) for row in read(target)] == [("a", None), ("b", "\ud800")]
+    with_bytes = tmp_path / "in.parquet"
+    write(with_bytes, [{"text": "c", "scan": b"\xff"}])  # a column that the prompt does not name
+    map_file(with_bytes, "{text}", target, progress=False)
+    assert [row["answer"] for row in read(target)] == ["c"]
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ([1, 1.5], "'n' cannot be one of a Parquet file: Float value"),
+        ([None, [1]], "'n' cannot be one"),
+        ([{}, None], "its objects are empty"),
+        (["\ud800", "x"], "'n' cannot be one"),
+    ],
+)
+def test_a_column_that_parquet_cannot_hold_is_told(
+    service: ScriptedOpenRouter, tmp_path: Path, values: list[Any], says: str
+) -> None:
+    write(tmp_path / "in.jsonl", [{"text": "a", "n": value} for value in values])
+    with pytest.raises(ConfigurationError, match=says):
+        map_file(tmp_path / "in.jsonl", "{text}", tmp_path / "out.parquet", progress=False, batch=1)
+    assert [path.name for path in tmp_path.iterdir() if "out" in path.name] == []
+
+
+def test_a_table_without_rows_gives_one_without_rows(service: ScriptedOpenRouter, tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": pa.array([], pa.string())}), tmp_path / "in.parquet")
+    map_file(tmp_path / "in.parquet", "{text}", tmp_path / "out.parquet", progress=False)
+    assert read(tmp_path / "out.parquet") == []
+
+
 @pytest.mark.parametrize(
     ("source", "target", "says"),
     [
@@ -144,7 +179,9 @@ def test_no_column_of_the_source_is_lost(service: ScriptedOpenRouter, tmp_path: 
         ("in.csv", "in.csv", "take the place of its source"),
         ("odd.csv", "out.csv", "line 3 has more cells"),
         ("double.csv", "out.csv", "several columns are called 'text'"),
-        ("odd.jsonl", "out.csv", "a line is a list"),
+        ("odd.jsonl", "out.csv", "line 2: a line is a list"),
+        ("cut.jsonl", "out.csv", "line 3: Expecting value"),
+        ("in.csv", "missing/out.parquet", "cannot be written: No such file"),
         ("odd.parquet", "out.csv", "no parquet"),
     ],
 )
@@ -153,6 +190,7 @@ def test_mistakes_are_told(service: ScriptedOpenRouter, tmp_path: Path, source: 
     (tmp_path / "odd.csv").write_text("text\na\nb,c\n")
     (tmp_path / "double.csv").write_text("text,text\na,b\n")
     (tmp_path / "odd.jsonl").write_text('{"text": "a"}\n[1]\n')
+    (tmp_path / "cut.jsonl").write_text('{"text": "a"}\n\n{"text":\n')
     (tmp_path / "odd.parquet").write_text("nothing of the kind")
     with pytest.raises(ConfigurationError, match=says):
         map_file(tmp_path / source, "{text}", tmp_path / target, progress=False)

@@ -187,6 +187,22 @@ def test_values_of_a_frame_are_written_as_people_mean_them(service: ScriptedOpen
     assert question.endswith("; 1")
 
 
+def test_arrays_and_batches_of_pyarrow_are_read_as_tables_are(service: ScriptedOpenRouter) -> None:
+    batch = pa.record_batch({"text": ["good 1", "good 2"]})
+    reader = pa.Table.from_batches([batch]).to_reader()
+    for prompt, data in {"Is {text}?": batch, "Is {text} ?": reader, "Is {value}!": batch["text"]}.items():
+        frame = orchat.map(prompt, data, schema=Facts, progress=False).frame
+        assert isinstance(frame, pa.Table)
+        assert frame["score"].to_pylist() == [7, 7]
+    assert set(questions(service)) == {f"Is good {n}{end}" for n in (1, 2) for end in ("?", " ?", "!")}
+
+
+def test_periods_and_intervals_are_written_as_people_mean_them(service: ScriptedOpenRouter) -> None:
+    data = pd.DataFrame({"month": pd.period_range("2026-01", periods=1, freq="M"), "bin": [pd.Interval(0, 1)]})
+    orchat.map("{month} in {bin}", data, schema=Facts, progress=False)
+    assert questions(service) == ["2026-01 in (0, 1]"]
+
+
 def test_explode_repeats_the_index(service: ScriptedOpenRouter) -> None:
     service.always(text('{"items": ["x", "y"]}'))
     data = pd.DataFrame({"text": ["a", "b"]}, index=["p", "q"])

@@ -148,6 +148,13 @@ class Named:
     parts = ("north",)
 
 
+def test_a_row_of_another_kind_and_bytes_that_nobody_asks_about(service: ScriptedOpenRouter) -> None:
+    rows = [{"city": "Hull", "scan": b"\xff"}, "Goole", {"city": "York"}]
+    result = orchat.map("Where is {city}?", iter(rows), progress=False)
+    assert result.values == ["Where is Hull?", None, "Where is York?"]
+    assert [failure["error"] for failure in result.failures] == ["this row is a str; the first one has columns"]
+
+
 def test_no_rows_need_no_request_and_no_key(openrouter: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENROUTER_API_KEY", KEY)
     monkeypatch.setenv("OPENROUTER_BASE_URL", openrouter.base_url)
