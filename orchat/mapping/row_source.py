@@ -104,7 +104,7 @@ def row_source(data: Any) -> RowSource:
         return found
     if isinstance(data, Sequence) or _is_array(data):
         return _of_values(data, data, len(data))
-    if isinstance(data, Iterable) and getattr(data, "ndim", 1):
+    if isinstance(data, Iterable) and getattr(data, "ndim", 1) != 0:
         return _of_values(data, iter(data), None)
     raise TypeError(
         f"Data is a list, an iterator, a dict of columns or a data frame, not {type(data).__name__}: {data!r:.80}"
