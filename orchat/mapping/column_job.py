@@ -41,6 +41,7 @@ from orchat.openrouter.dialect import DEFAULT_BASE_URL, LOCAL_PREFIX
 from orchat.openrouter.generator import OpenRouterChatGenerator
 from orchat.openrouter.json_exchange import JsonExchange
 from orchat.openrouter.json_query import JsonEndpoint
+from orchat.prompt_language.prompt_template import MissingValueError
 
 if TYPE_CHECKING:
     from orchat.openrouter.prices import RequestSize
@@ -263,7 +264,8 @@ class ColumnJob:
             try:
                 yield RowQuestion(position, self.prompt.messages(row))
             except Exception as error:  # of the user's function or values
-                if position == 0 and self.prompt.is_function:  # it will be wrong for all rows
+                is_skipped = isinstance(error, MissingValueError)
+                if position == 0 and self.prompt.is_function and not is_skipped:  # it will be wrong for all rows
                     raise
                 yield RowQuestion(position, error)
 

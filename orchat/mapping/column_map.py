@@ -54,7 +54,8 @@ def map(  # noqa: A001 - that is what it does
     ----------
     prompt
         A text in which ``{column}`` stands for a row's value (``{value}`` where rows are no table, ``{row["a b"]}`` for
-        a column whose name is none of Python), or a function that takes a row and returns a text, parts or messages.
+        a column whose name is none of Python), or a function that takes a row and returns a text, parts or messages;
+        None for a row that is not asked.
     data
         A list or iterator of values or dictionaries, a dictionary of columns, a data frame or series (pandas, polars,
         pyarrow, modin, duckdb and all others that narwhals knows, or a DataFrame, Series or Bag of Dask: its answers

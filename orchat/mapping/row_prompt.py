@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from os import PathLike
 from typing import Any
@@ -11,7 +12,7 @@ from orchat.errors import ConfigurationError
 from orchat.mapping.row_source import ROW, VALUE, RowSource
 from orchat.messages import ChatMessage, ImageContent
 from orchat.prompt_language.interpolation import UserPart, similar_name_hint
-from orchat.prompt_language.prompt_template import PromptTemplate
+from orchat.prompt_language.prompt_template import MissingValueError, PromptTemplate
 from orchat.rendering import render_value
 
 Prompt = str | Callable[[Any], Any]
@@ -26,7 +27,7 @@ class RowPrompt:
     ----------
     prompt
         A text whose placeholders name columns, or a function that takes a row (a dictionary, or a value) and returns a
-        text, content parts or messages.
+        text, content parts or messages; None for a row that is not asked.
     source
         The rows.
     system
@@ -62,6 +63,8 @@ class RowPrompt:
     ) -> None:
         if not isinstance(prompt, str) and not callable(prompt):
             raise TypeError(f"The prompt is a text or a function, not {type(prompt).__name__}.")
+        if any(map(inspect.iscoroutinefunction, (prompt, type(prompt).__call__))):
+            raise TypeError("The prompt is an async function, which nobody awaits: give one that returns the prompt.")
         if isinstance(prompt, str) and not prompt.strip():
             raise ConfigurationError("The prompt is empty.", hint="Write {column} where a row's value belongs.")
         self._is_table = source.is_table
@@ -101,7 +104,7 @@ class RowPrompt:
         Raises
         ------
         MissingValueError
-            The row has a value for none of the placeholders.
+            The row has a value for none of the placeholders, or the function returned None.
         Exception
             Whatever the function raises.
         """
@@ -134,6 +137,8 @@ class RowPrompt:
         """Make messages of what the function returned."""
         if isinstance(result, str):
             return [*self._before, ChatMessage.from_user(result)]
+        if result is None:
+            raise MissingValueError("the function gives no prompt for this row")
         items: Sequence[Any] = result if isinstance(result, list | tuple) else [result]
         if items and all(isinstance(item, ChatMessage) for item in items):
             return [*self._before, *items]

@@ -16,6 +16,10 @@ from tests.openrouter_server import ScriptedOpenRouter
 DATA = {"text": ["a", "b"], "api_key": ["x", "y"]}
 
 
+async def numbered(row: str) -> str:
+    return f"1. {row}"
+
+
 @pytest.mark.parametrize(
     ("prompt", "data", "options", "says"),
     [
@@ -67,6 +71,7 @@ def test_a_mistake_is_told(
         ("{value}", numpy.array(3), {}, "not ndarray"),
         ("{value}", {"a": "text"}, {}, "'a' is a str, not a list"),
         (7, ["a"], {}, "prompt is a text or a function"),
+        (numbered, ["a"], {}, "an async function"),
         ("{value}", ["a"], {"shcema": int}, "shcema"),
     ],
 )

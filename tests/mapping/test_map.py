@@ -183,6 +183,13 @@ def test_a_function_makes_texts_parts_or_messages(service: ScriptedOpenRouter) -
     assert [message["role"] for message in sent[2]] == ["user", "assistant", "user"]
 
 
+def test_a_row_for_which_the_function_gives_none_is_not_asked(service: ScriptedOpenRouter) -> None:
+    result = run(lambda row: f"Of {row}." if row else None, [0, 1])
+    assert result.values == [None, "Of 1."]
+    assert [failure["reason"] for failure in result.failures] == ["not asked"]
+    assert questions(service) == ["Of 1."]
+
+
 def test_a_function_that_fails_at_once_is_told_and_later_it_is_its_rows_failure(service: ScriptedOpenRouter) -> None:
     with pytest.raises(ZeroDivisionError):
         run(lambda row: str(1 // row), [0, 1])
