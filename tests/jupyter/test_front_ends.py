@@ -70,7 +70,7 @@ def run_as_executor(kernel: Kernel, code: str, *, stdin: bool) -> Ended:
 def test_an_executor_in_a_server_gets_one_whole_display(
     server_kernel: Kernel, endpoint: ScriptedOpenRouter, code: str, stdin: bool
 ) -> None:
-    endpoint.answers(text("The river runs. " * 40).paced(0.01))
+    endpoint.answers(text("The river runs. " * 40).paced(0.003))
     ended = run_as_executor(server_kernel, code, stdin=stdin)
     ((kind, plain),) = displays(ended)
     assert kind == "display_data"
@@ -82,7 +82,7 @@ def test_a_client_that_drops_updates_and_that_nobody_knows_has_the_answer(
     kernel: Kernel, endpoint: ScriptedOpenRouter
 ) -> None:
     for code in ("%%openrouter\nHi", "%openrouter -- Hi", CHAT):
-        endpoint.answers(text("The river runs. " * 40).paced(0.01))
+        endpoint.answers(text("The river runs. " * 40).paced(0.003))
         (ended,) = kernel.run(code)
         (shown,) = (each for each in ended.of("display_data") + ended.of("execute_result"))
         assert shown["data"]["text/plain"].startswith("The river runs. " * 39)
@@ -149,7 +149,7 @@ def test_jupyter_server_nbmodel_shows_and_saves_the_answer(endpoint: ScriptedOpe
                 time.sleep(0.1)
         assert outputs("%load_ext orchat") == []
         for code in ("%%openrouter\nHi", "%openrouter -- Hi"):
-            endpoint.answers(text("The river runs. " * 40).paced(0.01))
+            endpoint.answers(text("The river runs. " * 40).paced(0.003))
             (output,) = outputs(code)
             assert output["data"]["text/plain"].startswith("The river runs. " * 39)
     finally:
@@ -166,7 +166,7 @@ def test_pages_get_updates_of_one_display(server_kernel: Kernel, endpoint: Scrip
         (as_colab, {"allow_stdin": True}, as_nobody),
         ("", {"allow_stdin": True, "version": "5.2"}, ""),
     ):
-        endpoint.answers(text("The river runs. " * 40).paced(0.02))
+        endpoint.answers(text("The river runs. " * 40).paced(0.003))
         server_kernel.run(prepare)
         (ended,) = server_kernel.run("%%openrouter\nHi", **options)
         server_kernel.run(leave)
