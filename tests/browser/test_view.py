@@ -382,21 +382,29 @@ _CLEAR = """(cell) => {
 }"""
 
 
-def test_a_form_whose_output_is_cleared_is_shown_again(
+def test_a_form_whose_output_is_cleared_is_shown_again_as_it_was_edited(
     page: Page, front_end: Lab, endpoint: ScriptedOpenRouter
 ) -> None:
     asking(endpoint)
     question = "%%openrouter -T tide\nHow high is it?"
     notebook = front_end.open(page, "cleared-form.ipynb", PATIENT_LOAD + TIDE, question)
     notebook.run(0, 1)
-    approve = page.locator(".orchat-call-form").get_by_role("button", name="Approve")
+    form = page.locator(".orchat-form")
+    days = form.get_by_label("days", exact=True)
+    form.get_by_text("Not given:").click()
+    form.get_by_label("give it: days").check()
+    days.fill("1.5")
+    wrong = form.get_by_text("1.5 is not of type")
     for _ in range(2):
-        expect(approve).to_be_visible()
+        expect(wrong).to_be_visible()  # what is typed has arrived in the kernel
         page.evaluate(_CLEAR, 1)
         page.wait_for_function("() => ![null, window.cleared].includes(document.querySelector('.orchat-form'))")
-    approve.click()
+        expect(days).to_have_value("1.5")
+    expect(form.locator(".orchat-form-difference")).to_contain_text("days")
+    days.fill("2")
+    form.get_by_role("button", name="Approve edited").click()
     notebook.wait(1)
-    assert results(endpoint) == ["4.2 m at Hull for 1"]
+    assert results(endpoint)[0].endswith("4.2 m at Hull for 2")
     (output,) = notebook.outputs(1)
     assert "It is high." in output["data"]["text/markdown"]
     assert notebook.save().cells[1].metadata["orchat"]["turns"]

@@ -221,6 +221,36 @@ def test_a_check_of_another_form_changes_nothing() -> None:
     asyncio.run(main())
 
 
+def test_what_is_typed_into_a_form_is_there_for_later_views_and_decides_nothing() -> None:
+    async def main() -> None:
+        shown = Shown()
+        call = ToolCall("wipe", HULL, "a")
+        (place,) = shown.whole(call)
+        number, task = await shown.ask(call, place)
+        revision = shown.items[number]["form"]["revision"]
+        check = {"t": "check", "i": number, "n": 1, "revision": revision}
+
+        def typed(text: object, **more: Any) -> Any:
+            shown.approvals.handle_message({**check, "values": {"json": text, **more}})
+            assert not any("draft" in event.get("set", {}) for event in shown.view_model.pending())
+            return shown.items[number].get("draft")
+
+        draft = typed('{"port": "Goole"}')
+        assert (draft["revision"], draft["json"]) == (revision, '{"port": "Goole"}')
+        assert [field["text"] for field in draft["fields"]] == ['"Goole"']
+        assert typed('{"port": ')["fields"] is None  # what cannot be read is one text
+        assert typed('{"port": "Goole"}', raw=True)["fields"] is None
+        assert typed('{"port": "' + "x" * 200_000 + '"}') is None
+        assert typed(7) is None
+        assert typed('{"port": "Goole"}') == draft
+        assert not task.done()
+        shown.press(number, "approve")
+        assert await task == Approve()  # of what its view shows
+        assert "draft" not in shown.items[number]
+
+    asyncio.run(main())
+
+
 def test_a_call_that_changed_behind_its_form_is_shown_anew() -> None:
     async def main() -> None:
         shown = Shown()

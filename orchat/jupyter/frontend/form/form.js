@@ -7,6 +7,8 @@
  *   fields: Field[] | null, omitted?: number, revision?: string, notice?: string}} Description
  * @typedef {{decision: "approve" | "edited" | "reject" | "answer" | "always", arguments?: {json: string},
  *   reason?: string, value?: string, revision?: string}} Decision
+ * @typedef {{revision: string, json: string, fields: Field[] | null}} Draft What was typed into a form of this revision;
+ *   without fields as one text.
  */
 
 import { button, element, setText } from "../shared/elements.js";
@@ -22,7 +24,7 @@ export { STRINGS };
 /**
  * @param {Description} description
  * @param {{strings?: Partial<typeof STRINGS>, render?: import("../shared/markdown_renderer.js").Render,
- *   onChange(values: {json: string}, revision?: string): void, onDecide(decision: Decision): void}} options
+ *   onChange(values: {json: string, raw?: boolean}, revision?: string): void, onDecide(decision: Decision): void}} options
  */
 export function createForm(description, { strings: words, render, onChange, onDecide }) {
   const strings = { ...STRINGS, ...words };
@@ -86,7 +88,9 @@ export function createForm(description, { strings: words, render, onChange, onDe
   buttons.append(approve, reject, answer, always, rawButton, reset, lockedNote);
 
   /** Ask the kernel to validate the arguments of the drawn revision, which may be older than the state. */
-  const requestCheck = () => onChange(values(), description.revision);
+  const requestCheck = () => {
+    onChange(rawInput && description.fields ? { ...values(), raw: true } : values(), description.revision);
+  };
   const values = () => ({ json: rawInput ? rawInput.value : list?.text() ?? "{}" });
 
   function onInput() {
@@ -295,6 +299,20 @@ export function createForm(description, { strings: words, render, onChange, onDe
       if (value === isLocked) return;
       isLocked = value;
       applyLock();
+    },
+    /**
+     * Show what was typed in another view, as edits of what the model gave.
+     *
+     * @param {Draft} draft
+     */
+    restore(draft) {
+      if (draft.revision !== description.revision) return;
+      if (list && draft.fields) {
+        const given = new Map(list.entries.map(({ name, before }) => [name, before]));
+        list.update(draft.fields);
+        for (const each of list.entries) each.before = given.get(each.name) ?? null;
+      } else drawRaw(draft.json);
+      updateButtons();
     },
     setPreview: preview.set,
     /** @param {boolean} value Whether a decision is being sent; its button keeps the focus. */

@@ -79,6 +79,7 @@ export function createToolCall(send, announce, forms, render) {
       },
     });
     formSlot.replaceChildren(form.node);
+    if (item?.draft) form.restore(item.draft);
   }
 
   /** Lock the form while no decision can be taken; what was typed stays and can be copied. */

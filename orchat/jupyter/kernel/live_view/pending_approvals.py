@@ -2,7 +2,7 @@
 
 The form shows what runs. Edited arguments are validated here as before the call, and an invalid form stays open with
 its errors. Each shown form has a revision, which a page sends back with the decision: a decision with another revision
-has no effect.
+has no effect. What was typed into a form is its draft, which a view that comes later shows; it decides nothing.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from orchat.jupyter.kernel.forms import arguments_of, build_form, check_arguments
+from orchat.jupyter.kernel.forms.argument_values import escape_surrogates
 from orchat.jupyter.kernel.live_view.tool_grants import KERNEL_GRANTS, ToolGrants
 from orchat.jupyter.kernel.output.untrusted_text import single_line
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from orchat.tools import Tool
 
 
+_MOST_DRAFT = 200_000  # characters of typed arguments that are kept
 _FORM_CHANGED = "This form had changed in the meantime. Nothing has run: look at it again, and decide."
 
 
@@ -144,6 +146,7 @@ class PendingApprovals:
             return decision
         finally:
             del self._pending[item]
+            self._view_model.set_draft(item, None)
             self._view_model.set(item, status=status, form=None, errors=[], preview=None)
             self._on_change()
 
@@ -164,6 +167,7 @@ class PendingApprovals:
             values = content.get("values")
             errors = check_arguments(approval.tool, values)
             self._view_model.set(item, errors=errors, reply=content.get("n", 0))
+            self._keep_draft(item, approval, values)
             if not errors:
                 self._show_preview(item, approval.tool, arguments_of(values)[0])
         elif not is_shown:
@@ -183,7 +187,24 @@ class PendingApprovals:
         # The name is that of the call, which decides what runs.
         form |= {"name": single_line(call.tool_name), "revision": approval.revision, "notice": notice}
         self._view_model.set(item, form=form, errors=check_arguments(tool, approval.model_values), reply=0)
+        self._view_model.set_draft(item, None)
         self._show_preview(item, tool, call.arguments if malformed is None else None)
+
+    def _keep_draft(self, item: int, approval: _PendingApproval, values: object) -> None:
+        """Keep what a page has typed into a form, as fields where it was typed into these and can be read."""
+        text = values.get("json") if isinstance(values, Mapping) else None
+        if not isinstance(text, str) or len(text) > _MOST_DRAFT:
+            self._view_model.set_draft(item, None)
+            return
+        is_raw = isinstance(values, Mapping) and values.get("raw") is True
+        tool, revision = approval.tool, approval.revision
+
+        def make() -> dict[str, Any]:
+            arguments = None if is_raw else arguments_of({"json": text})[0]
+            fields = None if arguments is None else build_form(tool, arguments)["fields"]
+            return {"revision": revision, "json": escape_surrogates(text), "fields": fields}
+
+        self._view_model.set_draft(item, make)
 
     def _show_preview(self, item: int, tool: Tool, arguments: dict[str, Any] | None) -> None:
         """Show the tool's preview of a call with these arguments."""

@@ -77,6 +77,7 @@ class TurnViewModel:
         self._links: dict[str, str] = {}
         self.clock = TurnClock()
         self._is_retrying = False
+        self._drafts: dict[int, Callable[[], dict[str, Any]]] = {}
 
     # -- a turn -------------------------------------------------------------------------------------------------
 
@@ -203,6 +204,16 @@ class TurnViewModel:
         """Set the preview of a call's form, as safe Markdown."""
         self.set(item, preview={"md": markdown} | ({"html": to_html(markdown)} if self._html else {}))
 
+    def set_draft(self, item: int, make: Callable[[], dict[str, Any]] | None) -> None:
+        """Set what is typed into a call's form, made for each view that comes; None for nothing.
+
+        The view in which it was typed has it already, so that no event tells of it.
+        """
+        if make is None:
+            self._drafts.pop(item, None)
+        else:
+            self._drafts[item] = make
+
     # -- for the channel ----------------------------------------------------------------------------------------
 
     def pending(self) -> list[Event]:
@@ -230,7 +241,12 @@ class TurnViewModel:
         self.pending()
         if self._html:
             self._state = {**self._state, "items": [_with_html(item) for item in self._state["items"]]}
-        return {**self._state, "elapsed": round(self.clock.seconds, 2)}
+        items = self._state["items"]
+        if self._drafts:
+            items = [
+                {**each, "draft": self._drafts[at]()} if at in self._drafts else each for at, each in enumerate(items)
+            ]
+        return {**self._state, "items": items, "elapsed": round(self.clock.seconds, 2)}
 
     # -- text and reasoning -------------------------------------------------------------------------------------
 
