@@ -66,7 +66,10 @@ class OrchatError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        return " ".join(part for part in (self.message, self.hint) if part)
+        if not self.message or not self.hint:
+            return self.message or self.hint or ""
+        end = "" if self.message.endswith((".", "!", "?", ":", "…")) else "."  # words from outside may have none
+        return f"{self.message}{end} {self.hint}"
 
     shows_whole_traceback = False
 

@@ -31,7 +31,14 @@ _SIGNATURES = (
 )
 
 
-def _guess_type(data: bytes) -> str | None:
+def guess_media_type(data: bytes) -> str | None:
+    """Return the type of an image or a PDF by its first bytes; None for all else.
+
+    Examples
+    --------
+    >>> guess_media_type(b"GIF89a")
+    'image/gif'
+    """
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "image/webp"
     return next((mime for signature, mime in _SIGNATURES if data.startswith(signature)), None)
@@ -118,7 +125,7 @@ class ImageContent(_Media):
             return
         data = _decode(self.base64_image, "image")
         if not self.mime_type:
-            self.mime_type = _guess_type(data)
+            self.mime_type = guess_media_type(data)
             if self.mime_type is None:
                 _log.warning(
                     "The type of an image could not be told from its bytes; give mime_type=, such as image/png."
@@ -158,10 +165,10 @@ class ImageContent(_Media):
         """
         path = Path(path)
         data = read_regular_file(path)
-        mime_type = mimetypes.guess_type(path.name)[0] or _guess_type(data)
         if size is not None:
             data = _shrink(data, size)
-            mime_type = _guess_type(data)
+        # Many a file has another name than what it holds, and providers refuse an image under a wrong type.
+        mime_type = guess_media_type(data) or mimetypes.guess_type(path.name)[0]
         return cls(base64.b64encode(data).decode(), mime_type, detail, {"file_path": str(path), **(meta or {})})
 
     def _repr_mimebundle_(self, **kwargs: object) -> dict[str, str]:
@@ -229,7 +236,9 @@ class FileContent(_Media):
             return
         data = _decode(self.base64_data, "file")
         if not self.mime_type:
-            self.mime_type = (mimetypes.guess_type(self.filename)[0] if self.filename else None) or _guess_type(data)
+            self.mime_type = (mimetypes.guess_type(self.filename)[0] if self.filename else None) or guess_media_type(
+                data
+            )
 
     @classmethod
     def from_url(cls, url: str, *, filename: str | None = None) -> Self:

@@ -278,6 +278,14 @@ def test_a_base_url_that_is_none_is_a_value_error(make, way: Way, url) -> None:
         way(make(api_base_url=url))
 
 
+@pytest.mark.parametrize(
+    ("url", "whole"), [("localhost:11434/v1", "http://localhost:11434/v1"), ("e.org/v1", "https://e.org/v1")]
+)
+def test_a_base_url_without_a_scheme_is_told_with_it(make, way: Way, url, whole) -> None:
+    with pytest.raises(ConfigurationError, match=rf"is no base URL. Write it with its scheme: {whole}\.$"):
+        way(make(api_base_url=url))
+
+
 def test_what_an_upstream_repeats_of_a_key_is_hidden(openrouter, make, way: Way) -> None:
     secret = "p4ssw0rd-of-the-gateway"
     openrouter.always(error(401, f"Bad keys: {KEY}, {secret}; send application/json"))

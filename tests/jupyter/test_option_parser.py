@@ -260,3 +260,16 @@ def test_a_name_may_be_that_of_a_list_of_tools() -> None:
         resolve_tools(["odd"], names, {})
     with pytest.raises(UsageError, match="-T: none is empty"):
         resolve_tools(["none"], names, {})
+
+
+@pytest.mark.parametrize("name", ["print", "In", "Out", "_", "__", "__name__", "get_ipython", "exit"])
+def test_a_name_that_all_cells_need_is_not_bound(name: str) -> None:
+    with pytest.raises(UsageError, match=f"-o {name}: other cells need what .* calls {name}. Take another name"):
+        parse_options(f"-o {name}")
+
+
+@pytest.mark.parametrize("twice", ["-o a -o b", "--seed 0 --seed 0", "-t 0 --temperature 1", "-f json -f code"])
+def test_an_option_with_one_value_stands_there_once(twice: str) -> None:
+    with pytest.raises(UsageError, match="is given twice: leave one out"):
+        parse_options(twice)
+    assert parse_options("-a x -a y -T f -T g").attach == ["x", "y"]

@@ -106,6 +106,8 @@ def test_files_are_read(tmp_path: Path) -> None:
     assert base64.b64decode(image.base64_image) == picture()
     assert (image.mime_type, image.meta) == ("image/png", {"file_path": str(tmp_path / "a.png"), "k": 1})
     assert ImageContent.from_file_path(tmp_path / "odd").mime_type == "image/gif"
+    (tmp_path / "a.jpg").write_bytes(picture())
+    assert ImageContent.from_file_path(tmp_path / "a.jpg").mime_type == "image/png"
     file = FileContent.from_file_path(tmp_path / "a.pdf")
     assert (file.mime_type, file.filename) == ("application/pdf", "a.pdf")
     assert FileContent.from_file_path(tmp_path / "a.pdf", filename="b.pdf").filename == "b.pdf"

@@ -6,6 +6,7 @@ Of IPython it uses `UsageError` only.
 from __future__ import annotations
 
 import argparse
+import builtins
 import difflib
 import json
 import keyword
@@ -57,6 +58,17 @@ class _OptionParser(argparse.ArgumentParser):
         raise UsageError(f"{message[:1].upper()}{message[1:].rstrip('.')}.")
 
 
+class _GivenOnce(argparse.Action):
+    """An option with a value, which may stand in a line once: of two, one would be lost."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, value: Any, option: str | None = None
+    ) -> None:
+        if option is not None and getattr(namespace, self.dest) is not self.default:
+            parser.error(f"{option} is given twice: leave one out")
+        setattr(namespace, self.dest, value)
+
+
 def _parser() -> _OptionParser:
     parser = _OptionParser(
         prog=f"%%{MAGIC}",
@@ -66,6 +78,7 @@ def _parser() -> _OptionParser:
         add_help=False,
         allow_abbrev=False,
     )
+    parser.register("action", None, _GivenOnce)
     option = parser.add_argument_group("everyday").add_argument
     option("model", nargs="?", metavar="MODEL", help="who answers, such as openai/gpt-4o-mini (default: ORCHAT_MODEL)")
     option("-m", "--model", dest="model_option", metavar="MODEL", help="the same, as an option")
@@ -145,7 +158,22 @@ def parse_options(line: str) -> argparse.Namespace:
     options.model = options.model or options.model_option
     if options.out is not None and (not options.out.isidentifier() or keyword.iskeyword(options.out)):
         raise UsageError(f"-o takes the name of a variable; {options.out!r} is none.")
+    if options.out is not None and _is_taken(options.out):
+        raise UsageError(
+            f"-o {options.out}: other cells need what Python or IPython calls {options.out}. Take another name, such "
+            "as reply."
+        )
     return options
+
+
+def _is_taken(name: str) -> bool:
+    """Whether a name means something to all cells: a builtin, a variable of IPython's, or one of modules."""
+    return (
+        hasattr(builtins, name)
+        or name in {"In", "Out", "exit", "quit", "get_ipython"}
+        or not name.strip("_")
+        or name.startswith("__")
+    )
 
 
 def _unknown_word_error(unknown: list[str]) -> str:

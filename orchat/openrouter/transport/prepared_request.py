@@ -119,9 +119,7 @@ def check_base_url(url: str) -> str:
     'https://openrouter.ai/api/v1'
     """
     if not isinstance(url, str) or not _is_base_url(url):
-        raise ConfigurationError(
-            f"{redact(repr(url))} is no base URL.", hint="It looks like https://openrouter.ai/api/v1."
-        )
+        raise ConfigurationError(f"{redact(repr(url))} is no base URL.", hint=_base_url_hint(url))
     base = url.rstrip("/")
     for ending in ("/chat/completions", "/completions"):
         if base.lower().endswith(ending):
@@ -130,6 +128,15 @@ def check_base_url(url: str) -> str:
                 hint=f"Give {redact(base[: -len(ending)])}.",
             )
     return base
+
+
+def _base_url_hint(url: object) -> str:
+    text = url.strip() if isinstance(url, str) else ""
+    if re.fullmatch(r"[^\s/:@]+[.:][^\s@]*|\[[^\s@]+|localhost[^\s@]*", text) and "://" not in text:
+        whole = f"{'http' if text.startswith(('localhost', '127.', '[')) else 'https'}://{text}"
+        if _is_base_url(whole):
+            return f"Write it with its scheme: {redact(whole)}."
+    return "It looks like https://openrouter.ai/api/v1."
 
 
 @lru_cache(maxsize=64)  # asked for each request

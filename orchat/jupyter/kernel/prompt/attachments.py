@@ -13,12 +13,14 @@ from urllib.parse import urlsplit
 from orchat.errors import ConfigurationError
 from orchat.files import read_regular_file, shortened_path
 from orchat.messages import AudioContent, FileContent, ImageContent, TextContent, VideoContent
+from orchat.messages.media import guess_media_type
 
 UserPart = TextContent | ImageContent | FileContent | AudioContent | VideoContent
 
 MOST_BYTES = 20_000_000
 MOST_CHARACTERS = 400_000  # about a hundred thousand tokens
 _MOST_COMPARED = 2000  # names of a folder
+_RECOGNIZED_IMAGES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 
 
 def attachment(where: str) -> UserPart:
@@ -78,15 +80,16 @@ def attachment_from_data(path: Path, data: bytes) -> UserPart:
     >>> attachment_from_data(Path("tides.csv"), b"port,high").text.splitlines()[0]
     'The file tides.csv:'
     """
+    if data.startswith(b"%PDF-"):
+        return FileContent(base64.b64encode(data).decode(), filename=path.name)
     mime_type, kind = _guess_kind(path.name)
     if kind == "image" and mime_type != "image/svg+xml":
+        mime_type = _image_type(path.name, mime_type, data)
         return ImageContent(base64.b64encode(data).decode(), mime_type, meta={"file_path": str(path)})
     if kind == "audio":
         return AudioContent(base64.b64encode(data).decode(), path.suffix.lstrip(".").lower() or "wav")
     if kind == "video" and path.suffix != ".ts":  # which is TypeScript here
         return VideoContent(base64.b64encode(data).decode(), mime_type)
-    if data.startswith(b"%PDF-"):
-        return FileContent(base64.b64encode(data).decode(), filename=path.name)
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -118,6 +121,16 @@ def attachment_label(where: str, part: UserPart) -> str:
 def _guess_kind(name: str) -> tuple[str, str]:
     mime_type = mimetypes.guess_type(name)[0] or ""
     return mime_type, mime_type.partition("/")[0]
+
+
+def _image_type(name: str, named: str, data: bytes) -> str:
+    """Return the type of an image: that of its bytes, for providers refuse an image under a wrong one."""
+    found = guess_media_type(data)
+    if found is None and named in _RECOGNIZED_IMAGES:
+        raise ConfigurationError(
+            f"{name} is no image, though it is called one.", hint="Give it the name of what it is."
+        )
+    return found or named
 
 
 def _attachment_from_url(url: str) -> UserPart:
