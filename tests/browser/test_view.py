@@ -512,7 +512,7 @@ def test_a_front_end_that_lends_no_renderer(page: Page) -> None:
     heard, html = page.evaluate(_FRONT_END, [loader_source("view/view"), modules, stylesheet(), state])
     assert heard == ["code?", "ready"]
     assert '<span class="pyg-k">def</span>' in html
-    assert "<h1>Tides</h1>" in html
+    assert '<h1 dir="auto">Tides</h1>' in html
     assert '<a href="https://example.org/a" target="_blank" rel="noopener noreferrer">here</a>' in html
     item = state["items"][0]
     hostile = (
@@ -523,5 +523,5 @@ def test_a_front_end_that_lends_no_renderer(page: Page) -> None:
     )
     state["items"] = [{**item, "blocks": [{"md": "", "html": hostile}], "tail": "", "html": ""}]
     _, html = page.evaluate(_FRONT_END, [loader_source("view/view"), modules, stylesheet(), state])
-    assert '<div class="orchat-block"><p>a</p><a>c</a></div>' in html
+    assert '<div class="orchat-block"><p dir="auto">a</p><a>c</a></div>' in html
     assert page.evaluate("() => window.pwned") is None

@@ -54,7 +54,7 @@ _FOREIGN = """() => {
         + ' THEAD TBODY TR TH TD SECTION DIV BUTTON DETAILS SUMMARY PROGRESS').split(' '));
     const attributes = new Set(('id href title class type checked disabled align start target rel data-jupyter-id'
         + ' hidden aria-label aria-hidden aria-live aria-busy role tabindex data-status data-address open'
-        + ' max value').split(' '));
+        + ' max value dir').split(' '));
     const found = [];
     for (const element of document.querySelectorAll('.orchat-turn, .orchat-turn *')) {
         if (element.closest('svg.orchat-icon')) continue;
