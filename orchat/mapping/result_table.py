@@ -9,6 +9,8 @@ from typing import Any
 from orchat.mapping.answer_schema import AnswerColumn
 from orchat.mapping.row_source import RowSource
 
+_LARGEST_EXACT = 2**53  # up to which each integer is a float
+
 
 @dataclass(frozen=True)
 class TableColumn:
@@ -36,7 +38,7 @@ def build_table(source: RowSource, columns: Sequence[TableColumn], positions: Se
     >>> build_table(row_source(["a", "b"]), [TableColumn(AnswerColumn("answer", "text"), ["x", None])])
     [{'answer': 'x'}, {'answer': None}]
     """
-    values = {each.column.name: each.values for each in columns}
+    values = {each.column.name: _plain_values(each) for each in columns}
     if source.kind == "columns":
         return {name: list(each) for name, each in values.items()}
     if source.kind in {"values", "records"}:
@@ -53,6 +55,13 @@ def build_table(source: RowSource, columns: Sequence[TableColumn], positions: Se
 
         return duckdb.from_arrow(table)
     return table
+
+
+def _plain_values(each: TableColumn) -> Sequence[Any]:
+    """Return a column's values for a table of Python's own: a number that came as an integer is a number as well."""
+    if each.column.kind != "number":
+        return each.values
+    return [float(value) if type(value) is int and abs(value) < _LARGEST_EXACT else value for value in each.values]
 
 
 def take_column(table: Any, name: str) -> Any:

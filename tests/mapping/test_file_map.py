@@ -165,6 +165,17 @@ def test_a_column_that_parquet_cannot_hold_is_told(
     assert [path.name for path in tmp_path.iterdir() if "out" in path.name] == []
 
 
+def test_a_number_without_a_point_is_a_number_in_each_batch(service: ScriptedOpenRouter, tmp_path: Path) -> None:
+    service.always(lambda request: text(f'{{"share": {question_of(request)}}}'))
+    write(tmp_path / "in.jsonl", [{"n": 7}, {"n": 0.5}])
+    schema = {"type": "object", "properties": {"share": {"type": "number"}}}
+    map_file(tmp_path / "in.jsonl", "{n}", tmp_path / "out.jsonl", schema=schema, progress=False, batch=1)
+    assert (tmp_path / "out.jsonl").read_text().count('"share": 7.0') == 1
+    (tmp_path / "in.jsonl").write_text('{"n": "7"}\n{"n": "0.5"}\n')
+    map_file(tmp_path / "in.jsonl", "{n}", tmp_path / "out.parquet", schema=schema, progress=False, batch=1)
+    assert [row["share"] for row in read(tmp_path / "out.parquet")] == [7.0, 0.5]
+
+
 def test_a_table_without_rows_gives_one_without_rows(service: ScriptedOpenRouter, tmp_path: Path) -> None:
     pq.write_table(pa.table({"text": pa.array([], pa.string())}), tmp_path / "in.parquet")
     map_file(tmp_path / "in.parquet", "{text}", tmp_path / "out.parquet", progress=False)
