@@ -48,6 +48,7 @@ class Page:
         self._clicks, self._is_heard = "", False
         self._number = -1
         self.metadata = metadata
+        self.conflicts: Mapping[str, Any] = {}  # that a merge has left in the cell
         self.written: list[Mapping[str, Any]] = []
         self._values = WrittenValues()
         self.state: dict[str, Any] = {}
@@ -81,6 +82,8 @@ class Page:
     def _execute(self, code: str) -> None:
         self._view, self._number, self.state = "", -1, {}
         about: dict[str, Any] = {"cellId": self._cell_id}
+        if self.conflicts:
+            about["nbdime-conflicts"] = self.conflicts
         if self.metadata is not None:
             about["orchat"] = self.metadata
         request = self._run = self._ask(code, about)

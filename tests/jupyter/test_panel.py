@@ -1074,8 +1074,9 @@ def test_damaged_state_is_kept_until_a_person_decides(kernel: Kernel, endpoint: 
     endpoint.answers(text("Anew."))
     metadata = {"format": "orchat", "version": 1, "panels": {"1": {"chats": {"chat": {"messages": "rubbish"}}}}}
     page = Page(kernel, "damaged", metadata)
-    page.run(PANEL + 'panel = ChatPanel("some/model")\npanel')
-    assert page.fields["readonly"]["discard"] is True
+    for _ in range(2):  # in the same kernel, too
+        page.run(PANEL + 'panel = ChatPanel("some/model")\npanel')
+        assert page.fields["readonly"]["discard"] is True
     page.send({"t": "send", "text": "Hi"})
     page.listen(2.5)
     assert page.turns == []
@@ -1084,6 +1085,40 @@ def test_damaged_state_is_kept_until_a_person_decides(kernel: Kernel, endpoint: 
     page.until(lambda: page.fields["readonly"] is None)
     page.ask("Hi")
     assert "rubbish" not in repr(page.kept("Anew."))
+
+
+@pytest.mark.slow
+def test_of_a_chat_whose_merge_is_undecided_nothing_is_restored_or_lost(
+    kernel: Kernel, endpoint: ScriptedOpenRouter
+) -> None:
+    endpoint.answers(text("From the base."), text("Anew."))
+    page = Page(kernel, "merged")
+    code = PANEL + 'other, panel = ChatPanel("some/model", name="other"), ChatPanel("some/model", name="one")\npanel'
+    page.run(code)
+    page.ask("Hi")
+    page.kept("From the base.")
+    # nbdime keeps the base's value of what both sides have changed, and both changes beside it.
+    merged = Page(kernel, "merged by nbdime", page.metadata)
+    change = {"key": "orchat", "op": "patch", "diff": [{"key": "panels", "op": "patch", "diff": []}]}
+    merged.conflicts = {"local_diff": [change], "remote_diff": [change]}
+    merged.run(code)
+    assert "A merge left undecided" in merged.fields["readonly"]["text"]
+    assert merged.turns == []
+    merged.run("await other.send('Hi')", shows=False)
+    assert "From the base." in repr(merged.kept("Anew."))
+    merged.run(code)
+    assert merged.fields["readonly"]["discard"] is True
+    # What was begun instead is newer than the merge.
+    merged.send({"t": "discard"})
+    merged.until(lambda: merged.fields["readonly"] is None)
+    endpoint.answers(text("Begun again."))
+    merged.ask("Hi")
+    merged.kept("Begun again.")
+    again = Page(kernel, "merged, later", merged.metadata)
+    again.conflicts = merged.conflicts
+    again.run(code)
+    assert again.answers() == ["Begun again."]
+    assert again.fields["readonly"] is None
 
 
 @pytest.mark.slow

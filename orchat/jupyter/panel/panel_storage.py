@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from orchat.errors import StateError
+from orchat.jupyter.kernel.cell_storage.executing_cell import CONFLICTS_KEY
 from orchat.jupyter.kernel.cell_storage.metadata_entry import MetadataEntry
 from orchat.jupyter.kernel.cell_storage.storage_target import MEMORY_ONLY, StorageState, StorageTarget
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 _PAUSE = 0.7  # seconds
+_SETTLED = "merge"  # in a panel's data: the conflict of a merge that it is newer than
 
 
 Encode: TypeAlias = Callable[[], dict[str, Any] | None]
@@ -31,6 +33,7 @@ Encode: TypeAlias = Callable[[], dict[str, Any] | None]
 class _StoredPanel:
     snapshot: Callable[[], Encode]
     detach: Callable[[], None]
+    is_protected: Callable[[], bool]
     encode: Encode  # of the last snapshot
 
 
@@ -44,20 +47,24 @@ class _CellPanels:
     previous_entry: MetadataEntry | None = None
 
     def previous_panel(self, key: str) -> _StoredPanel | None:
-        """Return the panel of the run before, unless a person has cleared it."""
+        """Return the panel of the run before, unless a person has cleared it, or it has restored nothing."""
         is_cleared = self.previous_entry is not None and self.previous_entry.is_cleared
-        return None if is_cleared else self.previous.get(key)
+        panel = self.previous.get(key)
+        return None if panel is None or is_cleared or panel.is_protected() else panel
 
     def to_metadata(self) -> dict[str, Any]:
         """Return the data of the cell's panels."""
         saved = self.entry.cell.metadata.get("panels")
         panels = dict(saved) if isinstance(saved, Mapping) else {}
+        conflict = self.entry.cell.conflict
         for key, panel in list(self.panels.items()):
+            if panel.is_protected():
+                continue
             entry = panel.encode()
             if entry is None:
                 panels.pop(key, None)
             else:
-                panels[key] = entry
+                panels[key] = entry if conflict is None else {**entry, _SETTLED: conflict}
         return panels
 
 
@@ -169,7 +176,16 @@ class PanelStorage:
         if not isinstance(panels, Mapping):
             self.protect()
             raise StateError("What this cell keeps cannot be read.")
-        return None if self._target.was_cleared() else panels.get(self.key)
+        saved = None if self._target.was_cleared() else panels.get(self.key)
+        conflict = self._target.cell.conflict
+        if conflict is not None and isinstance(saved, Mapping) and saved.get(_SETTLED) != conflict:
+            self.protect()
+            raise StateError(
+                f"A merge left undecided how both sides changed this chat ({CONFLICTS_KEY} in its cell's metadata): it"
+                " is not restored, and stays untouched.",
+                hint="Decide there, or begin anew.",
+            )
+        return saved
 
     @property
     def can_overwrite(self) -> bool:
@@ -197,7 +213,7 @@ class PanelStorage:
         """
         if (previous_panel := self._cell_panels.previous.pop(self.key, None)) is not None:
             previous_panel.detach()
-        self._panel = _StoredPanel(snapshot, detach, snapshot())
+        self._panel = _StoredPanel(snapshot, detach, lambda: self._is_protected, snapshot())
         self._cell_panels.panels[self.key] = self._panel
         if self._target.state == "file":
             self._cell_panels.entry.on_cleared.append(self._forget_in_file)

@@ -6,10 +6,8 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
-from orchat.jupyter.kernel.cell_storage.executing_cell import METADATA_KEY
+from orchat.jupyter.kernel.cell_storage.executing_cell import CONFLICTS_KEY, METADATA_KEY, is_conflicting_change
 from orchat.jupyter.kernel.output.mime_types import MIME_TYPES
-
-_CONFLICTS = "nbdime-conflicts"  # both sides' changes of metadata, of which the merged notebook keeps neither
 
 
 def strip_notebook(notebook: dict[str, Any], *, outputs: bool = False) -> tuple[dict[str, Any], int]:
@@ -70,21 +68,17 @@ def _cells(notebook: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def _strip_metadata(metadata: object) -> int:
     """Remove orchat's value, and the changes of it that a merge by nbdime has left undecided; return their number."""
     count = _drop(metadata, METADATA_KEY)
-    conflicts = metadata.get(_CONFLICTS) if isinstance(metadata, dict) else None
+    conflicts = metadata.get(CONFLICTS_KEY) if isinstance(metadata, dict) else None
     if not isinstance(metadata, dict) or not isinstance(conflicts, dict):
         return count
     found = 0
     for side, changes in conflicts.items():
         if isinstance(changes, list):
-            conflicts[side] = [each for each in changes if not _is_change_of_ours(each)]
+            conflicts[side] = [each for each in changes if not is_conflicting_change(each, METADATA_KEY, *MIME_TYPES)]
             found += len(changes) - len(conflicts[side])
     if found and not any(conflicts.values()):
-        del metadata[_CONFLICTS]
+        del metadata[CONFLICTS_KEY]
     return count + found
-
-
-def _is_change_of_ours(change: object) -> bool:
-    return isinstance(change, dict) and change.get("key") in (METADATA_KEY, *MIME_TYPES)
 
 
 def _drop(mapping: object, name: str) -> int:
