@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ from playwright.sync_api import Dialog, Page, expect
 from orchat.jupyter.kernel.output.mime_types import read_extras
 from tests.browser.conftest import KEY
 from tests.browser.lab import Lab, Notebook
+from tests.browser.test_view import opened
 from tests.jupyter.kernel import OTHERS
 from tests.jupyter.test_tool_calls import DEFINED, HULL
-from tests.openrouter_server import PNG, ScriptedOpenRouter, calls, text
+from tests.openrouter_server import PNG, ScriptedOpenRouter, calls, event, finish, hold, stream, text, usage
 
 pytestmark = pytest.mark.slow
 
@@ -496,6 +498,26 @@ def test_a_notebook_without_the_extension_works_and_is_told(
         assert printed(notebook, 1).startswith("absent\nThis page has no orchat extension")
         expect(notebook.page.locator(".jp-RenderedMarkdown em", has_text="whole")).to_have_count(1)
         assert notebook.save().cells[1].outputs[-1].data == BUNDLE
+        # A copy of a live view says at the end where the answer is.
+        gate = threading.Event()
+        endpoint.answers(stream(event("High at nine."), hold(gate), finish("stop"), usage()))
+        notebook = opened(page, server, "copied-live.ipynb", "reply = await show()")
+        notebook.run(1)
+        expect(page.locator(".orchat-turn")).to_contain_text("High at nine.")
+        page.evaluate(
+            """async () => {
+                const {commands} = window.jupyterapp;
+                window.jupyterapp.shell.currentWidget.content.activeCellIndex = 1;
+                await commands.execute('notebook:copy-cell');
+                await commands.execute('notebook:paste-cell-below');
+            }"""
+        )
+        expect(page.locator(".orchat-turn")).to_have_count(2)
+        gate.set()
+        notebook.wait(1)
+        note = page.locator(".jp-Cell .jp-OutputArea-output").filter(has_text="of which this is a copy")
+        expect(note).to_have_count(1)
+        expect(page.locator(".jp-RenderedMarkdown", has_text="High at nine.")).to_have_count(1)
         server.end_sessions()
 
 

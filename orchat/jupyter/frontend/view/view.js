@@ -7,11 +7,12 @@ import { connectChannel } from "../shared/channel.js";
 import { createKernelNotice, watchKernel } from "../shared/kernel_watch.js";
 import { findRendermime } from "../shared/markdown_renderer.js";
 import { reduceEvents } from "./view_reducer.js";
+import { element } from "../shared/elements.js";
 import { addStyles } from "../shared/stylesheet.js";
 import { createTurn } from "./turn.js";
 import { STRINGS } from "./view_strings.js";
 
-const GONE_DELAY = 300; // milliseconds after which a cell that has lost its view still stands in its notebook
+const GONE_DELAY = 300; // milliseconds after which what has lost its view still stands in its notebook
 
 /** By which the extension (`live_transcript.js`) asks for what has arrived, and is told that the view is closed. */
 const [TRANSCRIPT_EVENT, CLOSE_EVENT] = ["orchat:transcript", "orchat:view-closed"];
@@ -39,15 +40,15 @@ export async function render({ model, el, css, send }) {
   turn.node.append(notice.node);
   el.append(turn.node);
   guardShortcuts(turn.node);
-  const findCell = () => el.closest(".jp-Cell");
-  let cell = findCell();
+  const findPlace = () => ({ cell: el.closest(".jp-Cell"), output: el.closest(".jp-OutputArea-output") });
+  let place = findPlace();
   const format = rendermime ? "markdown" : "html";
   /** @type {import("./view_reducer.js").State | null} */
   let state = null;
   /** @param {import("./view_reducer.js").State} next */
   const onState = (next) => {
     state = next;
-    cell ??= findCell();
+    if (!place.cell) place = findPlace();
     turn.update(next);
   };
   turn.node.addEventListener(TRANSCRIPT_EVENT, (event) => {
@@ -65,7 +66,13 @@ export async function render({ model, el, css, send }) {
     channel.dispose();
     turn.dispose();
     turn.node.dispatchEvent(new CustomEvent(CLOSE_EVENT));
-    // The output of a cell that stays was cleared: a notebook that is closed and a cell that is moved go with it.
-    setTimeout(() => cell?.isConnected && send({ t: "gone" }), GONE_DELAY);
+    setTimeout(() => {
+      // The output of a cell that stays was cleared: a notebook that is closed and a cell that is moved take it along.
+      if (place.cell?.isConnected) send({ t: "gone" });
+      // At its end an output gets the answer; that of a copied cell does not, and would be blank.
+      if (place.output?.isConnected && !place.output.textContent?.trim()) {
+        place.output.append(element("p", "orchat-note", STRINGS.copy));
+      }
+    }, GONE_DELAY);
   };
 }

@@ -22,6 +22,7 @@ export const STRINGS = {
   granted: "runs without asking, as you said",
   ended: "The answer is complete.",
   unfinished: "*not the whole answer: what had arrived of it*",
+  copy: "This live view has ended. The answer stands below the cell that was run, of which this is a copy.",
   noKernel: "Its kernel is gone: nothing can be decided here.",
   asks: "asks to run. Decide in the form.",
   status: {
