@@ -171,6 +171,7 @@ def _ask(arguments: argparse.Namespace) -> int:
 
 
 def _map(arguments: argparse.Namespace) -> int:
+    from orchat.configuration import setting
     from orchat.jupyter.magic.configurable_traits import read_config_files
     from orchat.mapping.file_map import estimate_file, map_file
 
@@ -193,7 +194,13 @@ def _map(arguments: argparse.Namespace) -> int:
     if arguments.out is None:
         raise ConfigurationError("There is no file for the answers.", hint="Name one with -o, or give --dry-run.")
     progress = sys.stderr.isatty()
-    summary = map_file(arguments.file, prompt, arguments.out, max_cost=arguments.max_cost, progress=progress, **options)
+    limit = arguments.max_cost
+    try:
+        summary = map_file(arguments.file, prompt, arguments.out, max_cost=limit, progress=progress, **options)
+    except KeyboardInterrupt:
+        is_kept = arguments.store is not None or str(setting("store")).lower() != "none"
+        _report("interrupted" + ("; the answers so far are in the store: the same command goes on" if is_kept else ""))
+        raise
     _report(f"{arguments.out}: {summary}")
     return 1 if summary.failures else 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +164,28 @@ def test_a_column_that_parquet_cannot_hold_is_told(
     with pytest.raises(ConfigurationError, match=says):
         map_file(tmp_path / "in.jsonl", "{text}", tmp_path / "out.parquet", progress=False, batch=1)
     assert [path.name for path in tmp_path.iterdir() if "out" in path.name] == []
+
+
+def test_an_interrupt_says_that_the_same_command_goes_on(
+    service: ScriptedOpenRouter, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path / "in.jsonl", [{"n": number} for number in range(30)])
+    interrupts = [5]
+
+    def interrupted(request: Request) -> Answer:
+        if interrupts and len(questions(service)) > interrupts[0]:
+            interrupts.clear()
+            signal.raise_signal(signal.SIGINT)
+        return text(question_of(request))
+
+    service.always(interrupted)
+    command = ["map", str(tmp_path / "in.jsonl"), "-p", "{n}", "-o", str(tmp_path / "out.jsonl"), "--concurrency", "1"]
+    assert cli.main(command) == cli.INTERRUPTED
+    assert "the same command goes on" in capsys.readouterr().err
+    assert not (tmp_path / "out.jsonl").exists()
+    assert cli.main(command) == 0
+    assert [row["answer"] for row in read(tmp_path / "out.jsonl")] == [str(number) for number in range(30)]
+    assert len(questions(service)) <= 31
 
 
 def test_a_number_without_a_point_is_a_number_in_each_batch(service: ScriptedOpenRouter, tmp_path: Path) -> None:
