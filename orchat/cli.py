@@ -198,7 +198,7 @@ def _map(arguments: argparse.Namespace) -> int:
     try:
         summary = map_file(arguments.file, prompt, arguments.out, max_cost=limit, progress=progress, **options)
     except KeyboardInterrupt:
-        is_kept = arguments.store is not None or str(setting("store")).lower() != "none"
+        is_kept = arguments.store is not None or str(setting("store") or "").lower() != "none"
         _report("interrupted" + ("; the answers so far are in the store: the same command goes on" if is_kept else ""))
         raise
     _report(f"{arguments.out}: {summary}")
