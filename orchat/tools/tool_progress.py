@@ -103,8 +103,13 @@ class ToolProgress:
         report_progress(message, done, total)
 
 
+_MOST_STEPS = 1_000  # that are a result
+
+
 def run_generator(steps: Generator[Any, Any, Any]) -> Any:
     """Run a generator that is a tool: what it yields is progress, what it returns is the result.
+
+    One that returns nothing is taken for a function that makes a list: its first thousand steps are the result, too.
 
     Examples
     --------
@@ -115,10 +120,15 @@ def run_generator(steps: Generator[Any, Any, Any]) -> Any:
     ...     run_generator(count())
     one
     2
+    >>> run_generator(row for row in ["a", "b"])
+    ['a', 'b']
     """
+    told: list[Any] = []
     while True:
         try:
             step = next(steps)
         except StopIteration as end:
-            return end.value
+            return told or None if end.value is None else end.value
+        if len(told) < _MOST_STEPS:
+            told.append(step)
         report_progress(step)

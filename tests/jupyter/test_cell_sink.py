@@ -207,3 +207,20 @@ def test_a_retry_is_told_at_a_terminal(terminal: Terminal, endpoint: ScriptedOpe
     shown = terminal.run("from orchat import Chat; Chat()('Why?')")
     assert "[Retrying in 0.1 s (2 of 6): HTTP 503: busy.]" in shown
     assert shown.index("(2 of 6)") < shown.index("It scatters.")
+
+
+_IN_A_FORK = """
+import os
+from orchat.chat.chat_dependencies import sink_for
+reader, writer = os.pipe()
+if (child := os.fork()) == 0:
+    os.write(writer, repr(sink_for(chat)).encode())
+    os._exit(0)
+os.waitpid(child, 0)
+seen = os.read(reader, 100), sink_for(chat) is None
+"""
+
+
+def test_a_forked_process_shows_nothing(chatting: Kernel) -> None:
+    ask(chatting, _IN_A_FORK)
+    assert chatting.value("seen") == "(b'None', False)"

@@ -273,3 +273,11 @@ def test_an_option_with_one_value_stands_there_once(twice: str) -> None:
     with pytest.raises(UsageError, match="is given twice: leave one out"):
         parse_options(twice)
     assert parse_options("-a x -a y -T f -T g").attach == ["x", "y"]
+
+
+def test_a_tool_that_is_named_twice_is_one() -> None:
+    def tide(port: str) -> str:
+        """Say when the tide is high."""
+        return port
+
+    assert len(resolve_tools(["tide", "tide"], {"tide": tide}, {})) == 1

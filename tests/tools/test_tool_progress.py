@@ -11,7 +11,15 @@ from typing import Any
 import pytest
 
 from orchat.errors import ConfigurationError, ToolInvocationError
-from orchat.tools import ProgressUpdate, Tool, ToolProgress, create_tool_from_function, report_progress, watch_progress
+from orchat.tools import (
+    ProgressUpdate,
+    Tool,
+    ToolProgress,
+    create_tool_from_function,
+    report_progress,
+    tool,
+    watch_progress,
+)
 
 THREE = ["page: 1 of 3", "page: 2 of 3", "page: 3 of 3"]
 
@@ -96,3 +104,15 @@ def test_an_async_generator_is_refused() -> None:
 
     with pytest.raises(ConfigurationError, match="`pages` is an async generator"):
         create_tool_from_function(pages)
+
+
+def test_what_a_generator_without_a_result_yields_is_its_result() -> None:
+    @tool
+    def rows(count: int) -> Iterator[dict[str, int]]:
+        """Make rows."""
+        for number in range(count):
+            yield {"row": number}
+
+    assert rows.invoke(count=2) == [{"row": 0}, {"row": 1}]
+    assert rows.invoke(count=0) is None
+    assert len(rows.invoke(count=5_000)) == 1_000

@@ -266,7 +266,7 @@ def resolve_tools(
     from orchat.tools import Tool, Toolset, create_tool_from_function
 
     tools: list[Tool | Toolset] = []
-    for name in wanted:
+    for name in dict.fromkeys(wanted):
         value = named if isinstance(named := named_tools.get(name), Toolset) else names.get(name)
         if value is None or str(getattr(value, "__module__", "")).startswith("orchat.jupyter.kernel.variable_tools"):
             value = named_tools.get(name, value)  # also where what makes it was imported by its name

@@ -7,6 +7,7 @@ The import of `Chat` from `orchat` in IPython sets this sink for all chats of th
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -249,9 +250,11 @@ def show_chats(shell: InteractiveShell) -> None:
     from orchat.chat.chat_dependencies import set_sink_factory
 
     add_shown = register_sink(shell)
+    process = os.getpid()
 
-    def sink(chat: ShownChat) -> _ChatSink:
-        return _ChatSink(shell, chat, add_shown)
+    def sink(chat: ShownChat) -> _ChatSink | None:
+        # A forked process has no page: ipykernel would log each message whole, and send none.
+        return _ChatSink(shell, chat, add_shown) if os.getpid() == process else None
 
     set_sink_factory(sink)
 
