@@ -44,12 +44,15 @@ def shared_lab(endpoint: ScriptedOpenRouter, tmp_path: Path, servers: list[Lab])
     """A JupyterLab with jupyter-collaboration."""
     packages = package_folder("jupyter-collaboration-5.0.4", *PACKAGES)
     folder = tmp_path / "lab"
+    settings = tmp_path / "settings" / "jupyter_server_config.json"
+    settings.parent.mkdir()
+    settings.write_text('{"YDocExtension": {"document_save_delay": 0.1}}')  # seconds, of which each save would wait one
     environment = {
         "OPENROUTER_BASE_URL": endpoint.base_url,
         "OPENROUTER_API_KEY": KEY,
         "PYTHONPATH": os.pathsep.join([PYTHON_PATH, str(packages)]),
         "JUPYTER_PATH": os.pathsep.join([str(folder / "share"), str(packages / "share" / "jupyter")]),
-        "JUPYTER_CONFIG_PATH": str(packages / "etc" / "jupyter"),
+        "JUPYTER_CONFIG_PATH": os.pathsep.join([str(settings.parent), str(packages / "etc" / "jupyter")]),
     }
     with Lab(folder, environment) as server:
         servers.append(server)
@@ -114,6 +117,8 @@ def test_a_panel_and_a_live_view_are_in_all_pages_and_their_transcripts_are_save
     field.press("Enter")
     expect(other.locator(".orchat-panel")).to_contain_text("At nine.")
     assert wait_until(lambda: saved("At nine."), every=0.1)
+    assert shared_lab.close_notebooks(other)
+    expect(other.locator(".orchat-panel")).to_have_count(0)
     shared_lab.show(other, notebook.path)
     expect(other.locator(".orchat-panel")).to_contain_text("At nine.")
     assert wait_until(lambda: saved("At nine."), every=0.1)
