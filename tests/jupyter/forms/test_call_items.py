@@ -9,7 +9,7 @@ import pytest
 
 from orchat.chat.approval import Approve, Decision, Reject
 from orchat.chat.message_selection import CallPlace
-from orchat.jupyter.kernel.live_view.pending_approvals import PendingApprovals
+from orchat.jupyter.kernel.live_view.pending_approvals import AbandonedFormError, PendingApprovals
 from orchat.jupyter.kernel.live_view.tool_grants import ToolGrants
 from orchat.jupyter.kernel.live_view.turn_view_model import TurnViewModel
 from orchat.messages import ToolCall, ToolCallResult
@@ -247,6 +247,21 @@ def test_what_is_typed_into_a_form_is_there_for_later_views_and_decides_nothing(
         shown.press(number, "approve")
         assert await task == Approve()  # of what its view shows
         assert "draft" not in shown.items[number]
+
+    asyncio.run(main())
+
+
+def test_forms_that_nobody_sees_any_more_are_given_up_without_a_decision() -> None:
+    async def main() -> None:
+        shown = Shown()
+        call = ToolCall("wipe", HULL, "a")
+        (place,) = shown.whole(call)
+        number, task = await shown.ask(call, place)
+        shown.approvals.abandon()
+        with pytest.raises(AbandonedFormError):
+            await task
+        assert (shown.items[number]["status"], shown.items[number]["form"]) == ("waiting", None)
+        assert not shown.approvals.is_waiting
 
     asyncio.run(main())
 

@@ -7,8 +7,8 @@
  *   fields: Field[] | null, omitted?: number, revision?: string, notice?: string}} Description
  * @typedef {{decision: "approve" | "edited" | "reject" | "answer" | "always", arguments?: {json: string},
  *   reason?: string, value?: string, revision?: string}} Decision
- * @typedef {{revision: string, json: string, fields: Field[] | null}} Draft What was typed into a form of this revision;
- *   without fields as one text.
+ * @typedef {{revision: string, json: string, fields: Field[] | null}} Draft What was typed into a form of this
+ *   revision; without fields as one text.
  */
 
 import { button, element, setText } from "../shared/elements.js";
@@ -24,7 +24,8 @@ export { STRINGS };
 /**
  * @param {Description} description
  * @param {{strings?: Partial<typeof STRINGS>, render?: import("../shared/markdown_renderer.js").Render,
- *   onChange(values: {json: string, raw?: boolean}, revision?: string): void, onDecide(decision: Decision): void}} options
+ *   onChange(values: {json: string, raw?: boolean}, revision?: string): void,
+ *   onDecide(decision: Decision): void}} options
  */
 export function createForm(description, { strings: words, render, onChange, onDecide }) {
   const strings = { ...STRINGS, ...words };

@@ -8,8 +8,9 @@
  * @typedef {{path: string, message: string}} FieldError
  * @typedef {"writing"|"cut"|"twice"|"waiting"|"asking"|"running"|"done"|"failed"|"rejected"|"answered"} CallStatus
  * @typedef {{kind: "call", name: string, args: string, status: CallStatus, text?: string, result?: string,
- *   line?: string, form?: any, draft?: any, preview?: Block | null, errors?: FieldError[], reply?: number, granted?: boolean,
- *   progress?: {part: number | null, text: string} | null, pictures?: {type: string, data: string}[]}} CallItem
+ *   line?: string, form?: any, draft?: any, preview?: Block | null, errors?: FieldError[], reply?: number,
+ *   granted?: boolean, progress?: {part: number | null, text: string} | null,
+ *   pictures?: {type: string, data: string}[]}} CallItem
  * @typedef {{kind: "picture", type: string, data: string}} PictureItem
  * @typedef {TextItem|ReasoningItem|CallItem|PictureItem} Item
  * @typedef {{url: string, title: string}} Source

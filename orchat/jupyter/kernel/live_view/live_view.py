@@ -3,7 +3,8 @@
 It is a `LiveDisplay` in all lasting parts: the first paint, the plain updates where no page answers, and the static
 output at the end, which replaces the widget. In between, from the first ready view on, the widget shows the chunks, and
 a person can stop the turn and decide about tool calls. Where the cell's output is cleared while a call waits, the form
-is shown again: to clear is no decision, and a cell that waits for a person must say so.
+is shown again: to clear is no decision, and a cell that waits for a person must say so. If that cell was run again, its
+first run parks, so that the next one begins.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 _FIRST_ANSWER_LIMIT = 1.0
 # Seconds for another view to say that it shows the turn, when one is gone.
 _OTHER_VIEW_LIMIT = 0.5
+# Seconds for a form that is shown again to be drawn. That of a cell that was run again meanwhile never is.
+_DRAWN_AGAIN_LIMIT = 15.0
 
 
 class LiveView(LiveDisplay):
@@ -196,8 +199,14 @@ class LiveView(LiveDisplay):
 
     def _miss_view(self) -> None:
         self._view_search, self._was_cleared = None, True
-        if self._approvals.is_waiting:
+        if self._approvals.is_waiting and self._channel is not None:
             self._ensure_widget()
+            asyncio.get_running_loop().call_later(_DRAWN_AGAIN_LIMIT, self._miss_drawing, self._channel.ready_count)
+
+    def _miss_drawing(self, ready_count: int) -> None:
+        """Let the turn park where no view has come since the form was shown again: the cell's next run would wait."""
+        if self._channel is not None and self._channel.ready_count == ready_count:
+            self._approvals.abandon()
 
     def _end_search(self) -> None:
         if self._view_search is not None:

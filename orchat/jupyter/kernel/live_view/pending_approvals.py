@@ -32,6 +32,10 @@ _MOST_DRAFT = 200_000  # characters of typed arguments that are kept
 _FORM_CHANGED = "This form had changed in the meantime. Nothing has run: look at it again, and decide."
 
 
+class AbandonedFormError(Exception):
+    """A form waits for a decision, and nobody sees it any more."""
+
+
 @dataclass
 class _PendingApproval:
     """A call that waits for a decision, and its form as last shown."""
@@ -108,7 +112,7 @@ class PendingApprovals:
         channel: WidgetChannel | None,
         before_form: Callable[[], None],
     ) -> Verdict:
-        """Decide by a grant, else by a form in a page; None where no page is ready, and the turn parks.
+        """Decide by a grant, else by a form in a page; None where no page is ready or sees it, and the turn parks.
 
         Parameters
         ----------
@@ -124,10 +128,25 @@ class PendingApprovals:
         if channel is None or not await channel.wait_until_ready():
             return None
         before_form()
-        return await self.ask(call, tool, place)
+        try:
+            return await self.ask(call, tool, place)
+        except AbandonedFormError:
+            return None
+
+    def abandon(self) -> None:
+        """Wait no longer for decisions, and take none: nobody sees a form."""
+        for approval in self._pending.values():
+            if not approval.future.done():
+                approval.future.set_exception(AbandonedFormError())
 
     async def ask(self, call: ToolCall, tool: Tool, place: CallPlace) -> Decision:
-        """Show a call as a form, and wait for the decision."""
+        """Show a call as a form, and wait for the decision.
+
+        Raises
+        ------
+        AbandonedFormError
+            Nobody sees the form any more (`abandon`).
+        """
         from orchat.chat.approval import Reject
 
         item = self._view_model.attach_call(place, call)

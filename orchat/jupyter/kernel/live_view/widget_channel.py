@@ -79,6 +79,8 @@ class WidgetChannel:
         self._ready = asyncio.Event()
         self._opened = time.monotonic()
         self._has_page = False
+        self.ready_count = 0
+        """How often a view has asked for the whole state."""
         self._batch_number = 0
         self._timer: asyncio.TimerHandle | None = None
         self._next_batch = 0.0
@@ -189,6 +191,7 @@ class WidgetChannel:
                 state = self._view_model.snapshot(html=content.get("render") != "markdown")
                 self._widget.send({"t": "full", "n": self._batch_number, "state": state})
                 self._ready.set()
+                self.ready_count += 1
             case _:
                 self._on_message(content)
 
