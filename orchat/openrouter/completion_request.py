@@ -202,9 +202,9 @@ def resolve_key(api_key: Secret | None) -> str | None:
     MissingKeyError
         It is not set, or empty (a ValueError).
     """
-    from orchat.openrouter.transport import header_value
+    from orchat.openrouter.transport import key_value
 
-    key = None if api_key is None else header_value("the API key", api_key)
+    key = key_value(api_key)
     if key == "":
         raise MissingKeyError(f"The API key is empty: {api_key!r}.", hint="Set it, or give api_key=None.")
     return key

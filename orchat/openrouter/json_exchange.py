@@ -53,7 +53,7 @@ class JsonExchange:
         APIError
             The endpoint refused, failed, or could not be reached.
         """
-        from orchat.openrouter.transport import HttpClient, PreparedRequest, header_value, merge_headers
+        from orchat.openrouter.transport import HttpClient, PreparedRequest, key_value, merge_headers
 
         generator = self._generator
         if self._client is None:
@@ -63,7 +63,7 @@ class JsonExchange:
             url=url,
             content=b"" if body is None else canonical_json(body),
             headers=merge_headers({"Accept": "application/json"}, dialect_of(url, "").headers, generator.extra_headers),
-            key=None if generator.api_key is None else header_value("the API key", generator.api_key),
+            key=key_value(generator.api_key),
             max_retries=generator.max_retries or 0,
             method=method,
             limits=generator.limits,

@@ -178,11 +178,11 @@ class JsonEndpoint:
         return request, HttpClient(min(timeout, query.timeout or timeout), self.http_client_kwargs)
 
     def _key(self, needed: bool) -> str | None:
-        from orchat.openrouter.transport import header_value
+        from orchat.openrouter.transport import key_value
 
         key = None
         try:
-            key = None if self.api_key is None else header_value("the API key", self.api_key)
+            key = key_value(self.api_key)
         except MissingKeyError:
             if needed:
                 raise

@@ -271,7 +271,17 @@ def test_the_given_http_client_kwargs_stay_as_they_are(make, driver: Way) -> Non
 
 
 @pytest.mark.parametrize(
-    "url", ["openrouter.ai/api/v1", "ftp://x/y", "http://", "http://[::bad", "http://x:65536", "http://x:0", 7]
+    "url",
+    [
+        "openrouter.ai/api/v1",
+        "ftp://x/y",
+        "http://",
+        "http://[::bad",
+        "http://x:65536",
+        "http://x:0",
+        "http://a b/v1",
+        7,
+    ],
 )
 def test_a_base_url_that_is_none_is_a_value_error(make, way: Way, url) -> None:
     with pytest.raises(ConfigurationError, match="is no base URL"):
@@ -284,6 +294,13 @@ def test_a_base_url_that_is_none_is_a_value_error(make, way: Way, url) -> None:
 def test_a_base_url_without_a_scheme_is_told_with_it(make, way: Way, url, whole) -> None:
     with pytest.raises(ConfigurationError, match=rf"is no base URL. Write it with its scheme: {whole}\.$"):
         way(make(api_base_url=url))
+
+
+@pytest.mark.parametrize("around", ['"{}"', "'{}'", " {}\n", "Bearer {}", '" bearer {} "'])
+def test_what_is_pasted_around_a_key_is_no_part_of_it(openrouter, make, way: Way, monkeypatch, around) -> None:
+    monkeypatch.setenv("OPENROUTER_API_KEY", around.format(KEY))
+    way(make(api_key=Secret.from_env_var("OPENROUTER_API_KEY")))
+    assert openrouter.request.headers["authorization"] == f"Bearer {KEY}"
 
 
 def test_what_an_upstream_repeats_of_a_key_is_hidden(openrouter, make, way: Way) -> None:

@@ -11,7 +11,7 @@ leaving a stream closes its connection; nothing is read beyond its limits.
 from orchat.openrouter.transport.event_splitter import ServerSentEvent, events_of
 from orchat.openrouter.transport.event_stream import looks_like_events
 from orchat.openrouter.transport.http_client import HttpClient
-from orchat.openrouter.transport.prepared_request import PreparedRequest, check_base_url, header_value, merge_headers
+from orchat.openrouter.transport.prepared_request import PreparedRequest, check_base_url, key_value, merge_headers
 from orchat.openrouter.transport.response_body import DRAIN_TIMEOUT, USAGE_TIMEOUT, ResponseBody
 
 __all__ = [
@@ -23,7 +23,7 @@ __all__ = [
     "ServerSentEvent",
     "check_base_url",
     "events_of",
-    "header_value",
+    "key_value",
     "looks_like_events",
     "merge_headers",
 ]

@@ -145,6 +145,7 @@ def _is_base_url(url: str) -> bool:
         parsed = httpx2.URL(url)
         # A socket takes a port of more than 16 bits for another one.
         right = parsed.port is None or 0 < parsed.port < 2**16
+        right = right and not any(map(str.isspace, url))
         return right and parsed.scheme in {"http", "https"} and bool(parsed.host) and bool(host_of(url))
     except (httpx2.InvalidURL, ValueError):
         return False
@@ -207,6 +208,28 @@ def header_value(name: str, value: object) -> str | None:
             f"The value for {name} holds a character that no header can carry.", hint="Was something else pasted?"
         )
     return text
+
+
+def key_value(api_key: Secret | None) -> str | None:
+    """Resolve an API key; quotation marks around it, which Windows' ``set`` keeps, and ``Bearer`` are no part of it.
+
+    Raises
+    ------
+    ConfigurationError
+        It holds what no header can carry, or is missing.
+
+    Examples
+    --------
+    >>> key_value(Secret.from_token('"Bearer sk-1234"')) == "sk-1234"
+    True
+    """
+    value = None if api_key is None else header_value("the API key", api_key)
+    return None if value is None else HiddenValue(_bare_key(value))
+
+
+def _bare_key(value: str) -> str:
+    text = value[1:-1].strip() if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"" else value
+    return text[7:].strip() if text[:7].lower() == "bearer " else text
 
 
 def _resolve(secret: Secret) -> HiddenValue | None:
