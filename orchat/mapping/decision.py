@@ -13,7 +13,7 @@ from orchat.messages import ChatMessage
 from orchat.openrouter.generator import OpenRouterChatGenerator
 from orchat.openrouter.json_exchange import JsonExchange
 from orchat.openrouter.wire.structured import OutputFormat
-from orchat.prompt_language.prompt_template import MissingValueError
+from orchat.prompt_language.prompt_template import MISSING_TYPES, MissingValueError
 from orchat.secrets import redact_json
 
 _PATH = "/api/alpha/decisions"
@@ -53,6 +53,9 @@ class DecisionQuestion:
             raise ConfigurationError("Both options and a scale are given.", hint="Give one of them.")
         if isinstance(options, str) or isinstance(scale, str):
             raise ConfigurationError("Options and scales are lists of texts, not a text.")
+        for label in [*(options or ()), *scale]:
+            if not isinstance(label, str) or not label.strip():
+                raise ConfigurationError(f"The option {label!r:.100} is no text.", hint="Options and steps are texts.")
         named = dict(options) if isinstance(options, Mapping) else dict.fromkeys(options or ())
         if (options is not None and len(named) < 2) or len(scale) == 1:
             raise ConfigurationError("There is nothing to decide: give two options or more.")
@@ -189,10 +192,15 @@ class StatePrompt:
 
     def messages(self, row: Any) -> list[ChatMessage]:
         """Return a row's state as a message whose text is JSON."""
-        text = json.dumps(dict(row) if isinstance(row, Mapping) else row, default=str)
+        text = json.dumps(dict(row) if isinstance(row, Mapping) else row, default=_plain)
         state = json.loads(text, parse_constant=lambda _: None)  # NaN, which tables take for a missing value
         if state is None:
             raise MissingValueError("there is no value in this row")
         if not isinstance(state, str | dict | list):
             state = str(state)
         return [ChatMessage.from_user(json.dumps(state if self._allow_secrets else redact_json(state)))]
+
+
+def _plain(value: Any) -> str | None:
+    """Return the text of a value that JSON does not have; None for those that tables take for a missing one."""
+    return None if type(value).__name__ in MISSING_TYPES else str(value)

@@ -26,7 +26,8 @@ from orchat.secrets import is_secret_name, redact
 _PLAIN = frozenset(
     {"date", "datetime", "time", "timedelta", "Timestamp", "Timedelta", "Period", "Interval", "UUID", "Decimal"}
 )
-_MISSING = frozenset({"NoneType", "NAType", "NaTType"})
+MISSING_TYPES = frozenset({"NoneType", "NAType", "NaTType"})
+"""The names of the types of values that tables take for missing ones; NaN is another one."""
 
 
 class MissingValueError(ValueError):
@@ -142,7 +143,7 @@ class PromptTemplate:
         kind = type(value)
         if kind is str:
             return value if self._allow_secrets else redact(value)
-        if kind.__name__ in _MISSING or value is None:
+        if kind.__name__ in MISSING_TYPES or value is None:
             return ""
         if kind.__module__ == "numpy" and hasattr(value, "item") and not getattr(value, "ndim", 0):
             value = value.item()

@@ -82,6 +82,14 @@ def test_an_answer_that_is_none_fails_alone_and_a_refusal_is_raised(service: Scr
         orchat.decide("?", "c", options=["x", "y"])
 
 
+def test_values_that_tables_take_for_missing_are_not_asked_about(service: ScriptedOpenRouter) -> None:
+    data = pd.Series(["a", pd.NA, pd.NaT, None, float("nan")], dtype=object)
+    result = orchat.decide("Good or bad?", data, options=["good", "bad"], progress=False)
+    assert result.failures["reason"].tolist() == ["not asked"] * 4
+    orchat.decide("Good or bad?", {"text": "b", "day": pd.NaT}, options=["good", "bad"], progress=False)
+    assert [body["state"] for body in asked(service)] == ["a", {"text": "b", "day": None}]
+
+
 def test_secrets_in_a_state_stay_here(service: ScriptedOpenRouter) -> None:
     orchat.decide("Is it a key?", {"note": "sk-or-v1-aaaabbbbccccddddeeeeffff0000111122223333"})
     assert asked(service)[-1]["state"] == {"note": "[redacted]"}
@@ -93,6 +101,9 @@ def test_secrets_in_a_state_stay_here(service: ScriptedOpenRouter) -> None:
         ("", {}, "question is empty"),
         ("?", {"options": ["one"]}, "nothing to decide"),
         ("?", {"options": "good"}, "lists of texts"),
+        ("?", {"options": [1, 2]}, "The option 1 is no text"),
+        ("?", {"options": ["good", " "]}, "The option ' ' is no text"),
+        ("?", {"scale": ["low", None]}, "The option None is no text"),
         ("?", {"options": ["a", "b"], "scale": ["c", "d"]}, "Both options and a scale"),
     ],
 )
