@@ -113,7 +113,8 @@ class RowPrompt:
         assert self._template is not None
         values = self._values(row)
         for name, value in values.items():
-            if name in self._images or isinstance(value, bytes | bytearray | PathLike):
+            is_file = type(value) is not str and isinstance(value, bytes | bytearray | PathLike)
+            if is_file or name in self._images:
                 values[name] = _image(value)
         if self._is_table:
             values.setdefault(ROW, row)
