@@ -73,6 +73,14 @@ def test_it_has_one_filled_button_a_bar_of_one_row_and_can_be_read(
             page.keyboard.press("Escape")
             expect(panel.locator(name)).to_be_focused()
     page.set_viewport_size({"width": 1280, "height": 900})
+    hidden = "(node) => node.scrollHeight - node.clientHeight"
+    conversation = panel.locator(".orchat-conversation")
+    conversation.evaluate("(node) => node.style.setProperty('--orchat-height', '6rem')")
+    assert conversation.evaluate(hidden) > 0
+    page.emulate_media(media="print")
+    assert conversation.evaluate(hidden) == 0
+    expect(panel.locator(".orchat-composer")).to_be_hidden()
+    page.emulate_media(media="screen")
 
 
 def test_chats_are_called_by_their_first_question_found_renamed_and_deleted(
