@@ -175,3 +175,17 @@ class Secret:
                 "A token-based secret refuses to be pickled.", hint="Use Secret.from_env_var, which travels by name."
             )
         return (Secret.from_dict, (self.to_dict(),))
+
+
+def bare_key(text: str) -> str:
+    """Return a key without what is pasted around it: white space, quotation marks, ``Bearer``.
+
+    Examples
+    --------
+    >>> bare_key(' "Bearer sk-1234"')
+    'sk-1234'
+    """
+    text = text.strip()
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
+        text = text[1:-1].strip()
+    return text[7:].strip() if text[:7].lower() == "bearer " else text

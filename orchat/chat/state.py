@@ -34,7 +34,7 @@ from orchat.messages import ChatMessage, ChatRole, ReasoningContent, TextContent
 from orchat.messages.data_copy import copy_data
 from orchat.messages.parts import Part
 from orchat.openrouter.generator import OpenRouterChatGenerator
-from orchat.secret import Secret
+from orchat.secret import Secret, bare_key
 
 FORMAT = "orchat"
 VERSION = 1
@@ -207,11 +207,12 @@ data is untouched.
 def secrets_of(generator: OpenRouterChatGenerator | None) -> list[str]:
     """List the values of a generator's secrets, for redaction."""
     headers = getattr(generator, "extra_headers", None) or {}
-    values = []
+    values: list[str] = []
     for secret in (getattr(generator, "api_key", None), *headers.values()):
         if isinstance(secret, Secret):
             with contextlib.suppress(ConfigurationError):  # it is not set: nothing to hide
-                values.append(secret.resolve_value() or "")
+                value = secret.resolve_value() or ""
+                values += {value, bare_key(value)}  # a key is sent bare
     return [value for value in values if len(value) > 7]
 
 

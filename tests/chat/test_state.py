@@ -509,3 +509,10 @@ def test_no_more_is_left_out_than_must_be(with_system: bool) -> None:
 def test_what_is_no_json_is_refused() -> None:
     with pytest.raises(StateError, match="no JSON"):
         to_dict(ChatState([ChatMessage.from_user("Hi", {"when": object()})]), max_bytes=100)
+
+
+def test_a_key_in_quotation_marks_is_hidden_without_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENROUTER_API_KEY", '"the-key-of-a-gateway"')
+    chat = Chat(OpenRouterChatGenerator(model="vendor/m"))
+    chat.messages = [ChatMessage.from_user("Use the-key-of-a-gateway."), ChatMessage.from_assistant("Well.")]
+    assert "the-key-of-a-gateway" not in json.dumps(chat.to_dict())

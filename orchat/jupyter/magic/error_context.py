@@ -24,6 +24,7 @@ from orchat.prompt_language.interpolation import SentValue
 from orchat.rendering import render_value, shorten_to_budget
 from orchat.rendering.safe_introspection import describe_error, safe_repr
 from orchat.rendering.source_code import is_code
+from orchat.secret import bare_key
 from orchat.secrets import HIDDEN, is_secret, is_secret_name, redact
 
 if TYPE_CHECKING:
@@ -269,7 +270,7 @@ def _variable_context(name: str, value: object) -> VariableContext:
 
 def _without_secrets(text: str) -> str:
     """Return a text with secrets redacted, literals in source code included: ``password = "…"``."""
-    text = redact(text, os.environ.get(KEY_VARIABLE, ""))
+    text = redact(text, bare_key(os.environ.get(KEY_VARIABLE, "")))
     return _ASSIGNED_STRING.sub(
         lambda found: f"{found[1]}{found[2]}{found[3]}{HIDDEN}{found[3]}" if is_secret_name(found[1]) else found[0],
         text,

@@ -13,7 +13,7 @@ import httpx2
 from orchat.errors import ConfigurationError
 from orchat.openrouter.dialect import host_of, is_openrouter
 from orchat.openrouter.response_limits import DEFAULT_LIMITS, ResponseLimits
-from orchat.secret import Secret
+from orchat.secret import Secret, bare_key
 from orchat.secrets import is_secret_header, redact
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -224,12 +224,7 @@ def key_value(api_key: Secret | None) -> str | None:
     True
     """
     value = None if api_key is None else header_value("the API key", api_key)
-    return None if value is None else HiddenValue(_bare_key(value))
-
-
-def _bare_key(value: str) -> str:
-    text = value[1:-1].strip() if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"" else value
-    return text[7:].strip() if text[:7].lower() == "bearer " else text
+    return None if value is None else HiddenValue(bare_key(value))
 
 
 def _resolve(secret: Secret) -> HiddenValue | None:
