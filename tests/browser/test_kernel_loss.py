@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.driver import PATIENT_LOAD
 from tests.browser.lab import Lab, Notebook
-from tests.browser.test_panel import PANEL, ask, opened, restart
+from tests.browser.test_panel import PANEL, ask, opened, restart, wait_until_kept
 from tests.openrouter_server import ScriptedOpenRouter, call, calls, endless, text
 
 pytestmark = pytest.mark.slow
@@ -93,12 +93,13 @@ def test_an_open_form_says_it_and_waits_again_after_the_cell_has_run(
 ) -> None:
     endpoint.answers(calls(call("tide", {"port": "Hull"}, id="call_1")), text("High."))
     cells = (PANEL + TIDE + 'ChatPanel("some/model", tools=[tide])',)
-    _notebook, panel = opened(page, lab, "kernel-form.ipynb", *cells)
+    notebook, panel = opened(page, lab, "kernel-form.ipynb", *cells)
     ask(panel, "How is the tide at Hull?")
     form = panel.locator(".orchat-form")
     expect(form.locator(".orchat-approve")).to_be_enabled()
     port = form.locator(".orchat-form-fields").get_by_role("textbox")
     port.fill("Goole")
+    wait_until_kept(page, notebook, '"pending": true')
     restart(page)
     expect(panel.locator(".orchat-kernel-notice")).to_contain_text("The kernel has restarted")
     expect(form.locator(".orchat-approve")).to_be_disabled()

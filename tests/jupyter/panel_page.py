@@ -164,9 +164,14 @@ class Page:
         return float(reply["header"]["date"].timestamp())
 
     def decide(self, turn: int, item: int, decision: Mapping[str, Any]) -> None:
-        """Decide in the form that is shown."""
-        (items,) = [each["s"]["items"] for each in self.turns if each["k"] == turn]
-        revision = items[item]["form"]["revision"]
+        """Decide in the form that is shown, when it is unlocked."""
+
+        def form() -> Mapping[str, Any]:
+            (items,) = [each["s"]["items"] for each in self.turns if each["k"] == turn]
+            return dict(items[item]["form"])
+
+        self.until(lambda: "revision" in form())
+        revision = form()["revision"]
         self.send({"t": "decide", "k": turn, "i": item, "revision": revision, **decision})
 
     def clear(self) -> None:

@@ -140,7 +140,9 @@ def test_run_by_code_of_another_cell(kernel: Kernel, endpoint: ScriptedOpenRoute
 
 
 def test_an_error_is_a_short_card_and_one_line(any_kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
-    endpoint.answers(error(401, "No auth credentials <b>found</b> for user_2abcDEFghiJKLmnoPQRstuVWXyz"))
+    gate = threading.Event()
+    endpoint.answers(error(401, "No auth credentials <b>found</b> for user_2abcDEFghiJKLmnoPQRstuVWXyz").held(gate))
+    threading.Timer(0.5, gate.set).start()  # only what the kernel has by then does it abort
     cell, queued = any_kernel.run("%%openrouter -o reply\nHi", "1")
     assert (cell.status, queued.status) == ("error", "aborted")
     assert len(cell.content["traceback"]) == 1
