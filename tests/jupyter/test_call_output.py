@@ -28,6 +28,7 @@ def talk(port):
 def loud(port: str) -> str:
     "Tell the tide."
     import matplotlib.pyplot as pyplot
+    pyplot.close("all")  # what other tests of this kernel have left open
     talk(port)
     while not pathlib.Path(gate).exists(): time.sleep(0.01)
     pyplot.plot([1, 2, 3])
