@@ -79,6 +79,9 @@ def parser() -> argparse.ArgumentParser:
     column.add_argument("-s", "--system", help="a system message")
     column.add_argument("-t", "--temperature", type=float)
     column.add_argument("--max-cost", type=float, metavar="USD", help="end before more is spent")
+    column.add_argument(
+        "--allow-unknown-cost", action="store_true", help="with --max-cost: go on where a price is not known"
+    )
     column.add_argument("--concurrency", type=int, metavar="N", help="at most so many requests at a time")
     column.add_argument("--store", metavar="FILE", help="where answers are kept; default: ORCHAT_STORE")
     column.add_argument("--dry-run", action="store_true", help="only say what it would take")
@@ -171,6 +174,7 @@ def _ask(arguments: argparse.Namespace) -> int:
 
 
 def _map(arguments: argparse.Namespace) -> int:
+    from orchat.chat.money import Budget
     from orchat.configuration import setting
     from orchat.jupyter.magic.configurable_traits import read_config_files
     from orchat.mapping.file_map import estimate_file, map_file
@@ -195,6 +199,8 @@ def _map(arguments: argparse.Namespace) -> int:
         raise ConfigurationError("There is no file for the answers.", hint="Name one with -o, or give --dry-run.")
     progress = sys.stderr.isatty()
     limit = arguments.max_cost
+    if limit is not None and arguments.allow_unknown_cost:
+        limit = Budget(limit, allow_unknown=True)
     try:
         summary = map_file(arguments.file, prompt, arguments.out, max_cost=limit, progress=progress, **options)
     except KeyboardInterrupt:

@@ -197,7 +197,7 @@ Raise max_cost, lower max_tokens, or ask a cheaper model.
                 )
                 raise BudgetExceededError(
                     f"{what}, so that {_dollars(self.limit)} cannot be kept.",
-                    hint="Give max_cost=Budget(limit, allow_unknown=True) to go on without.",
+                    hint="To go on without: max_cost=Budget(limit, allow_unknown=True), or `--allow-unknown-cost`.",
                 )
             estimate = estimate or Decimal(0)
             if estimate > left or left <= 0 < self.spent.known:

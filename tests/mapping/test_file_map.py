@@ -112,6 +112,18 @@ def test_a_limit_ends_it_and_the_same_command_goes_on(
     assert [row["answer"] for row in read(target)] == [str(number) for number in range(25)]
 
 
+def test_a_model_of_unknown_price_is_asked_where_the_command_says_so(
+    service: ScriptedOpenRouter, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path / "in.csv", [{"n": number} for number in range(3)])
+    command = ["map", str(tmp_path / "in.csv"), "-p", "{n}", "-o", str(tmp_path / "out.csv"), "-m", "no/price"]
+    assert cli.main([*command, "--max-cost", "1"]) == 1
+    assert "--allow-unknown-cost" in capsys.readouterr().err
+    assert questions(service) == []
+    assert cli.main([*command, "--max-cost", "1", "--allow-unknown-cost"]) == 0
+    assert len(questions(service)) == 3
+
+
 def test_a_dear_file_is_not_begun_without_a_limit(
     service: ScriptedOpenRouter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
