@@ -74,7 +74,7 @@ logging.getLogger("orchat").addHandler(logging.NullHandler())
 
 # Loaded when first asked for, so that `%load_ext orchat` costs next to nothing.
 _LAZY = {
-    "Chat": "orchat.generator_factory",  # where a model's name is enough
+    "Chat": "orchat.default_factories",  # where a model's name is enough
     "ChatPanel": "orchat.jupyter.panel.chat_panel",
     "FinishReason": "orchat.streaming",
     "OpenRouterChatGenerator": "orchat.openrouter.generator",
@@ -83,7 +83,7 @@ _LAZY = {
     "Tool": "orchat.tools",
     "ToolCallDelta": "orchat.streaming",
     "Toolset": "orchat.tools",
-    "ask": "orchat.generator_factory",
+    "ask": "orchat.default_factories",
     "create_tool_from_function": "orchat.tools",
     "decide": "orchat.mapping",
     "map": "orchat.mapping",
@@ -99,7 +99,7 @@ if not TYPE_CHECKING:  # hidden from type checkers, to which a wrong name shall 
         if (module := _LAZY.get(name)) is None:
             raise AttributeError(f"module 'orchat' has no attribute {name!r}")
         value = getattr(import_module(module), name)
-        if module == "orchat.generator_factory":
+        if module == "orchat.default_factories":
             _show_in_cells()
         return value
 

@@ -138,7 +138,7 @@ def _single_line(text: str) -> str:
 
 def _ask(arguments: argparse.Namespace) -> int:
     from orchat.chat.request_estimate import estimate_request
-    from orchat.generator_factory import connect, list_price, session_budget
+    from orchat.default_factories import connect, list_price, session_budget
     from orchat.jupyter.magic.configurable_traits import read_config_files
     from orchat.messages import ChatMessage
 
@@ -268,7 +268,7 @@ def _print_piece(text: str) -> None:
 
 
 def _models(arguments: argparse.Namespace) -> int:
-    from orchat.generator_factory import listed_models
+    from orchat.default_factories import listed_models
     from orchat.jupyter.magic.configurable_traits import read_config_files
     from orchat.openrouter.model_table import list_models
 
@@ -284,7 +284,7 @@ def _store(arguments: argparse.Namespace) -> int:
     from datetime import UTC, datetime, timedelta
 
     from orchat.answer_store import SqliteAnswerStore
-    from orchat.generator_factory import open_store
+    from orchat.default_factories import open_store
 
     store = open_store(arguments.file)
     if not isinstance(store, SqliteAnswerStore):

@@ -17,7 +17,7 @@ from orchat import cli
 from orchat._version import __version__
 from orchat.answer_store import SqliteAnswerStore, StoredAnswer
 from orchat.chat.money import Cost
-from orchat.generator_factory import open_store, session_budget
+from orchat.default_factories import open_store, session_budget
 from orchat.messages import ChatMessage
 from tests.openrouter_server import ScriptedOpenRouter, done, error, error_event, event, finish, hold, stream, text
 from tests.patience import PATIENCE

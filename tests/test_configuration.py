@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from orchat.configuration import SETTINGS, configure, effective_setting, resolve_model_alias, setting
+from orchat.default_factories import Chat, connect, session_budget
 from orchat.errors import BudgetExceededError, ConfigurationError
-from orchat.generator_factory import Chat, connect, session_budget
 from orchat.secret import Secret
 from tests.openrouter_server import ScriptedOpenRouter, text
 from tests.openrouter_server.events import usage_object

@@ -20,7 +20,7 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
-from orchat.answer_store.fork_guard import guard_forks
+from orchat.answer_store.fork_locks import guard_forks
 from orchat.answer_store.request_key import KEY_BYTES
 from orchat.answer_store.store_database import open_database, patiently, release_pages, transaction, used_bytes
 from orchat.answer_store.stored_answer import MakeAnswer, StoredAnswer, StoredJob

@@ -5,9 +5,9 @@ often wrong. `LocalServer` runs it, `shared_server` is the one that all of a pro
 are about its weights. Nothing here knows what a chat request looks like.
 """
 
-from orchat.local.child import ServerAddress
 from orchat.local.fetch import download
 from orchat.local.server import LocalServer, require_runtime, shared_server
+from orchat.local.server_process import ServerAddress
 from orchat.local.weights import MODEL, find_weights
 
 __all__ = ["MODEL", "LocalServer", "ServerAddress", "download", "find_weights", "require_runtime", "shared_server"]

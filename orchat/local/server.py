@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 
 from orchat.errors import ConfigurationError
-from orchat.local.child import KEY_VARIABLE, ServerAddress, ServerProcess
+from orchat.local.server_process import KEY_VARIABLE, ServerAddress, ServerProcess
 from orchat.local.weights import check_gguf, require_weights
 from orchat.secret import Secret
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_origin
 
 from orchat.errors import ConfigurationError, OutputValidationError
 from orchat.messages import ChatMessage
-from orchat.openrouter.wire.response_types import ANSWER, ITEMS, ResponseType, response_type
+from orchat.openrouter.wire.response_format_builder import ANSWER, ITEMS, ResponseType, response_type
 from orchat.openrouter.wire.structured import OutputFormat, read_response_format
 
 ColumnKind = Literal["text", "label", "integer", "number", "boolean", "any"]

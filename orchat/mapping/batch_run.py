@@ -15,8 +15,8 @@ from orchat.mapping.progress_bar import Progress
 from orchat.mapping.request_admission import RequestDemand
 from orchat.mapping.row_outcome import RowOutcome
 from orchat.mapping.row_question import PreparedRow, RowPreparation, RowQuestion
-from orchat.mapping.row_request import RowRequester
-from orchat.mapping.run_record import RunRecord
+from orchat.mapping.row_requester import RowRequester
+from orchat.mapping.run_outcomes import RunRecord
 from orchat.messages import ChatMessage
 from orchat.openrouter.batches import Batch, BatchEndpoint
 from orchat.openrouter.dialect import host_of

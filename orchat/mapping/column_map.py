@@ -7,12 +7,12 @@ from decimal import Decimal
 from typing import Any, Literal, Unpack, cast, overload
 
 from orchat.chat.money import Budget
-from orchat.mapping.column_job import Store
 from orchat.mapping.column_run import OnError
 from orchat.mapping.lazy_collection import is_dask_collection
 from orchat.mapping.map_estimate import MapEstimate
 from orchat.mapping.map_options import MapOptions, Mode, column_job
 from orchat.mapping.map_result import MapResult, run_column
+from orchat.mapping.prepared_column import Store
 from orchat.mapping.row_prompt import Prompt
 from orchat.openrouter.generator import OpenRouterChatGenerator
 

@@ -13,8 +13,8 @@ from orchat.errors import OrchatError
 from orchat.mapping.progress_bar import Progress
 from orchat.mapping.row_outcome import RowOutcome
 from orchat.mapping.row_question import PreparedRow, RowPreparation, RowQuestion
-from orchat.mapping.row_request import RowRequester, RunEndedError
-from orchat.mapping.run_record import RunRecord
+from orchat.mapping.row_requester import RowRequester, RunEndedError
+from orchat.mapping.run_outcomes import RunRecord
 
 OnError = Literal["collect", "raise"]
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from functools import cache
 
 from orchat.mapping.coordinator_messages import Message, Reply
+from orchat.mapping.distributed_progress import show_run
 from orchat.mapping.run_coordinator import RunCoordinator
-from orchat.mapping.run_progress import show_run
 
 _THIS_PROCESS = ""
 

@@ -22,22 +22,22 @@ from typing import TYPE_CHECKING, Any, cast
 
 from orchat.chat.money import Budget
 from orchat.configuration import resolve_model_alias, setting
+from orchat.default_factories import connect, generation_defaults, session_budget
 from orchat.errors import ConfigurationError, MissingKeyError, OrchatError, SerializationError
-from orchat.generator_factory import connect, generation_defaults, session_budget
 from orchat.mapping.answer_schema import AnswerSchema, answer_schema
 from orchat.mapping.coordinated_part import CoordinatedPart, CoordinatorLink
 from orchat.mapping.coordinator_messages import RunTerms
 from orchat.mapping.coordinator_thread import thread_link
+from orchat.mapping.distributed_progress import RunProgress, follow_run
 from orchat.mapping.map_options import MapOptions, column_job
 from orchat.mapping.map_result import MapInterruptedError, MapResult, run_column
 from orchat.mapping.row_prompt import Prompt
 from orchat.mapping.row_source import row_source
-from orchat.mapping.run_progress import RunProgress, follow_run
 from orchat.openrouter.dialect import LOCAL_PREFIX
 from orchat.openrouter.generator import OpenRouterChatGenerator
 
 if TYPE_CHECKING:
-    from orchat.mapping.column_job import ColumnJob
+    from orchat.mapping.prepared_column import ColumnJob
 
 _TYPES = {"integer": "Int64", "number": "float64", "boolean": "boolean"}
 
@@ -100,7 +100,7 @@ def _name(model: str | OpenRouterChatGenerator | None) -> str | None:
 def _follow(run: str, progress: RunProgress) -> None:
     follow_run(run, progress)
     if "distributed" in sys.modules:
-        from orchat.mapping.dask_cluster import follow_cluster_run
+        from orchat.mapping.dask_coordinator import follow_cluster_run
 
         follow_cluster_run(run, progress)
 
@@ -193,7 +193,7 @@ class PartitionMap:
 
     def _coordinator(self) -> tuple[CoordinatorLink, str | None, RunTerms]:
         if "distributed" in sys.modules:
-            from orchat.mapping.dask_cluster import worker_link
+            from orchat.mapping.dask_coordinator import worker_link
 
             if (found := worker_link()) is not None:
                 return (*found, self.terms)

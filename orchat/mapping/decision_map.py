@@ -9,12 +9,12 @@ from html import escape
 from typing import Any
 
 from orchat.chat.money import Budget
+from orchat.default_factories import catalog_endpoint
 from orchat.errors import APIError, ConfigurationError
-from orchat.generator_factory import catalog_endpoint
-from orchat.mapping.column_job import ColumnJob, Store
 from orchat.mapping.column_run import OnError
 from orchat.mapping.decision import DecisionQuestion, StatePrompt
 from orchat.mapping.map_result import MapResult, run_column
+from orchat.mapping.prepared_column import ColumnJob, Store
 from orchat.mapping.rate_limit import RateLimit
 from orchat.mapping.result_summary import draw_bars
 from orchat.mapping.row_source import RowSource, row_source

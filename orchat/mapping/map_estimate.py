@@ -10,7 +10,7 @@ from math import ceil
 from orchat.chat.request_estimate import Price, estimate_size
 from orchat.mapping.answer_schema import AnswerColumn
 from orchat.mapping.row_question import RowQuestion
-from orchat.mapping.row_request import RowRequester
+from orchat.mapping.row_requester import RowRequester
 from orchat.messages import ChatMessage
 from orchat.openrouter.prices import RequestSize
 

@@ -10,11 +10,11 @@ from typing import Any, Literal, TypedDict, get_args
 from orchat.chat.money import Budget
 from orchat.errors import ConfigurationError
 from orchat.mapping.answer_schema import answer_schema
-from orchat.mapping.column_job import ColumnJob, Store
 from orchat.mapping.column_run import OnError
 from orchat.mapping.decision import DecisionQuestion
 from orchat.mapping.decision_map import decision_job
 from orchat.mapping.option_checks import check_type
+from orchat.mapping.prepared_column import ColumnJob, Store
 from orchat.mapping.rate_limit import RateLimit
 from orchat.mapping.row_prompt import Prompt, RowPrompt
 from orchat.mapping.row_source import RowSource, row_source

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from orchat.errors import OrchatError
 from orchat.mapping.row_outcome import RowOutcome
-from orchat.mapping.row_request import RowRequester
+from orchat.mapping.row_requester import RowRequester
 from orchat.messages import ChatMessage
 from orchat.prompt_language.prompt_template import MissingValueError
 

@@ -1,6 +1,6 @@
 """`RunCoordinator`: one budget, one rate and one store for a column whose parts are answered in several processes.
 
-It is where it cannot die alone: on the scheduler of a cluster (`dask_cluster`), or in a thread of the only process
+It is where it cannot die alone: on the scheduler of a cluster (`dask_coordinator`), or in a thread of the only process
 (`coordinator_thread`). It asks its store when a part wants to send a request, so that a part that is done again pays
 only for what was in flight, and identical rows of all parts are asked once.
 
@@ -22,8 +22,8 @@ from time import monotonic
 
 from orchat.answer_store import AnswerStore, StoredAnswer
 from orchat.chat.money import Budget, Cost
+from orchat.default_factories import open_store
 from orchat.errors import BudgetExceededError, StateError
-from orchat.generator_factory import open_store
 from orchat.mapping.concurrency_level import ConcurrencyLevel
 from orchat.mapping.coordinator_messages import (
     Ask,

@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 from orchat.errors import ConfigurationError
 from orchat.messages.data_copy import QuicklyCopied
 from orchat.messages.media import AudioContent, FileContent, ImageContent, VideoContent
-from orchat.messages.message_content import MessageContent
 from orchat.messages.parts import (
     Part,
     ReasoningContent,
@@ -21,6 +20,7 @@ from orchat.messages.parts import (
     part_from_dict,
     part_to_dict,
 )
+from orchat.messages.parts_by_kind import MessageContent
 
 _MAX_REPR = 20_000  # characters
 P = TypeVar("P", bound=Part)

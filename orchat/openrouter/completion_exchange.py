@@ -17,9 +17,9 @@ from orchat.errors import APIConnectionError, APIError, ResponseLimitError
 from orchat.event_loop_wakeup import LoopWakeup, is_interruptible
 from orchat.message_assembly import warn
 from orchat.messages import ChatMessage, ToolCall
+from orchat.openrouter.adjusted_requests import RequestSequence
 from orchat.openrouter.catalog import suggest_models
 from orchat.openrouter.dialect import Dialect, Rewrite
-from orchat.openrouter.request_sequence import RequestSequence
 from orchat.openrouter.wire.response import read_replies
 from orchat.openrouter.wire.stream import ChunkReader
 from orchat.openrouter.wire.strict_schema import without_added_nulls

@@ -35,7 +35,7 @@ from orchat.openrouter.completion_request import (
     resolve_key,
 )
 from orchat.openrouter.dialect import DEFAULT_BASE_URL, DEFAULT_MODEL
-from orchat.openrouter.generator_data import generator_to_dict, parameters_from_dict
+from orchat.openrouter.generator_serialization import generator_to_dict, parameters_from_dict
 from orchat.openrouter.response_limits import ResponseLimits
 from orchat.secret import Secret
 from orchat.secrets import redact

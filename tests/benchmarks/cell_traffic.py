@@ -26,7 +26,7 @@ MOST_BYTES, MOST_PER_SECOND, MOST_CPU = 150_000, 25.0, 1.3
 
 _NAIVE = """
 from IPython.display import Markdown, display
-from orchat.generator_factory import connect
+from orchat.default_factories import connect
 _handle, _all = display(Markdown(""), display_id=True), []
 def _show(chunk):
     _all.append(chunk.content)

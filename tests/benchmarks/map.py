@@ -36,7 +36,7 @@ def texts(count: int, round_: int) -> list[str]:
 def by_hand(rows: list[str], at_once: int, folder: Path) -> None:
     """What people write."""
     from orchat import ChatMessage
-    from orchat.generator_factory import connect
+    from orchat.default_factories import connect
 
     async def main() -> None:
         generator, slots = connect("vendor/m"), asyncio.Semaphore(at_once)

@@ -65,7 +65,7 @@ def cells_of(kind: str, turns: int) -> list[dict[str, Any]]:
 def measure_here(kind: str, turns: int) -> float:
     """Restore a notebook, and return the seconds."""
     from orchat.jupyter.kernel.conversations.notebook_conversations import NotebookConversations
-    from orchat.jupyter.kernel.conversations.turn_record_reader import restore_conversations
+    from orchat.jupyter.kernel.conversations.restored_conversations import restore_conversations
 
     restore_conversations(NotebookConversations(), cells_of(kind, 2))  # loads what is loaded once
     cells = cells_of(kind, turns)

@@ -297,7 +297,7 @@ def test_without_a_key_the_hint_names_the_ways_on(monkeypatch: pytest.MonkeyPatc
 
 
 def test_without_a_connector_a_generator_is_needed(way: Way) -> None:
-    from orchat.generator_factory import connect
+    from orchat.default_factories import connect
 
     set_generator_factory(None)
     try:

@@ -91,10 +91,10 @@ def test_an_interrupt_before_the_first_token(any_kernel: Kernel, endpoint: Scrip
 
 
 def test_an_interrupt_while_something_slow_starts(kernel: Kernel) -> None:
-    kernel.run("import orchat.generator_factory, time; connect = orchat.generator_factory.connect")
-    kernel.run("orchat.generator_factory.connect = lambda *a, **k: (print('slow'), time.sleep(30))")
+    kernel.run("import orchat.default_factories, time; connect = orchat.default_factories.connect")
+    kernel.run("orchat.default_factories.connect = lambda *a, **k: (print('slow'), time.sleep(30))")
     cell, queued = kernel.run("%%openrouter\nGo on.", "1", interrupt_when=shows("slow"))
-    kernel.run("orchat.generator_factory.connect = connect")
+    kernel.run("orchat.default_factories.connect = connect")
     assert (cell.status, queued.status) == ("error", "aborted")
     assert cell.seconds < SOON
 
@@ -167,10 +167,10 @@ def test_an_error_in_the_middle_keeps_what_arrived(kernel: Kernel, endpoint: Scr
 
 
 def test_what_is_no_error_of_ours_is_shown_in_full(kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
-    kernel.run("import orchat.generator_factory; connect = orchat.generator_factory.connect")
-    kernel.run("orchat.generator_factory.connect = lambda *a, **k: 1 / 0")
+    kernel.run("import orchat.default_factories; connect = orchat.default_factories.connect")
+    kernel.run("orchat.default_factories.connect = lambda *a, **k: 1 / 0")
     (cell,) = kernel.run("%%openrouter -o reply\nHi")
-    kernel.run("orchat.generator_factory.connect = connect")
+    kernel.run("orchat.default_factories.connect = connect")
     assert cell.content["ename"] == "ZeroDivisionError"
     assert len(cell.content["traceback"]) > 3
     assert kernel.value("reply.message.meta['ending']") == "'failed'"

@@ -428,7 +428,8 @@ def test_both_ends_are_of_one_version() -> None:
     assert json.loads((EXTENSION / "package.json").read_text())["version"] == __version__
     assert f'const VERSION = "{__version__}";' in (static / "remoteEntry.js").read_text()
     bridge, cells, renderer = (
-        (static / f"{name}.js").read_text() for name in ("metadata_bridge", "notebook_cells", "saved_answer_renderer")
+        (static / f"{name}.js").read_text()
+        for name in ("metadata_bridge", "bridge_operations", "saved_answer_renderer")
     )
     assert f"PROTOCOL = {PROTOCOL};" in bridge
     assert f'TARGET = "{TARGET}";' in bridge

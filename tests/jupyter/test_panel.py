@@ -26,8 +26,8 @@ from orchat.chat import state
 from orchat.chat.message_selection import split_at_questions
 from orchat.chat.message_versions import HiddenTurn
 from orchat.configuration import SETTINGS
+from orchat.default_factories import Chat
 from orchat.errors import ConfigurationError, InsufficientCreditsError, StateError, TurnInProgressError
-from orchat.generator_factory import Chat
 from orchat.jupyter.kernel.cell_storage.sidecar_file import SidecarFile
 from orchat.jupyter.kernel.live_view.widget_channel import WIDGET_MIME_TYPE
 from orchat.jupyter.kernel.output.mime_types import MIME_TYPE, read_extras

@@ -22,7 +22,7 @@ from nbconvert.exporters import TemplateExporter
 
 from orchat.errors import StateError
 from orchat.jupyter.kernel.cell_storage.notebook_file import read_cells, strip_files
-from orchat.jupyter.kernel.conversations.turn_record_reader import read_turns
+from orchat.jupyter.kernel.conversations.restored_conversations import read_turns
 from orchat.jupyter.kernel.output.markdown_sanitizer import safe_markdown
 from orchat.jupyter.kernel.output.mime_types import MIME_TYPE, PANEL_MIME_TYPE, write_extras
 from tests.jupyter.conversations.test_turn_serialization import stored_cell

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchat.chat.money import Cost
-from orchat.generator_factory import session_budget
+from orchat.default_factories import session_budget
 from orchat.openrouter import catalog
 from tests.openrouter_server import Answer, Request, ScriptedOpenRouter, text
 

@@ -22,7 +22,7 @@ import pytest
 import orchat
 from orchat.answer_store import SqliteAnswerStore
 from orchat.chat.money import Budget
-from orchat.generator_factory import session_budget
+from orchat.default_factories import session_budget
 from orchat.mapping import run_coordinator
 from orchat.secret import Secret
 from tests.mapping.conftest import KEY, question_of, questions

@@ -120,8 +120,8 @@ def test_429s_and_5xx_are_asked_again_and_the_bill_counts_once(service: Scripted
 
 def test_a_host_that_is_down_ends_the_run(service: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("orchat.mapping.concurrency_level._FIRST_PAUSE", 0.001)
-    monkeypatch.setattr("orchat.mapping.row_request._FIRST_PAUSE", 0.001)
-    monkeypatch.setattr("orchat.mapping.row_request._LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr("orchat.mapping.row_requester._FIRST_PAUSE", 0.001)
+    monkeypatch.setattr("orchat.mapping.row_requester._LONGEST_PAUSE", 0.01)
     monkeypatch.setattr("orchat.mapping.concurrency_level._LONGEST_PAUSE", 0.01)
     service.answers(*[text("Yes.")] * 5)
     service.always(error(503, "Down for maintenance."))

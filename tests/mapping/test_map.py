@@ -468,7 +468,7 @@ def test_a_budget_is_shared_and_the_session_counts(service: ScriptedOpenRouter) 
     budget = Budget(1)
     run("{value}", CITIES, model="openai/gpt-4o-mini", max_cost=budget)
     assert budget.spent.known == Decimal("0.00012")
-    from orchat.generator_factory import session_budget
+    from orchat.default_factories import session_budget
 
     assert session_budget().spent.known == Decimal("0.00012")
 

@@ -12,7 +12,7 @@ from orchat.errors import ConfigurationError, OrchatError, StateError
 from orchat.jupyter.kernel.cell_storage.executing_cell import notebook_path
 from orchat.jupyter.kernel.cell_storage.notebook_file import read_cells
 from orchat.jupyter.kernel.cell_storage.sidecar_file import SidecarFile
-from orchat.jupyter.kernel.conversations import turn_record_reader
+from orchat.jupyter.kernel.conversations import restored_conversations
 from orchat.jupyter.kernel.conversations.notebook_conversations import CellTurn, NotebookConversations, TurnLocation
 from orchat.jupyter.kernel.coroutine_runner import deliver_comms_while_awaiting, wake_loop_on_interrupt
 from orchat.jupyter.kernel.output.untrusted_text import single_line
@@ -50,7 +50,7 @@ class RestoreResult:
 
     def __repr__(self) -> str:
         lines = [f"{name}: {count} turn{'' if count == 1 else 's'} restored" for name, count in self.turns.items()]
-        lost = [each for each in self.damaged if isinstance(each, turn_record_reader.LostPictureError)]
+        lost = [each for each in self.damaged if isinstance(each, restored_conversations.LostPictureError)]
         unread = [each for each in self.damaged if each not in lost]
         for what, errors in (("could not be read", unread), ("restored without a picture", lost)):
             if errors:
@@ -74,7 +74,7 @@ async def restore_session(session: MagicSession, path: str | None) -> RestoreRes
         The file is no notebook.
     """
     cells, source = await _find_cells(session, path)
-    conversations, damaged = turn_record_reader.restore_conversations(
+    conversations, damaged = restored_conversations.restore_conversations(
         session.conversations, cells, _sidecar_turns(session, path)
     )
     return RestoreResult(
@@ -105,7 +105,7 @@ async def count_earlier_turns(session: MagicSession, name: str, cell: str | None
         return 0
     places = [at for at, each in enumerate(cells) if each.get("id") == cell]
     earlier, turn = NotebookConversations(), CellTurn(TurnLocation(cell))
-    turn_record_reader.restore_conversations(earlier, cells[: places[0]] if places else [], _sidecar_turns(session))
+    restored_conversations.restore_conversations(earlier, cells[: places[0]] if places else [], _sidecar_turns(session))
     return len(earlier[name].turns_before(turn))
 
 

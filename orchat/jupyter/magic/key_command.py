@@ -94,7 +94,7 @@ def _check_key() -> str:
 
 
 def _missing_key_text(api_base_url: str) -> str:
-    from orchat.generator_factory import THREE_WAYS
+    from orchat.default_factories import THREE_WAYS
 
     host_clause = "" if is_openrouter(api_base_url) else f" for {host_and_port(api_base_url)}, which may need none"
     _, local, host = THREE_WAYS

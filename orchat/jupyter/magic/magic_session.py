@@ -111,7 +111,7 @@ class MagicSession:
         options
             The result of `orchat.jupyter.magic.option_parser.parse_options`.
         """
-        from orchat.generator_factory import context_length
+        from orchat.default_factories import context_length
         from orchat.jupyter.kernel.conversations.notebook_conversations import (
             DEFAULT_CONVERSATION,
             CellTurn,

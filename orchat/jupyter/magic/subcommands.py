@@ -97,7 +97,7 @@ def _version(session: MagicSession, words: Sequence[str]) -> str:
 
 
 def _models(session: MagicSession, words: Sequence[str]) -> str:
-    from orchat.generator_factory import listed_models
+    from orchat.default_factories import listed_models
     from orchat.openrouter.model_table import list_models
 
     catalog = listed_models()
@@ -151,7 +151,7 @@ def _strip(session: MagicSession, words: Sequence[str]) -> str:
 
 def _cost(session: MagicSession, words: Sequence[str]) -> str:
     from orchat.chat.money import Cost
-    from orchat.generator_factory import session_budget
+    from orchat.default_factories import session_budget
 
     budget = session_budget()
     left = ""

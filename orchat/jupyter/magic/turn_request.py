@@ -142,7 +142,7 @@ class PromptRequest:
         Connecting may start the embedded model, and imports the HTTP client.
         """
         import orchat.openrouter.transport  # noqa: F401 - a tenth of a second that a loop need not stand still for
-        from orchat.generator_factory import Chat, connect, list_price, session_budget
+        from orchat.default_factories import Chat, connect, list_price, session_budget
         from orchat.openrouter.prices import RequestSize
 
         generator = connect(self.model, generation_kwargs=self.generation_kwargs)
@@ -244,7 +244,7 @@ def dry_run(request: PromptRequest, history: tuple[ChatMessage, ...], *, streams
     Neither a key nor the embedded model is needed, for nothing is sent.
     """
     from orchat.chat.message_selection import messages_to_send, skip_pending_calls
-    from orchat.generator_factory import connect
+    from orchat.default_factories import connect
     from orchat.openrouter.dialect import LOCAL_PREFIX
     from orchat.secret import Secret
 

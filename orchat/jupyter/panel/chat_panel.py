@@ -6,18 +6,18 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from orchat.default_factories import Chat
 from orchat.errors import ConfigurationError
-from orchat.generator_factory import Chat
 from orchat.jupyter.kernel.cell_storage.metadata_bridge import get_bridge
 from orchat.jupyter.kernel.cell_storage.storage_target import StorageState
 from orchat.jupyter.kernel.coroutine_runner import CellError, deliver_comms_while_awaiting, wake_loop_on_interrupt
 from orchat.jupyter.kernel.live_view.live_view import shows_widgets
 from orchat.jupyter.kernel.live_view.widget_channel import make_widget
 from orchat.jupyter.kernel.output.untrusted_text import single_line
-from orchat.jupyter.panel.call_output import runs_cell
 from orchat.jupyter.panel.panel_controller import ENTRY_MODULE, PanelController
 from orchat.jupyter.panel.panel_storage import PanelStorage
 from orchat.jupyter.panel.suggested_prompts import suggested_prompts
+from orchat.jupyter.panel.tool_output_capture import runs_cell
 from orchat.jupyter.panel.turn_thread import TurnThread
 
 if TYPE_CHECKING:

@@ -77,8 +77,8 @@ async def find_models(query: str) -> dict[str, Any]:
     dict
         ``list`` (rows with context and prices), ``total``, and a ``note`` where the catalog is old or missing.
     """
+    from orchat.default_factories import catalog_endpoint
     from orchat.errors import APIError
-    from orchat.generator_factory import catalog_endpoint
     from orchat.openrouter.catalog import load_catalog_async
 
     try:

@@ -25,12 +25,12 @@ from orchat.jupyter.panel.failed_request import error_view
 from orchat.jupyter.panel.mime_bundle import PanelOutput, transcript_bundle
 from orchat.jupyter.panel.model_picker import ModelSearch
 from orchat.jupyter.panel.panel_conversations import PanelConversations
-from orchat.jupyter.panel.panel_persistence import PanelPersistence
+from orchat.jupyter.panel.panel_snapshots import PanelPersistence
 from orchat.jupyter.panel.panel_storage import PanelStorage
 from orchat.jupyter.panel.panel_tasks import PanelTasks
 from orchat.jupyter.panel.panel_view_model import PanelViewModel, TurnView
 from orchat.jupyter.panel.question_composer import QuestionComposer
-from orchat.jupyter.panel.reply_observers import ReplyObservers
+from orchat.jupyter.panel.reply_callbacks import ReplyObservers
 from orchat.jupyter.panel.turn_in_progress import TurnInProgress
 from orchat.jupyter.panel.turn_requests import TurnRequests
 from orchat.jupyter.panel.turn_thread import QuickThreadSwitches, TurnThread

@@ -12,7 +12,7 @@ from orchat.chat.money import Cost
 from orchat.configuration import resolve_model_alias
 from orchat.errors import ConfigurationError
 from orchat.jupyter.kernel.output.untrusted_text import single_line
-from orchat.jupyter.kernel.variable_tools.used_variables import used_variables
+from orchat.jupyter.kernel.variable_tools.conversation_variables import used_variables
 from orchat.jupyter.panel.failed_request import FailedRequest
 from orchat.jupyter.panel.model_picker import merge_parameters, shown_parameters
 from orchat.jupyter.panel.panel_serialization import PanelSnapshot

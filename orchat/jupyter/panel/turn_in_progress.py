@@ -13,8 +13,8 @@ from orchat.chat.message_selection import CallPlace, answered_calls
 from orchat.jupyter.kernel.live_view.pending_approvals import PendingApprovals
 from orchat.jupyter.kernel.live_view.turn_view_model import TurnViewModel
 from orchat.jupyter.kernel.output.untrusted_text import escape_control_characters
-from orchat.jupyter.panel.call_output import CallOutput, capture_call
 from orchat.jupyter.panel.call_pictures import hold_pictures
+from orchat.jupyter.panel.tool_output_capture import CallOutput, capture_call
 from orchat.jupyter.panel.turn_replay import SECONDS, WAITING_LABEL, end_view
 from orchat.messages import ChatMessage, ChatRole
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from orchat.errors import APIConnectionError, APIError, APITimeoutError
 from orchat.openrouter.dialect import host_of
 from orchat.openrouter.transport.certificates import certificate_hint
-from orchat.openrouter.transport.http_engine import error_names
+from orchat.openrouter.transport.http_package import error_names
 from orchat.openrouter.transport.prepared_request import PreparedRequest
 from orchat.secrets import redact
 

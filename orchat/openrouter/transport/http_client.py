@@ -30,7 +30,7 @@ from orchat.openrouter.transport.connection_pool import (
 )
 from orchat.openrouter.transport.connection_socket import cache_socket, set_keep_alive
 from orchat.openrouter.transport.content_decoder import ACCEPTED_ENCODINGS
-from orchat.openrouter.transport.http_engine import engine_of
+from orchat.openrouter.transport.http_package import engine_of
 from orchat.openrouter.transport.network_environment import NetworkRoute, check_proxy, network_route
 from orchat.openrouter.transport.prepared_request import BearerAuth, HiddenValue, PreparedRequest
 from orchat.openrouter.transport.response_body import ResponseBody

@@ -19,7 +19,7 @@ from orchat.openrouter.transport.connection_errors import connection_failure, re
 from orchat.openrouter.transport.content_decoder import ContentDecoder, ContentDecodingError
 from orchat.openrouter.transport.deadline_alarm import DeadlineAlarm
 from orchat.openrouter.transport.event_splitter import ServerSentEvent
-from orchat.openrouter.transport.event_stream import EVENT_STREAM
+from orchat.openrouter.transport.event_stream_detection import EVENT_STREAM
 from orchat.openrouter.transport.prepared_request import PreparedRequest
 from orchat.openrouter.transport.response_events import ResponseEvents
 from orchat.openrouter.transport.response_size import BodySize, ReceivedSize

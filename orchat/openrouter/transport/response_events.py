@@ -8,7 +8,7 @@ from io import StringIO
 from orchat.messages.lenient_json import BLANKS
 from orchat.openrouter.response_limits import ResponseLimits
 from orchat.openrouter.transport.event_splitter import UNNAMED, EventSplitter, ServerSentEvent
-from orchat.openrouter.transport.event_stream import EVENT_FIELDS, looks_like_events
+from orchat.openrouter.transport.event_stream_detection import EVENT_FIELDS, looks_like_events
 from orchat.openrouter.transport.response_size import TextSize
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from orchat.openrouter.response_limits import ResponseLimits
-from orchat.openrouter.transport.event_stream import looks_like_events
+from orchat.openrouter.transport.event_stream_detection import looks_like_events
 
 _GROWTH = 1024 * 1024
 _STRUCTURE = "[{,:\n"  # at least one of these stands between two values, or two lines

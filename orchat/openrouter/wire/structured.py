@@ -14,7 +14,7 @@ from typing import Any, get_origin, is_typeddict
 from orchat.errors import OutputValidationError, SchemaGenerationError
 from orchat.messages import ChatMessage
 from orchat.messages.lenient_json import find_json
-from orchat.openrouter.wire.response_types import response_type
+from orchat.openrouter.wire.response_format_builder import response_type
 from orchat.openrouter.wire.strict_schema import (
     OPENAI,
     NotStrictError,

@@ -8,7 +8,7 @@ from pathlib import Path
 from orchat.errors import StateError
 from orchat.jupyter.kernel.cell_storage.notebook_file import read_cells
 from orchat.jupyter.kernel.conversations.notebook_conversations import NotebookConversations
-from orchat.jupyter.kernel.conversations.turn_record_reader import read_turns, restore_conversations
+from orchat.jupyter.kernel.conversations.restored_conversations import read_turns, restore_conversations
 from orchat.jupyter.kernel.conversations.turn_serialization import encode_turn, split_record
 from orchat.jupyter.panel.panel_serialization import from_entry, to_entry
 

@@ -21,7 +21,7 @@ from orchat.jupyter.kernel.conversations.notebook_conversations import (
     NotebookConversations,
     TurnLocation,
 )
-from orchat.jupyter.kernel.conversations.turn_record_reader import read_turns, restore_conversations
+from orchat.jupyter.kernel.conversations.restored_conversations import read_turns, restore_conversations
 from orchat.jupyter.kernel.conversations.turn_serialization import decode_turn, encode_turn, join_record, split_record
 from orchat.jupyter.kernel.output.mime_types import MIME_TYPE
 from orchat.jupyter.kernel.output.turn_transcript import TurnTranscript

@@ -15,7 +15,7 @@
  */
 
 import { button, element, setText } from "../shared/elements.js";
-import { createFieldList } from "./field_list.js";
+import { createFieldList } from "./object_fields.js";
 import { drawBoolean, drawChoice, drawJson, drawNumber, drawString, newId } from "./form_controls.js";
 
 /**

@@ -1,4 +1,4 @@
-"""A file of `orchat.jupyter.kernel.cell_storage.json_lines` that several processes append to.
+"""A file of `orchat.jupyter.kernel.cell_storage.sidecar_lines` that several processes append to.
 
 A line is written at the end, under a lock, and has reached the disk before it counts as kept; lines that count no more
 are left out when they are most of the file. So a write takes as long as its value, not as the file; two kernels lose
@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, cast
 from orchat.chat.state import VERSION
 from orchat.errors import StateError
 from orchat.files import MOST_BYTES, open_regular_file, replace_file
-from orchat.jupyter.kernel.cell_storage.json_lines import (
+from orchat.jupyter.kernel.cell_storage.sidecar_lines import (
     HEADER,
     Change,
     Line,

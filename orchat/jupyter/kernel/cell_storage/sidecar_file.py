@@ -16,8 +16,8 @@ from typing import Any
 from orchat.chat.state import FORMAT, VERSION
 from orchat.errors import StateError
 from orchat.files import read_regular_file
-from orchat.jupyter.kernel.cell_storage.json_lines import Change, Name
 from orchat.jupyter.kernel.cell_storage.json_lines_file import MOVE_HINT, JsonLinesFile
+from orchat.jupyter.kernel.cell_storage.sidecar_lines import Change, Name
 
 _MOST_BYTES_OF_OLD = 50_000_000  # what it could grow to
 

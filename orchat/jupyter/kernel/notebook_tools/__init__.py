@@ -4,7 +4,7 @@ They are opt-in (``-T notebook``). Changes go through the page, so that the edit
 written behind it. The form of a change shows the difference and the place, and a cell that was changed since is left
 alone: what runs is what was shown. A cell runs in the loop of the cell that asks, and is never queued behind it.
 
-From low to high: `notebook_page` (the cells as the page has them), `cell_outputs` (outputs for page and model),
+From low to high: `browser_notebook` (the cells as the page has them), `cell_outputs` (outputs for page and model),
 `cell_previews` (what a form shows), `notebook_toolset` (the tools).
 """
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from orchat.configuration import setting
-from orchat.jupyter.kernel.notebook_tools.notebook_page import PageCell
+from orchat.jupyter.kernel.notebook_tools.browser_notebook import PageCell
 from orchat.jupyter.kernel.variable_tools.code_execution import Execution
 from orchat.jupyter.kernel.variable_tools.tool_report import ReportSection
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 
-from orchat.jupyter.kernel.notebook_tools.notebook_page import PageCell
+from orchat.jupyter.kernel.notebook_tools.browser_notebook import PageCell
 
 _LONGEST = 3_300  # characters of a difference; a preview has 4,000
 _FENCES = re.compile("`{3,}")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from orchat.errors import ConfigurationError, ToolInvocationError
+from orchat.jupyter.kernel.notebook_tools.browser_notebook import NotebookPage, PageCell
 from orchat.jupyter.kernel.notebook_tools.cell_outputs import outputs_of_run, sections_of_cell
 from orchat.jupyter.kernel.notebook_tools.cell_previews import (
     deletion_text,
@@ -13,7 +14,6 @@ from orchat.jupyter.kernel.notebook_tools.cell_previews import (
     insertion_text,
     run_text,
 )
-from orchat.jupyter.kernel.notebook_tools.notebook_page import NotebookPage, PageCell
 from orchat.jupyter.kernel.variable_tools import KernelTool, inspect_variable, run_python
 from orchat.jupyter.kernel.variable_tools.code_execution import CodeExecutor
 from orchat.jupyter.kernel.variable_tools.tool_report import build_report

@@ -1,6 +1,6 @@
 /**
  * Run the cell around a button of ours that a person presses when the kernel has restarted
- * (`frontend/shared/kernel_watch.js`), or when its request has failed (`error_actions.js`): a JupyterLab plugin.
+ * (`frontend/shared/kernel_watch.js`), or when its request has failed (`error_card_buttons.js`): a JupyterLab plugin.
  */
 
 export const RUN_EVENT = "orchat:run-cell";

@@ -5,7 +5,7 @@
 
 import { CODE_EVENT } from "./code_events.js";
 import { diffLines, isChanged, nearChanges } from "./line_difference.js";
-import { OPERATIONS, listCells } from "./notebook_cells.js";
+import { OPERATIONS, listCells } from "./bridge_operations.js";
 import { EDIT_OPERATIONS } from "./notebook_edits.js";
 
 const MAX_ROWS = 200;

@@ -6,7 +6,7 @@
  * just loaded has not registered the target. Each message has an operation (`op`) and an `id`, repeated by its answer.
  */
 
-import { OPERATIONS, WRITE_OPERATIONS, trackExecuteRequests } from "./notebook_cells.js";
+import { OPERATIONS, WRITE_OPERATIONS, trackExecuteRequests } from "./bridge_operations.js";
 import { EDIT_OPERATIONS, ONCE_OPERATIONS } from "./notebook_edits.js";
 
 const TARGET = "orchat.meta";

@@ -4,10 +4,10 @@
  *
  * Each change says which source it expects, so that it changes only what a person was shown.
  *
- * @typedef {import("./notebook_cells.js").Answer} Answer
+ * @typedef {import("./bridge_operations.js").Answer} Answer
  */
 
-import { NO_SUCH_CELL, findCell, listCells } from "./notebook_cells.js";
+import { NO_SUCH_CELL, findCell, listCells } from "./bridge_operations.js";
 
 const READABLE_TYPES = ["text/plain", "text/markdown", "image/png", "image/jpeg"];
 const MAX_CHARACTERS = 6_000_000; // a Jupyter server takes 10 MB in a message

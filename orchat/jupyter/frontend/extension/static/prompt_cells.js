@@ -5,7 +5,7 @@
  * Which fields are replaced is decided by the kernel (`orchat.prompt_language`); the marks leave out what is code.
  */
 
-import { listCells } from "./notebook_cells.js";
+import { listCells } from "./bridge_operations.js";
 
 const MAGIC = /^\s{0,20}%%openrouter(?![\w-])/;
 const MAGIC_END = 80; // characters: a change behind them makes no prompt, and ends none

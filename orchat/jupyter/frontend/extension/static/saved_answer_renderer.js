@@ -10,7 +10,7 @@ import { prepareBlocks } from "./answer_blocks.js";
 import { createDetails } from "./answer_details.js";
 import { canDo, doWithCode, replaceLabel } from "./code_events.js";
 import { frameCode } from "./code_block.js";
-import { createErrorActions } from "./error_actions.js";
+import { createErrorActions } from "./error_card_buttons.js";
 
 const MIME_TYPE = "application/vnd.orchat.v1";
 const OLD_MIME_TYPE = "application/vnd.orchat.v1+json";

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from orchat.default_factories import catalog_endpoint, connect, context_length
 from orchat.errors import ConfigurationError, MissingKeyError
-from orchat.generator_factory import catalog_endpoint, connect, context_length
 from orchat.openrouter.catalog import load_catalog
 from orchat.openrouter.dialect import DEFAULT_BASE_URL, DEFAULT_MODEL
 from orchat.secret import Secret

@@ -20,8 +20,8 @@ from distributed.utils import sync
 
 from orchat.chat.money import Cost
 from orchat.mapping.coordinator_messages import Message, Reply, RunFigures
+from orchat.mapping.distributed_progress import RunProgress
 from orchat.mapping.run_coordinator import RunCoordinator
-from orchat.mapping.run_progress import RunProgress
 
 _NAME = "orchat"
 _links: weakref.WeakKeyDictionary[Any, WorkerLink] = weakref.WeakKeyDictionary()

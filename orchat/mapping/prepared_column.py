@@ -17,8 +17,8 @@ from orchat.answer_store import AnswerStore
 from orchat.chat.money import Budget
 from orchat.chat.request_estimate import Price
 from orchat.configuration import setting
+from orchat.default_factories import connect, open_store, session_budget
 from orchat.errors import APIError, BudgetExceededError, ConfigurationError, StateError
-from orchat.generator_factory import connect, open_store, session_budget
 from orchat.mapping.answer_schema import AnswerSchema
 from orchat.mapping.batch_run import BatchRun
 from orchat.mapping.column_run import ColumnRun, OnError
@@ -34,7 +34,7 @@ from orchat.mapping.row_exchange import ChatExchange, RowExchange
 from orchat.mapping.row_outcome import RowOutcome
 from orchat.mapping.row_prompt import RowPrompt
 from orchat.mapping.row_question import RowQuestion
-from orchat.mapping.row_request import RowRequester
+from orchat.mapping.row_requester import RowRequester
 from orchat.mapping.row_source import RowSource
 from orchat.openrouter.batches import BatchEndpoint
 from orchat.openrouter.dialect import DEFAULT_BASE_URL, LOCAL_PREFIX
