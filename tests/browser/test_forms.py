@@ -19,6 +19,7 @@ from playwright.sync_api import Locator, Page, expect
 from pydantic import BaseModel
 
 from orchat.jupyter.kernel.forms import arguments_of, build_form, check_arguments
+from orchat.jupyter.kernel.live_view.pending_approvals import draft_of
 from orchat.tools import Tool, create_tool_from_function
 from tests.browser.lab import ROOT, Lab
 from tests.browser.test_view import opened, results
@@ -56,6 +57,7 @@ _SHOW = """async ([module, form]) => {
     window.form = createForm(form, {
         async onChange(values) {
             window.changes += 1;
+            window.typed = values;
             window.form.setErrors(await window.check(values));
         },
         async onDecide(decision) {
@@ -206,6 +208,40 @@ def test_one_change_changes_nothing_else(page: Page, address: str, name: str) ->
     EDITS[name](form)
     expect(form.node.locator(".orchat-form-difference > ul > li > code")).to_have_text([name])
     assert exactly(form.arguments()) == exactly({**GIVEN, name: EDITED[name]})
+
+
+def test_what_is_restored_of_a_form_runs_as_it_is_shown(page: Page, address: str) -> None:
+    edits = {
+        **EDITS,
+        "more": lambda form: form.field("give it: more").uncheck(),  # an argument that no schema names
+        "nothing": lambda form: (form.field("night").check(), form.field("night").uncheck()),
+    }
+    without_more = {name: value for name, value in GIVEN.items() if name != "more"}
+    form = Shown(page, address, PLAN, GIVEN)
+    fresh = [f"{address}/form/form.js", {**build_form(PLAN, GIVEN), "revision": "r"}]
+
+    def restore(typed: dict[str, Any]) -> None:
+        page.evaluate(_SHOW, fresh)
+        page.evaluate("(draft) => window.form.restore(draft)", draft_of(PLAN, typed, "r"))
+
+    for name, edit in edits.items():
+        page.evaluate(_SHOW, fresh)
+        edit(form)
+        restore(page.evaluate("() => window.typed"))
+        expected = {"more": without_more, "nothing": GIVEN}.get(name) or {**GIVEN, name: EDITED[name]}
+        if name == "nothing":
+            form.press("Approve")
+            assert form.decision == {"decision": "approve", "revision": "r"}
+            continue
+        expect(form.node.locator(".orchat-form-difference > ul > li > code")).to_have_text([name])
+        assert exactly(form.arguments()) == exactly(expected)
+    restore({"json": json.dumps(without_more)})
+    form.unfold()
+    form.field("give it: more").check()  # as it was
+    form.press("Approve")
+    assert form.decision == {"decision": "approve", "revision": "r"}
+    restore({"json": '{"share": much}'})
+    expect(form.node.get_by_role("textbox")).to_have_value('{"share": much}')
 
 
 def test_numbers_are_read_as_people_type_them(page: Page, address: str) -> None:

@@ -310,7 +310,10 @@ export function createForm(description, { strings: words, render, onChange, onDe
       if (draft.revision !== description.revision) return;
       if (list && draft.fields) {
         const given = new Map(list.entries.map(({ name, before }) => [name, before]));
-        list.update(draft.fields);
+        // An argument that no schema names has no field where it is not given: it is taken away, and can come back.
+        const names = new Set(draft.fields.map(({ name }) => name));
+        const missing = (description.fields ?? []).filter(({ name }) => !names.has(name));
+        list.update([...draft.fields, ...missing.map((field) => ({ ...field, text: null, start: field.text }))]);
         for (const each of list.entries) each.before = given.get(each.name) ?? null;
       } else drawRaw(draft.json);
       updateButtons();

@@ -212,18 +212,11 @@ class PendingApprovals:
     def _keep_draft(self, item: int, approval: _PendingApproval, values: object) -> None:
         """Keep what a page has typed into a form, as fields where it was typed into these and can be read."""
         text = values.get("json") if isinstance(values, Mapping) else None
-        if not isinstance(text, str) or len(text) > _MOST_DRAFT:
+        if not isinstance(values, Mapping) or not isinstance(text, str) or len(text) > _MOST_DRAFT:
             self._view_model.set_draft(item, None)
             return
-        is_raw = isinstance(values, Mapping) and values.get("raw") is True
         tool, revision = approval.tool, approval.revision
-
-        def make() -> dict[str, Any]:
-            arguments = None if is_raw else arguments_of({"json": text})[0]
-            fields = None if arguments is None else build_form(tool, arguments)["fields"]
-            return {"revision": revision, "json": escape_surrogates(text), "fields": fields}
-
-        self._view_model.set_draft(item, make)
+        self._view_model.set_draft(item, lambda: draft_of(tool, values, revision))
 
     def _show_preview(self, item: int, tool: Tool, arguments: dict[str, Any] | None) -> None:
         """Show the tool's preview of a call with these arguments."""
@@ -256,6 +249,22 @@ class PendingApprovals:
                     self._grants.allow(tool)
                 return Approve() if edited is None else Approve(arguments=edited)
         return None
+
+
+def draft_of(tool: Tool, values: Mapping[str, Any], revision: str) -> dict[str, Any]:
+    """Return what a page has typed into a form of this revision, as a view that comes later restores it.
+
+    Examples
+    --------
+    >>> from orchat.tools import tool
+    >>> @tool
+    ... def tide(port: str) -> str: return "high"
+    >>> draft_of(tide, {"json": '{"port": '}, "r1")
+    {'revision': 'r1', 'json': '{"port": ', 'fields': None}
+    """
+    arguments = None if values.get("raw") is True else arguments_of(values)[0]
+    fields = None if arguments is None else build_form(tool, arguments)["fields"]
+    return {"revision": revision, "json": escape_surrogates(str(values["json"])), "fields": fields}
 
 
 def _call_as_text(call: ToolCall) -> str:
