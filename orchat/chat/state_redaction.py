@@ -185,6 +185,7 @@ def _secret_in_model_words(message: ChatMessage, data: Mapping[str, Any], secret
         parts: list[Any] = [data["content"], data["meta"]]
     else:
         parts = [result.origin.to_dict() for result in message.tool_call_results]
+        parts.append({"arguments": data["meta"].get("arguments")})  # with which a person let it run
     for text, name in _strings(parts):
         if any(secret and secret in text for secret in secrets):
             return "a key of this session"
@@ -202,7 +203,8 @@ def _redacted(message: ChatMessage, data: dict[str, Any], secrets: tuple[str, ..
         for part in data["content"]:
             if isinstance(result := part.get("tool_call_result"), dict):
                 result["result"] = redacted_data(result["result"], secrets)
-        return data
+        # What it printed stands there, and what a person has changed: no call runs with that again.
+        return {**data, "meta": redacted_data(data["meta"], secrets)}
     return {**data, "content": redacted_data(data["content"], secrets), "meta": redacted_data(data["meta"], secrets)}
 
 

@@ -394,6 +394,11 @@ def test_no_secret_is_saved_whoever_said_it(made: Made) -> None:
             ChatMessage.from_assistant(None, tool_calls=[ToolCall("x", {}, "call_1")]),
             ChatMessage.from_tool(made.text, ToolCall("x", {}, "call_1")),
         ],
+        [
+            ChatMessage.from_user("Hi"),
+            ChatMessage.from_assistant(None, tool_calls=[ToolCall("x", {}, "call_1")]),
+            ChatMessage.from_tool("", ToolCall("x", {}, "call_1"), meta={"details": made.text}),
+        ],
         [ChatMessage.from_system(made.text), ChatMessage.from_user("Hi")],
     ):
         assert json.dumps(made.secret)[-13:-1] not in json.dumps(to_dict(ChatState(said)))
@@ -422,9 +427,13 @@ def test_a_calls_argument_is_not_opaque_whatever_its_name(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "value"), [("password", "tide"), ("api_key", "tide"), ("token", "q7Zx0pT2mB9vK4sL1")])
 def test_a_call_with_a_password_is_not_saved(name: str, value: str) -> None:
-    asked = ToolCall("login", {"user": "ada", name: value}, "call_1")
-    messages = [ChatMessage.from_user("Log in"), ChatMessage.from_assistant(None, tool_calls=[asked])]
-    assert value not in json.dumps(to_dict(ChatState([*messages, ChatMessage.from_tool("", asked)])))
+    whole, bare = {"user": "ada", name: value}, {"user": "ada"}
+    edited = {"decision": "edited", "arguments": whole}
+    for arguments, meta in ((whole, {}), (bare, edited)):
+        asked = ToolCall("login", arguments, "call_1")
+        messages = [ChatMessage.from_user("Log in"), ChatMessage.from_assistant(None, tool_calls=[asked])]
+        messages.append(ChatMessage.from_tool(f"It ran with: {json.dumps(whole)}", asked, meta=meta))
+        assert value not in json.dumps(to_dict(ChatState(messages)))
 
 
 def test_a_message_that_is_changed_in_place_is_read_again() -> None:
