@@ -29,9 +29,10 @@ def loud(port: str) -> str:
     "Tell the tide."
     import matplotlib.pyplot as pyplot
     pyplot.close("all")  # what other tests of this kernel have left open
+    pyplot.plot([1, 2, 3])
     talk(port)
     while not pathlib.Path(gate).exists(): time.sleep(0.01)
-    pyplot.plot([1, 2, 3])
+    pyplot.title("of the same figure")
     print("the end")
     return "high"
 @orchat.tool
@@ -74,9 +75,10 @@ def test_output_of_a_tool_is_in_its_box_while_it_runs_and_after(
     (cell,) = any_kernel.run("print('of the cell'); display('as well')")  # meanwhile
     assert cell.printed == "of the cell\n"
     assert [bundle["text/plain"] for bundle in cell.bundles] == ["'as well'"]
-    gate.touch()
     page.state = {}
     page.send({"t": "ready", "render": "markdown"})  # as after a reload
+    page.until(lambda: bool(page.state))
+    gate.touch()
     page.until(lambda: "At noon." in "".join(page.answers()))
     page.idle()
     shown = box(page)

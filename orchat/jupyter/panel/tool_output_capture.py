@@ -3,7 +3,9 @@
 A tool runs in a worker's thread, or on the loop of cells while others run there. So output is told apart by the context
 in which it is made (`contextvars`), which threads of `asyncio.to_thread` and tasks inherit; the threads that a tool
 starts by itself print where cells do. The kernel's streams and its publisher of displays are routed once, and pass on
-whatever has no call. Pyplot has one list of open figures: a cell that ends shows those of a tool, too.
+whatever has no call. Pyplot has one list of open figures, which the inline backend shows and closes when a cell, or the
+handling of a comm's message, ends: what a tool drew before these began is left out of that. A cell that draws shows
+those of a tool, too.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from orchat.jupyter.kernel.variable_tools.output_capture import open_figures, take_figures
+from orchat.jupyter.kernel.variable_tools.output_capture import keep_figures_open, open_figures, take_figures
 from orchat.jupyter.panel.call_pictures import MAX_CALL_PICTURES, read_picture
 from orchat.secrets import redact
 
@@ -127,10 +129,17 @@ def capture_call(shell: InteractiveShell | None, output: CallOutput) -> Iterator
         return
     _route(shell)
     before = open_figures()
+
+    def keep_figures() -> None:
+        if not runs_cell(shell):
+            keep_figures_open()
+
     token = _current_output.set(output)
+    shell.events.register("pre_execute", keep_figures)
     try:
         yield lambda: [] if runs_cell(shell) else take_figures(before)
     finally:
+        shell.events.unregister("pre_execute", keep_figures)
         _current_output.reset(token)
 
 

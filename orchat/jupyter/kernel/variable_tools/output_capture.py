@@ -151,6 +151,16 @@ def open_figures() -> list[Any]:
     return [manager.canvas.figure for manager in pylab.Gcf.get_all_fig_managers()] if pylab is not None else []
 
 
+def keep_figures_open() -> None:
+    """Let the inline backend leave what has been drawn so far open, when the next cell or message of a comm ends.
+
+    It shows and closes all figures then, if something was drawn since it did so last (matplotlib-inline 0.1 and 0.2).
+    """
+    inline: Any = sys.modules.get("matplotlib_inline.backend_inline")
+    if inline is not None and hasattr(inline.show, "_draw_called"):
+        inline.show._draw_called = False
+
+
 def take_figures(before: list[Any]) -> list[Any]:
     """Return the new figures, and close them for the inline backend, which would show them in the cell."""
     new = [figure for figure in open_figures() if not any(figure is old for old in before)]
