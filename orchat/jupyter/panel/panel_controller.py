@@ -25,7 +25,7 @@ from orchat.jupyter.panel.failed_request import error_view
 from orchat.jupyter.panel.mime_bundle import PanelOutput, transcript_bundle
 from orchat.jupyter.panel.model_picker import ModelSearch
 from orchat.jupyter.panel.panel_conversations import PanelConversations
-from orchat.jupyter.panel.panel_snapshots import PanelPersistence
+from orchat.jupyter.panel.panel_persistence import PanelPersistence
 from orchat.jupyter.panel.panel_storage import PanelStorage
 from orchat.jupyter.panel.panel_tasks import PanelTasks
 from orchat.jupyter.panel.panel_view_model import PanelViewModel, TurnView

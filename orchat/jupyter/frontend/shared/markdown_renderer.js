@@ -9,7 +9,7 @@
  * @typedef {(md: string, html: string, live: boolean) => Promise<DocumentFragment>} Render
  */
 
-import { prepareBlocks } from "../extension/static/answer_blocks.js";
+import { prepareBlocks } from "../extension/static/block_accessibility.js";
 import { STRINGS } from "../view/view_strings.js";
 
 const ALLOWED_TAGS = new Set(

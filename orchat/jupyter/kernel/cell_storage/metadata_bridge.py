@@ -20,7 +20,7 @@ from orchat._version import __version__
 from orchat.jupyter.kernel.cell_storage.executing_cell import ExecutingCell, current_cell
 from orchat.jupyter.kernel.cell_storage.frontend_comm import PROTOCOL, FrontendMessenger
 from orchat.jupyter.kernel.cell_storage.metadata_entry import mark_cleared
-from orchat.jupyter.kernel.cell_storage.output_delivery import Key, OfferedOutputs
+from orchat.jupyter.kernel.cell_storage.offered_outputs import Key, OfferedOutputs
 from orchat.jupyter.kernel.cell_storage.write_queue import ValueSource, WriteQueue
 from orchat.jupyter.kernel.coroutine_runner import in_kernel
 

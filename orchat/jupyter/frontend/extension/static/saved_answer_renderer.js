@@ -6,7 +6,7 @@
  * output is untrusted: texts are inserted as text. If rendering fails, the plain text is shown.
  */
 
-import { prepareBlocks } from "./answer_blocks.js";
+import { prepareBlocks } from "./block_accessibility.js";
 import { createDetails } from "./answer_details.js";
 import { canDo, doWithCode, replaceLabel } from "./code_events.js";
 import { frameCode } from "./code_block.js";
