@@ -244,6 +244,35 @@ def test_what_is_restored_of_a_form_runs_as_it_is_shown(page: Page, address: str
     expect(form.node.get_by_role("textbox")).to_have_value('{"share": much}')
 
 
+_SHOW_TWICE = """async ([address, item]) => {
+    const [{createToolCall}, forms] = await Promise.all([import(`${address}/view/tool_call.js`),
+        import(`${address}/form/form.js`)]);
+    window.sent = [[], []];
+    const render = (md) => md;
+    window.views = window.sent.map((sent) => createToolCall((message) => sent.push(message), () => {}, forms, render));
+    window.show = (item) => window.views.forEach((view) => view.update(item));
+    window.show(item);
+    document.querySelector('main').replaceChildren(...window.views.map((view) => view.node));
+}"""
+
+
+def test_what_is_typed_in_one_view_says_nothing_about_the_form_of_another(page: Page, address: str) -> None:
+    Shown(page, address, PLAN, GIVEN)
+    described = {**build_form(PLAN, GIVEN), "revision": "r"}
+    item = {"kind": "call", "name": "plan", "args": "", "status": "asking", "form": described, "errors": [], "reply": 0}
+    page.evaluate(_SHOW_TWICE, [address, {**item, "preview": {"md": "Sail to Selby"}}])
+    first, second = page.locator(".orchat-form").all()
+    first.get_by_label("code", exact=True).fill("sink()")
+    page.wait_for_function("() => window.sent[0].length")
+    number = page.evaluate("() => window.sent[0][0].n")
+    wrong = [{"path": "code", "message": "It sinks."}]
+    page.evaluate("(item) => window.show(item)", {**item, "preview": {"md": "Sink"}, "errors": wrong, "reply": number})
+    expect(first.locator(".orchat-preview")).to_have_text("Sink")
+    expect(first).to_contain_text("It sinks.")
+    expect(second.locator(".orchat-preview")).to_have_text("Sail to Selby")  # which is what this one approves
+    expect(second).not_to_contain_text("It sinks.")
+
+
 def test_numbers_are_read_as_people_type_them(page: Page, address: str) -> None:
     form = Shown(page, address, PLAN, GIVEN)
     share = form.field("share")

@@ -60,7 +60,8 @@ export function createToolCall(send, announce, forms, render) {
   let checkTimer = 0;
   /** @type {import("../shared/kernel_watch.js").KernelLoss | null} */
   let loss = null;
-  let messageNumber = 0;
+  // Numbers of this view alone: what another one has typed says nothing about the form that is shown here.
+  let messageNumber = Math.floor(Math.random() * 2 ** 40) * 2 ** 12;
 
   /** @param {any} description */
   function openForm(description) {
@@ -157,11 +158,12 @@ export function createToolCall(send, announce, forms, render) {
         }
       }
       lockForm();
-      if (next.preview !== previous?.preview) form?.setPreview(next.preview ?? null);
       // Errors of an earlier validation would point at values that have been corrected.
-      if (form && next.errors !== previous?.errors && (form !== previousForm || (next.reply ?? 0) >= messageNumber)) {
-        form.setBusy(false);
-        form.setErrors(next.errors ?? []);
+      const isOfThisForm = form !== previousForm || !next.reply || next.reply === messageNumber;
+      if (isOfThisForm && next.preview !== previous?.preview) form?.setPreview(next.preview ?? null);
+      if (next.errors !== previous?.errors) {
+        form?.setBusy(false);
+        if (isOfThisForm) form?.setErrors(next.errors ?? []);
       }
       if (next.status === "asking" && previous?.status !== "asking") announce(`${toolName} ${STRINGS.asks}`);
       if (next.form?.notice && next.form.notice !== previous?.form?.notice) announce(next.form.notice);

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from orchat.tools import Tool
 
 
-_MOST_DRAFT = 200_000  # characters of typed arguments that are kept
+_MOST_DRAFT = 1_000_000  # characters of typed arguments that are kept: no longer ones can run
 _FORM_CHANGED = "This form had changed in the meantime. Nothing has run: look at it again, and decide."
 
 
@@ -243,6 +243,8 @@ class PendingApprovals:
                     return None
                 if errors := check_arguments(tool, approval.model_values if values is None else values):
                     self._view_model.set(item, errors=errors, reply=content.get("n", 0))
+                    if values is not None:
+                        self._keep_draft(item, approval, values)
                     return None
                 edited = None if values is None else arguments_of(values)[0]
                 if choice == "always" and not tool.asks_always:
