@@ -1119,6 +1119,11 @@ def test_of_a_chat_whose_merge_is_undecided_nothing_is_restored_or_lost(
     again.run(code)
     assert again.answers() == ["Begun again."]
     assert again.fields["readonly"] is None
+    # Where both sides have begun it, the base has none.
+    begun = Page(kernel, "begun by both sides", None)
+    begun.conflicts = {key: [{"key": "orchat", "op": "add", "value": merged.metadata}] for key in merged.conflicts}
+    begun.run(code)
+    assert "A merge left undecided" in begun.fields["readonly"]["text"]
 
 
 @pytest.mark.slow

@@ -178,7 +178,9 @@ class PanelStorage:
             raise StateError("What this cell keeps cannot be read.")
         saved = None if self._target.was_cleared() else panels.get(self.key)
         conflict = self._target.cell.conflict
-        if conflict is not None and isinstance(saved, Mapping) and saved.get(_SETTLED) != conflict:
+        # Where both sides have begun a chat, the base's cell keeps none.
+        is_of_merge = isinstance(saved, Mapping) or not panels
+        if conflict is not None and is_of_merge and (saved or {}).get(_SETTLED) != conflict:
             self.protect()
             raise StateError(
                 f"A merge left undecided how both sides changed this chat ({CONFLICTS_KEY} in its cell's metadata): it"
