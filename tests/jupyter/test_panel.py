@@ -41,6 +41,7 @@ from orchat.jupyter.panel.model_picker import ModelSearch
 from orchat.jupyter.panel.panel_conversations import PanelConversations
 from orchat.jupyter.panel.panel_serialization import PanelSnapshot, encoded_chats, from_entry, to_entry
 from orchat.jupyter.panel.panel_view_model import PAGE_SIZE, PanelViewModel
+from orchat.jupyter.panel.question_composer import QuestionComposer
 from orchat.jupyter.panel.question_view import question_view
 from orchat.messages import ChatMessage, ImageContent, TextContent, ToolCall
 from tests.jupyter.kernel import Kernel
@@ -936,6 +937,21 @@ def test_a_flood_of_queries_leaves_the_kernel_free(kernel: Kernel, endpoint: Scr
     page.until(lambda: page.fields["draft"]["text"] == "still here")
     page.until(lambda: (page.fields.get("models") or {}).get("n") == 999)
     assert len([request for request in endpoint.requests if request.path == "/models"]) <= 3
+
+
+def test_what_is_typed_after_a_question_was_sent_is_not_sent_with_it() -> None:
+    composer = QuestionComposer(view_model := PanelViewModel())
+    composer.attach({"n": 1, "name": "a.txt", "size": 1, "at": 0, "data": "eA=="})
+    composer.set_draft("Is it high?")
+    sent = composer.content
+    assert sent is not None
+    composer.set_draft("And")  # before the question has been composed
+    question = asyncio.run(composer.take(sent))
+    assert question.message.texts[-1] == "Is it high?"
+    assert view_model.field("draft")["text"] == "And"
+    assert view_model.field("files") == []
+    composer.set_draft("  ")
+    assert composer.content is None
 
 
 @pytest.mark.slow

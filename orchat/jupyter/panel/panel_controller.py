@@ -29,7 +29,7 @@ from orchat.jupyter.panel.panel_persistence import PanelPersistence
 from orchat.jupyter.panel.panel_storage import PanelStorage
 from orchat.jupyter.panel.panel_tasks import PanelTasks
 from orchat.jupyter.panel.panel_view_model import PanelViewModel, TurnView
-from orchat.jupyter.panel.question_composer import QuestionComposer
+from orchat.jupyter.panel.question_composer import DraftContent, QuestionComposer
 from orchat.jupyter.panel.reply_callbacks import ReplyObservers
 from orchat.jupyter.panel.turn_in_progress import TurnInProgress
 from orchat.jupyter.panel.turn_requests import TurnRequests
@@ -361,13 +361,15 @@ class PanelController:
             Whether the person sends it as it is.
         """
         self.composer.set_draft(text)
-        if self.composer.is_warned(warning):  # else the page shows the warning now, and the next try is about that
-            self._composing = self.start_task(self._compose_and_ask(allow_secrets))
+        draft = self.composer.content
+        # Without that number the page shows the warning now, and the next try is about that.
+        if self.composer.is_warned(warning) and draft is not None:
+            warned = self.view_model.field("warning") is not None
+            self._composing = self.start_task(self._compose_and_ask(draft, allow_secrets, warned=warned))
 
-    async def _compose_and_ask(self, allow_secrets: bool) -> None:
-        warned = self.view_model.field("warning") is not None
+    async def _compose_and_ask(self, draft: DraftContent, allow_secrets: bool, *, warned: bool) -> None:
         try:
-            question = await self.composer.take(allow_secrets=allow_secrets)
+            question = await self.composer.take(draft, allow_secrets=allow_secrets)
         except ConfigurationError as error:
             self.show_error(error)
             return
@@ -375,8 +377,6 @@ class PanelController:
             self._composing = None
             self.view_model.set(running=False)
             self.publish_changes(False)
-        if question is None:
-            return
         redacted = f"What looked like a secret went out as {HIDDEN}." if warned and not allow_secrets else ""
         unreplaced = f"{question.warning}." if question.warning else ""
         self._persistence.set_note(redacted, unreplaced)

@@ -33,6 +33,13 @@ if TYPE_CHECKING:
 _MAX_LISTED = 50  # completions
 
 
+class DraftContent(NamedTuple):
+    """What is in a draft at some moment: its text and its files."""
+
+    text: str
+    files: list[Any]
+
+
 class ComposedQuestion(NamedTuple):
     """A user's message, and a warning about placeholders that went out as they were typed."""
 
@@ -60,10 +67,10 @@ class QuestionComposer:
     >>> from orchat.jupyter.panel.panel_view_model import PanelViewModel
     >>> composer = QuestionComposer(PanelViewModel())
     >>> composer.put_back(ChatMessage.from_user("When is high tide?"))
-    >>> asyncio.run(composer.take()).message.text
+    >>> asyncio.run(composer.take(composer.content)).message.text
     'When is high tide?'
     >>> composer.set_draft("Is AKIAIOSFODNN7EXAMPLE a key?")
-    >>> composer.is_warned(0), composer.is_warned(1), asyncio.run(composer.take()).message.text
+    >>> composer.is_warned(0), composer.is_warned(1), asyncio.run(composer.take(composer.content)).message.text
     (False, True, 'Is [redacted] a key?')
     """
 
@@ -128,14 +135,23 @@ class QuestionComposer:
         self._uploads.drop(number)
         self._show_files()
 
-    async def take(self, *, allow_secrets: bool = False) -> ComposedQuestion | None:
-        """Return the user's message and clear the draft; None where it is empty, or a file is still being uploaded.
+    @property
+    def content(self) -> DraftContent | None:
+        """What would be sent now; None where the draft is empty, or a file is still being uploaded."""
+        if not (self._text.strip() or self._uploads.parts) or self._uploads.is_incomplete:
+            return None
+        return DraftContent(self._text, self._uploads.parts)
+
+    async def take(self, draft: DraftContent, *, allow_secrets: bool = False) -> ComposedQuestion:
+        """Return the user's message and clear the draft, unless it has become another one meanwhile.
 
         Values of variables are read among cells: none changes them meanwhile. Where a cell lets them wait, the draft is
         cleared at once, and put back if there will be no message.
 
         Parameters
         ----------
+        draft
+            The draft as it was sent (`content`): what is typed before this runs belongs to the next message.
         allow_secrets
             Whether secrets stay in it; else they are redacted.
 
@@ -144,9 +160,7 @@ class QuestionComposer:
         ConfigurationError
             A placeholder is misspelt, or more than a variable (a ValueError). The draft stays.
         """
-        if not (self._text.strip() or self._uploads.parts) or self._uploads.is_incomplete:
-            return None
-        text, files = self._text, self._uploads.parts
+        text, files = draft
 
         def show_wait(waits: bool) -> None:
             self._on_wait(waits)
@@ -164,8 +178,12 @@ class QuestionComposer:
                 self._fill(text)
             raise
         else:
-            if self._waiting is None:
-                self.clear()
+            if self._waiting is None and self._uploads.parts == files:
+                if self._text == text:
+                    self.clear()
+                else:
+                    self._uploads.clear()
+                    self._show_files()
         finally:
             self._waiting = None
         if not allow_secrets:
