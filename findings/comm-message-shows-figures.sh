@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# With ipykernel 7.4.0, comm 0.2.3 and matplotlib-inline 0.2.2 a message of any comm shows and closes the figures that a thread is
-# still drawing, below whatever sent the message.
+# With ipykernel 7.4.0, comm 0.2.3 and matplotlib-inline 0.2.2 a message of any comm shows and closes the figures that a
+# thread is still drawing, below whatever sent the message.
 #
 # The package comm triggers IPython's event "post_execute" after each message that it delivers, as after a cell. There
 # the inline backend shows all open figures of pyplot, and closes them. A click on a widget, or a page that asks a
