@@ -67,8 +67,9 @@ export async function render({ model, el, css, send }) {
     turn.dispose();
     turn.node.dispatchEvent(new CustomEvent(CLOSE_EVENT));
     setTimeout(() => {
-      // The output of a cell that stays was cleared: a notebook that is closed and a cell that is moved take it along.
-      if (place.cell?.isConnected) send({ t: "gone" });
+      // The outputs of a cell that stays without any were cleared: a notebook that is closed and a cell that is moved
+      // take them along, and a plain update of a slow page stands in the view's place.
+      if (place.cell?.isConnected && !place.cell.querySelector(".jp-OutputArea-child")) send({ t: "gone" });
       // At its end an output gets the answer; that of a copied cell does not, and would be blank.
       if (place.output?.isConnected && !place.output.textContent?.trim()) {
         place.output.append(element("p", "orchat-note", STRINGS.copy));
