@@ -92,7 +92,7 @@ def test_an_open_form_says_it_and_waits_again_after_the_cell_has_run(
     page: Page, lab: Lab, endpoint: ScriptedOpenRouter
 ) -> None:
     endpoint.answers(calls(call("tide", {"port": "Hull"}, id="call_1")), text("High."))
-    cells = (PANEL + TIDE + 'ChatPanel("some/model", tools=[tide])',)
+    cells = (PANEL + TIDE + 'ChatPanel("some/model", tools=[tide])', KILL)
     notebook, panel = opened(page, lab, "kernel-form.ipynb", *cells)
     ask(panel, "How is the tide at Hull?")
     form = panel.locator(".orchat-form")
@@ -100,7 +100,8 @@ def test_an_open_form_says_it_and_waits_again_after_the_cell_has_run(
     port = form.locator(".orchat-form-fields").get_by_role("textbox")
     port.fill("Goole")
     wait_until_kept(page, notebook, '"pending": true')
-    restart(page)
+    page.evaluate(NOTICE_DELAY)
+    kill(page, notebook)
     expect(panel.locator(".orchat-kernel-notice")).to_contain_text("The kernel has restarted")
     expect(form.locator(".orchat-approve")).to_be_disabled()
     expect(form).to_contain_text("nothing can be decided here")
