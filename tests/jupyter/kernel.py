@@ -129,6 +129,10 @@ class Kernel:
         self._client.wait_for_ready(PATIENCE)
         self.run(*cells)
 
+    def end(self) -> None:
+        """End it gently, as a page's Restart does."""
+        self._manager.shutdown_kernel(restart=True)
+
     def is_deaf(self) -> bool:
         """Whether it reads no message any more, through no fault of orchat."""
         return self._may_go_deaf and is_deaf(Path(self._manager.connection_file), self._stacks)

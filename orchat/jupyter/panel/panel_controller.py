@@ -33,7 +33,7 @@ from orchat.jupyter.panel.question_composer import DraftContent, QuestionCompose
 from orchat.jupyter.panel.reply_callbacks import ReplyObservers
 from orchat.jupyter.panel.turn_in_progress import TurnInProgress
 from orchat.jupyter.panel.turn_requests import TurnRequests
-from orchat.jupyter.panel.turn_thread import QuickThreadSwitches, TurnThread
+from orchat.jupyter.panel.turn_thread import QuickThreadSwitches, TurnThread, before_exit
 from orchat.jupyter.panel.turn_versions import TurnVersions
 from orchat.messages import ChatMessage
 from orchat.secrets import HIDDEN
@@ -186,7 +186,7 @@ class PanelController:
         before = chat.messages
         failure: BaseException | None = None
         try:
-            with QuickThreadSwitches():
+            with before_exit(lambda: turn_in_progress.keep_waiting(self._storage.freeze)), QuickThreadSwitches():
                 reply = await AsyncChatStream(chat, question, options, turn_in_progress).drain()
         except BaseException as error:
             failure = error

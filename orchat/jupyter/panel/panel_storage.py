@@ -261,6 +261,11 @@ class PanelStorage:
         if self._checkpoint is None:
             self._checkpoint = asyncio.get_running_loop().call_soon(self.save)
 
+    def freeze(self) -> None:
+        """Save the panel's data now, and nothing after that."""
+        self.save()
+        self._panel = None
+
     @property
     def _file_key(self) -> str:
         return self.key if not self.key.isdigit() else f"{self._target.cell.id}/{self.key}"

@@ -175,6 +175,11 @@ class TurnInProgress:
         """Whether an answer is arriving, and no call waits for a decision."""
         return self._has_chunks and not self._asked_calls
 
+    def keep_waiting(self, freeze: Callable[[], object]) -> None:
+        """Freeze the storage where a call waits for a decision: the process ends, and that decides nothing."""
+        if self._asked_calls:
+            freeze()
+
     # -- for storage --------------------------------------------------------------------------------------------
 
     def messages_so_far(self) -> list[ChatMessage]:

@@ -19,8 +19,8 @@ from __future__ import annotations
 import asyncio
 import atexit
 import sys
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from orchat.event_loop_thread import EventLoopThread
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 T = TypeVar("T")
+
+_exit_functions: set[Callable[[], object]] = set()
 
 TURN_LOOP = EventLoopThread("orchat-turns")
 """The loop of all panels of this process."""
@@ -204,11 +206,30 @@ class QuickThreadSwitches:
             sys.setswitchinterval(cls._before)
 
 
+@contextmanager
+def before_exit(function: Callable[[], object]) -> Iterator[None]:
+    """Have a function called, in the thread of turns, if the process ends within this block, before all is cancelled.
+
+    Examples
+    --------
+    >>> with before_exit(lambda: print("The process ends.")):
+    ...     "It goes on."
+    'It goes on.'
+    """
+    _exit_functions.add(function)
+    try:
+        yield
+    finally:
+        _exit_functions.discard(function)
+
+
 @atexit.register
 def _end_turns() -> None:
-    """End what runs when the process ends: what had arrived is kept, and nothing is left in the middle."""
+    """End what runs when the process ends: what had arrived is kept, and a form is there again in the next process."""
 
     async def cancel() -> None:
+        for function in list(_exit_functions):
+            function()
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
