@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import AbstractContextManager
 from decimal import Decimal
 from typing import Any, Protocol, TypedDict, cast
@@ -16,7 +16,8 @@ from orchat.chat.reply import Reply
 from orchat.chat.turn import Turn
 from orchat.chat.turn_context import TurnContext
 from orchat.chat.turn_drivers import AsyncTurnDriver, TurnDriver
-from orchat.event_loop_wakeup import LoopWakeup, is_interruptible
+from orchat.event_loop_wakeup import LoopWakeup
+from orchat.interruptible_stream import InterruptibleStream
 from orchat.messages import ChatMessage
 from orchat.streaming import StreamingChunk
 
@@ -156,14 +157,14 @@ class ChatStream(_Stream):
         self.close()
 
 
-class AsyncChatStream(_Stream):
+class AsyncChatStream(_Stream, InterruptibleStream[StreamingChunk]):
     """A running turn as an asynchronous iterator of `StreamingChunk`, for ``async for`` and ``async with``."""
 
     def __init__(self, *given: Any) -> None:
-        super().__init__(*given)
-        self._chunks = self._pump()
+        _Stream.__init__(self, *given)
+        InterruptibleStream.__init__(self, self._pump())
 
-    async def _pump(self) -> AsyncIterator[StreamingChunk]:
+    async def _pump(self) -> AsyncGenerator[StreamingChunk]:
         with self._watched() as turn:
             driver = self._chat._driver = AsyncTurnDriver(turn, self._chat._turn_context(self._options, self._sink))
             async with contextlib.aclosing(cast(Any, driver.chunks())) as chunks:
@@ -179,23 +180,6 @@ class AsyncChatStream(_Stream):
     async def drain(self) -> Reply:
         """Run the turn to its end, and return the reply."""
         with LoopWakeup(only_in_kernel=True):
-            async for _ in self._chunks:
+            async for _ in self._items:
                 pass
         return self.reply
-
-    def __aiter__(self) -> AsyncIterator[StreamingChunk]:
-        return self if is_interruptible() else self._chunks
-
-    async def __anext__(self) -> StreamingChunk:
-        with LoopWakeup(only_in_kernel=True):
-            return await anext(self._chunks)
-
-    async def aclose(self) -> None:
-        """Stop the turn; `reply` keeps the part that arrived."""
-        await cast(Any, self._chunks).aclose()
-
-    async def __aenter__(self) -> AsyncChatStream:
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self.aclose()

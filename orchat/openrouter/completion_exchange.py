@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from orchat.errors import APIConnectionError, APIError, ResponseLimitError
-from orchat.event_loop_wakeup import LoopWakeup, is_interruptible
+from orchat.event_loop_wakeup import LoopWakeup
+from orchat.interruptible_stream import InterruptibleStream
 from orchat.message_assembly import warn
 from orchat.messages import ChatMessage, ToolCall
 from orchat.openrouter.adjusted_requests import RequestSequence
@@ -308,7 +309,7 @@ class ChunkStream(_Stream):
 class _AsyncStream(_Stream):
     """The reading of an asynchronous stream. It does not know its `AsyncChunkStream`: a cycle would be closed late."""
 
-    async def pump(self) -> AsyncIterator[StreamingChunk]:
+    async def pump(self) -> AsyncGenerator[StreamingChunk]:
         for request in self._requests:
             body: ResponseBody | None = None
             try:
@@ -334,7 +335,7 @@ class _AsyncStream(_Stream):
         self._finish()
 
 
-class AsyncChunkStream:
+class AsyncChunkStream(InterruptibleStream[StreamingChunk]):
     """A streamed reply as an asynchronous iterator of `StreamingChunk`, for ``async for`` and ``async with``.
 
     One that is left without either is closed by the event loop.
@@ -342,7 +343,7 @@ class AsyncChunkStream:
 
     def __init__(self, plan: RequestPlan, transport: HttpClient) -> None:
         self._stream = _AsyncStream(plan, transport)
-        self._chunks = self._stream.pump()
+        super().__init__(self._stream.pump())
 
     @property
     def message(self) -> ChatMessage:
@@ -361,24 +362,7 @@ class AsyncChunkStream:
     @property
     def chunks(self) -> AsyncIterator[StreamingChunk]:
         """The chunks, for those who keep the event loop awake by themselves (`orchat.event_loop_wakeup`)."""
-        return self._chunks
-
-    def __aiter__(self) -> AsyncIterator[StreamingChunk]:
-        return self if is_interruptible() else self._chunks
-
-    async def __anext__(self) -> StreamingChunk:
-        with LoopWakeup(only_in_kernel=True):
-            return await anext(self._chunks)
-
-    async def aclose(self) -> None:
-        """Close the connection; `message` keeps the part that arrived."""
-        await cast(Any, self._chunks).aclose()
-
-    async def __aenter__(self) -> AsyncChunkStream:
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self.aclose()
+        return self._items
 
 
 def _without_frames(error: APIError) -> APIError:
