@@ -15,7 +15,7 @@ from orchat.openrouter.transport.event_splitter import EventSplitter, ServerSent
 from tests.patterns.cpu_time import cpu_time
 
 WORDS = ["data", "data: a", "data:b", "event", "event: tide", "id: 1", "retry: 2", ":", ": c", " ", "\n", "\r", "\r\n"]
-WORDS += ["\n\n", "\u2028", "\x0b", "é", "😀", "data: a\n\n", "data: {}\r\n\r\n"]
+WORDS += ["error: {}", '{"a": 1}', "\n\n", "\u2028", "\x0b", "é", "😀", "data: a\n\n", "data: {}\r\n\r\n"]
 
 
 def split(pieces: list[str]) -> list[ServerSentEvent]:
@@ -25,7 +25,7 @@ def split(pieces: list[str]) -> list[ServerSentEvent]:
 
 
 def standard(text: str) -> list[ServerSentEvent]:
-    """The events of a text, line by line as in the standard, but for names without data."""
+    """The events of a text, line by line as in the standard, but for names without data and errors in the open."""
     events, data, name = [], [], ""
     for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")[:-1]:
         field, _, value = line.partition(":")
@@ -37,6 +37,11 @@ def standard(text: str) -> list[ServerSentEvent]:
             data.append(value)
         elif field == "event":
             name = value
+        elif field == "error":
+            data.append(value)
+            name = field
+        elif line.startswith('{"') and not data:
+            data.append(line)
     return events
 
 

@@ -8,9 +8,10 @@ from threading import Event
 
 import pytest
 
-from orchat.errors import APIConnectionError, APITimeoutError, ProviderError
+from orchat.errors import APIConnectionError, APITimeoutError, BadRequestError, ProviderError
 from tests.generator.ways import Way
 from tests.openrouter_server import (
+    comment,
     completion,
     data,
     done,
@@ -103,6 +104,16 @@ def test_a_page_that_is_called_an_event_stream_is_no_answer(openrouter, generato
     openrouter.answers(raw(b"<html><title>Bad gateway</title></html>", content_type="text/event-stream"))
     with pytest.raises(ProviderError, match="Bad gateway"):
         streaming(generator)
+
+
+@pytest.mark.parametrize("line", [b"error: %b\n\n", b'{"error": %b}\n', b'{"error": %b}'])
+@pytest.mark.parametrize("begun", [True, False])
+def test_an_error_that_is_no_event_keeps_its_words(openrouter, generator, streaming: Way, line, begun) -> None:
+    line %= b'{"code": 400, "message": "the request exceeds the available context size"}'
+    openrouter.answers(stream(event("Hel") if begun else comment("ping"), line))
+    with pytest.raises(BadRequestError, match="available context size") as caught:
+        streaming(generator)
+    assert (caught.value.partial is not None) is begun
 
 
 def test_an_event_named_error_raises_in_every_way(openrouter, generator, way: Way) -> None:

@@ -53,6 +53,7 @@ SHAPES: dict[str, Any] = {
     "fault": {"fault": {"faultstring": WORDS}},
     "a list": [{"error": {"code": 503, "message": WORDS, "status": "UNAVAILABLE"}}],
     "a message alone": {"message": WORDS},
+    "why Groq stopped": {"choices": [], "x_groq": {"id": "req_1", "error": WORDS}},
 }
 NO_ERRORS: dict[str, Any] = {
     "error null beside an empty message": {"error": None, "message": ""},
@@ -62,6 +63,7 @@ NO_ERRORS: dict[str, Any] = {
     "code 200 as text": {"code": "200", "message": "OK", "status": "success"},
     "success": {"success": True, "message": "fine"},
     "a message": {"message": "fine"},
+    "Groq's request": {"x_groq": {"id": "req_1", "usage": {"total_tokens": 2}}},
     "a code that is no status": {"code": 7, "msg": "fine"},
 }
 

@@ -18,9 +18,10 @@ _PIECE = 65_536
 class EventSplitter:
     r"""Cuts a text that arrives in pieces into events, in linear time (HTML standard, section 9.2.6).
 
-    A line ends in LF, CR or CRLF. Two things differ from what browsers do: an event with a name and no data is one, for
-    it may be an error, and ``id`` and ``retry`` are passed over, for no stream is resumed here. What is kept of the
-    event that has begun is bounded.
+    A line ends in LF, CR or CRLF. This differs from what browsers do: an event with a name and no data is one, for it
+    may be an error; a line ``error: {...}`` is an event of that name, as llama.cpp's server of 2025 tells of its
+    failures, and a line that is a JSON object is data, as those tell whose server forgot that it streams; ``id`` and
+    ``retry`` are passed over, for no stream is resumed here. What is kept of the event that has begun is bounded.
 
     Parameters
     ----------
@@ -114,6 +115,11 @@ class EventSplitter:
             self._data.append(value.removeprefix(" "))
         elif field == "event":
             self._name = value.removeprefix(" ")
+        elif field == "error":
+            self._name = field
+            self._data.append(value.removeprefix(" "))
+        elif line.startswith('{"') and not self._data:
+            self._data.append(line)
         return field != ""
 
     def _measure(self, text: str, has_ended: bool) -> None:

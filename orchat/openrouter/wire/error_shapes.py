@@ -15,7 +15,7 @@ from typing import Any
 MARKS = frozenset(
     (  # noqa: SIM905 - a list of so many short names reads best as words
         "error errors error_type error_message error_msg error_code errorType errorMessage errorCode base_resp header "
-        "code msg message detail details type __type status statusCode status_code success fault"
+        "code msg message detail details type __type status statusCode status_code success fault x_groq"
     ).split()
 )
 _WORDS = ("message", "msg", "error_message", "error_msg", "errorMessage", "status_msg", "detail", "details", "title")
@@ -53,6 +53,8 @@ def error_object(body: Any) -> dict[str, Any] | None:
         return _of_error(found, body)
     if (several := body.get("errors")) not in (None, "", False, [], {}):
         return _of_errors(several, body)
+    if isinstance(inner := body.get("x_groq"), dict) and isinstance(inner.get("error"), str) and inner["error"]:
+        return {"message": inner["error"]}  # why Groq stopped a stream early
     for name in ("base_resp", "header", "fault"):
         inner = body.get(name)
         if isinstance(inner, dict) and (name == "fault" or _failed_code(inner) is not None):
