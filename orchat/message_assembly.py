@@ -35,6 +35,9 @@ _USUAL_REASONS = frozenset(
 )
 _CUT_REASONS = frozenset({"length", "max_tokens", "max_output_tokens", "max_completion_tokens", "model_length"})
 
+RawCall = tuple[str | None, str, Any] | tuple[str | None, str, Any, dict[str, Any] | None]
+"""Id, name and raw arguments of a tool call, and what the endpoint wants back with it."""
+
 
 class MessageAssembler:
     """Assembles the chunks of a reply to one `ChatMessage`, at any moment.
@@ -107,7 +110,7 @@ class MessageAssembler:
         """The delta index of each of the message's tool calls; of a repeated call only the first counts."""
         indexes = sorted(self._calls)
         calls = [self._calls[index] for index in indexes]
-        return [indexes[at] for at, _ in _assembled((call.id, call.name, call.arguments) for call in calls)]
+        return [indexes[at] for at, _ in _assembled(call.raw for call in calls)]
 
     @property
     def size(self) -> int:
@@ -165,7 +168,7 @@ class MessageAssembler:
         return build_message(
             text="".join(self._texts) if self._texts else None,
             reasoning=ReasoningContent(thought, details, came_as=self._came_as) if thought or self._details else None,
-            calls=[(call.id, call.name, call.arguments) for _, call in sorted(self._calls.items())],
+            calls=[call.raw for _, call in sorted(self._calls.items())],
             extras=extras,
             meta=meta,
         )
@@ -175,7 +178,7 @@ def build_message(
     *,
     text: str | None,
     reasoning: ReasoningContent | None,
-    calls: Iterable[tuple[str | None, str, Any]],
+    calls: Iterable[RawCall],
     extras: Mapping[str, Any],
     meta: dict[str, Any],
 ) -> ChatMessage:
@@ -186,7 +189,7 @@ def build_message(
     text, reasoning
         As in `ChatMessage.from_assistant`.
     calls
-        Id, name and raw arguments of each tool call.
+        Each tool call as it came.
     extras
         ``images``, ``audio``, ``annotations``, ``refusal`` and what else the message held; the last three kinds
         end in ``meta``.
@@ -258,7 +261,7 @@ def warn(message: ChatMessage, text: str) -> None:
     message.meta["warnings"] = [*message.meta.get("warnings", ()), text]
 
 
-def assemble_tool_calls(calls: Iterable[tuple[str | None, str, Any]], *, salt: str = "") -> list[ToolCall]:
+def assemble_tool_calls(calls: Iterable[RawCall], *, salt: str = "") -> list[ToolCall]:
     """Make tool calls of what a model sent, however sloppy (API section 4.3).
 
     A call without an id gets one; an id that is used twice gives way to a new one, unless the two are the same call
@@ -267,7 +270,7 @@ def assemble_tool_calls(calls: Iterable[tuple[str | None, str, Any]], *, salt: s
     Parameters
     ----------
     calls
-        Id, name and arguments (JSON text, object or None) of each call, in order.
+        Id, name, arguments (JSON text, object or None) and, where there are any, further fields of each, in order.
     salt
         Makes the ids differ between replies: the generation's id.
 
@@ -279,13 +282,14 @@ def assemble_tool_calls(calls: Iterable[tuple[str | None, str, Any]], *, salt: s
     return [call for _, call in _assembled(calls, salt)]
 
 
-def _assembled(calls: Iterable[tuple[str | None, str, Any]], salt: str = "") -> Iterator[tuple[int, ToolCall]]:
+def _assembled(calls: Iterable[RawCall], salt: str = "") -> Iterator[tuple[int, ToolCall]]:
     """Yield the calls without repeated ones, each with its number among all."""
     taken: dict[str, ToolCall] = {}
-    for number, (given, name, raw) in enumerate(calls):
+    for number, (given, name, raw, *added) in enumerate(calls):
         arguments = read_arguments(raw)
         twin = taken.get(given) if given else None
-        call = ToolCall(name, arguments.values, given, arguments.extra, arguments_text=arguments.text)
+        extra = {**(arguments.extra or {}), **(added[0] or {} if added else {})} or None
+        call = ToolCall(name, arguments.values, given, extra, arguments_text=arguments.text)
         if twin is not None and call == ToolCall(twin.tool_name, twin.arguments, given, twin.extra):
             continue
         call_id = "" if given is None or twin is not None else given
@@ -303,6 +307,11 @@ class _OpenCall:
     id: str | None = None
     name: str = ""
     pieces: list[str] = field(default_factory=list)
+    extra: dict[str, Any] | None = None
+
+    @property
+    def raw(self) -> RawCall:
+        return self.id, self.name, self.arguments, self.extra
 
     @property
     def arguments(self) -> str:
@@ -314,6 +323,8 @@ class _OpenCall:
         self.name = self.name or delta.tool_name or ""
         if delta.arguments:
             self.pieces.append(delta.arguments)
+        if delta.extra:
+            self.extra = {**(self.extra or {}), **delta.extra}
 
 
 def _later_usage(old: Any, new: Any) -> Any:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from orchat.errors import ConfigurationError
 from orchat.messages import ChatMessage, ChatRole, ReasoningContent, ToolCall
+from orchat.messages.openai_format import CALL_EXTRA
 from orchat.messages.parts import Part, is_blank
 from orchat.openrouter.model_names import model_family
 
@@ -163,13 +165,20 @@ def _is_not_empty(message: ChatMessage) -> bool:
 
 
 def strip_reasoning_details(message: ChatMessage) -> ChatMessage:
-    """Reduce a message's reasoning to its text."""
-    if message.reasoning is None or not (message.reasoning.extra or message.reasoning.came_as):
+    """Reduce a message's reasoning to its text, and its calls to what every model knows."""
+    parts = list(map(_without_details, message.parts))
+    if all(new is old for new, old in zip(parts, message.parts, strict=True)):
         return message
-    parts: list[Part] = [
-        ReasoningContent(part.reasoning_text) if isinstance(part, ReasoningContent) else part for part in message.parts
-    ]
     return ChatMessage(message.role, parts, message.name, message.meta)
+
+
+def _without_details(part: Part) -> Part:
+    if isinstance(part, ReasoningContent) and (part.extra or part.came_as):
+        return ReasoningContent(part.reasoning_text)
+    if isinstance(part, ToolCall) and part.extra and CALL_EXTRA in part.extra:
+        extra = {key: value for key, value in part.extra.items() if key != CALL_EXTRA} or None
+        return replace(part, extra=extra)
+    return part
 
 
 def truncate_partial(partial: ChatMessage) -> ChatMessage:

@@ -19,6 +19,7 @@ _log = logging.getLogger(__name__)
 DEVELOPER = "developer"
 """OpenAI's newer name for the system role; a message that came under it goes back under it."""
 REASONING_FIELDS = ("reasoning", "reasoning_content")
+CALL_EXTRA = "extra_content"
 """The fields that hold plain reasoning; it goes back under the name that it came under."""
 _SENDABLE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TEXT_ROLES = frozenset({"user", "system"})
@@ -183,7 +184,24 @@ def _call_to_openai(call: ToolCall, require_ids: bool) -> dict[str, Any]:
     malformed = call.malformed_arguments
     arguments = call.json_arguments if malformed is None else json.dumps({"malformed": malformed}, ensure_ascii=False)
     function = {"name": sendable_name(call.tool_name), "arguments": arguments}
-    return {**_call_id(call, "id", require_ids), "type": "function", "function": function}
+    return {
+        **_call_id(call, "id", require_ids),
+        "type": "function",
+        "function": function,
+        **(extra_of_call(call.extra) or {}),
+    }
+
+
+def extra_of_call(call: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return what an endpoint adds to a tool call and wants back unchanged, Gemini its signature of the thought.
+
+    Examples
+    --------
+    >>> extra_of_call({"id": "call_1", "extra_content": {"google": {"thought_signature": "Eg=="}}})
+    {'extra_content': {'google': {'thought_signature': 'Eg=='}}}
+    """
+    extra = (call or {}).get(CALL_EXTRA)
+    return {CALL_EXTRA: extra} if isinstance(extra, dict) and extra else None
 
 
 def sendable_name(name: str) -> str:
@@ -339,7 +357,8 @@ def _reasoning_from_openai(wire: Mapping[str, Any]) -> list[Part]:
 def _call_from_openai(call: Mapping[str, Any]) -> ToolCall:
     function = call["function"]
     arguments = read_arguments(function.get("arguments"))
-    return ToolCall(function["name"], arguments.values, call.get("id"), arguments.extra, arguments_text=arguments.text)
+    extra = {**(arguments.extra or {}), **(extra_of_call(call) or {})} or None
+    return ToolCall(function["name"], arguments.values, call.get("id"), extra, arguments_text=arguments.text)
 
 
 def _texts(content: str | list[Any]) -> list[Part]:

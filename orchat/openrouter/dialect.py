@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from orchat.errors import ConfigurationError
+from orchat.messages.openai_format import CALL_EXTRA
 
 if TYPE_CHECKING:
     from orchat.messages import ChatMessage
@@ -112,7 +113,19 @@ def _prepare_openrouter(body: dict[str, Any]) -> tuple[dict[str, Any], Rewrite |
             for message, refusal in zip(body["messages"], refusals, strict=True)
         ]
         body = {**body, "messages": messages}
-    return body, None
+    return _without_call_extras(body), None
+
+
+def _without_call_extras(body: dict[str, Any]) -> dict[str, Any]:
+    """Remove from tool calls what another host added to them, where a conversation has moved."""
+
+    def bare(message: dict[str, Any]) -> dict[str, Any]:
+        calls = message.get("tool_calls")
+        if not isinstance(calls, list) or not any(CALL_EXTRA in call for call in calls):
+            return message
+        return {**message, "tool_calls": [{k: v for k, v in call.items() if k != CALL_EXTRA} for call in calls]}
+
+    return {**body, "messages": [bare(message) for message in body["messages"]]} if "messages" in body else body
 
 
 @lru_cache(maxsize=256)  # asked several times for each request
@@ -150,7 +163,7 @@ def _prepare_openai(body: dict[str, Any]) -> tuple[dict[str, Any], Rewrite | Non
     messages = [{k: v for k, v in message.items() if k not in _OPENROUTER_FIELDS} for message in body["messages"]]
     body = {**body, "messages": [_with_content(message) for message in messages]}
     _request_usage(body)
-    return body, None
+    return _without_call_extras(body), None
 
 
 def _prepare_other(body: dict[str, Any]) -> tuple[dict[str, Any], Rewrite | None]:

@@ -11,7 +11,7 @@ from orchat.chat import Chat
 from orchat.messages import ChatMessage, ImageContent, TextContent, ToolCall
 from orchat.tools import Tool, tool
 from tests.chat.ways import Way
-from tests.openrouter_server import PNG, call, calls, done, event, finish, image, stream, text, tool_call
+from tests.openrouter_server import PNG, call, calls, done, event, finish, fragment, image, stream, text, tool_call
 
 
 @tool
@@ -80,6 +80,20 @@ def test_only_a_variant_of_the_model_gets_its_reasoning_back(openrouter, make, m
     chat.model = model
     chat("And now?")
     assert bool(thought.keys() & openrouter.requests[2].json["messages"][1].keys()) is kept
+
+
+@pytest.mark.parametrize(("model", "kept"), [("vendor/m:nitro", True), ("other/m", False)])
+def test_only_a_variant_of_the_model_gets_back_what_was_added_to_a_call(openrouter, make, model, kept) -> None:
+    openrouter.validate = False  # it speaks for Gemini
+    added = {"extra_content": {"google": {"thought_signature": "Eg=="}}}
+    asks_now = event(None, tool_calls=[{**fragment("now", "{}", id="a"), **added}])
+    openrouter.answers(stream(asks_now, finish("tool_calls"), done()), text("Noon.", model="vendor/m"), text("Yes."))
+    chat = make(tools=[now], approve="always")
+    chat("When?")
+    chat.model = model
+    chat("And now?")
+    [[first], [later]] = [each.json["messages"][1]["tool_calls"] for each in openrouter.requests[1:]]
+    assert (first.keys() >= added.keys(), later.keys() >= added.keys()) == (True, kept)
 
 
 @pytest.mark.parametrize(

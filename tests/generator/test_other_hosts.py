@@ -8,6 +8,7 @@ import pytest
 
 from orchat.errors import APIConnectionError, BadRequestError, ProviderError, StreamError
 from orchat.messages import ChatMessage, ToolCall
+from orchat.openrouter.dialect import dialect_of
 from tests.generator.ways import Way
 from tests.openrouter_server import (
     Answer,
@@ -18,6 +19,7 @@ from tests.openrouter_server import (
     done,
     event,
     finish,
+    fragment,
     raw,
     reply_json,
     stream,
@@ -105,6 +107,28 @@ def test_a_message_that_only_calls_tools_has_an_empty_content(generator, asked, 
     way(generator, messages)
     sent = asked[0].json["messages"]
     assert [message.get("content") for message in sent] == ["Tide?", "", "14:10", "At two.", "14:10"]
+
+
+def test_what_gemini_adds_to_a_call_goes_back_with_it(openrouter, make, asked, way: Way) -> None:
+    openrouter.validate = False  # it speaks for Gemini
+    signature = {"extra_content": {"google": {"thought_signature": "Eg=="}}}
+    answer = [event(None, tool_calls=[{**fragment("tide", "{}", id="a"), **signature}]), finish("tool_calls"), done()]
+    openrouter.answers(stream(*answer))
+    message = ChatMessage.from_dict(way(make()).to_dict())
+    [call] = message.tool_calls
+    openrouter.answers(text("At two."))
+    way(make(), [ChatMessage.from_user("Tide?"), message, ChatMessage.from_tool("14:10", call)])
+    [sent] = asked[1].json["messages"][1]["tool_calls"]
+    assert sent == {"id": "a", "type": "function", "function": {"name": "tide", "arguments": "{}"}, **signature}
+    assert ChatMessage.from_openai_dict_format(message.to_openai_dict_format()).tool_calls == [call]
+
+
+@pytest.mark.parametrize("host", ["https://openrouter.ai/api/v1", "https://api.openai.com/v1"])
+def test_hosts_that_add_nothing_to_a_call_get_nothing_of_it(host: str) -> None:
+    call = {"id": "a", "type": "function", "function": {"name": "tide", "arguments": "{}"}}
+    body = {"messages": [{"role": "assistant", "content": "", "tool_calls": [{**call, "extra_content": {"a": 1}}]}]}
+    prepared, _ = dialect_of(host, "vendor/m").prepare(body)
+    assert prepared["messages"][0]["tool_calls"] == [call]
 
 
 # -- streams without an event -------------------------------------------------------------------------------------

@@ -149,7 +149,6 @@ def test_a_finish_reason_error_without_an_error_object_raises() -> None:
         ({"id": "gen-1", "x": 1}, "['id', 'x']"),
         ({"choices": "abc"}, "no choices"),
         ({"choices": [None]}, "no choices"),
-        ({"choices": [{"message": {"tool_calls": [{"type": []}]}}]}, "no chat completion"),
     ],
 )
 def test_what_is_no_chat_completion_is_said_to_be_none(payload: Any, said: str) -> None:

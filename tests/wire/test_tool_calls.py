@@ -341,11 +341,19 @@ def test_a_call_without_id_name_and_arguments_is_none(index: int | None, blank: 
     assert reply.tool_calls == calls
 
 
-def test_a_blank_type_is_a_functions() -> None:
-    odd = event(None, tool_calls=[fragment("tide", "{}", id="a", type="")])
+@pytest.mark.parametrize("kind", ["", "null", "tool_call"])
+def test_a_function_counts_whatever_its_type_says(kind: str) -> None:
+    odd = event(None, tool_calls=[fragment("tide", "{}", id="a", type=kind)])
     assert as_tuples(calls_of(odd)) == [("tide", {})]
-    [reply] = read_replies(completion(None, tool_calls=[{**call("tide", "{}"), "type": ""}]))
+    [reply] = read_replies(completion(None, tool_calls=[{**call("tide", "{}"), "type": kind}]))
     assert as_tuples(reply.tool_calls) == [("tide", {})]
+
+
+def test_a_custom_tools_call_is_none_of_a_function() -> None:
+    custom = {"index": 0, "id": "a", "type": "custom", "custom": {"name": "sql", "input": "select 1"}}
+    assert calls_of(event(None, tool_calls=[custom])) == []
+    [reply] = read_replies(completion(None, tool_calls=[custom]))
+    assert reply.tool_calls == []
 
 
 @pytest.mark.parametrize(

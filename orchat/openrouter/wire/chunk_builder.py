@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from orchat.messages.openai_format import extra_of_call
 from orchat.openrouter.response_limits import ResponseLimits
 from orchat.openrouter.wire.call_fragments import CallSorter
 from orchat.openrouter.wire.response import ReplyParts, read_call
@@ -93,7 +94,7 @@ class ChunkBuilder:
                 self._block_of_call[number] = self.block
                 chunk.start = True
             chunk.index = self._block_of_call[number]
-            chunk.tool_calls = [ToolCallDelta(number, new_name, arguments or None, new_id)]
+            chunk.tool_calls = [ToolCallDelta(number, new_name, arguments or None, new_id, extra_of_call(call))]
             yield chunk
 
     def count_images(self, number: int) -> None:

@@ -10,7 +10,7 @@ from orchat.errors import APIError, ProviderError
 from orchat.message_assembly import build_message, warn
 from orchat.messages import ChatMessage, ReasoningContent
 from orchat.messages.lenient_json import BLANKS
-from orchat.messages.openai_format import REASONING_FIELDS
+from orchat.messages.openai_format import REASONING_FIELDS, extra_of_call
 from orchat.messages.parts import Part
 from orchat.openrouter.response_limits import DEFAULT_LIMITS, ResponseLimits
 from orchat.openrouter.wire.error_hints import advice_to_retry
@@ -77,7 +77,8 @@ def read_reply_parts(message: Mapping[str, Any]) -> ReplyParts:
         is_one = not all(isinstance(value, dict) and "function" in value for value in calls.values())
         calls = [calls] if is_one else list(calls.values())
     if isinstance(calls, list):
-        pieces.calls = [call for call in calls if isinstance(call, dict) and call]
+        # What says that it is of another kind, but has a function, is a function's call: Mistral's say "null".
+        pieces.calls = [call for call in calls if isinstance(call, dict) and call and call.get("type") != "custom"]
     elif isinstance(old := message.get("function_call"), dict):
         pieces.calls = [{"function": old}]
     return pieces
@@ -259,10 +260,9 @@ def _read_choice(choice: Mapping[str, Any], number: int, payload: Mapping[str, A
         text=pieces.text,
         reasoning=pieces.reasoning,
         calls=[
-            (call_id, name, arguments)
-            for call_id, name, arguments in map(
-                read_call, (call for call in pieces.calls if call.get("type") in {None, "", "function"})
-            )
+            (call_id, name, arguments, extra_of_call(call))
+            for call in pieces.calls
+            for call_id, name, arguments in [read_call(call)]
             if call_id or name or arguments not in (None, "", {})
         ],
         extras=pieces.extras,
