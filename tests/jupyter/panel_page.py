@@ -54,6 +54,7 @@ class Page:
         self.state: dict[str, Any] = {}
         self.displayed: list[dict[str, Any]] = []
         self.displayed_for: list[str] = []  # the requests that they answer
+        self.outputs: list[dict[str, Any]] = []  # those that are no updates
         self.printed = ""
         self.inserted: list[str] = []
 
@@ -145,8 +146,11 @@ class Page:
         return self._run
 
     def begin(self, code: str, *, in_page: bool = False) -> str:
-        """Begin another cell, without waiting for it; ``in_page`` as this page runs it."""
-        return self._ask(code, {"cellId": self._cell_id} if in_page else None)
+        """Begin another cell, or ``in_page`` this page's, without waiting for it."""
+        if not in_page:
+            return self._ask(code, None)
+        self._run = self._ask(code, {"cellId": self._cell_id})
+        return self._run
 
     def open_view(self, *, clicks: bool = True) -> None:
         """Open the view of the widget that a cell shows; with ``clicks`` also while it blocks the kernel."""
@@ -229,6 +233,8 @@ class Page:
         if kind in ("display_data", "update_display_data"):
             self.displayed.append(content["data"])
             self.displayed_for.append(message["parent_header"]["msg_id"])
+            if kind == "display_data":
+                self.outputs.append(content["data"])
         elif kind == "stream":
             self.printed += content["text"]
         elif kind == "comm_open":

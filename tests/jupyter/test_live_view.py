@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -25,10 +26,11 @@ from orchat.jupyter.kernel.output.markdown_sanitizer import safe_markdown
 from orchat.jupyter.kernel.output.source_links import is_link
 from orchat.messages import ReasoningContent, ToolCall, ToolCallResult
 from orchat.streaming import StreamingChunk, ToolCallDelta
-from tests.browser.driver import DRIVER
+from tests.browser.driver import DRIVER, PATIENT_LOAD
 from tests.jupyter.kernel import Kernel
+from tests.jupyter.panel_page import Page
 from tests.jupyter.test_markdown_sanitizer import assert_harmless
-from tests.openrouter_server import PNG, ScriptedOpenRouter, event, finish, pause, stream, text, tool_call
+from tests.openrouter_server import PNG, ScriptedOpenRouter, event, finish, hold, pause, stream, text, tool_call, usage
 
 DOCUMENTS = [
     "# Title\n\nA paragraph\nof two lines.\n\n- one\n\n- two\n\n  more of two\n\n      code in two\n\nThe end.",
@@ -309,6 +311,39 @@ def test_a_page_that_answers_late_gets_the_form_to_see(endpoint: ScriptedOpenRou
         while client.get_shell_msg(timeout=10)["parent_header"]["msg_id"] != request:
             pass
         assert kernel.value("reply.text") == "'Fine.'"
+
+
+@pytest.mark.slow
+def test_what_comes_after_the_output_was_cleared_is_shown_and_kept(endpoint: ScriptedOpenRouter) -> None:
+    more, last = threading.Event(), threading.Event()
+    endpoint.answers(stream(event("One. "), hold(more), event("Two."), hold(last), finish("stop"), usage()))
+    key = {"OPENROUTER_BASE_URL": endpoint.base_url, "OPENROUTER_API_KEY": "sk-or-v1-0123456789abcdef"}
+    with Kernel(key) as kernel:
+        kernel.run(PATIENT_LOAD)
+        page = Page(kernel, "cleared")
+        request = page.begin("%%openrouter\nCount.", in_page=True)
+        page.open_view(clicks=False)
+
+        def clear() -> None:
+            """Clear the output, and have the kernel hear of it."""
+            page.clear()
+            page.state = {}
+            page.send({"t": "ready", "render": "markdown"})
+            page.until(lambda: bool(page.state))
+
+        page.until(lambda: "One." in json.dumps(page.state["items"]))
+        assert len(page.outputs) == 1
+        clear()
+        more.set()
+        page.until(lambda: len(page.outputs) == 2 and "Two." in json.dumps(page.state["items"]))
+        assert WIDGET_MIME_TYPE in page.outputs[1]
+        clear()
+        last.set()
+        page.wait(request)
+        page.until(lambda: len(page.outputs) == 3)
+        assert WIDGET_MIME_TYPE not in page.outputs[2]
+        assert page.outputs[2]["text/markdown"].startswith("One. Two.")
+        page.until(lambda: page.metadata is not None and "turns" in page.metadata)
 
 
 def test_loading_stays_light() -> None:

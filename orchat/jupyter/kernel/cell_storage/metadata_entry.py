@@ -24,7 +24,7 @@ class MetadataEntry:
     ----------
     is_cleared
         Whether a person has cleared the outputs of this run: what it kept is gone, and nothing is written any more,
-        unless an output is shown again (`mark_shown`).
+        unless an output is shown again, which sets it back.
     on_cleared
         Called when that happens, perhaps in another thread.
 
@@ -93,10 +93,3 @@ def mark_cleared(cell_id: str, run: object) -> None:
         entry.is_cleared = True
         for forget in entry.on_cleared:
             forget()
-
-
-def mark_shown(cell_id: str, run: str | None) -> None:
-    """Mark the entry of a cell whose run has an output again, after its outputs were cleared."""
-    entry = _entries.get(cell_id)
-    if entry is not None and run == entry.cell.run:
-        entry.is_cleared = False

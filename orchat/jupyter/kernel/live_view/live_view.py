@@ -2,9 +2,9 @@
 
 It is a `LiveDisplay` in all lasting parts: the first paint, the plain updates where no page answers, and the static
 output at the end, which replaces the widget. In between, from the first ready view on, the widget shows the chunks, and
-a person can stop the turn and decide about tool calls. Where the cell's output is cleared while a call waits, the form
-is shown again: to clear is no decision, and a cell that waits for a person must say so. If that cell was run again, its
-first run parks, so that the next one begins.
+a person can stop the turn and decide about tool calls. Where the cell's output is cleared meanwhile, what comes then is
+shown in a new one, as what a loop prints would be, and a form at once: to clear is no decision, and a cell that waits
+for a person must say so. If that cell was run again, its first run parks, so that the next one begins.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from orchat.jupyter.kernel.cell_storage.executing_cell import current_cell
-from orchat.jupyter.kernel.cell_storage.metadata_entry import mark_shown
+from orchat.jupyter.kernel.cell_storage.metadata_entry import get_entry
 from orchat.jupyter.kernel.live_view.click_comm import hears_clicks_while_blocked
 from orchat.jupyter.kernel.live_view.pending_approvals import PendingApprovals
 from orchat.jupyter.kernel.live_view.turn_view_model import TurnViewModel
@@ -86,10 +86,9 @@ class LiveView(LiveDisplay):
         self._approvals = PendingApprovals(self._view_model, self._flush)
         self._plain_updates_from = 0.0
         self._shows_widget = False  # whether the widget is in the output now
-        self._cell = current_cell(shell)
+        self._entry = get_entry(current_cell(shell))
         self._view_search: asyncio.TimerHandle | None = None
-        self._was_cleared = False  # whether the output is gone, and no view of it was left
-        self._was_shown_again = False
+        self._has_lost_views = False  # whether the output is gone, as its views have said
 
     @property
     def is_seen(self) -> bool:
@@ -122,8 +121,7 @@ class LiveView(LiveDisplay):
         if not self._channel.ready:
             super().add(chunk)
         elif is_visible:
-            self._ensure_widget()
-            self._channel.schedule_flush()
+            self._show_soon()
 
     def reading_pause(self) -> float:
         """Return 0 where a page shows the turn, or still may; else as a `LiveDisplay`."""
@@ -139,13 +137,13 @@ class LiveView(LiveDisplay):
         """Show the calls of a whole response."""
         if self._channel is not None:
             self._view_model.called(calls, indexes)
-            self._channel.schedule_flush()
+            self._show_soon()
 
     def running(self, call: ToolCall, place: CallPlace, part: float | None, text: str) -> None:
         """Show how far a running call is."""
         if self._channel is not None:
             self._view_model.running(call, place, part, text)
-            self._channel.schedule_flush()
+            self._show_soon()
 
     async def ask(self, call: ToolCall, tool: Tool, place: CallPlace) -> Verdict:
         """Ask for a decision about a call by a form; None without a ready view, and the turn parks."""
@@ -164,8 +162,7 @@ class LiveView(LiveDisplay):
         """Replace the widget by the static output; see `LiveDisplay.end`."""
         channel, self._channel = self._channel, None
         self._end_search()
-        if self._was_shown_again and not self._was_cleared and self._cell.id is not None:
-            mark_shown(self._cell.id, self._cell.run)
+        self._forget_cleared_output()
         try:
             super().end(reply, seconds, model=model, error=error, sent=sent, record=record)
         finally:
@@ -182,14 +179,20 @@ class LiveView(LiveDisplay):
 
         A plain update may have replaced it before its page answered, and a person may have cleared the output.
         """
-        if self._channel is None:
-            return
-        if self._was_cleared:
-            self._was_cleared, self._was_shown_again = False, True
-            self._is_published = False
-        elif self._shows_widget:
-            return
-        super()._paint()
+        if self._channel is not None and (self._forget_cleared_output() or not self._shows_widget):
+            super()._paint()
+
+    def _forget_cleared_output(self) -> bool:
+        """Return whether the output was cleared; then the next one is new, and the turn is kept with it."""
+        if not (self._has_lost_views or self._entry.is_cleared):
+            return False
+        self._has_lost_views = self._entry.is_cleared = self._is_published = False
+        return True
+
+    def _show_soon(self) -> None:
+        if self._channel is not None and self._channel.ready:
+            self._ensure_widget()
+            self._channel.schedule_flush()
 
     def _search_view(self) -> None:
         """Look for another view when one is gone; without one the output was cleared."""
@@ -198,7 +201,7 @@ class LiveView(LiveDisplay):
             self._view_search = asyncio.get_running_loop().call_later(_OTHER_VIEW_LIMIT, self._miss_view)
 
     def _miss_view(self) -> None:
-        self._view_search, self._was_cleared = None, True
+        self._view_search, self._has_lost_views = None, True
         if self._approvals.is_waiting and self._channel is not None:
             self._ensure_widget()
             asyncio.get_running_loop().call_later(_DRAWN_AGAIN_LIMIT, self._miss_drawing, self._channel.ready_count)
