@@ -258,6 +258,26 @@ def test_a_base_url_that_holds_the_path_is_refused_with_what_to_give(make, way: 
         way(make(api_base_url="http://127.0.0.1:9/v1" + ending))
 
 
+@pytest.mark.parametrize(
+    ("behind", "advice"),
+    [
+        (
+            "/chat/completions?api-version=2024",
+            r"A, and http_client_kwargs={'params': {'api-version': '2024'}}",
+        ),
+        ("/?api-version=1", r"A, and http_client_kwargs={'params': {'api-version': '1'}}"),
+        ("#top", "A"),
+    ],
+)
+def test_a_base_url_with_a_query_says_where_that_goes(openrouter, make, behind: str, advice: str) -> None:
+    generator = make(api_base_url=openrouter.base_url + behind)
+    with pytest.raises(ConfigurationError) as caught:
+        generator.run("Hi")
+    assert caught.value.hint == f"Give {advice.replace('A', openrouter.base_url, 1)}."
+    make(http_client_kwargs={"params": {"api-version": "1"}}).run("Hi")
+    assert (openrouter.request.path, openrouter.request.query) == ("/chat/completions", {"api-version": "1"})
+
+
 # -- a server on this machine, and what is told meanwhile ---------------------------------------------------------
 
 

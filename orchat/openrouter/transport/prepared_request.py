@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
+from urllib.parse import parse_qsl
 
 import httpx2
 
@@ -120,13 +121,28 @@ def check_base_url(url: str) -> str:
     """
     if not isinstance(url, str) or not _is_base_url(url):
         raise ConfigurationError(f"{redact(repr(url))} is no base URL.", hint=_base_url_hint(url))
+    address, mark, query = url.partition("?" if "?" in url else "#")
+    if mark:  # the path of the API would become a part of it
+        params = dict(parse_qsl(query)) if mark == "?" else {}
+        raise ConfigurationError(
+            f"The base URL {redact(url)} holds a {mark!r}, and /chat/completions is put behind it.",
+            hint=f"Give {redact(_without_endpoint(address))}"
+            + (f", and http_client_kwargs={redact(repr({'params': params}))}." if params else "."),
+        )
+    base = url.rstrip("/")
+    if (shorter := _without_endpoint(base)) != base:
+        raise ConfigurationError(
+            f"The base URL {redact(base)} ends in {base[len(shorter) :]}, and /chat/completions is put behind it.",
+            hint=f"Give {redact(shorter)}.",
+        )
+    return base
+
+
+def _without_endpoint(url: str) -> str:
     base = url.rstrip("/")
     for ending in ("/chat/completions", "/completions"):
         if base.lower().endswith(ending):
-            raise ConfigurationError(
-                f"The base URL {redact(base)} ends in {ending}, and /chat/completions is put behind it.",
-                hint=f"Give {redact(base[: -len(ending)])}.",
-            )
+            return base[: -len(ending)]
     return base
 
 
