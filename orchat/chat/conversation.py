@@ -69,6 +69,7 @@ class Conversation:
     def messages(self) -> list[ChatMessage]:
         """All messages, sendable at any moment. Assign to continue from another conversation.
 
+        The list is a copy: what is appended to it is part of the chat once the list is assigned.
         Of several `versions` of a turn these are the shown one. Assigning keeps the versions of the turns that stay.
 
         Raises

@@ -260,12 +260,12 @@ def resolve_tools(
     ...     return "14:10"
     >>> [tool.name for tool in resolve_tools(["tide"], {"tide": tide}, {})]
     ['tide']
-    >>> [tool.name for tool in resolve_tools(["harbour"], {"harbour": [tide]}, {})]
+    >>> [tool.name for tool in resolve_tools(["harbour", "tide"], {"harbour": [tide], "tide": tide}, {})]
     ['tide']
     """
     from orchat.tools import Tool, Toolset, create_tool_from_function
 
-    tools: list[Tool | Toolset] = []
+    tools: dict[int, Tool | Toolset] = {}  # by what they are made of: one that has two names is one
     for name in dict.fromkeys(wanted):
         value = named if isinstance(named := named_tools.get(name), Toolset) else names.get(name)
         if value is None or str(getattr(value, "__module__", "")).startswith("orchat.jupyter.kernel.variable_tools"):
@@ -279,13 +279,14 @@ def resolve_tools(
         several = isinstance(value, list | tuple)
         for number, each in enumerate(value if isinstance(value, list | tuple) else [value]):
             try:
-                tools.append(each if isinstance(each, Tool | Toolset) else create_tool_from_function(each))
+                if id(each) not in tools:
+                    tools[id(each)] = each if isinstance(each, Tool | Toolset) else create_tool_from_function(each)
             except Exception as error:  # noqa: BLE001 - a signature or an annotation of the user's
                 which = f"{name}[{number}]" if several else name
                 raise UsageError(f"-T: {which} is no tool: {error}") from None
         if several and not value:
             raise UsageError(f"-T: {name} is empty.")
-    return tuple(tools)
+    return tuple(tools.values())
 
 
 def schema_of_any_type(text: str, names: Mapping[str, object]) -> Any:
