@@ -75,7 +75,7 @@ def test_it_streams_stops_and_asks_while_a_cell_blocks(
     expect(panel.locator(".orchat-storage-status")).not_to_be_empty()
     ask(panel, "Where does it go?")
     grows(page, panel, 100)
-    panel.locator(".orchat-panel-stop").press("Enter")  # it moves while text comes
+    panel.locator(".orchat-panel-stop").click()
     expect(panel.locator(".orchat-footer")).to_contain_text("stopped")
     ask(panel, "When is high tide?")
     expect(panel.locator(".orchat-question-text").last).to_contain_text("When is high tide?")
@@ -118,7 +118,7 @@ def test_where_no_click_is_heard_the_stream_goes_on_and_stop_says_what_to_do(
     grows(page, panel, 100)
     notice = panel.locator(".orchat-busy-notice")
     expect(notice).to_be_hidden()
-    panel.locator(".orchat-panel-stop").press("Enter")  # it moves while text comes
+    panel.locator(".orchat-panel-stop").click()
     expect(notice).to_contain_text("interrupt the kernel")
     grows(page, panel, 50)
     notebook.interrupt(1, "KeyboardInterrupt")

@@ -158,10 +158,25 @@ def test_what_a_tool_prints_and_draws_is_in_its_box(
     assert Axe().run(page, context=".orchat-panel").response["violations"] == []
 
 
+# Where Stop stands in its panel, in each frame from the first token on.
+_STOP_PLACES = """(panel) => {
+    window.places = new Set();
+    const look = () => {
+        const {x, y, width, height} = panel.querySelector(".orchat-panel-stop").getBoundingClientRect();
+        if (panel.querySelector(".orchat-items")?.innerText && width) {
+            window.places.add([x, y - panel.getBoundingClientRect().y, width, height].map(Math.round).join(" "));
+        }
+        requestAnimationFrame(look);
+    };
+    look();
+}"""
+
+
 def test_it_streams_and_stops_while_later_cells_run(page: Page, front_end: Lab, endpoint: ScriptedOpenRouter) -> None:
-    endpoint.answers(endless(ANSWER).paced(0.05), text("Second."))
+    endpoint.answers(endless(ANSWER).paced(0.02), text("Second."))
     cells = (PANEL + 'panel = ChatPanel("some/model")\npanel', "print(6 * 7)", "print(len(panel.messages))")
     notebook, panel = opened(page, front_end, "panel-streams.ipynb", *cells)
+    panel.evaluate(_STOP_PLACES)
     ask(panel, "Where does it go?")
     items = panel.locator(".orchat-items")
     expect(items).to_contain_text("The river runs down to the sea.")
@@ -180,7 +195,9 @@ def test_it_streams_and_stops_while_later_cells_run(page: Page, front_end: Lab, 
     said = page.evaluate("() => window.said")
     assert all(after - before > 1_200 for (before, _), (after, _) in pairwise(said))  # milliseconds
     assert all(each.startswith("The river runs") and each.endswith("the sea.") for _, each in said)
-    panel.locator(".orchat-panel-stop").press("Enter")  # it moves while text comes
+    page.wait_for_function("() => document.querySelector('.orchat-items').innerText.split('sea').length > 29")
+    assert len(page.evaluate("() => [...window.places]")) == 1  # while 200 tokens came
+    panel.locator(".orchat-panel-stop").click()
     expect(panel.locator(".orchat-footer")).to_contain_text("stopped")
     assert endpoint.request.client_closed.wait(PATIENCE)
     expect(panel.locator(".orchat-text-input")).to_be_focused()
@@ -358,7 +375,7 @@ def test_a_page_reloaded_mid_stream_has_it_again_and_a_dead_kernel_leaves_the_tr
     page.wait_for_function(
         "(n) => document.querySelector('.orchat-panel .orchat-items').innerText.length > n", arg=before
     )
-    panel.locator(".orchat-panel-stop").press("Enter")  # it moves while text comes
+    panel.locator(".orchat-panel-stop").click()
     expect(panel.locator(".orchat-footer")).to_contain_text("stopped")
     deadline = time.monotonic() + PATIENCE
     while True:

@@ -248,6 +248,11 @@ export async function render({ model, el, css, send: sendToKernel }) {
     redoButton.hidden = !fields.redo;
     if (fields === drawnFields) return;
     node.style.setProperty("--orchat-height", fields.height);
+    const isTall = fields.running || (hasTurns && node.classList.contains("orchat-tall"));
+    if (isTall && !node.classList.contains("orchat-tall") && composer.node.contains(document.activeElement)) {
+      requestAnimationFrame(() => composer.node.scrollIntoView({ block: "nearest" }));
+    }
+    node.classList.toggle("orchat-tall", isTall);
     if (fields.model !== drawnFields?.model) modelName.replaceChildren(...modelWords(fields.model));
     modelButton.title = fields.model;
     modelButton.setAttribute("aria-label", `${STRINGS.model}: ${fields.model}`);
