@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
-from itertools import count
 from typing import Literal
 
 from orchat.errors import OrchatError
@@ -64,7 +64,8 @@ class ColumnRun:
         self._failure: BaseException | None = None  # which ends the run
         self._first: dict[bytes, int] = {}
         self._followers: dict[int, list[int]] = {}  # of the rows on their way: those that are identical with them
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._workers: set[asyncio.Task[None]] = set()  # each asks for one row after another
+        self._taken = 0
         self._failures_at_first = 0
         self._needs_keys = is_distinct or requester.store is not None
 
@@ -78,21 +79,25 @@ class ColumnRun:
         """
         self._progress = progress
         self._requester.on_hold = lambda seconds: progress.note(f"the host asks to wait {seconds:.3g} s")
-        slots = asyncio.Semaphore(self._most_at_once)
-        rows = RowPreparation(
+        self._rows = RowPreparation(
             self.questions, self._requester, most_ahead=self._most_at_once, needs_keys=self._needs_keys
         )
+        # The rows are read in one context, though by several workers: a generator may set and reset its variables.
+        self._context = contextvars.copy_context()
         try:
-            await self._ask_all(rows, slots)
-            while self._tasks and not self._is_over:
-                await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
-            if self._tasks:
+            self._start_worker()
+            while self._workers and not self._is_over:
+                ended, _ = await asyncio.wait(self._workers, return_when=asyncio.FIRST_COMPLETED)
+                self._workers -= ended
+                for worker in ended:
+                    worker.result()  # it has none; an error that is no row's must not get lost
+            if self._workers:
                 await self._finish_in_flight()
         finally:
-            self.questions = rows.rest
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            self.questions = self._rows.rest
+            for worker in self._workers:
+                worker.cancel()
+            await asyncio.gather(*self._workers, return_exceptions=True)
         if self._failure is not None:
             raise self._failure
 
@@ -105,30 +110,35 @@ class ColumnRun:
     def _is_over(self) -> bool:
         return self.ended_by is not None or self._failure is not None
 
-    async def _ask_all(self, rows: Iterator[PreparedRow], slots: asyncio.Semaphore) -> None:
-        loop = asyncio.get_running_loop()
+    def _start_worker(self) -> None:
+        self._workers.add(asyncio.get_running_loop().create_task(self._work()))
 
-        def ended(task: asyncio.Task[None]) -> None:
-            self._tasks.discard(task)
-            slots.release()
+    async def _work(self) -> None:
+        """Ask for rows until there are no more; the next worker begins while this one waits for its first answer."""
+        row = await self._next_to_ask()
+        if row is not None and len(self._workers) < self._most_at_once:
+            self._start_worker()
+        while row is not None:
+            await self._ask(*row)
+            row = await self._next_to_ask()
 
-        for number in count(1):
-            if number % _ROWS_BETWEEN_LOOKS == 0:  # before a row is taken: this may end here
+    async def _next_to_ask(self) -> tuple[RowQuestion, bytes] | None:
+        """Take rows up to one that must be asked for, and return it with its key; None where the run is over."""
+        while True:
+            self._taken += 1
+            if self._taken % _ROWS_BETWEEN_LOOKS == 0:  # before a row is taken: this may end here
                 await asyncio.sleep(0)
-            await slots.acquire()
+            if self._is_over:
+                return None
             try:
-                row = None if self._is_over else next(rows, None)
+                row = self._context.run(next, self._rows, None)
             except Exception as error:  # noqa: BLE001 - of the rows' source; what is on its way is paid, and kept
-                self._failure, row = error, None
+                self._failure = error
+                return None
             if row is None:
-                return
-            key = self._key_if_new(row)
-            if key is None:
-                slots.release()
-                continue
-            task = loop.create_task(self._ask(row.question, key))
-            self._tasks.add(task)
-            task.add_done_callback(ended)
+                return None
+            if (key := self._key_if_new(row)) is not None:
+                return row.question, key
 
     def _key_if_new(self, row: PreparedRow) -> bytes | None:
         """Return the key of a row that must be asked for; None for one whose outcome is known, or on its way."""
@@ -181,9 +191,9 @@ class ColumnRun:
 
     async def _finish_in_flight(self) -> None:
         """Wait a moment for the requests that are on their way; the others are not sent any more."""
-        sent = self._tasks & self._requester.in_flight
-        for task in self._tasks - sent:
-            task.cancel()
+        sent = self._workers & self._requester.in_flight
+        for worker in self._workers - sent:
+            worker.cancel()
         if sent:
             await asyncio.wait(sent, timeout=_GRACE)
 

@@ -1,7 +1,7 @@
 """A scripted OpenRouter with every trouble there is: ``python -m tests.mapping.troubled_server``.
 
 It prints its base URL, and ends when its standard input closes. What happens to a row follows from its number, and only
-when it is asked for the first time. ``GET /seen`` tells what was asked and billed, ``GET /refill`` buys credits.
+when it is asked for the first time that there are credits. ``GET /seen`` tells what was asked and billed, ``GET /refill`` buys credits.
 """
 
 from __future__ import annotations
@@ -26,21 +26,24 @@ class Troubles:
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.asked: Counter[int] = Counter()
+        self.requests = 0
+        self.met: set[int] = set()
         self.billed: Counter[int] = Counter()
         self.refused = 0
         self.has_credits = True
+        self.was_empty = False
 
     def __call__(self, request: Request) -> Answer:
         number = int(question_of(request).split()[-1])
         with self.lock:
-            self.asked[number] += 1
-            is_first = self.asked[number] == 1
-            if number == EMPTY_AT and is_first:
-                self.has_credits = False
+            self.requests += 1
+            if number == EMPTY_AT and not self.was_empty:
+                self.has_credits, self.was_empty = False, True
             if not self.has_credits:
                 self.refused += 1
                 return error(402, "Insufficient credits.")
+            is_first = number not in self.met
+            self.met.add(number)
             trouble = self.trouble(number) if is_first else None
             if trouble is not None:
                 self.refused += 1
@@ -69,7 +72,7 @@ class Troubles:
             answers = sum(self.billed.values())
             return reply_json(
                 {
-                    "requests": sum(self.asked.values()),
+                    "requests": self.requests,
                     "refused": self.refused,
                     "answers": answers,
                     "bill": str(answers * COST),
