@@ -6,7 +6,9 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+from pydantic_core import to_json
 
 from orchat.errors import StateError
 from orchat.messages import ChatMessage
@@ -14,8 +16,7 @@ from orchat.messages import ChatMessage
 _encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
 
 
-@dataclass(frozen=True)
-class StoredAnswer:
+class StoredAnswer(NamedTuple):
     """A model's answer to a request, and what it took.
 
     Parameters
@@ -68,8 +69,6 @@ class StoredAnswer:
 
 
 def _to_json(data: dict[str, Any]) -> str:
-    from pydantic_core import to_json
-
     try:
         return to_json(data, fallback=str).decode()  # a fifth of the other's time
     except ValueError:  # such as half of a character

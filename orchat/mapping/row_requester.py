@@ -39,6 +39,7 @@ LONGEST_HOLD = 600.0
 _MOST_ATTEMPTS = 8
 _MOST_CONGESTIONS = 10  # in a row, without an answer in between: the host is down
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 8.0  # seconds
+_NOTHING, _UNKNOWN = Cost(), Cost(unknown=1)
 
 
 class RunEndedError(Exception):
@@ -100,7 +101,7 @@ class RowRequester:
         return outcomes
 
     def _of_stored(self, message: ChatMessage) -> RowOutcome:
-        outcome = self.outcome(message, Cost())
+        outcome = self.outcome(message, _NOTHING)
         outcome.is_stored = True
         return outcome
 
@@ -115,7 +116,7 @@ class RowRequester:
         demand, task = self.demand(messages), asyncio.current_task()
         demand.key = key
         attempt = 0
-        spent = Cost()
+        spent = _NOTHING
         while True:
             attempt += 1
             try:
@@ -128,7 +129,7 @@ class RowRequester:
                 except StateError as error:
                     return RowOutcome.failure(error)
             started = monotonic()
-            cost, hold, again = Cost(unknown=1), None, None
+            cost, hold, again = _UNKNOWN, None, None
             signal: Signal = "failed"
             try:
                 self.in_flight.add(task)  # it may be paid from now on
@@ -151,7 +152,7 @@ class RowRequester:
                 if again is None:
                     return RowOutcome.failure(error, _bill(spent))
             except OrchatError as error:  # it cannot be sent as it is
-                cost = Cost()
+                cost = _NOTHING
                 return RowOutcome.failure(error)
             finally:
                 self.admission.settle(demand, cost, signal, hold)
@@ -216,8 +217,8 @@ class RowRequester:
         if error.partial is not None and error.partial.meta.get("usage") is not None:
             return _cost(error.partial)
         if error.retryable or (error.status_code is not None and error.partial is None):
-            return Cost()
-        return Cost() if dialect_of(self.exchange.base_url, self.model).is_free else Cost(unknown=1)
+            return _NOTHING
+        return _NOTHING if dialect_of(self.exchange.base_url, self.model).is_free else _UNKNOWN
 
     def outcome(self, message: ChatMessage, cost: Cost) -> RowOutcome:
         """Return the outcome of an answer that cost so much; a failure where it does not fit the schema."""

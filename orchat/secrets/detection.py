@@ -82,6 +82,8 @@ def find_secrets(text: str) -> list[Found]:
 def _find(text: str) -> tuple[Found, ...]:
     lowered = _lowered(text)
     spans = [*_tokens(text), *_formatted(text, lowered), *named_values(text, lowered), *table_values(text, lowered)]
+    if not spans:  # as in most texts
+        return ()
     found: list[Found] = []
     for span in sorted(spans, key=lambda span: (span[0], -span[1])):
         if found and span[0] < found[-1].end:

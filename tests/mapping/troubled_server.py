@@ -1,7 +1,8 @@
 """A scripted OpenRouter with every trouble there is: ``python -m tests.mapping.troubled_server``.
 
 It prints its base URL, and ends when its standard input closes. What happens to a row follows from its number, and only
-when it is asked for the first time that there are credits. ``GET /seen`` tells what was asked and billed, ``GET /refill`` buys credits.
+when it is asked for the first time, refusals for want of credits aside. ``GET /seen`` tells what was asked and billed,
+``GET /refill`` buys credits.
 """
 
 from __future__ import annotations
