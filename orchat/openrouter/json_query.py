@@ -250,4 +250,8 @@ def _read_payload(body: ResponseBody, text: str, request: PreparedRequest) -> di
         return payload
     if (found := error_object(payload)) is not None:
         raise error_from_object(found, payload, *request.secrets, other_url=request.other_url)
+    if isinstance(payload, list) and payload:  # Together's models, and GitHub's
+        return {"data": payload}
+    if isinstance(payload, dict) and payload.get("object") == "list" and "data" in payload:
+        return {"data": []}  # null, by which Ollama says that it has no model yet
     raise ProviderError("The reply holds no `data`.", hint="Is the base URL right?")

@@ -228,6 +228,16 @@ def test_what_is_no_list_is_an_error_and_not_kept(
     assert not cache.exists()
 
 
+@pytest.mark.parametrize(
+    ("answer", "names"), [([{"id": "meta/x", "type": "chat"}], ["meta/x"]), ({"object": "list", "data": None}, [])]
+)
+def test_lists_of_other_hosts_are_read(
+    openrouter: ScriptedOpenRouter, endpoint: JsonEndpoint, ask: Ask, answer: Any, names: list[str]
+) -> None:
+    openrouter.on("GET", "/models").always(reply_json(answer))
+    assert ids(ask("load_catalog", endpoint)) == names
+
+
 def test_an_empty_list_is_believed_but_not_kept(
     openrouter: ScriptedOpenRouter, endpoint: JsonEndpoint, ask: Ask, cache: Path
 ) -> None:
