@@ -438,7 +438,16 @@ def test_it_is_rejected_with_a_reason_and_answered_instead(page: Page, address: 
     page.keyboard.press("Enter")
     reason = form.field("Why not? The model is told.")
     expect(reason).to_be_focused()
+    reason.fill("\u05dc\u05d0")  # a view that comes later shows it
+    expect(reason).to_have_css("direction", "rtl")
+    page.evaluate(_SHOW, [f"{address}/form/form.js", {**build_form(PLAN, GIVEN), "revision": "r"}])
+    restored = draft_of(PLAN, page.evaluate("() => window.typed"), "r")
+    page.evaluate("(draft) => window.form.restore(draft)", restored)
+    expect(reason).to_have_value("\u05dc\u05d0")
+    expect(form.node.locator(".orchat-form-difference")).to_be_hidden()
+    reason.focus()
     page.keyboard.press("Escape")
+    assert "words" not in page.evaluate("() => window.typed")
     expect(reject).to_be_focused()
     page.keyboard.press("Enter")
     page.keyboard.type("Not today")
@@ -446,7 +455,7 @@ def test_it_is_rejected_with_a_reason_and_answered_instead(page: Page, address: 
     page.keyboard.type("nor tomorrow")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    assert form.decision == {"decision": "reject", "reason": "Not today\nnor tomorrow"}
+    assert form.decision == {"decision": "reject", "reason": "Not today\nnor tomorrow", "revision": "r"}
     form = Shown(page.context.new_page(), address, PLAN, GIVEN)
     form.press("Answer instead")
     form.field("The answer in the tool's place").fill("By night.")

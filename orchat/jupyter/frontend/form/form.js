@@ -7,8 +7,9 @@
  *   fields: Field[] | null, omitted?: number, revision?: string, notice?: string}} Description
  * @typedef {{decision: "approve" | "edited" | "reject" | "answer" | "always", arguments?: {json: string},
  *   reason?: string, value?: string, revision?: string}} Decision
- * @typedef {{revision: string, json: string, fields: Field[] | null}} Draft What was typed into a form of this
- *   revision; without fields as one text.
+ * @typedef {{decision: "reject" | "answer", text: string}} TypedWords A reason, or an answer in the tool's place.
+ * @typedef {{revision: string, json: string, fields: Field[] | null, words?: TypedWords}} Draft What was typed into a
+ *   form of this revision; without fields as one text.
  */
 
 import { button, element, setText } from "../shared/elements.js";
@@ -24,7 +25,7 @@ export { STRINGS };
 /**
  * @param {Description} description
  * @param {{strings?: Partial<typeof STRINGS>, render?: import("../shared/markdown_renderer.js").Render,
- *   onChange(values: {json: string, raw?: boolean}, revision?: string): void,
+ *   onChange(values: {json: string, raw?: boolean, words?: TypedWords}, revision?: string): void,
  *   onDecide(decision: Decision): void}} options
  */
 export function createForm(description, { strings: words, render, onChange, onDecide }) {
@@ -68,6 +69,8 @@ export function createForm(description, { strings: words, render, onChange, onDe
   let showRaw = () => {};
   /** @type {(() => void) | null} */
   let closeAnswerBox = null;
+  /** @type {(() => TypedWords) | null} */
+  let typedWords = null;
   let originalJson = ""; // all arguments as the model gave them, in the order of the fields
   let isEdited = false;
   let isBusy = false;
@@ -79,8 +82,8 @@ export function createForm(description, { strings: words, render, onChange, onDe
   });
   approve.setAttribute("aria-describedby", changes.id);
   const always = button(strings.always, "orchat-always orchat-outlined", () => decideApproval("always"));
-  const reject = button(strings.reject, "orchat-reject orchat-outlined", () => askForText("reject", strings.reason));
-  const answer = button(strings.answer, "orchat-answer orchat-outlined", () => askForText("answer", strings.value));
+  const reject = button(strings.reject, "orchat-reject orchat-outlined", () => askForText("reject"));
+  const answer = button(strings.answer, "orchat-answer orchat-outlined", () => askForText("answer"));
   const rawButton = button(strings.raw, "orchat-edit-json", () => {
     drawRaw(indentJson(values().json));
     rawInput?.focus();
@@ -90,7 +93,8 @@ export function createForm(description, { strings: words, render, onChange, onDe
 
   /** Ask the kernel to validate the arguments of the drawn revision, which may be older than the state. */
   const requestCheck = () => {
-    onChange(rawInput && description.fields ? { ...values(), raw: true } : values(), description.revision);
+    const raw = rawInput && description.fields ? { raw: true } : {};
+    onChange({ ...values(), ...raw, ...(typedWords ? { words: typedWords() } : {}) }, description.revision);
   };
   const values = () => ({ json: rawInput ? rawInput.value : list?.text() ?? "{}" });
 
@@ -204,11 +208,13 @@ export function createForm(description, { strings: words, render, onChange, onDe
 
   /**
    * @param {"reject" | "answer"} decision
-   * @param {string} question
+   * @param {string} [text] What was typed in another view.
    */
-  function askForText(decision, question) {
-    const { node: drawn, input } = drawText("", `${id}-more`, strings, () => {}, { lines: true, most: 2 });
-    const label = element("label", "orchat-label", question);
+  function askForText(decision, text) {
+    const kind = { lines: true, most: 2 };
+    const { node: drawn, input } = drawText(text ?? "", `${id}-more`, strings, requestCheck, kind);
+    typedWords = () => ({ decision, text: input.value });
+    const label = element("label", "orchat-label", decision === "reject" ? strings.reason : strings.value);
     label.htmlFor = input.id;
     const send = button(decision === "reject" ? strings.reject : strings.send, "orchat-send orchat-primary", () => {
       decide(decision === "reject" ? { decision, reason: input.value } : { decision, value: input.value });
@@ -216,6 +222,8 @@ export function createForm(description, { strings: words, render, onChange, onDe
     closeAnswerBox = () => {
       answerBox.hidden = true;
       buttons.hidden = false;
+      typedWords = null;
+      if (input.value) requestCheck();
       (decision === "reject" ? reject : answer).focus();
     };
     const backButton = button(strings.back, "orchat-back", closeAnswerBox);
@@ -224,7 +232,7 @@ export function createForm(description, { strings: words, render, onChange, onDe
     answerBox.replaceChildren(label, drawn, element("div", "orchat-form-buttons", send, backButton));
     answerBox.hidden = false;
     buttons.hidden = true;
-    input.focus();
+    if (text === undefined) input.focus();
   }
 
   /** @param {"approve" | "edited" | "always"} decision */
@@ -316,6 +324,7 @@ export function createForm(description, { strings: words, render, onChange, onDe
         list.update([...draft.fields, ...missing.map((field) => ({ ...field, text: null, start: field.text }))]);
         for (const each of list.entries) each.before = given.get(each.name) ?? null;
       } else drawRaw(draft.json);
+      if (draft.words) askForText(draft.words.decision, draft.words.text);
       updateButtons();
     },
     setPreview: preview.set,

@@ -74,6 +74,7 @@ export function drawText(value, id, strings, onChange, { lines, code, type, most
   else if (input instanceof HTMLInputElement) input.type = type ?? "text";
   input.autocomplete = "off";
   input.spellcheck = !code;
+  if (!code) input.dir = "auto";
   input.value = value;
   fitRows();
   const warning = element("div", "orchat-invisible-characters");

@@ -266,7 +266,11 @@ def draft_of(tool: Tool, values: Mapping[str, Any], revision: str) -> dict[str, 
     """
     arguments = None if values.get("raw") is True else arguments_of(values)[0]
     fields = None if arguments is None else build_form(tool, arguments)["fields"]
-    return {"revision": revision, "json": escape_surrogates(str(values["json"])), "fields": fields}
+    draft = {"revision": revision, "json": escape_surrogates(str(values["json"])), "fields": fields}
+    match values.get("words"):
+        case {"decision": "reject" | "answer" as decision, "text": str(text)} if len(text) <= _MOST_DRAFT:
+            draft["words"] = {"decision": decision, "text": escape_surrogates(text)}
+    return draft
 
 
 def _call_as_text(call: ToolCall) -> str:
