@@ -12,8 +12,10 @@ import argparse
 import contextlib
 import os
 import re
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
@@ -70,23 +72,7 @@ def parser() -> argparse.ArgumentParser:
     ask.add_argument("--allow-secrets", action="store_true", help="send keys and passwords of the question, too")
     ask.set_defaults(command=_ask)
 
-    column = commands.add_parser("map", help="ask about each row of a file: .csv, .jsonl or .parquet")
-    column.add_argument("file", type=Path, metavar="FILE")
-    column.add_argument("-p", "--prompt", required=True, help="the question; {column} stands for a row's value")
-    column.add_argument("-o", "--out", type=Path, metavar="OUT", help="the file for the rows and their answers")
-    column.add_argument("--schema", help="a JSON Schema, a file of one, or labels such as good,bad")
-    column.add_argument("-m", "--model", help="a name or an alias; default: ORCHAT_MODEL")
-    column.add_argument("-s", "--system", help="a system message")
-    column.add_argument("-t", "--temperature", type=float)
-    column.add_argument("--max-cost", type=float, metavar="USD", help="end before more is spent")
-    column.add_argument(
-        "--allow-unknown-cost", action="store_true", help="with --max-cost: go on where a price is not known"
-    )
-    column.add_argument("--concurrency", type=int, metavar="N", help="at most so many requests at a time")
-    column.add_argument("--store", metavar="FILE", help="where answers are kept; default: ORCHAT_STORE")
-    column.add_argument("--dry-run", action="store_true", help="only say what it would take")
-    column.add_argument("--allow-secrets", action="store_true", help="send what looks like a key, too")
-    column.set_defaults(command=_map)
+    _add_map(commands)
 
     models = commands.add_parser("models", help="list models and their prices")
     models.add_argument("query", nargs="*", metavar="QUERY", help="words that the id or the name must hold")
@@ -111,6 +97,27 @@ def parser() -> argparse.ArgumentParser:
     actions.add_parser("download", help="fetch its weights, once (93 MB)").set_defaults(command=_local_download)
     actions.add_parser("status", help="say what is installed and where").set_defaults(command=_local_status)
     return top
+
+
+def _add_map(commands: argparse._SubParsersAction[_Parser]) -> None:
+    column = commands.add_parser("map", help="ask about each row of a file: .csv, .jsonl or .parquet")
+    column.add_argument("file", type=Path, metavar="FILE")
+    column.add_argument("-p", "--prompt", required=True, help="the question; {column} stands for a row's value")
+    column.add_argument("-o", "--out", type=Path, metavar="OUT", help="the file for the rows and their answers")
+    column.add_argument("--schema", help="a JSON Schema, a file of one, or labels such as good,bad")
+    column.add_argument("-m", "--model", help="a name or an alias; default: ORCHAT_MODEL")
+    column.add_argument("-s", "--system", help="a system message")
+    column.add_argument("-t", "--temperature", type=float)
+    column.add_argument("--max-cost", type=float, metavar="USD", help="end before more is spent")
+    column.add_argument(
+        "--allow-unknown-cost", action="store_true", help="with --max-cost: go on where a price is not known"
+    )
+    column.add_argument("--concurrency", type=int, metavar="N", help="at most so many requests at a time")
+    column.add_argument("--store", metavar="FILE", help="where answers are kept; default: ORCHAT_STORE")
+    column.add_argument("--delimiter", metavar="CHAR", help="what separates a CSV file's columns; the first line tells")
+    column.add_argument("--dry-run", action="store_true", help="only say what it would take")
+    column.add_argument("--allow-secrets", action="store_true", help="send what looks like a key, too")
+    column.set_defaults(command=_map)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -191,6 +198,7 @@ def _map(arguments: argparse.Namespace) -> int:
         "concurrency": arguments.concurrency,
         "store": arguments.store,
         "allow_secrets": arguments.allow_secrets,
+        "delimiter": arguments.delimiter,
     }
     if arguments.dry_run:
         _print_piece(f"{estimate_file(arguments.file, prompt, **options)}\n")
@@ -201,14 +209,42 @@ def _map(arguments: argparse.Namespace) -> int:
     limit = arguments.max_cost
     if limit is not None and arguments.allow_unknown_cost:
         limit = Budget(limit, allow_unknown=True)
-    try:
-        summary = map_file(arguments.file, prompt, arguments.out, max_cost=limit, progress=progress, **options)
-    except KeyboardInterrupt:
-        is_kept = arguments.store is not None or str(setting("store") or "").lower() != "none"
-        _report("interrupted" + ("; the answers so far are in the store: the same command goes on" if is_kept else ""))
-        raise
+    with _ended_as_by_an_interrupt() as signals:
+        try:
+            summary = map_file(arguments.file, prompt, arguments.out, max_cost=limit, progress=progress, **options)
+        except KeyboardInterrupt:
+            is_kept = arguments.store is not None or str(setting("store") or "").lower() != "none"
+            goes_on = "; the answers so far are in the store: the same command goes on" if is_kept else ""
+            _report(f"{signal.Signals(signals[0]).name if signals else 'interrupted'}{goes_on}")
+            if signals:
+                return 128 + signals[0]
+            raise
     _report(f"{arguments.out}: {summary}")
     return 1 if summary.failures else 0
+
+
+@contextlib.contextmanager
+def _ended_as_by_an_interrupt() -> Iterator[list[int]]:
+    """Let a job's end or a closed terminal interrupt the block as Ctrl-C does, and list those signals.
+
+    One that is ignored, as under ``nohup``, stays so.
+    """
+    received: list[int] = []
+
+    def interrupt(number: int, _: object) -> NoReturn:
+        received.append(number)
+        raise KeyboardInterrupt
+
+    names = ("SIGTERM", "SIGHUP") if threading.current_thread() is threading.main_thread() else ()
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    before = {
+        number: signal.signal(number, interrupt) for number in numbers if signal.getsignal(number) == signal.SIG_DFL
+    }
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _read_schema(text: str | None) -> Any:

@@ -15,7 +15,7 @@ from orchat.mapping.column_map import map, map_async  # noqa: A004 - that is wha
 from orchat.mapping.map_estimate import MapEstimate
 from orchat.mapping.map_result import MapResult
 from orchat.mapping.progress_bar import ProgressBar
-from orchat.mapping.table_file import batch_writer, check_format, count_rows, read_batches
+from orchat.mapping.table_file import batch_writer, check_format, count_rows, find_delimiter, read_batches
 
 BATCH = 5_000
 
@@ -53,6 +53,7 @@ def map_file(
     max_cost: float | Decimal | None = None,
     progress: bool = True,
     batch: int = BATCH,
+    delimiter: str | None = None,
     **options: Any,
 ) -> FileMapSummary:
     """Ask about each row of a file, and write the rows with their answers to another one.
@@ -72,6 +73,8 @@ def map_file(
         Whether to show a bar.
     batch
         The number of rows that are read at a time.
+    delimiter
+        What separates the columns of a CSV file; None for what its first line tells. The result has the same.
     **options
         As of `orchat.map`.
 
@@ -86,14 +89,15 @@ def map_file(
     if source.resolve() == target.resolve():
         raise ConfigurationError("The result would take the place of its source.", hint="Name another file.")
     summary = FileMapSummary()
+    delimiter = find_delimiter(source, delimiter)
     budget = Budget.of(max_cost)
     if budget is None:
-        _confirm(estimate_file(source, prompt, batch=batch, **options))
+        _confirm(estimate_file(source, prompt, batch=batch, delimiter=delimiter, **options))
     total = count_rows(source)
-    with batch_writer(target) as write:
+    with batch_writer(target, delimiter) as write:
         bar = ProgressBar(total, is_shown=progress)
         try:
-            for rows in read_batches(source, batch):
+            for rows in read_batches(source, batch, delimiter):
                 result = map(prompt, rows, max_cost=budget, progress=False, **options)
                 summary.add(result)
                 for outcome in result.outcomes:
@@ -108,11 +112,15 @@ def map_file(
     return summary
 
 
-def estimate_file(source: Path, prompt: str, *, batch: int = BATCH, **options: Any) -> MapEstimate:
+def estimate_file(
+    source: Path, prompt: str, *, batch: int = BATCH, delimiter: str | None = None, **options: Any
+) -> MapEstimate:
     """Estimate what a file will take; nothing is asked."""
+    delimiter = find_delimiter(source, delimiter)
 
     async def estimates() -> list[MapEstimate]:
-        return [await map_async(prompt, rows, dry_run=True, **options) for rows in read_batches(source, batch)]
+        batches = read_batches(source, batch, delimiter)
+        return [await map_async(prompt, rows, dry_run=True, **options) for rows in batches]
 
     parts = asyncio.run(estimates())
     costs = [(part.cost, part.most) for part in parts]

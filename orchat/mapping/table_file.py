@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
@@ -16,7 +17,10 @@ Row = Mapping[str, Any]
 Write = Callable[[Sequence[Row]], None]
 
 FORMATS = (".csv", ".jsonl", ".parquet")
+COMMA = ","
 
+_OTHER_DELIMITERS = (";", "\t", "|")
+_QUOTED = re.compile(r'"[^"]*(?:"|\Z)')
 _LONGEST_CELL = 64_000_000  # characters of a CSV file
 
 
@@ -42,8 +46,46 @@ def check_format(path: Path) -> str:
     return ending
 
 
-def read_batches(path: Path, size: int) -> Iterator[list[dict[str, Any]]]:
-    """Read the rows of a table in batches.
+def find_delimiter(path: Path, given: str | None = None) -> str:
+    r"""Return what separates the columns of a CSV file: what is given, else what the first line tells.
+
+    That is the comma wherever there is one; else a semicolon, a tab or a bar, which no name of a column holds that a
+    prompt could use.
+
+    Raises
+    ------
+    ConfigurationError
+        There are several of them, or the given one is no single sign (a ValueError).
+
+    Examples
+    --------
+    >>> find_delimiter(Path("any.csv"), r"\t")
+    '\t'
+    """
+    if given is not None:
+        delimiter = "\t" if given == r"\t" else given
+        if len(delimiter) != 1 or delimiter in '"\r\n':
+            raise ConfigurationError(
+                f"--delimiter {given!r} is no single sign.", hint="Such as ';', or '\\t' for a tab."
+            )
+        return delimiter
+    if check_format(path) != ".csv":
+        return COMMA
+    with _telling_errors(path), path.open(encoding="utf-8-sig") as file:
+        names = _QUOTED.sub("", file.readline())
+    found = [each for each in _OTHER_DELIMITERS if each in names]
+    if COMMA in names or not found:
+        return COMMA
+    if len(found) > 1:
+        raise ConfigurationError(
+            f"The first line of {path} does not tell whether {' or '.join(map(repr, found))} separates its columns.",
+            hint=f"Say so, such as --delimiter {found[0]!r}.",
+        )
+    return found[0]
+
+
+def read_batches(path: Path, size: int, delimiter: str = COMMA) -> Iterator[list[dict[str, Any]]]:
+    """Read the rows of a table in batches; those of a CSV file with what separates its columns.
 
     Raises
     ------
@@ -51,20 +93,27 @@ def read_batches(path: Path, size: int) -> Iterator[list[dict[str, Any]]]:
         There is no such file, or it is no table of its kind (a ValueError).
     """
     ending = check_format(path)
-    try:
+    with _telling_errors(path):
         if ending == ".parquet":
             with _pyarrow().ParquetFile(path) as file:
                 for batch in file.iter_batches(batch_size=size):
                     yield batch.to_pylist()
             return
         with path.open(encoding="utf-8-sig", newline="" if ending == ".csv" else None) as file:
-            rows = _csv_rows(file) if ending == ".csv" else _json_rows(file)
+            rows = _csv_rows(file, delimiter) if ending == ".csv" else _json_rows(file)
             while batch := list(islice(rows, size)):
                 yield batch
+
+
+@contextmanager
+def _telling_errors(path: Path) -> Iterator[None]:
+    """Raise what goes wrong with reading a file as ours."""
+    try:
+        yield
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror or error}.") from None
     except (ValueError, csv.Error) as error:
-        raise ConfigurationError(f"{path} is no {ending[1:]}: {error}.") from None
+        raise ConfigurationError(f"{path} is no {path.suffix.lower()[1:]}: {error}.") from None
 
 
 def count_rows(path: Path) -> int | None:
@@ -77,7 +126,7 @@ def count_rows(path: Path) -> int | None:
 
 
 @contextmanager
-def batch_writer(path: Path) -> Iterator[Write]:
+def batch_writer(path: Path, delimiter: str = COMMA) -> Iterator[Write]:
     """Write batches of rows to a table, which takes the place of an older one when all are written.
 
     Raises
@@ -96,7 +145,7 @@ def batch_writer(path: Path) -> Iterator[Write]:
             # Half of a character goes as its escape, which is JSON too.
             newline = "" if ending == ".csv" else None
             with unfinished.open("w", encoding="utf-8", errors="backslashreplace", newline=newline) as file:
-                yield _csv_writer(file) if ending == ".csv" else _json_writer(file)
+                yield _csv_writer(file, delimiter) if ending == ".csv" else _json_writer(file)
         unfinished.replace(path)
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be written: {error.strerror or error}.") from None
@@ -104,10 +153,10 @@ def batch_writer(path: Path) -> Iterator[Write]:
         unfinished.unlink(missing_ok=True)
 
 
-def _csv_rows(file: IO[str]) -> Iterator[dict[str, Any]]:
+def _csv_rows(file: IO[str], delimiter: str) -> Iterator[dict[str, Any]]:
     # The limit is one of the process, 131,072 characters unless somebody raised it; a cell may hold a document.
     csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_CELL))
-    reader = csv.DictReader(file)
+    reader = csv.DictReader(file, delimiter=delimiter)
     names = list(reader.fieldnames or ())
     if double := [name for name in names if names.count(name) > 1]:
         raise ValueError(f"several columns are called {double[0]!r}")
@@ -130,13 +179,13 @@ def _json_rows(file: IO[str]) -> Iterator[dict[str, Any]]:
         yield row
 
 
-def _csv_writer(file: IO[str]) -> Write:
+def _csv_writer(file: IO[str], delimiter: str) -> Write:
     writer: csv.DictWriter[str] | None = None
 
     def write(rows: Sequence[Row]) -> None:
         nonlocal writer
         if writer is None:
-            writer = csv.DictWriter(file, _names(rows))
+            writer = csv.DictWriter(file, _names(rows), delimiter=delimiter)
             writer.writeheader()
         _check_names(rows, writer.fieldnames)
         writer.writerows({name: _csv_cell(value) for name, value in row.items()} for row in rows)

@@ -73,6 +73,61 @@ def test_a_file_becomes_another_one(
     assert [path.name for path in tmp_path.iterdir() if path.name.endswith("unfinished")] == []
 
 
+@pytest.mark.parametrize(
+    ("first", "delimiter", "given"),
+    [
+        ("id;text", ";", None),
+        ("id\ttext", "\t", None),
+        ("id|text", "|", None),
+        ('"id";text;"a, b|c"', ";", None),
+        ("id,text", ",", None),
+        ("id,a;b,text", ",", None),
+        ("id;a|b;text", ";", ";"),
+        ("id,a;text", ";", ";"),
+        ("id\ttext", "\t", r"\t"),
+        ("text", ",", None),
+    ],
+)
+def test_the_first_line_of_a_csv_file_tells_what_separates_its_columns(
+    service: ScriptedOpenRouter, tmp_path: Path, first: str, delimiter: str, given: str | None
+) -> None:
+    service.always(lambda request: text(question_of(request)))
+    source, target = tmp_path / "in.csv", tmp_path / "out.csv"
+    names = next(csv.reader([first], delimiter=delimiter))
+    cells = [f"{name}, 7" for name in names]
+    with source.open("w", encoding="utf-8-sig", newline="") as file:
+        file.write(f"{first}\n")
+        csv.writer(file, delimiter=delimiter).writerow(cells)
+    command = ["map", str(source), "-p", "{text}", "-o", str(target), *(["--delimiter", given] if given else [])]
+    assert cli.main(command) == 0
+    with target.open(encoding="utf-8", newline="") as file:
+        [row] = csv.DictReader(file, delimiter=delimiter)  # what the source has
+    assert row["answer"] == "text, 7"
+    assert [row[name] for name in names] == cells
+
+
+@pytest.mark.parametrize(
+    ("first", "options", "says"),
+    [
+        ("id;a|text", [], "whether ';' or '|' separates its columns. Say so, such as --delimiter ';'"),
+        ("id;text", ["--delimiter", ";;"], "--delimiter ';;' is no single sign"),
+    ],
+)
+def test_what_separates_columns_is_asked_for_before_anything_is_sent(
+    service: ScriptedOpenRouter,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    first: str,
+    options: list[str],
+    says: str,
+) -> None:
+    (tmp_path / "in.csv").write_text(f"{first}\n1\n")
+    command = ["map", str(tmp_path / "in.csv"), "-p", "{text}", "-o", str(tmp_path / "out.csv"), *options]
+    assert cli.main(command) == 1
+    assert says in capsys.readouterr().err
+    assert questions(service) == []
+
+
 def test_a_cell_of_a_csv_file_may_hold_a_document(service: ScriptedOpenRouter, tmp_path: Path) -> None:
     service.always(tone)
     write(tmp_path / "in.csv", [{"id": "1", "text": "good " * 60_000}])
@@ -178,23 +233,30 @@ def test_a_column_that_parquet_cannot_hold_is_told(
     assert [path.name for path in tmp_path.iterdir() if "out" in path.name] == []
 
 
+ENDS = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+
+
+@pytest.mark.parametrize("number", ENDS)
 def test_an_interrupt_says_that_the_same_command_goes_on(
-    service: ScriptedOpenRouter, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    service: ScriptedOpenRouter, tmp_path: Path, capsys: pytest.CaptureFixture[str], number: signal.Signals
 ) -> None:
+    before = signal.getsignal(number)
     write(tmp_path / "in.jsonl", [{"n": number} for number in range(30)])
     interrupts = [5]
 
     def interrupted(request: Request) -> Answer:
         if interrupts and len(questions(service)) > interrupts[0]:
             interrupts.clear()
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
         return text(question_of(request))
 
     service.always(interrupted)
     command = ["map", str(tmp_path / "in.jsonl"), "-p", "{n}", "-o", str(tmp_path / "out.jsonl"), "--concurrency", "1"]
-    assert cli.main(command) == cli.INTERRUPTED
-    assert "the same command goes on" in capsys.readouterr().err
-    assert not (tmp_path / "out.jsonl").exists()
+    assert cli.main(command) == 128 + number
+    said = "interrupted" if number == signal.SIGINT else number.name
+    assert f"{said}; the answers so far are in the store: the same command goes on" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir() if "out" in path.name] == []
+    assert signal.getsignal(number) == before
     assert cli.main(command) == 0
     assert [row["answer"] for row in read(tmp_path / "out.jsonl")] == [str(number) for number in range(30)]
     assert len(questions(service)) <= 31
