@@ -40,7 +40,7 @@ def finished(*events: Any) -> ChatMessage:
     """The message of a stream that is whole."""
     reading = read(*events)
     reading.reader.end()
-    return reading.message
+    return reading.reader.fold.message()
 
 
 def test_litellms_usage_comes_last_beside_a_choice_and_has_the_upstreams_cost() -> None:
@@ -213,3 +213,28 @@ def test_a_cut_or_empty_answer_of_a_host_without_providers_speaks_of_none() -> N
         read_replies(completion("", finish_reason=None), other_url=url)
     assert (cut.value.hint, "try again." in str(empty.value)) == ("What came is in `.partial`; try again.", True)
     assert "another provider" not in f"{cut.value} {empty.value}"
+
+
+def test_the_text_of_the_older_completions_api_is_the_answer() -> None:
+    def of_text(text: str, finish: str | None = None) -> dict[str, Any]:
+        choices = [{"text": text, "index": 0, "logprobs": None, "finish_reason": finish}]
+        return {"id": "cmpl-7", "object": "text_completion", "created": 7, "model": "smol", "choices": choices}
+
+    message = finished(of_text("High"), of_text(" tide.", "stop"), DONE)
+    [whole] = read_replies(of_text("High tide.", "stop"))
+    for each in (message, whole):
+        assert (each.text, each.meta["finish_reason"]) == ("High tide.", "stop")
+        assert not {"text", "message", "warnings"} & set(each.meta)
+
+
+def test_an_empty_answer_names_what_came_in_its_place() -> None:
+    def with_output(finish: str | None, **fields: Any) -> dict[str, Any]:
+        return {"model": "smol", "choices": [{"index": 0, "output": "High tide.", "finish_reason": finish, **fields}]}
+
+    said = "The answer is empty: it came without a message, in fields that cannot be read (output)."
+    assert finished(with_output(None), with_output("stop"), DONE).meta["warnings"] == [said]
+    [whole] = read_replies(with_output("stop"))
+    assert whole.meta["warnings"] == [said]
+    # An empty answer that is one says nothing.
+    assert "warnings" not in finished(with_output("stop", delta={"content": ""}), DONE).meta
+    assert "warnings" not in finished(chunk({"content": "Hi"}), with_output("stop"), DONE).meta

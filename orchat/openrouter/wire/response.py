@@ -13,6 +13,7 @@ from orchat.messages.lenient_json import BLANKS
 from orchat.messages.openai_format import REASONING_FIELDS, extra_of_call
 from orchat.messages.parts import Part
 from orchat.openrouter.response_limits import DEFAULT_LIMITS, ResponseLimits
+from orchat.openrouter.wire.choice_content import unread_fields, unread_warning, with_message
 from orchat.openrouter.wire.error_hints import advice_to_retry
 from orchat.openrouter.wire.error_shapes import error_object
 from orchat.openrouter.wire.failures import error_from_object
@@ -167,6 +168,7 @@ def read_replies(
             hint=f"Is the base URL that of a chat completions API? Otherwise {advice_to_retry(other_url)}.",
         )
     try:
+        choices = list(map(with_message, choices))
         replies = [_read_choice(choice, number, payload) for number, choice in enumerate(choices)]
     except (TypeError, AttributeError, KeyError, ValueError, RecursionError):
         # A reply of any shape may come; whatever it breaks above is the reply's fault.
@@ -177,6 +179,8 @@ def read_replies(
         _check_number(reply, reply.tool_calls, "tool_calls", limits)
         _check_number(reply, reply.images, "images", limits)
     for choice, reply in zip(choices, replies, strict=True):
+        if (unread := unread_fields(choice)) and not len(reply):
+            warn(reply, unread_warning(unread))
         if (error := choice_error(choice, found, payload, *secrets, other_url=other_url)) is not None:
             error.partial = reply
             error.retryable = False  # it had begun

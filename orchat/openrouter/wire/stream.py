@@ -6,13 +6,14 @@ This is the per-token path: an event that only carries text takes a short way th
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from orchat.errors import APIError, StreamError
 from orchat.message_assembly import MessageAssembler
 from orchat.messages import ChatMessage
 from orchat.openrouter.response_limits import DEFAULT_LIMITS, ResponseLimits
+from orchat.openrouter.wire.choice_content import has_message, unread_fields, unread_warning, with_message
 from orchat.openrouter.wire.chunk_builder import ChunkBuilder
 from orchat.openrouter.wire.error_hints import advice_to_retry
 from orchat.openrouter.wire.error_shapes import MARKS, error_object, error_of_event
@@ -88,6 +89,8 @@ class ChunkReader:
         self.failure: APIError | None = None
         self._is_malformed = False
         self._refusal: list[StreamingChunk] = []
+        self._has_message = False
+        self._unread: set[str] = set()  # fields of choices without a message
         self._finish = FinishState()
         self._builder = ChunkBuilder(component_info, limits)
         self._rewrite = rewrite
@@ -209,7 +212,9 @@ class ChunkReader:
             if usage:
                 self._told_usage(chunk)
             return [chunk]
-        choice = choices[0]
+        choice = with_message(choices[0])
+        self._has_message = self._has_message or has_message(choice)
+        self._unread |= unread_fields(choice)
         delta = choice.get("delta")
         event["index"] = choice.get("index", 0)
         return self._long_way(choice, delta if delta is not None else choice.get("message") or {}, event)
@@ -223,7 +228,7 @@ class ChunkReader:
             raise TypeError
         return self._failing(found, {})
 
-    def _long_way(self, choice: dict[str, Any], delta: dict[str, Any], meta: dict[str, Any]) -> list[StreamingChunk]:
+    def _long_way(self, choice: Mapping[str, Any], delta: dict[str, Any], meta: dict[str, Any]) -> list[StreamingChunk]:
         pieces = read_reply_parts(delta)
         reason = choice.get("finish_reason") or None
         failed = self.failure or choice_error(choice, None, meta, *self._secrets, other_url=self._other_url)
@@ -363,6 +368,8 @@ class ChunkReader:
         if self.failure is not None:
             raise self.failed()
         if self.finished or (self._finish.has_reason and not self._finish.native_is_due):
+            if self._unread and not self._has_message and not len(self.fold.message()):
+                self.fold.warn(unread_warning(self._unread))
             return
         partial = self.partial()
         if whole and partial is not None and says_something(partial):
