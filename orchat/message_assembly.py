@@ -16,7 +16,7 @@ from orchat.messages import AudioContent, ChatMessage, ImageContent, ReasoningCo
 from orchat.messages.extra_fields import ExtraFields, distinct
 from orchat.messages.media import split_data_url
 from orchat.messages.memory_size import PiecesSize, json_memory
-from orchat.messages.reasoning_details import merge_details
+from orchat.messages.reasoning_details import THINKING_BLOCKS, merge_details, merge_thinking_blocks
 from orchat.messages.tool_arguments import read_arguments
 from orchat.streaming import StreamingChunk, ToolCallDelta
 
@@ -56,6 +56,7 @@ class MessageAssembler:
         self._reasoning: list[str] = []
         self._details: list[dict[str, Any]] = []
         self._has_details = False
+        self._blocks: list[dict[str, Any]] = []
         self._calls: dict[int, _OpenCall] = {}
         self._extras = ExtraFields()
         self._came_as: str | None = None
@@ -92,6 +93,7 @@ class MessageAssembler:
             if (details := chunk.reasoning.extra.get("reasoning_details")) is not None:
                 self._has_details = True
                 merge_details(self._details, details)
+            merge_thinking_blocks(self._blocks, chunk.reasoning.extra.get(THINKING_BLOCKS, ()))
         for delta in chunk.tool_calls or ():
             self._calls.setdefault(delta.index, _OpenCall()).add(delta)
 
@@ -116,7 +118,7 @@ class MessageAssembler:
     def size(self) -> int:
         """The size of the message so far in bytes, estimated: JSON text takes at most half the memory of its values."""
         pieces = sum(sum(map(sys.getsizeof, call.pieces)) for call in self._calls.values())
-        values = (self._details, self._logprobs, self._extras.values, self._facts)
+        values = (self._details, self._blocks, self._logprobs, self._extras.values, self._facts)
         return sum(size.bytes() for size in self._text_sizes) + pieces + sum(map(json_memory, values)) // 2
 
     def warn(self, text: str) -> None:
@@ -164,10 +166,11 @@ class MessageAssembler:
         if self._logprobs:
             meta["logprobs"] = list(self._logprobs)
         details = {"reasoning_details": [dict(item) for item in self._details]} if self._has_details else {}
+        details |= {THINKING_BLOCKS: [dict(block) for block in self._blocks]} if self._blocks else {}
         thought = "".join(self._reasoning)
         return build_message(
             text="".join(self._texts) if self._texts else None,
-            reasoning=ReasoningContent(thought, details, came_as=self._came_as) if thought or self._details else None,
+            reasoning=ReasoningContent(thought, details, came_as=self._came_as) if thought or details else None,
             calls=[call.raw for _, call in sorted(self._calls.items())],
             extras=extras,
             meta=meta,

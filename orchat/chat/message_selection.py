@@ -9,8 +9,7 @@ from typing import NamedTuple
 
 from orchat.errors import ConfigurationError
 from orchat.messages import ChatMessage, ChatRole, ReasoningContent, ToolCall
-from orchat.messages.openai_format import CALL_EXTRA
-from orchat.messages.parts import Part, is_blank
+from orchat.messages.parts import CALL_EXTRA, Part, is_blank
 from orchat.openrouter.model_names import model_family
 
 _SKIPPED = "This call did not run: nobody decided about it."

@@ -250,8 +250,10 @@ def _strings(value: object, name: str | None = None, *, arguments: bool = False)
         yield value, name if arguments else None
     elif isinstance(value, Mapping):
         opaque: frozenset[str] = frozenset(INLINE_MEDIA) if name in _MEDIA else frozenset()
-        if str(value.get("type")).startswith("reasoning."):
+        if str(value.get("type")).startswith("reasoning.") or value.get("type") in ("thinking", "redacted_thinking"):
             opaque = _SIGNED
+        elif "thought_signature" in value:
+            opaque = frozenset({"thought_signature"})
         if arguments:  # nothing in a call's arguments is known to be harmless
             opaque = frozenset()
         for key, item in value.items():

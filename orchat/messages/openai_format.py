@@ -11,7 +11,8 @@ from typing import Any, NamedTuple, Protocol
 from orchat.errors import ConfigurationError
 from orchat.messages.lenient_json import BLANKS
 from orchat.messages.media import AudioContent, FileContent, ImageContent, VideoContent
-from orchat.messages.parts import Part, ReasoningContent, TextContent, ToolCall, ToolCallResult, is_blank
+from orchat.messages.parts import Part, ReasoningContent, TextContent, ToolCall, ToolCallResult, extra_of_call, is_blank
+from orchat.messages.reasoning_details import THINKING_BLOCKS
 from orchat.messages.tool_arguments import read_arguments
 
 _log = logging.getLogger(__name__)
@@ -19,7 +20,6 @@ _log = logging.getLogger(__name__)
 DEVELOPER = "developer"
 """OpenAI's newer name for the system role; a message that came under it goes back under it."""
 REASONING_FIELDS = ("reasoning", "reasoning_content")
-CALL_EXTRA = "extra_content"
 """The fields that hold plain reasoning; it goes back under the name that it came under."""
 _SENDABLE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TEXT_ROLES = frozenset({"user", "system"})
@@ -155,6 +155,8 @@ def _add_assistant_parts(wire: dict[str, Any], message: ReadableMessage, require
     reasoning = message.reasoning
     if reasoning is not None and isinstance(details := reasoning.extra.get("reasoning_details"), list):
         wire["reasoning_details"] = [_detail(item) for item in details]  # also none: some backends want it back
+    elif reasoning is not None and isinstance(blocks := reasoning.extra.get(THINKING_BLOCKS), list) and blocks:
+        wire[THINKING_BLOCKS] = blocks
     elif reasoning is not None and calls and reasoning.came_as in REASONING_FIELDS:
         wire[reasoning.came_as] = reasoning.reasoning_text
     annotations = message.meta.get("annotations")
@@ -190,18 +192,6 @@ def _call_to_openai(call: ToolCall, require_ids: bool) -> dict[str, Any]:
         "function": function,
         **(extra_of_call(call.extra) or {}),
     }
-
-
-def extra_of_call(call: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Return what an endpoint adds to a tool call and wants back unchanged, Gemini its signature of the thought.
-
-    Examples
-    --------
-    >>> extra_of_call({"id": "call_1", "extra_content": {"google": {"thought_signature": "Eg=="}}})
-    {'extra_content': {'google': {'thought_signature': 'Eg=='}}}
-    """
-    extra = (call or {}).get(CALL_EXTRA)
-    return {CALL_EXTRA: extra} if isinstance(extra, dict) and extra else None
 
 
 def sendable_name(name: str) -> str:
@@ -348,7 +338,9 @@ def _reasoning_from_openai(wire: Mapping[str, Any]) -> list[Part]:
     details = wire.get("reasoning_details")
     name = next((name for name in REASONING_FIELDS if isinstance(wire.get(name), str) and wire[name]), None)
     if not isinstance(details, list):
-        return [ReasoningContent(wire[name], came_as=name)] if name else []
+        blocks = wire.get(THINKING_BLOCKS)
+        extra = {THINKING_BLOCKS: blocks} if isinstance(blocks, list) and blocks else {}
+        return [ReasoningContent(wire[name] if name else "", extra, came_as=name)] if name or extra else []
     words = (_object(item).get("text") or _object(item).get("summary") for item in details)
     text = wire[name] if name else "".join(word for word in words if isinstance(word, str))
     return [ReasoningContent(text, {"reasoning_details": details})] if text or details else []

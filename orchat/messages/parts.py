@@ -13,6 +13,8 @@ from orchat.messages.data_copy import QuicklyCopied
 from orchat.messages.lenient_json import BLANKS
 from orchat.messages.media import AudioContent, FileContent, ImageContent, VideoContent
 
+# Gemini's field of a tool call, kept in `extra` under its own name.
+CALL_EXTRA = "extra_content"
 # Where `extra` keeps, in dictionaries that others read as well, what is no part of their form.
 _AS_WRITTEN, _CAME_AS = "arguments_text", "came_as"
 _encode = json.JSONEncoder(ensure_ascii=False).encode
@@ -135,6 +137,18 @@ class ToolCall(QuicklyCopied):
             return cls(**data)
         rest = {key: value for key, value in extra.items() if key != _AS_WRITTEN} or None
         return cls(**{**data, "extra": rest}, arguments_text=text)
+
+
+def extra_of_call(call: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return what an endpoint adds to a tool call and wants back unchanged, Gemini its signature of the thought.
+
+    Examples
+    --------
+    >>> extra_of_call({"id": "call_1", "extra_content": {"google": {"thought_signature": "Eg=="}}})
+    {'extra_content': {'google': {'thought_signature': 'Eg=='}}}
+    """
+    extra = (call or {}).get(CALL_EXTRA)
+    return {CALL_EXTRA: extra} if isinstance(extra, dict) and extra else None
 
 
 ResultContent = str | Sequence[TextContent | ImageContent | FileContent | AudioContent]

@@ -9,6 +9,33 @@ _JOINED_DETAILS = frozenset({"reasoning.text", "reasoning.summary"})
 _NAMES_OF_DETAIL = frozenset({"signature", "id", "format"})
 
 
+THINKING_BLOCKS = "thinking_blocks"
+"""Where LiteLLM keeps the reasoning of Anthropic's models, which it wants back beside tool calls."""
+
+
+def merge_thinking_blocks(stored: list[dict[str, Any]], fragments: Iterable[dict[str, Any]]) -> None:
+    """Append blocks of thinking, joining fragments of one, of which the last brings its signature.
+
+    Examples
+    --------
+    >>> blocks = []
+    >>> merge_thinking_blocks(blocks, [{"type": "thinking", "thinking": "Hm", "signature": ""}])
+    >>> merge_thinking_blocks(blocks, [{"type": "thinking", "thinking": ".", "signature": "c2ln"}])
+    >>> blocks
+    [{'type': 'thinking', 'thinking': 'Hm.', 'signature': 'c2ln'}]
+    """
+    for fragment in fragments:
+        last = stored[-1] if stored else {}
+        is_part = last.get("type") == fragment.get("type") == "thinking" and not last.get("signature")
+        old, more = last.get("thinking"), fragment.get("thinking")
+        if not is_part or not isinstance(old, str) or not isinstance(more, str):
+            stored.append(dict(fragment))
+            continue
+        last["thinking"] = None  # as in merge_details
+        old += more
+        last |= {key: value for key, value in fragment.items() if value not in (None, "")} | {"thinking": old}
+
+
 def merge_details(stored: list[dict[str, Any]], fragments: Iterable[Any]) -> None:
     """Append reasoning details, joining fragments of one item by the rules of API section 4.3.
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from orchat.errors import ConfigurationError
-from orchat.messages.openai_format import CALL_EXTRA
+from orchat.messages.parts import CALL_EXTRA
+from orchat.messages.reasoning_details import THINKING_BLOCKS
 
 if TYPE_CHECKING:
     from orchat.messages import ChatMessage
@@ -113,13 +114,15 @@ def _prepare_openrouter(body: dict[str, Any]) -> tuple[dict[str, Any], Rewrite |
             for message, refusal in zip(body["messages"], refusals, strict=True)
         ]
         body = {**body, "messages": messages}
-    return _without_call_extras(body), None
+    return _without_others_fields(body), None
 
 
-def _without_call_extras(body: dict[str, Any]) -> dict[str, Any]:
-    """Remove from tool calls what another host added to them, where a conversation has moved."""
+def _without_others_fields(body: dict[str, Any]) -> dict[str, Any]:
+    """Remove from messages and their tool calls what another host added, where a conversation has moved."""
 
     def bare(message: dict[str, Any]) -> dict[str, Any]:
+        if THINKING_BLOCKS in message:
+            message = {key: value for key, value in message.items() if key != THINKING_BLOCKS}
         calls = message.get("tool_calls")
         if not isinstance(calls, list) or not any(CALL_EXTRA in call for call in calls):
             return message
@@ -163,7 +166,7 @@ def _prepare_openai(body: dict[str, Any]) -> tuple[dict[str, Any], Rewrite | Non
     messages = [{k: v for k, v in message.items() if k not in _OPENROUTER_FIELDS} for message in body["messages"]]
     body = {**body, "messages": [_with_content(message) for message in messages]}
     _request_usage(body)
-    return _without_call_extras(body), None
+    return _without_others_fields(body), None
 
 
 def _prepare_other(body: dict[str, Any]) -> tuple[dict[str, Any], Rewrite | None]:

@@ -342,8 +342,10 @@ def test_a_models_words_are_saved_as_they_came() -> None:
         },
         {"type": "reasoning.encrypted", "data": "AAA", "id": "rs_1", "format": "xai-responses-v1", "index": 0},
     ]
-    asked = ToolCall("find", {"user_name": "Anna", "user_ids": [1], "column": "user_email"}, "call_1")
-    reasoning = ReasoningContent("the user_name is set", {"reasoning_details": details})
+    blocks = [{"type": "thinking", "thinking": "the user_name", "signature": "sk-or-v1-0123456789abcdef"}]
+    signed = {"extra_content": {"google": {"thought_signature": "sk-or-v1-0123456789abcdef"}}}
+    asked = ToolCall("find", {"user_name": "Anna", "user_ids": [1], "column": "user_email"}, "call_1", signed)
+    reasoning = ReasoningContent("the user_name is set", {"reasoning_details": details, "thinking_blocks": blocks})
     said = [
         ChatMessage.from_user("Write a function of user_name."),
         ChatMessage.from_assistant(code, {"model": "x-ai/grok-4"}, reasoning=reasoning, tool_calls=[asked]),

@@ -124,11 +124,12 @@ def test_what_gemini_adds_to_a_call_goes_back_with_it(openrouter, make, asked, w
 
 
 @pytest.mark.parametrize("host", ["https://openrouter.ai/api/v1", "https://api.openai.com/v1"])
-def test_hosts_that_add_nothing_to_a_call_get_nothing_of_it(host: str) -> None:
+def test_hosts_that_add_nothing_get_nothing_of_what_others_add(host: str) -> None:
     call = {"id": "a", "type": "function", "function": {"name": "tide", "arguments": "{}"}}
-    body = {"messages": [{"role": "assistant", "content": "", "tool_calls": [{**call, "extra_content": {"a": 1}}]}]}
-    prepared, _ = dialect_of(host, "vendor/m").prepare(body)
-    assert prepared["messages"][0]["tool_calls"] == [call]
+    bare = {"role": "assistant", "content": "", "tool_calls": [call]}
+    added = {**bare, "tool_calls": [{**call, "extra_content": {"a": 1}}], "thinking_blocks": [{"type": "thinking"}]}
+    prepared, _ = dialect_of(host, "vendor/m").prepare({"messages": [added]})
+    assert prepared["messages"] == [bare]
 
 
 # -- streams without an event -------------------------------------------------------------------------------------

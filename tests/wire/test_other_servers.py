@@ -193,6 +193,28 @@ def test_reasoning_details_in_provider_specific_fields_go_back() -> None:
         assert message.to_openai_dict_format()["reasoning_details"] == details
 
 
+def test_the_thinking_blocks_of_anthropics_models_go_back() -> None:
+    whole = [
+        {"type": "thinking", "thinking": "Hm. So.", "signature": "c2ln"},
+        {"type": "redacted_thinking", "data": "ZW5j"},
+        {"type": "thinking", "thinking": "Two.", "signature": "Mg=="},
+    ]
+    payload = completion("Two.")
+    payload["choices"][0]["message"] |= {"reasoning_content": "Hm. So.Two.", "thinking_blocks": whole}
+    [reply] = read_replies(payload)
+    pieces = [("Hm. ", ""), ("So.", None), ("", "c2ln"), None, ("Two.", ""), ("", "Mg==")]
+    blocks = [{"type": "thinking", "thinking": p[0], "signature": p[1]} if p else whole[1] for p in pieces]
+    deltas = [
+        {"reasoning_content": block.get("thinking", ""), "thinking_blocks": [block], "content": ""} for block in blocks
+    ]
+    streamed = finished(*map(chunk, deltas), chunk({"content": "Two.", "thinking_blocks": None}), chunk({}, "stop"))
+    for message in (reply, streamed, ChatMessage.from_dict(streamed.to_dict())):
+        assert (message.text, message.reasoning and message.reasoning.reasoning_text) == ("Two.", "Hm. So.Two.")
+        assert message.to_openai_dict_format() == {"role": "assistant", "content": "Two.", "thinking_blocks": whole}
+        assert ChatMessage.from_openai_dict_format(message.to_openai_dict_format()).reasoning is not None
+        assert "thinking_blocks" not in message.meta
+
+
 def test_details_in_their_own_place_come_first() -> None:
     fields = {"reasoning_details": [{"type": "reasoning.text", "text": "b"}]}
     payload = completion("Two.")

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from orchat.messages.openai_format import extra_of_call
+from orchat.messages.parts import extra_of_call
 from orchat.openrouter.response_limits import ResponseLimits
 from orchat.openrouter.wire.call_fragments import CallSorter
 from orchat.openrouter.wire.response import ReplyParts, read_call

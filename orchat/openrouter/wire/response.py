@@ -10,8 +10,9 @@ from orchat.errors import APIError, ProviderError
 from orchat.message_assembly import build_message, warn
 from orchat.messages import ChatMessage, ReasoningContent
 from orchat.messages.lenient_json import BLANKS
-from orchat.messages.openai_format import REASONING_FIELDS, extra_of_call
-from orchat.messages.parts import Part
+from orchat.messages.openai_format import REASONING_FIELDS
+from orchat.messages.parts import Part, extra_of_call
+from orchat.messages.reasoning_details import THINKING_BLOCKS
 from orchat.openrouter.response_limits import DEFAULT_LIMITS, ResponseLimits
 from orchat.openrouter.wire.choice_content import unread_fields, unread_warning, with_message
 from orchat.openrouter.wire.error_hints import advice_to_retry
@@ -34,15 +35,17 @@ class ReplyParts:
     thought: str = ""
     came_as: str | None = None
     details: list[Any] | None = None
+    blocks: list[dict[str, Any]] = field(default_factory=list)
     calls: list[Any] = field(default_factory=list)
     extras: dict[str, Any] = field(default_factory=dict)
 
     @property
     def reasoning(self) -> ReasoningContent | None:
         """The reasoning as a content part."""
-        if not self.thought and not self.details:
+        if not self.thought and not self.details and not self.blocks:
             return None
         extra = {} if self.details is None else {"reasoning_details": self.details}
+        extra |= {THINKING_BLOCKS: self.blocks} if self.blocks else {}
         return ReasoningContent(self.thought, extra, came_as=None if self.details else self.came_as)
 
 
@@ -73,6 +76,10 @@ def read_reply_parts(message: Mapping[str, Any]) -> ReplyParts:
         pieces.details = details
         if not pieces.thought:
             pieces.thought = "".join(map(_thought_of, details))
+    blocks = message.get(THINKING_BLOCKS)
+    if isinstance(blocks, list) and all(isinstance(block, dict) for block in blocks):
+        pieces.blocks = pieces.extras.pop(THINKING_BLOCKS)
+        pieces.thought = pieces.thought or "".join(map(_thought_of, blocks))
     calls = message.get("tool_calls")
     if isinstance(calls, dict):  # one, or several by their numbers
         is_one = not all(isinstance(value, dict) and "function" in value for value in calls.values())
