@@ -950,6 +950,13 @@ def test_what_is_typed_after_a_question_was_sent_is_not_sent_with_it() -> None:
     assert question.message.texts[-1] == "Is it high?"
     assert view_model.field("draft")["text"] == "And"
     assert view_model.field("files") == []
+    assert (sent := composer.content) is not None
+    composer.attach({"n": 2, "name": "b.txt", "size": 1, "at": 0, "data": "eA=="})
+    question = asyncio.run(composer.take(sent))
+    assert question.message.texts == ["And"]
+    assert view_model.field("draft")["text"] == ""
+    assert [each["name"] for each in view_model.field("files")] == ["b.txt"]
+    composer.clear()
     composer.set_draft("  ")
     assert composer.content is None
 
@@ -1140,6 +1147,17 @@ def test_of_a_chat_whose_merge_is_undecided_nothing_is_restored_or_lost(
     begun.conflicts = {key: [{"key": "orchat", "op": "add", "value": merged.metadata}] for key in merged.conflicts}
     begun.run(code)
     assert "A merge left undecided" in begun.fields["readonly"]["text"]
+    begun.send({"t": "discard"})
+    begun.until(lambda: begun.fields["readonly"] is None)
+    endpoint.answers(text("Begun for the third time."))
+    begun.ask("Hi")
+    begun.kept("Begun for the third time.")
+    second = Page(kernel, "begun by both sides, later", begun.metadata)
+    second.conflicts = begun.conflicts
+    second.run(code)
+    assert second.answers() == ["Begun for the third time."]
+    second.run(code.replace("\npanel", "\nother"))  # the other panel of the cell, of which both sides keep another chat
+    assert "A merge left undecided" in second.fields["readonly"]["text"]
 
 
 @pytest.mark.slow

@@ -120,6 +120,11 @@ class Uploads:
         """Remove all files."""
         self._files.clear()
 
+    def discard(self, parts: list[Any]) -> None:
+        """Remove the files that these parts were made of, where they are still there."""
+        sent = set(map(id, parts))
+        self._files = {key: each for key, each in self._files.items() if id(each.part) not in sent}
+
     def _finish(self, upload: _Upload) -> None:
         try:
             upload.part = attachment_from_data(Path(upload.name), bytes(upload.data))

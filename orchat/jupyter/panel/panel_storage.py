@@ -71,6 +71,11 @@ class _CellPanels:
 _panels_by_cell: dict[str, _CellPanels] = {}
 
 
+def _settles(saved: object, conflict: str | None) -> bool:
+    """Whether a panel's data is newer than the merge that left a conflict."""
+    return isinstance(saved, Mapping) and saved.get(_SETTLED) == conflict
+
+
 def _panels_of_cell(target: StorageTarget) -> _CellPanels:
     cell = target.cell
     previous_panels = _panels_by_cell.get(cell.id) if cell.id is not None else None
@@ -178,9 +183,9 @@ class PanelStorage:
             raise StateError("What this cell keeps cannot be read.")
         saved = None if self._target.was_cleared() else panels.get(self.key)
         conflict = self._target.cell.conflict
-        # Where both sides have begun a chat, the base's cell keeps none.
-        is_of_merge = isinstance(saved, Mapping) or not panels
-        if conflict is not None and is_of_merge and (saved or {}).get(_SETTLED) != conflict:
+        # Where both sides have begun chats, the base's cell keeps none: all that it holds is newer than the merge.
+        is_of_merge = isinstance(saved, Mapping) or all(_settles(each, conflict) for each in panels.values())
+        if conflict is not None and is_of_merge and not _settles(saved, conflict):
             self.protect()
             raise StateError(
                 f"A merge left undecided how both sides changed this chat ({CONFLICTS_KEY} in its cell's metadata): it"

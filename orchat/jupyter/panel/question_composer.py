@@ -143,7 +143,7 @@ class QuestionComposer:
         return DraftContent(self._text, self._uploads.parts)
 
     async def take(self, draft: DraftContent, *, allow_secrets: bool = False) -> ComposedQuestion:
-        """Return the user's message and clear the draft, unless it has become another one meanwhile.
+        """Return the user's message, and clear the draft of what is in it.
 
         Values of variables are read among cells: none changes them meanwhile. Where a cell lets them wait, the draft is
         cleared at once, and put back if there will be no message.
@@ -178,11 +178,11 @@ class QuestionComposer:
                 self._fill(text)
             raise
         else:
-            if self._waiting is None and self._uploads.parts == files:
+            if self._waiting is None:  # what was typed or attached meanwhile belongs to the next message
+                self._uploads.discard(files)
                 if self._text == text:
-                    self.clear()
+                    self._fill("")
                 else:
-                    self._uploads.clear()
                     self._show_files()
         finally:
             self._waiting = None
