@@ -950,7 +950,8 @@ def test_what_is_typed_after_a_question_was_sent_is_not_sent_with_it() -> None:
     assert question.message.texts[-1] == "Is it high?"
     assert view_model.field("draft")["text"] == "And"
     assert view_model.field("files") == []
-    assert (sent := composer.content) is not None
+    sent = composer.content
+    assert sent is not None
     composer.attach({"n": 2, "name": "b.txt", "size": 1, "at": 0, "data": "eA=="})
     question = asyncio.run(composer.take(sent))
     assert question.message.texts == ["And"]
