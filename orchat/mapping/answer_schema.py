@@ -22,6 +22,8 @@ _KINDS: Mapping[str, ColumnKind] = {
     "number": "number",
     "boolean": "boolean",
 }
+# One of these stands in each JSON Schema that says what an answer is.
+_TELLING = frozenset({"type", "properties", "items", "enum", "const", "anyOf", "oneOf", "allOf", "$ref"})
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ class AnswerSchema:
 
 
 def answer_schema(schema: Any = None, *, explode: bool = False) -> AnswerSchema:
-    """Read a schema: a pydantic model, dataclass, TypedDict, Literal, Enum, plain type, list of these, JSON Schema.
+    """Read a schema: a pydantic model, dataclass, TypedDict, Literal, Enum, type, list of one, labels, JSON Schema.
 
     Parameters
     ----------
@@ -114,6 +116,13 @@ def answer_schema(schema: Any = None, *, explode: bool = False) -> AnswerSchema:
     >>> [column.kind for column in answer_schema({"properties": {"n": {"type": "integer"}, "x": {}}}).columns]
     ['integer', 'any']
     """
+    if isinstance(schema, list | tuple) and schema and all(isinstance(label, str) for label in schema):
+        schema = {"type": "string", "enum": list(dict.fromkeys(schema))}
+    if isinstance(schema, Mapping) and schema and not _TELLING & set(schema):
+        raise ConfigurationError(
+            f"{schema!r:.120} is no JSON Schema.",
+            hint='Such as {"type": "object", "properties": {"tone": {"type": "string"}}}; or give a TypedDict.',
+        )
     is_list = get_origin(schema) is list or (isinstance(schema, Mapping) and schema.get("type") == "array")
     if explode and not is_list:
         raise ConfigurationError("explode=True needs a list of answers.", hint="Give a schema such as list[Model].")

@@ -54,17 +54,17 @@ def map(  # noqa: A001 - that is what it does
     ----------
     prompt
         A text in which ``{column}`` stands for a row's value (``{value}`` where rows are no table, ``{row["a b"]}`` for
-        a column whose name is none of Python), or a function that takes a row and returns a text, parts or messages;
-        None for a row that is not asked.
+        a column whose name is none of Python), or a function that takes a row and returns a text, parts or messages
+        (dictionaries of the OpenAI format, too); None for a row that is not asked.
     data
         A list or iterator of values or dictionaries, a dictionary of columns, a data frame or series (pandas, polars,
         pyarrow, modin, duckdb and all others that narwhals knows, or a DataFrame, Series or Bag of Dask: its answers
         are asked for when the result is computed, on as many machines as its cluster has (`orchat.mapping.dask_map`).
     schema
         What an answer must be: a pydantic model, dataclass, TypedDict, ``Literal``, ``Enum``, a type such as ``int``, a
-        list of one, or a JSON Schema. Default: any text.
+        list of one, a list of labels, or a JSON Schema. Default: any text.
     system
-        A system message before each prompt.
+        A system message before each prompt; ``{column}`` stands for a row's value here, too.
     model
         A name, an alias, or a generator; default: the configured model.
     generation_kwargs

@@ -11,7 +11,8 @@ from typing import Any
 from orchat.errors import ConfigurationError
 from orchat.mapping.row_source import ROW, VALUE, RowSource
 from orchat.messages import ChatMessage, ImageContent
-from orchat.prompt_language.interpolation import UserPart, similar_name_hint
+from orchat.prompt_language.interpolation import UserPart, parse_steps, similar_name_hint
+from orchat.prompt_language.placeholder_parser import find_placeholders
 from orchat.prompt_language.prompt_template import MissingValueError, PromptTemplate
 from orchat.rendering import render_value
 
@@ -31,7 +32,7 @@ class RowPrompt:
     source
         The rows.
     system
-        A system message before each.
+        A system message before each; placeholders are replaced in one that names columns.
     images
         Columns whose texts are paths or addresses of images; ``value`` for rows that are values.
     allow_secrets
@@ -71,13 +72,16 @@ class RowPrompt:
         self._images = frozenset([images] if isinstance(images, str) else images)
         for name in self._images - set(source.fields):
             raise ConfigurationError(f"images: there is no column {name!r}{similar_name_hint(name, source.fields)}")
-        self._before = [ChatMessage.from_system(system)] if system else []
         self._function = None if isinstance(prompt, str) else prompt
         self._template: PromptTemplate | None = None
+        fields = [*source.fields, *source.ambiguous]
         if isinstance(prompt, str):
-            fields = [*source.fields, *source.ambiguous]
             self._template = PromptTemplate(prompt, fields, allow_secrets=allow_secrets)
-        self._used = self.columns or ()
+        self._before = [ChatMessage.from_system(system)] if system else []
+        self._system: PromptTemplate | None = None
+        if system and _names_any(system, fields):
+            self._system = PromptTemplate(system, fields, allow_secrets=allow_secrets)
+        self._used = list(dict.fromkeys([*(self.columns or ()), *(self._system.fields if self._system else ())]))
         if double := sorted(source.ambiguous & set(self._used)):
             raise ConfigurationError(f"Several columns are called {double[0]!r}.", hint="Rename them.")
 
@@ -86,7 +90,8 @@ class RowPrompt:
         """The columns that it reads; None for all."""
         if self._template is None:
             return None
-        return list(dict.fromkeys([*self._template.fields, *self._images]))
+        of_system = self._system.fields if self._system else ()
+        return list(dict.fromkeys([*self._template.fields, *self._images, *of_system]))
 
     @property
     def is_function(self) -> bool:
@@ -96,7 +101,7 @@ class RowPrompt:
     @property
     def is_constant(self) -> bool:
         """Whether the prompt is the same for every row."""
-        return self._template is not None and not self._template.fields and not self._images
+        return self.columns == []
 
     def messages(self, row: Any) -> list[ChatMessage]:
         """Return the messages of a row.
@@ -109,22 +114,29 @@ class RowPrompt:
             Whatever the function raises.
         """
         if self._function is not None:
-            return self._of_result(self._function(row))
+            before = self._before if self._system is None else self._filled_system(self._values(row))
+            return [*before, *self._of_result(self._function(row))]
         assert self._template is not None
         values = self._values(row)
+        before = self._before if self._system is None else self._filled_system(values)
         for name, value in values.items():
             is_file = type(value) is not str and isinstance(value, bytes | bytearray | PathLike)
             if is_file or name in self._images:
                 values[name] = _image(value)
-        if self._is_table:
-            values.setdefault(ROW, row)
         filled = self._template.fill(values)
         if extra := [values[name] for name in self._images if name not in self._template.fields]:
             parts = [filled] if isinstance(filled, str) else list(filled)
-            return [*self._before, ChatMessage.from_user(content_parts=[*parts, *extra])]
+            return [*before, ChatMessage.from_user(content_parts=[*parts, *extra])]
         if isinstance(filled, str):
-            return [*self._before, ChatMessage.from_user(filled)]
-        return [*self._before, ChatMessage.from_user(content_parts=filled)]
+            return [*before, ChatMessage.from_user(filled)]
+        return [*before, ChatMessage.from_user(content_parts=filled)]
+
+    def _filled_system(self, values: Mapping[str, Any]) -> list[ChatMessage]:
+        assert self._system is not None
+        filled = self._system.fill(values)
+        if not isinstance(filled, str):
+            raise TypeError("the system message takes texts, numbers and dates only")
+        return [ChatMessage.from_system(filled)]
 
     def _values(self, row: Any) -> dict[str, Any]:
         """Return a row's values by the names that the prompt uses; what else is in the row is nobody's trouble."""
@@ -132,17 +144,19 @@ class RowPrompt:
             return {VALUE: row}
         if not isinstance(row, Mapping):
             raise TypeError(f"this row is a {type(row).__name__}; the first one has columns")
-        return {name: row[name] for name in self._used if name in row}
+        return {ROW: row} | {name: row[name] for name in self._used if name in row}
 
     def _of_result(self, result: Any) -> list[ChatMessage]:
         """Make messages of what the function returned."""
         if isinstance(result, str):
-            return [*self._before, ChatMessage.from_user(result)]
+            return [ChatMessage.from_user(result)]
         if result is None:
             raise MissingValueError("the function gives no prompt for this row")
         items: Sequence[Any] = result if isinstance(result, list | tuple) else [result]
         if items and all(isinstance(item, ChatMessage) for item in items):
-            return [*self._before, *items]
+            return [*items]
+        if items and all(isinstance(item, Mapping) and "role" in item for item in items):  # in the OpenAI format
+            return [ChatMessage.from_openai_dict_format(item) for item in items]
         parts: list[str | UserPart] = []
         for item in items:
             if isinstance(item, str):
@@ -151,7 +165,13 @@ class RowPrompt:
                 parts.append(_image(item))
             else:
                 parts += render_value(item).parts
-        return [*self._before, ChatMessage.from_user(content_parts=parts)]
+        return [ChatMessage.from_user(content_parts=parts)]
+
+
+def _names_any(text: str, fields: Collection[str]) -> bool:
+    """Whether a placeholder of a text names one of the fields."""
+    found = [parse_steps(placeholder.text) for placeholder in find_placeholders(text) if placeholder.in_prose]
+    return any(steps and str(steps[0].key) in fields for steps in found)
 
 
 def _image(value: Any) -> Any:

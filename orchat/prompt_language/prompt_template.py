@@ -44,6 +44,17 @@ class _Slot:
     steps: tuple[Step, ...]
 
 
+def _taken(step: Step, value: Any, name: str) -> Any:
+    try:
+        return step.take(value)
+    except AttributeError:
+        if not isinstance(value, Mapping) or step.key not in value:
+            raise
+        raise AttributeError(
+            f"{{{name}}}: the item of a dictionary is written [{step.key!r}], not .{step.key}"
+        ) from None
+
+
 class PromptTemplate:
     """A prompt for many rows; the language is that of cells, but a placeholder must name a field.
 
@@ -109,7 +120,7 @@ class PromptTemplate:
         for slot in self._slots:
             value = row.get(slot.root)
             for step in slot.steps:
-                value = step.take(value)
+                value = _taken(step, value, slot.name)
             text = self._text_of(value)
             is_text = is_text and text is not None
             is_missing = is_missing and text == "" and not isinstance(value, str)
@@ -148,6 +159,8 @@ class PromptTemplate:
         if kind.__module__ == "numpy" and hasattr(value, "item") and not getattr(value, "ndim", 0):
             value = value.item()
             kind = type(value)
+            if value is None:  # NaT
+                return ""
         if kind is float and value != value:  # noqa: PLR0124 - NaN, which tables take for a missing value
             return ""
         if kind in {int, float, bool, Decimal} or kind.__name__ in _PLAIN:

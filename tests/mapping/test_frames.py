@@ -197,6 +197,17 @@ def test_arrays_and_batches_of_pyarrow_are_read_as_tables_are(service: ScriptedO
     assert set(questions(service)) == {f"Is good {n}{end}" for n in (1, 2) for end in ("?", " ?", "!")}
 
 
+def test_a_missing_date_of_numpy_is_no_value_and_a_field_of_a_struct_is_an_item(service: ScriptedOpenRouter) -> None:
+    days = np.array(["2024-01-01", "NaT"], dtype="datetime64[D]")
+    missing = orchat.map("{value}", days, progress=False).outcomes[1].error
+    assert missing == "not asked: `value` has no value in this row"
+    structs = pl.DataFrame({"s": [{"k": 1}, {"k": 2}]})
+    orchat.map("{s['k']}", structs, progress=False, concurrency=1)
+    failed = orchat.map("{s.k}", structs, progress=False).outcomes[0].error
+    assert failed == "{s.k}: the item of a dictionary is written ['k'], not .k"
+    assert questions(service) == ["2024-01-01", "1", "2"]
+
+
 def test_periods_and_intervals_are_written_as_people_mean_them(service: ScriptedOpenRouter) -> None:
     data = pd.DataFrame({"month": pd.period_range("2026-01", periods=1, freq="M"), "bin": [pd.Interval(0, 1)]})
     orchat.map("{month} in {bin}", data, schema=Facts, progress=False)

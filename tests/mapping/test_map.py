@@ -183,6 +183,25 @@ def test_a_function_makes_texts_parts_or_messages(service: ScriptedOpenRouter) -
     assert [message["role"] for message in sent[2]] == ["user", "assistant", "user"]
 
 
+def test_a_function_makes_messages_of_the_openai_format(service: ScriptedOpenRouter) -> None:
+    orchat.map(lambda row: {"role": "user", "content": row}, ["a"], system="Briefly.", progress=False)
+    assert service.request.json["messages"] == [
+        {"role": "system", "content": "Briefly."},
+        {"role": "user", "content": "a"},
+    ]
+
+
+@pytest.mark.parametrize("prompt", ["{text}", lambda row: row["text"]])
+def test_a_system_message_that_names_columns_is_filled(service: ScriptedOpenRouter, prompt: Any) -> None:
+    rows = [{"text": "a", "lang": "German"}, {"text": "a", "lang": "French"}, {"text": "b", "lang": None}]
+    found = orchat.map(prompt, rows, system="Answer in {lang}, as {{lang}}.", progress=False, concurrency=1)
+    asked = [request.json["messages"][0]["content"] for request in service.requests if request.method == "POST"]
+    assert asked == ["Answer in German, as {{lang}}.", "Answer in French, as {{lang}}."]
+    assert found.outcomes[2].error == "not asked: `lang` has no value in this row"
+    orchat.map(prompt, rows[:1], system='As {"tone": "good"}, {persona}.', progress=False)  # it names none
+    assert service.request.json["messages"][0]["content"] == 'As {"tone": "good"}, {persona}.'
+
+
 def test_a_row_for_which_the_function_gives_none_is_not_asked(service: ScriptedOpenRouter) -> None:
     result = run(lambda row: f"Of {row}." if row else None, [0, 1])
     assert result.values == [None, "Of 1."]
@@ -236,6 +255,7 @@ def test_a_column_of_images_goes_as_images(service: ScriptedOpenRouter, tmp_path
         (list[str], {"items": ["x"]}, ["x"], {"answer": ["x"]}),
         ({"type": "object", "properties": {"n": {"type": "integer"}}}, {"n": 5}, {"n": 5}, {"n": 5}),
         ({"enum": ["x", "y"]}, {"answer": "y"}, "y", {"answer": "y"}),
+        (["x", "y"], {"answer": "y"}, "y", {"answer": "y"}),
     ],
 )
 def test_schemas(service: ScriptedOpenRouter, schema: Any, reply: Any, value: Any, row: dict[str, Any]) -> None:
