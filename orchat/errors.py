@@ -90,6 +90,28 @@ class OrchatError(Exception):
         return [*where, f"{type(self).__name__}: {self}"]
 
 
+_WORDS_ABOUT_PARTIAL = (
+    "What came is in `.partial`; ",
+    "What came before is in `.partial`; ",
+    "The raw text is in `.partial.text`.",
+)
+
+
+def hint_without_partial(hint: str) -> str:
+    """Return a hint without its words about ``.partial``, for where there is none, or nobody has the error in hand.
+
+    Examples
+    --------
+    >>> hint_without_partial("What came is in `.partial`; try again.")
+    'Try again.'
+    """
+    for words in _WORDS_ABOUT_PARTIAL:
+        if words in hint:
+            hint = hint.replace(words, "").strip()
+            hint = f"{hint[:1].upper()}{hint[1:]}"
+    return hint
+
+
 # Folders of installed packages, and this one.
 _NOT_THE_USERS = (os.path.dirname(__file__), "site-packages", "dist-packages", "IPython", os.path.dirname(os.__file__))
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from orchat.errors import APIConnectionError, APIError, ResponseLimitError
+from orchat.errors import APIConnectionError, APIError, ResponseLimitError, hint_without_partial
 from orchat.event_loop_wakeup import LoopWakeup
 from orchat.interruptible_stream import InterruptibleStream
 from orchat.message_assembly import warn
@@ -107,6 +107,8 @@ class RequestPlan:
         """
         if error.partial is not None:
             self.dialect.stamp(error.partial)
+        elif error.hint is not None:
+            error.hint = hint_without_partial(error.hint)
         if (suggestion := suggest_models(error, self.model, self.api_base_url)) is not None:
             error.hint = f"{suggestion} {error.hint or ''}".rstrip()
         return _without_frames(error)

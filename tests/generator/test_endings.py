@@ -120,6 +120,7 @@ def test_a_connection_that_breaks_in_the_middle_is_an_error_with_the_partial(
     with pytest.raises(APIConnectionError, match="broke in the middle") as caught:
         streaming(make(max_retries=3))
     assert caught.value.partial.text == "Hello"
+    assert caught.value.hint == "What came is in `.partial`; try again."
     assert caught.value.generation_id == GENERATION_ID
     assert len(openrouter.requests) == 1
 
@@ -131,6 +132,7 @@ def test_a_whole_reply_that_breaks_off_is_an_error_and_not_asked_for_again(
     openrouter.answers(reply_json(completion("Hello")).first(60).ending(ending))
     with pytest.raises(APIConnectionError, match="broke in the middle") as caught:
         whole(make(max_retries=3))
+    assert (caught.value.partial, caught.value.hint) == (None, "Try again.")
     assert caught.value.generation_id == GENERATION_ID
     assert len(openrouter.requests) == 1
 

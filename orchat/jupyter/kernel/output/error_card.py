@@ -27,6 +27,7 @@ from orchat.errors import (
     StreamError,
     ToolError,
     TurnInProgressError,
+    hint_without_partial,
 )
 from orchat.jupyter.kernel.output.markdown_sanitizer import escape_markdown
 from orchat.jupyter.kernel.output.untrusted_text import single_line
@@ -34,11 +35,6 @@ from orchat.jupyter.kernel.output.untrusted_text import single_line
 _MOST_MESSAGE = 400
 _MOST_HINT = 250
 _ANOTHER_MODEL_HELPS = (NotFoundError, ProviderError, RateLimitError, ModerationError, InsufficientCreditsError)
-_WORDS_ABOUT_PARTIAL = (
-    "What came is in `.partial`; ",
-    "What came before is in `.partial`; ",
-    "The raw text is in `.partial.text`.",
-)
 
 MISSING_KEY_HELP = """\
 **No API key yet.** Three ways on:
@@ -115,9 +111,7 @@ def hint_for_people(error: OrchatError) -> str:
     >>> hint_for_people(StreamError("It broke off.", hint="What came is in `.partial`; try again."))
     'Try again.'
     """
-    hint = error.hint or ""
-    for words in _WORDS_ABOUT_PARTIAL:
-        hint = hint.replace(words, "")
+    hint = hint_without_partial(error.hint or "")
     if isinstance(error, AuthenticationError):
         hint = f"{hint} `%openrouter key set` asks for another key."
     hint = hint.strip()
