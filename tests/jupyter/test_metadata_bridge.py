@@ -324,10 +324,10 @@ bridge.write(here().id, {"version": 1, "n": "last"}); bridge.flush()"""
 
 
 def test_of_a_long_value_only_what_is_new_is_sent_and_all_to_a_page_that_was_loaded_anew(usual_page: Page) -> None:
-    def write(count: int) -> dict[str, Any]:
+    def write(count: int, then: str = "") -> dict[str, Any]:
         said = [f"How high is the tide on day {n}?" for n in range(count)]
         value = {"version": 1, "panels": {"1": {"messages": said}}}
-        code = f"value = {value}\nbridge.write(here().id, value); bridge.flush()"
+        code = f"value = {value}\nbridge.write(here().id, value); bridge.flush(); {then}"
         usual_page.run(code, then=lambda: usual_page.cells["a1"] == value)
         return usual_page.requests[-1]
 
@@ -340,6 +340,11 @@ def test_of_a_long_value_only_what_is_new_is_sent_and_all_to_a_page_that_was_loa
     assert write(203)["op"] == "set"
     assert usual_page.ops()[-3:] == ["patch", "patch", "set"]
     assert write(204)["op"] == "patch"
+    # What is closed just after a page was loaded, as by %unload_ext.
+    usual_page._known.clear()
+    usual_page.values.forget()
+    assert write(205, "bridge.close()")["op"] == "set"
+    assert usual_page.run("print(await bridge.hello(2))") == "open\n"
     assert write(2)["op"] == "set"  # which is short
 
 

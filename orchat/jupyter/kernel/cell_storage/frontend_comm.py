@@ -142,8 +142,13 @@ class FrontendMessenger:
     @property
     def is_waiting(self) -> bool:
         """Whether a message has not been answered yet."""
+        return bool(self.unanswered)
+
+    @property
+    def unanswered(self) -> list[Mapping[str, Any]]:
+        """The messages that have not been answered yet."""
         with self._lock:
-            return bool(self._unanswered)
+            return [sent.data for sent in self._unanswered.values()]
 
     def resend_unanswered(self, *, except_topics: Collection[object] = ()) -> None:
         """Resend unanswered messages to a page that has just been loaded.

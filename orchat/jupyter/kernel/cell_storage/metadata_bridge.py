@@ -251,9 +251,16 @@ class MetadataBridge:
             self._messenger.send("insert_cell", below=below, source=source, cell_id=str(uuid.uuid4()))
 
     def close(self) -> None:
-        """Write all waiting values and close the comm; the next write opens it again."""
-        self.flush()
+        """Write all waiting values and close the comm; the next write opens it again.
+
+        A page that was just loaded does not know the comm, nor the values of which it was sent patches.
+        """
         with self._lock:
+            for message in self._messenger.unanswered:
+                if message["op"] == "patch":
+                    self._queue.put_again(message["cell_id"], message["id"])
+            self.flush()
+            self._messenger.resend_unanswered(except_topics=self._outputs.unconfirmed)
             self._queue.clear()
             self._outputs.clear()
             self._messenger.close()
