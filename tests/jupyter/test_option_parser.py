@@ -205,7 +205,14 @@ def test_files_go_along_by_their_type(tmp_path: Path) -> None:
         assert isinstance(text, TextContent)
         assert text.text.startswith(f"The file {name}:\n\n{data.removeprefix(bytes([239, 187, 191])).decode()}\n")
     assert attachment_label(str(tmp_path / "a.csv"), text) == "a.csv (text)"
-    for name, data in (("a.bin", b"\x00\x01"), ("a.dat", b"\xff\xfe")):
+    for encoding in ("utf-16", "utf-16-be", "utf-32"):
+        mark = b"\xfe\xff" if encoding == "utf-16-be" else b""
+        assert part("excel.txt", mark + "Höhe\t1\n".encode(encoding)).text.startswith(
+            "The file excel.txt:\n\nHöhe\t1\n"
+        )
+    with pytest.raises(ConfigurationError, match=r"old.csv is text in another encoding than UTF-8. Save it as UTF-8"):
+        part("old.csv", "Höhe;1\r\n".encode("latin-1"))
+    for name, data in (("a.bin", b"\x00\x01"), ("a.dat", b"\xff\xfe\x01\x00"), ("a.xls", b"\xd0\xcf\x11\xe0\xff")):
         with pytest.raises(ConfigurationError, match=f"{name} is neither text, image, PDF, sound nor video"):
             part(name, data)
     with pytest.raises(ConfigurationError, match="400,001 characters"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import codecs
 import difflib
 import errno
 import mimetypes
@@ -20,6 +21,8 @@ UserPart = TextContent | ImageContent | FileContent | AudioContent | VideoConten
 MOST_BYTES = 20_000_000
 MOST_CHARACTERS = 400_000  # about a hundred thousand tokens
 _MOST_COMPARED = 2000  # names of a folder
+_MARKS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+_CONTROLS = frozenset(range(32)) - frozenset(b"\t\n\f\r\x1b")  # bytes that no encoding of a text has
 _RECOGNIZED_IMAGES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 
 
@@ -90,20 +93,32 @@ def attachment_from_data(path: Path, data: bytes) -> UserPart:
         return AudioContent(base64.b64encode(data).decode(), path.suffix.lstrip(".").lower() or "wav")
     if kind == "video" and path.suffix != ".ts":  # which is TypeScript here
         return VideoContent(base64.b64encode(data).decode(), mime_type)
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = "\0"
-    if "\0" in text:
-        raise ConfigurationError(
-            f"{path.name} is neither text, image, PDF, sound nor video, so no model could read it."
-        )
+    text = _decode_text(path.name, data)
     if len(text) > MOST_CHARACTERS:
         raise ConfigurationError(
             f"{path.name} has {len(text):,} characters.",
             hint=f"At most {MOST_CHARACTERS:,} can be sent along: send a part.",
         )
     return TextContent(f"The file {path.name}:\n\n{text}\n\n(The end of {path.name}.)\n\n")
+
+
+def _decode_text(name: str, data: bytes) -> str:
+    """Decode a text that is UTF-8, or says by its byte order mark what else it is, as "Unicode text" of Excel does."""
+    marked = next((encoding for mark, encoding in _MARKS.items() if data.startswith(mark)), None)
+    try:
+        text = data.decode(marked or "utf-8-sig")
+        if marked and not "".join(text.split()).isprintable():
+            text = "\0"  # it begins like one by chance
+    except UnicodeDecodeError:
+        if not marked and _CONTROLS.isdisjoint(data):
+            raise ConfigurationError(
+                f"{name} is text in another encoding than UTF-8.",
+                hint="Save it as UTF-8, or read it in Python and send the variable: {name}.",
+            ) from None
+        text = "\0"
+    if "\0" in text:
+        raise ConfigurationError(f"{name} is neither text, image, PDF, sound nor video, so no model could read it.")
+    return text
 
 
 def attachment_label(where: str, part: UserPart) -> str:
