@@ -239,6 +239,13 @@ def test_an_authorization_of_ones_own_is_used(openrouter, make, way: Way, packag
 # -- connections that are dead ----------------------------------------------------------------------------------------
 
 
+def receive(connection: socket.socket) -> bytes:
+    """Take what has come, and wait for it; where the connection ends, raise an `OSError`."""
+    if piece := connection.recv(65536):
+        return piece
+    raise ConnectionAbortedError
+
+
 @contextmanager
 def swallowing_server() -> Iterator[tuple[str, list[int]]]:
     """A server whose first connection answers once, and from then on takes nothing and says nothing."""
@@ -246,8 +253,8 @@ def swallowing_server() -> Iterator[tuple[str, list[int]]]:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     listener.bind(("127.0.0.1", 0))
     listener.listen()
-    body = json.dumps(completion("Hi")).encode()
-    answer = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    hi = json.dumps(completion("Hi")).encode()
+    answer = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(hi), hi)
     held: list[socket.socket] = []
     sizes: list[int] = []
 
@@ -256,15 +263,16 @@ def swallowing_server() -> Iterator[tuple[str, list[int]]]:
             while True:
                 connection, _ = listener.accept()
                 held.append(connection)
-                got = b""
-                while b"\r\n\r\n" not in got or len(got) < length_of(got):
-                    got += connection.recv(65536)
-                sizes.append(len(got))
+                head = b""
+                while b"\r\n\r\n" not in head:
+                    head += receive(connection)
+                head, _, body = head.partition(b"\r\n\r\n")
+                size = int(head.lower().partition(b"content-length:")[2].split()[0])
+                got = len(body)
+                while got < size:
+                    got += len(receive(connection))
+                sizes.append(got)
                 connection.sendall(answer)
-
-    def length_of(got: bytes) -> int:
-        head, _, _ = got.partition(b"\r\n\r\n")
-        return len(head) + 4 + int(head.lower().partition(b"content-length:")[2].split()[0])
 
     thread = threading.Thread(target=serve)
     thread.start()
