@@ -181,10 +181,10 @@ class Lab:
         """Open a notebook that is there already, as `load` does, and wait until its kernel is idle."""
         self.load(page, path)
         try:
-            page.wait_for_function(_IDLE, timeout=1000 * stretched(15), polling=_POLLING)
+            page.wait_for_function(_IDLE, timeout=1000 * stretched(15), polling=POLLING)
         except BrowserError:  # about one page in thirty never sees its kernel become idle
             page.goto(self.address(path))
-            page.wait_for_function(_IDLE, polling=_POLLING)
+            page.wait_for_function(_IDLE, polling=POLLING)
         return Notebook(page, path)
 
     @property
@@ -228,7 +228,7 @@ _DISABLED = (
     "@jupyterlab/notebook-extension:export",
     "@jupyterlab/notebook-extension:update-raw-mimetype",
 )
-_POLLING = 50  # milliseconds: to look in each frame keeps the page drawing
+POLLING = 50  # milliseconds: to look in each frame keeps the page drawing
 _IS_EMPTY = "() => window.jupyterapp && ![...window.jupyterapp.shell.widgets('main')].some((widget) => widget.context)"
 # Without `_noref` Notebook 7 opens a window for the notebook; and it leaves the page's address as it is.
 _OPEN = """async ([path, address]) => {
@@ -293,7 +293,7 @@ class Notebook:
             f" && {_PANEL}.content.widgets[cell].model.executionCount !== null",
             arg=cell,
             timeout=None if seconds is None else seconds * 1_000,
-            polling=_POLLING,
+            polling=POLLING,
         )
 
     def change_theme(self, theme: str) -> None:
@@ -333,7 +333,7 @@ class Notebook:
             "([cell, words, times]) =>"
             f" {_PANEL}.content.widgets[cell].outputArea.node.innerText.split(words).length > times",
             arg=[cell, words, times],
-            polling=_POLLING,
+            polling=POLLING,
         )
 
     def running(self, cell: int) -> bool:

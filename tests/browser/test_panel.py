@@ -17,7 +17,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.lab import Lab, Notebook
+from tests.browser.lab import POLLING, Lab, Notebook
 from tests.openrouter_server import (
     PNG,
     ScriptedOpenRouter,
@@ -209,6 +209,9 @@ def test_it_streams_and_stops_while_later_cells_run(page: Page, front_end: Lab, 
     assert notebook.text(2).strip() == "4"
 
 
+_METADATA = "() => window.jupyterapp.shell.currentWidget.content.widgets[0].model.metadata"
+
+
 def panels_in(notebook: Notebook, cell: int = 0) -> dict[str, Any]:
     """What a saved cell keeps of panels."""
     kept = notebook.save().cells[cell].metadata.get("orchat", {})
@@ -216,17 +219,21 @@ def panels_in(notebook: Notebook, cell: int = 0) -> dict[str, Any]:
 
 
 def wait_until_kept(page: Page, notebook: Notebook, words: str) -> dict[str, Any]:
+    """Wait until the first cell keeps these words, and return what the saved one keeps: to save takes 0.1 s of work."""
     deadline = time.monotonic() + PATIENCE
-    while words not in json.dumps(kept := panels_in(notebook)):
+    while words not in json.dumps(kept := page.evaluate(_METADATA)):
         assert time.monotonic() < deadline, f"{words!r} is not kept: {kept}"
         page.wait_for_timeout(100)
+    kept = panels_in(notebook)
+    assert words in json.dumps(kept)
     return kept
 
 
 def restart(page: Page) -> None:
     page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.restartKernel()")
     page.wait_for_function(
-        "() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'idle'"
+        "() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'idle'",
+        polling=POLLING,
     )
 
 
@@ -322,7 +329,8 @@ def test_what_a_tool_cleared_is_gone_and_what_a_run_took_away_is_not(
     )
     page.evaluate("() => window.jupyterapp.commands.execute('notebook:interrupt-kernel')")
     page.wait_for_function(
-        "() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'idle'"
+        "() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'idle'",
+        polling=POLLING,
     )
     unfinished = notebook.save().cells[0]
     assert (unfinished.outputs, "Ouse" in json.dumps(unfinished.metadata)) == ([], True)
