@@ -38,13 +38,24 @@ _MODULES = (
     "sqlite3",
     "tornado.platform.asyncio",
     "tornado.queues",
-    # And others' packages that the first question imports, except those that look for a running kernel (ipywidgets).
+    # And others' packages that the first question and the first tool import, except those that look for a running
+    # kernel (ipywidgets).
+    "annotated_types",
     "anyio._backends._asyncio",
+    "difflib",
+    "encodings.utf_8_sig",
     "h11",
+    "html.parser",
     "httpcore2",
     "httpx2",
+    "jsonschema_rs",
     "markdown_it",
-    "pydantic",
+    "pydantic.json_schema",
+    "pydantic.main",
+    "pydantic.plugin._schema_validator",
+    "pydantic.type_adapter",
+    "pydantic.types",
+    "secrets",
     "tenacity",
     "truststore",
 )
