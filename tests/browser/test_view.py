@@ -46,7 +46,7 @@ MIME = "application/vnd.orchat.v1"
 KERNELS = [INSTALLED, "7.3.0", "6.31.0"]
 ANSWER = "The river runs down to the *sea*. " * 30
 RICH = (
-    "# Tides\n\nThe *Humber* has `tides`, see [here](https://example.org/a) and $x^2 + y$.\n\n"
+    "# Tides\n\nThe *Humber* has `tides`, see [here](https://example.org/a), [above](#Tides) and $x^2 + y$.\n\n"
     "```python\ndef f(x):\n    return x + 1  # one more\n```\n\n1. one\n2. two\n   - deep\n\n"
     "| a | b |\n|---|---|\n| 1 | 2 |\n\n> quoted\n\n" + "The river runs down to the sea. " * 60
 )
@@ -91,6 +91,8 @@ def test_an_answer_grows_in_a_view_and_ends_static(page: Page, front_end: Lab, e
     assert len(set(notebook.lengths())) >= 5
     link = turn.locator("a").first
     assert (link.get_attribute("href"), link.get_attribute("rel")) == ("https://example.org/a", "noopener noreferrer")
+    above = page.get_by_role("link", name="above", exact=True)
+    expect(above).to_have_attribute("href", "#Tides")
     page.evaluate("() => window.jupyterapp.commands.execute('notebook:duplicate-below')")
     expect(turn).to_have_count(2)
     for cell in notebook.save().cells[1:]:  # as it is read if the kernel ends now
@@ -105,6 +107,7 @@ def test_an_answer_grows_in_a_view_and_ends_static(page: Page, front_end: Lab, e
     assert "widgets" not in nbformat.read(notebook.path, 4).metadata
     notebook.wait_for_text(1, "The river runs", 60)
     assert notebook.text(1).count("The river runs") == 60
+    expect(above.first).to_have_attribute("href", "#Tides")  # live and saved alike
 
 
 @pytest.mark.parametrize("ipykernel", KERNELS)

@@ -109,7 +109,8 @@ function copyAllowedNodes(from, to) {
 }
 
 /**
- * Remove all but allowed elements and attributes from rendered Markdown; links open new pages of the web only.
+ * Remove all but allowed elements and attributes from rendered Markdown; links open new pages of the web, or lead to a
+ * place in this one.
  *
  * @param {HTMLElement} root
  */
@@ -134,7 +135,12 @@ function sanitizeLink(anchor) {
     anchor.remove(); // of a heading; it would lead nowhere in a view
     return;
   }
-  const url = parseWebUrl(anchor.getAttribute("href") ?? "");
+  const href = anchor.getAttribute("href") ?? "";
+  if (/^#./.test(href)) {
+    anchor.target = "_self"; // a place in this page, as in a saved answer
+    return;
+  }
+  const url = parseWebUrl(href);
   if (!url) {
     anchor.removeAttribute("href");
     return;
