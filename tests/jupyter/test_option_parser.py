@@ -97,6 +97,7 @@ def test_what_goes_into_the_request(line: str, kwargs: dict[str, Any]) -> None:
         ("-s 'open", "No closing quotation in: -s 'open"),
         ('-s a"b', "No closing quotation"),
         ("--seed", "expected one argument"),
+        ("-t 0 -- hi", "What does '-- hi' mean? The prompt goes below the first line"),
     ],
 )
 def test_a_wrong_one_says_what_to_do(line: str, message: str) -> None:

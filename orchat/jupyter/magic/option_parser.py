@@ -150,7 +150,10 @@ def parse_options(line: str) -> argparse.Namespace:
     >>> options.model, options.temperature, options.system, options.out, options.param
     ('openai/gpt-4o-mini', 0.0, "Don't ramble.", 'answer', [('top_k', 3)])
     """
-    options, unknown = _parser().parse_known_args(split_words(line))
+    words = split_words(line)
+    if "--" in words:  # what follows would be the model
+        raise UsageError(_unknown_word_error(words[words.index("--") :]))
+    options, unknown = _parser().parse_known_args(words)
     if unknown:
         raise UsageError(_unknown_word_error(unknown))
     if options.model and options.model_option and options.model != options.model_option:
@@ -179,7 +182,7 @@ def _is_taken(name: str) -> bool:
 def _unknown_word_error(unknown: list[str]) -> str:
     """Return the error message for unknown words."""
     word = unknown[0]
-    if not word.startswith("-"):
+    if not word.startswith("-") or word == "--":
         text = " ".join(unknown)
         return f"What does {text!r} mean? The prompt goes below the first line, and a text with spaces in quotes."
     option, _, _ = word.partition("=")
