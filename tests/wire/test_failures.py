@@ -52,7 +52,7 @@ def refusal(
         (409, APIError, True, "409"),
         (410, NotFoundError, False, "loosen"),
         (412, APIError, False, "412"),
-        (413, BadRequestError, False, "Change the request"),
+        (413, BadRequestError, False, "Send less"),
         (418, APIError, False, "418"),
         (422, BadRequestError, False, "Change the request"),
         (429, RateLimitError, True, "try again"),
@@ -203,11 +203,20 @@ def test_a_bad_request_says_what_to_change(message: str, metadata: Any, hint: st
         ({"Retry-After": "inf"}, {"headers": "odd"}, {"availability": "odd"}, None),
         ({"Retry-After": "99999 Jan 99999999999999999999 10:61:99"}, {}, {}, None),
         ({"Retry-After": "Mon, 31 Feb 2026 99:99:99 GMT"}, {"retry_after_seconds": [1]}, {}, None),
+        ({}, {}, {"details": [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "37.5s"}]}, 37.5),
+        ({}, {}, {"details": ["odd", {"retryDelay": "soon"}]}, None),
         ({}, {}, {}, None),
     ],
 )
 def test_the_delay_is_the_first_that_anybody_tells(headers: Any, metadata: Any, extra: Any, seconds: Any) -> None:
     assert refusal(429, "slow", metadata, headers, **extra).retry_after == seconds
+
+
+def test_an_empty_account_is_not_waited_for_whatever_its_status_says() -> None:
+    words = {"type": "insufficient_quota", "error_code": "insufficient_quota"}
+    empty, busy = refusal(429, "slow", **words), refusal(429, "slow", None, {"Retry-After": "3"}, **words)
+    assert (type(empty), empty.retryable) == (InsufficientCreditsError, False)
+    assert (type(busy), busy.retryable) == (RateLimitError, True)
 
 
 @pytest.mark.parametrize(("offset", "low", "high"), [(30, 25, 31), (-30, 0, 0)])

@@ -180,6 +180,8 @@ class Failure:
             return "This key, region or policy does not allow the request; see the message."
         if self.kind is RateLimitError:
             return "Wait" + (f" {self.delay:.0f} s" if self.delay else " a moment") + " and try again."
+        if self.status == 413:
+            return "Send less: a shorter text, or fewer and smaller files."
         if self.kind is BadRequestError:
             return "Change the request as the message says."
         return f"Status {self.status} is not one this API documents; is the base URL right?"

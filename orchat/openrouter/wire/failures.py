@@ -152,6 +152,12 @@ def _error(
     delay = _delay(headers, metadata, found)
     words = [_plain_word(word) for word in (code, error_type)]
     kind = _class_of(status, words, metadata, found)
+    if (
+        kind is RateLimitError
+        and delay is None
+        and any(_BY_WORD.get(word) is InsufficientCreditsError for word in words)
+    ):
+        kind = InsufficientCreditsError  # OpenAI's 429 for an empty account, which no waiting fills
     message = _text(found, metadata, status, provider)
     if other_url is not None:  # only OpenRouter names a user, whatever gateway passes that on
         other_url = None if "user_id" in around else redact(other_url, *secrets)
@@ -295,6 +301,7 @@ def _delay(headers: Mapping[str, str], metadata: Mapping[str, Any], found: Mappi
         metadata.get("retry_after_seconds"),
         availability.get("retry_after") if isinstance(availability, dict) else None,
         sent.get("retry-after"),
+        _retry_info(found.get("details")),
     ):
         if value is None:
             continue
@@ -305,6 +312,14 @@ def _delay(headers: Mapping[str, str], metadata: Mapping[str, Any], found: Mappi
     # `Reset` is a moment in epoch milliseconds.
     reset = _number(headers.get("x-ratelimit-reset") or sent.get("x-ratelimit-reset"))
     return None if reset is None else max(0.0, reset / 1000 - time.time())
+
+
+def _retry_info(details: Any) -> str | None:
+    """Return the seconds of Google's ``RetryInfo``: ``"37s"``."""
+    for detail in details if isinstance(details, list) else ():
+        if isinstance(detail, dict) and isinstance(delay := detail.get("retryDelay"), str):
+            return delay.removesuffix("s")
+    return None
 
 
 def _retryable(failure: Failure) -> bool:
