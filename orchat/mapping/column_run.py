@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
@@ -82,8 +81,6 @@ class ColumnRun:
         self._rows = RowPreparation(
             self.questions, self._requester, most_ahead=self._most_at_once, needs_keys=self._needs_keys
         )
-        # The rows are read in one context, though by several workers: a generator may set and reset its variables.
-        self._context = contextvars.copy_context()
         try:
             self._start_worker()
             while self._workers and not self._is_over:
@@ -131,9 +128,9 @@ class ColumnRun:
             if self._is_over:
                 return None
             try:
-                row = self._context.run(next, self._rows, None)
-            except Exception as error:  # noqa: BLE001 - of the rows' source; what is on its way is paid, and kept
-                self._failure = error
+                row = next(self._rows, None)
+            except BaseException as error:  # noqa: BLE001 - of the rows' source, SystemExit included; `run` raises it
+                self._failure = error  # what is on its way is paid, and kept
                 return None
             if row is None:
                 return None

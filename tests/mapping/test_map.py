@@ -533,6 +533,18 @@ def test_an_error_of_the_source_behind_rows_that_were_not_asked_is_told_by_retry
     assert len(questions(service)) == asked  # what `retry` asked is kept
 
 
+def test_a_source_that_leaves_the_process_ends_the_run_and_what_was_asked_is_kept(service: ScriptedOpenRouter) -> None:
+    def prompt(city: str) -> str:
+        if city == CITIES[2]:
+            raise SystemExit
+        return city
+
+    for _ in range(2):
+        with pytest.raises(SystemExit):
+            run(prompt, iter(CITIES), concurrency=1)
+    assert questions(service) == CITIES[:2]
+
+
 def test_a_row_that_waits_for_the_answer_before_it_is_not_read_ahead(service: ScriptedOpenRouter) -> None:
     asked: list[int] = []
 
