@@ -17,9 +17,12 @@ import psutil
 import pytest
 
 from orchat import cli, quickstart_launcher
+from tests.browser.lab import Lab
 from tests.patience import PATIENCE, wait_until
 
 ROOT = Path(__file__).parents[1]
+# Extensions of the server that other tests brought: each JupyterLab would import them.
+OTHERS = ("notebook", *filter(None, Lab.OTHERS.values()))
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and process groups are those of POSIX here")
 
@@ -31,6 +34,9 @@ def enter(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
     for name in ("CONFIG", "DATA", "RUNTIME"):
         monkeypatch.setenv(f"JUPYTER_{name}_DIR", str(folder / "jupyter"))
+    (folder / "jupyter").mkdir()
+    off = {"ServerApp": {"jpserver_extensions": dict.fromkeys(OTHERS, False)}}
+    (folder / "jupyter" / "jupyter_server_config.json").write_text(json.dumps(off))
     monkeypatch.chdir(folder)
 
 
@@ -267,7 +273,6 @@ def test_a_jupyterlab_that_cannot_start_says_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("OPENROUTER_API_KEY", "sk-or-v1-0123456789abcdef")
-    (tmp_path / "jupyter").mkdir()
     (tmp_path / "jupyter" / "jupyter_server_config.py").write_text("raise SystemExit('a broken configuration')\n")
     assert cli.main(["demo", "--no-browser"]) == 1
     assert re.search(r"JupyterLab did not start\. .*broken configuration", capsys.readouterr().err)
