@@ -124,9 +124,13 @@ def _without_others_fields(body: dict[str, Any]) -> dict[str, Any]:
         if THINKING_BLOCKS in message:
             message = {key: value for key, value in message.items() if key != THINKING_BLOCKS}
         calls = message.get("tool_calls")
-        if not isinstance(calls, list) or not any(CALL_EXTRA in call for call in calls):
+        if not isinstance(calls, list) or not any(isinstance(call, dict) and CALL_EXTRA in call for call in calls):
             return message
-        return {**message, "tool_calls": [{k: v for k, v in call.items() if k != CALL_EXTRA} for call in calls]}
+        bare_calls = [
+            {key: value for key, value in call.items() if key != CALL_EXTRA} if isinstance(call, dict) else call
+            for call in calls
+        ]
+        return {**message, "tool_calls": bare_calls}
 
     return {**body, "messages": [bare(message) for message in body["messages"]]} if "messages" in body else body
 
