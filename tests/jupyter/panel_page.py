@@ -57,6 +57,8 @@ class Page:
         self.outputs: list[dict[str, Any]] = []  # those that are no updates
         self.printed = ""
         self.inserted: list[str] = []
+        self.lacks_outputs = False  # as a page that was loaded while the cell ran
+        self.offered: list[dict[str, Any]] = []  # the outputs that were sent because it lacks them
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -265,6 +267,10 @@ class Page:
                 self.written.append(self.metadata or {})
             else:
                 answer |= {"ok": False, "reason": "base"}
+        elif data["op"] == "set_output":
+            answer |= {"run": data["run"], "display_id": data["display_id"]}
+            answer["lacks"] = self.lacks_outputs and "bundle" not in data
+            self.offered += [data["bundle"]] if "bundle" in data else []
         elif data["op"] == "insert_cell":
             self.inserted.append(data["source"])
         self._comm("comm_msg", comm_id, answer)

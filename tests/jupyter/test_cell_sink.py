@@ -10,6 +10,7 @@ import pytest
 from orchat.jupyter.kernel.output.mime_types import read_extras
 from tests.jupyter.ipython_terminal import Terminal
 from tests.jupyter.kernel import SOON, Ended, Kernel, shows
+from tests.jupyter.panel_page import Page
 from tests.jupyter.test_magic_options import MIME, ask
 from tests.jupyter.test_tool_calls import DEFINED, HULL
 from tests.openrouter_server import ScriptedOpenRouter, calls, endless, error, text
@@ -179,9 +180,14 @@ def test_a_call_that_nobody_decides_about_waits(
 def test_without_the_extension_a_chat_of_the_front_door_is_shown_too(endpoint: ScriptedOpenRouter) -> None:
     environment = {"OPENROUTER_BASE_URL": endpoint.base_url, "OPENROUTER_API_KEY": "sk-or-v1-0123456789abcdef"}
     with Kernel(environment) as kernel:
-        endpoint.answers(text("One."), text("Two."))
+        endpoint.answers(text("One."), text("Half."), text("Two."))
         ended = ask(kernel, "import orchat\nchat = orchat.Chat()\nchat('Hi')")
         assert (len(ended.of("display_data")), ended.of("execute_result")) == (1, [])
+        page = Page(kernel, "reloaded")
+        page.lacks_outputs = True
+        page.wait(page.begin("chat('Hi')", in_page=True))
+        page.until(lambda: bool(page.offered))
+        assert page.offered[0]["text/markdown"].startswith("Half.")
         ask(kernel, "%load_ext orchat\n%unload_ext orchat")
         ended = ask(kernel, "chat('Hi')")
         assert ended.bundles == []

@@ -382,6 +382,14 @@ def test_an_output_is_sent_only_to_a_page_that_lacks_it(usual_page: Page) -> Non
     assert bundles() == 1
 
 
+def test_of_many_outputs_of_a_cell_that_blocks_the_last_ones_are_offered_again(usual_page: Page) -> None:
+    code = """for number in range(100):
+    bridge.set_output(here(), {"text/plain": str(number)}, display_id=f"d-{number}")
+print(len(bridge._messenger.unanswered))"""
+    assert usual_page.run("print(await bridge.hello(2))") == "open\n"
+    assert int(usual_page.run(code)) <= 9
+
+
 def test_a_page_that_is_opened_much_later_gets_what_all_others_missed(usual_page: Page) -> None:
     assert usual_page.run("print(await bridge.hello(2))") == "open\n"
     usual_page.deaf = True  # all pages are closed

@@ -165,6 +165,11 @@ class FrontendMessenger:
                     self._publish(sent.data, reopen=True)
                     self._schedule_resend(sent)
 
+    def drop_topics(self, topics: Collection[object]) -> None:
+        """Drop the unanswered messages on some topics."""
+        with self._lock:
+            self._unanswered = {name: each for name, each in self._unanswered.items() if each.topic not in topics}
+
     def drop_unanswered(self) -> None:
         """Drop all unanswered messages."""
         with self._lock:

@@ -230,7 +230,7 @@ class MetadataBridge:
             "metadata": dict(metadata or {}),
         }
         with self._lock:
-            self._outputs.put((cell.run, display_id), output)
+            self._messenger.drop_topics(self._outputs.put((cell.run, display_id), output))
             if self._status == "open":
                 self._offer_output(output)
             else:
@@ -251,14 +251,9 @@ class MetadataBridge:
             self._messenger.send("insert_cell", below=below, source=source, cell_id=str(uuid.uuid4()))
 
     def close(self) -> None:
-        """Write all waiting values and close the comm; the next write opens it again.
-
-        A page that was just loaded does not know the comm, nor the values of which it was sent patches.
-        """
+        """Write all waiting values, whole for a page that was just loaded, and close the comm until the next write."""
         with self._lock:
-            for message in self._messenger.unanswered:
-                if message["op"] == "patch":
-                    self._queue.put_again(message["cell_id"], message["id"])
+            self._queue.put_patches_again(self._messenger.unanswered)
             self.flush()
             self._messenger.resend_unanswered(except_topics=self._outputs.unconfirmed)
             self._queue.clear()

@@ -17,6 +17,7 @@ class OfferedOutputs:
     --------
     >>> offered = OfferedOutputs()
     >>> offered.put(("run-1", "d-1"), {"run": "run-1"})
+    []
     >>> offered.take_answer(("run-1", "d-1"), "page-1", lacks=False), offered.unconfirmed
     (None, {})
     >>> offered.take_answer(("run-1", "d-1"), "page-2", lacks=True)
@@ -27,11 +28,13 @@ class OfferedOutputs:
         self.unconfirmed: dict[Key, dict[str, Any]] = {}
         self._confirmed: dict[Key, tuple[dict[str, Any], set[str]]] = {}
 
-    def put(self, key: Key, output: dict[str, Any]) -> None:
-        """Add an output that no page has confirmed; the oldest make room."""
+    def put(self, key: Key, output: dict[str, Any]) -> list[Key]:
+        """Add an output that no page has confirmed, and return the keys of the oldest ones, which make room."""
         self.unconfirmed[key] = output
-        while len(self.unconfirmed) > _MOST_OUTPUTS:
-            del self.unconfirmed[next(iter(self.unconfirmed))]
+        forgotten = list(self.unconfirmed)[:-_MOST_OUTPUTS]
+        for each in forgotten:
+            del self.unconfirmed[each]
+        return forgotten
 
     def take_answer(self, key: Key, page: object, *, lacks: bool, is_shared: bool = False) -> dict[str, Any] | None:
         """Take a page's answer; return the output if the page is to be sent it.

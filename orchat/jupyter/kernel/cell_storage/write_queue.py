@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -112,6 +112,12 @@ class WriteQueue:
         if sent is not None and sent.message == message and sent.is_patch:
             del self._sent[cell_id]
             self._waiting.setdefault(cell_id, sent.value)
+
+    def put_patches_again(self, messages: Iterable[Mapping[str, Any]]) -> None:
+        """Let the values of those messages that are patches wait again, whole."""
+        for message in messages:
+            if message["op"] == "patch":
+                self.put_again(message["cell_id"], message["id"])
 
     def _message(self, cell_id: str, value: Any, size: int) -> tuple[dict[str, Any], int]:
         """Return the message that writes a value, and about how many bytes it takes."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from orchat.configuration import setting
 from orchat.errors import OrchatError
+from orchat.jupyter.kernel.cell_storage.executing_cell import current_cell
 from orchat.jupyter.kernel.coroutine_runner import CellError, in_kernel
 from orchat.jupyter.kernel.live_view.turn_clock import TurnClock
 
@@ -179,6 +180,7 @@ class _ChatSink(CellSink):
     def __init__(self, shell: InteractiveShell, chat: ShownChat, on_end: Callable[[Reply], None]) -> None:
         self._chat = chat
         self._is_awaited = False
+        self._cell = current_cell(shell)
         super().__init__(shell, None, chat.model or "an answer", on_end)
 
     def awaited(self) -> None:
@@ -198,11 +200,20 @@ class _ChatSink(CellSink):
     def end(self, reply: Reply, error: BaseException | None) -> None:
         """Show the end of the turn; an interrupt shows one line, and keeps its type for handlers."""
         super().end(reply, error)
+        self._offer_output()
         if reply.pending and error is None and self._hears_no_click():
             print(_UNHEARD_HINT, file=sys.stderr)  # noqa: T201 - else the page would seem to have lost the form
         if isinstance(error, KeyboardInterrupt | asyncio.CancelledError):
             shown = CellError("interrupted; what arrived is kept")
             error._render_traceback_ = shown._render_traceback_  # type: ignore[union-attr]
+
+    def _offer_output(self) -> None:
+        """Offer the output to a page that was loaded meanwhile, and so lacks it."""
+        from orchat.jupyter.kernel.cell_storage.metadata_bridge import get_bridge
+
+        final = getattr(self._display, "final", None)
+        if final is not None and self._cell.id is not None:
+            get_bridge(self._shell).set_output(self._cell, final, display_id=getattr(self._display, "id", None))
 
     def _hears_no_click(self) -> bool:
         """Return whether there may be a page, whose clicks this kernel hears only when the cell has ended."""

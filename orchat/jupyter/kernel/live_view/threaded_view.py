@@ -55,6 +55,16 @@ class ThreadedLiveView:
         self._view = LiveView(shell, answer_format, footer_style, on_stop=self._stop)
         self._asking: asyncio.Task[Any] | None = None
 
+    @property
+    def id(self) -> str:
+        """The display's id."""
+        return self._view.id
+
+    @property
+    def final(self) -> dict[str, Any] | None:
+        """The static output; None before the end."""
+        return self._view.final
+
     def start(self, label: str) -> None:
         """Show the waiting line with the model's name, and open the widget."""
         self._call(lambda: self._view.start(label))
