@@ -7,9 +7,9 @@ import threading
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.accessibility import accessibility_violations
 from tests.browser.contrast import weak_texts
 from tests.browser.driver import PATIENT_LOAD
 from tests.browser.lab import Lab
@@ -126,7 +126,7 @@ def test_a_live_answer_and_a_saved_one_are_the_same_picture(
     page.keyboard.press("Enter")
     expect(details.locator("dl")).to_contain_text("SomeProvider")
     assert weak_texts(area) == {}
-    violations = Axe().run(page, context=".orchat-saved").response["violations"]
+    violations = accessibility_violations(page, ".orchat-saved")
     assert [each["id"] for each in violations if each["impact"] in ("serious", "critical")] == []
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import nbformat
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Dialog, Page, expect
 
 from orchat.jupyter.kernel.output.mime_types import read_extras
+from tests.browser.accessibility import accessibility_violations
 from tests.browser.conftest import KEY
 from tests.browser.lab import Lab, Notebook
 from tests.browser.test_view import opened
@@ -604,7 +604,7 @@ def test_a_reopened_notebook_is_readable_without_a_kernel(page: Page, front_end:
         assert words in figures
     assert details.locator("img").count() == 0
     assert "Error" not in notebook.text(0)
-    assert not Axe().run(page, context=".orchat-saved").response["violations"]
+    assert not accessibility_violations(page, ".orchat-saved")
     page.screenshot(path=str(front_end.work.parent / "reopened.png"))
 
 

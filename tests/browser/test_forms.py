@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Error as BrowserError
 from playwright.sync_api import Locator, Page, expect
 from pydantic import BaseModel
@@ -21,6 +20,7 @@ from pydantic import BaseModel
 from orchat.jupyter.kernel.forms import arguments_of, build_form, check_arguments
 from orchat.jupyter.kernel.live_view.pending_approvals import draft_of
 from orchat.tools import Tool, create_tool_from_function
+from tests.browser.accessibility import accessibility_violations
 from tests.browser.lab import ROOT, Lab
 from tests.browser.test_view import opened, results
 from tests.jupyter.forms.complex_tools import CALLS, complex_tool
@@ -538,7 +538,7 @@ def test_the_whole_form_is_accessible_and_two_do_not_meet(page: Page, address: s
     assert len(set(identifiers)) == len(identifiers) > 50
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
-        found = Axe().run(page, context=".orchat-form").response["violations"]
+        found = accessibility_violations(page, ".orchat-form")
         assert [f"{each['id']}: {each['nodes'][0]['html']}" for each in found] == []
 
 

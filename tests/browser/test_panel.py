@@ -14,9 +14,9 @@ from typing import Any
 
 import nbformat
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.accessibility import accessibility_violations
 from tests.browser.lab import POLLING, Lab, Notebook
 from tests.openrouter_server import (
     PNG,
@@ -104,7 +104,7 @@ def test_a_variable_is_completed_sent_and_shown_on_demand(page: Page, lab: Lab, 
     question.locator("summary").click()
     expect(question.locator("pre")).to_have_text(endpoint.request.json["messages"][-1]["content"])
     panel.screenshot(path=str(lab.work / "sent.png"))
-    assert Axe().run(page, context=".orchat-panel").response["violations"] == []
+    assert accessibility_violations(page, ".orchat-panel") == []
 
 
 def test_it_is_a_widget_among_others_and_lives_where_a_callback_shows_it(
@@ -155,7 +155,7 @@ def test_what_a_tool_prints_and_draws_is_in_its_box(
     box.locator("summary").first.click()
     expect(box.locator(".orchat-call-result-text")).to_contain_text("looking at Hull")
     panel.screenshot(path=str(lab.work / "draws.png"))
-    assert Axe().run(page, context=".orchat-panel").response["violations"] == []
+    assert accessibility_violations(page, ".orchat-panel") == []
 
 
 # Where Stop stands in its panel, in each frame from the first token on.
@@ -454,7 +454,7 @@ def test_it_is_done_by_keyboard_and_is_accessible(page: Page, lab: Lab, endpoint
 
 
 def violations(page: Page) -> None:
-    found = Axe().run(page, context=".orchat-panel").response["violations"]
+    found = accessibility_violations(page, ".orchat-panel")
     assert not [(each["id"], each["nodes"][0]["html"]) for each in found if each["impact"] in ("serious", "critical")]
 
 

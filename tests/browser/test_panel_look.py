@@ -6,9 +6,9 @@ import threading
 from base64 import b64decode
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from tests.browser.accessibility import accessibility_violations
 from tests.browser.contrast import weak_texts
 from tests.browser.lab import Lab
 from tests.browser.test_panel import PANEL, ask, opened
@@ -117,7 +117,7 @@ def test_chats_are_called_by_their_first_question_found_renamed_and_deleted(
     page.wait_for_function("() => document.querySelector('[data-title=\"The river\"]')")
     sheet.get_by_role("searchbox").fill("")
     expect(titles).to_have_text(["When is it high?", "The river"])
-    found = Axe().run(page, context=".orchat-panel").response["violations"]
+    found = accessibility_violations(page, ".orchat-panel")
     assert [each["id"] for each in found if each["impact"] in ("serious", "critical")] == []
     titles.nth(1).click()
     expect(sheet).to_be_hidden()

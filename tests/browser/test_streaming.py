@@ -7,10 +7,10 @@ import threading
 import time
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from orchat.jupyter.kernel.output.mime_types import read_extras
+from tests.browser.accessibility import accessibility_violations
 from tests.browser.driver import PATIENT_LOAD
 from tests.browser.lab import Lab, Notebook
 from tests.jupyter.kernel import SOON
@@ -204,7 +204,7 @@ def test_a_call_is_edited_and_approved_in_a_form(page: Page, front_end: Lab, end
     expect(form.get_by_text("“three” is no number.")).to_be_visible()
     form.get_by_label("days", exact=True).fill("3")
     expect(form.locator(".orchat-form-difference")).to_contain_text("days: 2 → 3")
-    violations = Axe().run(page, context=".orchat-form").response["violations"]
+    violations = accessibility_violations(page, ".orchat-form")
     assert [each["id"] for each in violations if each["impact"] in ("serious", "critical")] == []
     page.wait_for_timeout(1_500)
     waited = time.monotonic() - asked

@@ -13,7 +13,6 @@ from typing import Any
 
 import nbformat
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from orchat.jupyter.kernel.cell_storage.value_patch import make_patch
@@ -21,6 +20,7 @@ from orchat.jupyter.kernel.live_view.frontend_modules import loader_source, modu
 from orchat.jupyter.kernel.live_view.turn_view_model import TurnViewModel
 from orchat.messages import ReasoningContent
 from orchat.streaming import StreamingChunk
+from tests.browser.accessibility import accessibility_violations
 from tests.browser.driver import PATIENT_DRIVER, PATIENT_LOAD
 from tests.browser.lab import Lab, Notebook
 from tests.jupyter.kernel import INSTALLED, ROOT, SOON
@@ -300,7 +300,7 @@ def test_it_is_accessible(page: Page, lab: Lab, endpoint: ScriptedOpenRouter, th
 
 def serious(page: Page, selector: str) -> list[str]:
     """What axe-core finds that is serious or worse."""
-    found = Axe().run(page, context=selector).response["violations"]
+    found = accessibility_violations(page, selector)
     return [
         f"{each['id']}: {node['html'][:200]} {node['failureSummary'][:300]}"
         for each in found
