@@ -8,10 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import jupytext
 import nbformat
 import pytest
-from nbconvert import PythonExporter
 
 from tests.jupyter.kernel import Kernel, package_folder
 from tests.openrouter_server import ScriptedOpenRouter, text
@@ -42,6 +40,8 @@ def notebook(tag: str = "") -> nbformat.NotebookNode:
 
 @pytest.mark.parametrize("form", ["py:percent", "py:light", "py:hydrogen", "md", "md:myst"])
 def test_text_formats_of_jupytext_keep_a_prompt_to_the_letter(form: str) -> None:
+    import jupytext
+
     written = jupytext.writes(notebook(), fmt=form)
     assert PROMPT in [cell.source for cell in jupytext.reads(written, fmt=form).cells]
 
@@ -55,6 +55,8 @@ NBQA = ("nbqa==1.9.1", "isort==9.0.2", "tokenize-rt==6.2.0", "autopep8==2.3.2", 
     [["ruff", "format"], ["ruff", "check", "--fix", "--select", "ALL"], ["black", "--quiet"], ["nbqa", "isort"]],
 )
 def test_formatters_and_linters_of_notebooks_leave_a_prompt_alone(tmp_path: Path, command: list[str]) -> None:
+    import jupytext
+
     path = tmp_path / "tides.ipynb"
     nbformat.write(notebook(), path)
     # In a script of jupytext's, prompts are text that is no Python, or worse, is: with this tag they are comments.
@@ -85,6 +87,8 @@ def test_formatters_and_linters_of_notebooks_leave_a_prompt_alone(tmp_path: Path
 
 
 def test_a_script_that_nbconvert_makes_is_python_with_the_whole_prompt() -> None:
+    from nbconvert import PythonExporter
+
     script, _ = PythonExporter().from_notebook_node(notebook())  # type: ignore[no-untyped-call]
     compile(script, "tides.py", "exec")
     assert repr(PROMPT.partition("\n")[2] + "\n") in script

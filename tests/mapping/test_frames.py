@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from typing import Any, Literal
 
-import duckdb
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -39,6 +38,8 @@ def facts(request: Request) -> Answer:
 
 
 def relation() -> Any:
+    import duckdb
+
     return duckdb.sql(
         "SELECT * FROM (VALUES (0, 'good 1', 1.5), (1, NULL, 2.0), (2, 'bad 3', NULL), (3, 'good 1', 1.5))"
         " AS t(n, text, cost) ORDER BY n"

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from openai.lib._pydantic import to_strict_json_schema
 from pydantic import BaseModel
 
 from orchat.errors import ConfigurationError, OutputValidationError, SchemaGenerationError
@@ -75,6 +74,8 @@ FULL = {"type": "json_schema", "json_schema": {"name": "age", "schema": SCHEMA}}
 
 
 def test_a_class_is_sent_as_a_strict_schema_and_gives_an_object() -> None:
+    from openai.lib._pydantic import to_strict_json_schema
+
     output = read_response_format(Port)
     assert output is not None
     assert output.wire == {
