@@ -82,7 +82,7 @@ def connect(
     model = resolve_model_alias(model)
     parameters.setdefault("limits", setting("limits"))
     if model.startswith(LOCAL_PREFIX) and api_base_url is None:
-        return _connect_local(model, parameters)
+        api_base_url, api_key = _local_endpoint(model)
     api_base_url = api_base_url or str(setting("base_url"))
     if api_key is None:
         api_key = _key_for(api_base_url)
@@ -161,13 +161,14 @@ def _key_for(api_base_url: str) -> Secret:
     return Secret.from_env_var(KEY_VARIABLE, strict=False)
 
 
-def _connect_local(model: str, parameters: dict[str, Any]) -> OpenRouterChatGenerator:
+def _local_endpoint(model: str) -> tuple[str, Secret]:
+    """Return the base URL and the key of the embedded model, which runs from now on."""
     from orchat import local
 
     if model != LOCAL_MODEL:
         raise ConfigurationError(f"There is no embedded model {model!r}.", hint=f"There is `{LOCAL_MODEL}`.")
     server = local.shared_server()
-    return OpenRouterChatGenerator(api_key=server.api_key, model=model, api_base_url=server.base_url, **parameters)
+    return server.base_url, server.api_key
 
 
 def list_price(model: str, size: RequestSize) -> Decimal | None:

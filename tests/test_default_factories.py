@@ -97,6 +97,15 @@ def test_a_local_model_that_is_none_is_an_error_that_names_the_one_there_is() ->
         connect("local/gpt-5")
 
 
+def test_the_embedded_model_heeds_the_cap_on_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORCHAT_LOCAL_URL", "http://127.0.0.1:9/v1")
+    monkeypatch.setenv("ORCHAT_LOCAL_KEY", KEY)
+    monkeypatch.setenv("ORCHAT_MAX_TOKENS", "90")
+    monkeypatch.setenv("ORCHAT_ZDR", "1")  # is for OpenRouter's providers only
+    assert connect(LOCAL).generation_kwargs == {"max_tokens": 90}
+    assert connect(LOCAL, generation_kwargs={"max_tokens": 5}).generation_kwargs == {"max_tokens": 5}
+
+
 def test_a_local_model_at_a_named_host_is_that_hosts() -> None:
     assert connect("local/gpt-5", api_base_url="http://127.0.0.1:9/v1").api_base_url == "http://127.0.0.1:9/v1"
 

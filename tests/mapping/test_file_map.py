@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import signal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -238,9 +239,14 @@ ENDS = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIG
 
 @pytest.mark.parametrize("number", ENDS)
 def test_an_interrupt_says_that_the_same_command_goes_on(
-    service: ScriptedOpenRouter, tmp_path: Path, capsys: pytest.CaptureFixture[str], number: signal.Signals
+    service: ScriptedOpenRouter,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    request: pytest.FixtureRequest,
+    number: signal.Signals,
 ) -> None:
-    before = signal.getsignal(number)
+    usual = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+    request.addfinalizer(partial(signal.signal, number, signal.signal(number, usual)))  # under nohup it is ignored
     write(tmp_path / "in.jsonl", [{"n": number} for number in range(30)])
     interrupts = [5]
 
@@ -256,7 +262,7 @@ def test_an_interrupt_says_that_the_same_command_goes_on(
     said = "interrupted" if number == signal.SIGINT else number.name
     assert f"{said}; the answers so far are in the store: the same command goes on" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir() if "out" in path.name] == []
-    assert signal.getsignal(number) == before
+    assert signal.getsignal(number) == usual
     assert cli.main(command) == 0
     assert [row["answer"] for row in read(tmp_path / "out.jsonl")] == [str(number) for number in range(30)]
     assert len(questions(service)) <= 31
