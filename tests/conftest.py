@@ -64,11 +64,11 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Run the whole suite in six processes, file by file, and what somebody chose in this one.
+    """Run the whole suite in five processes, file by file, and what somebody chose in this one.
 
-    They wait most of the time, for kernels, pages and paced streams: six keep two cores busy.
+    They wait often, for kernels, pages and paced streams: five keep two cores busy, and a sixth would only take turns.
     """
-    return 6 if config.args_source is pytest.Config.ArgsSource.TESTPATHS else 0
+    return 5 if config.args_source is pytest.Config.ArgsSource.TESTPATHS else 0
 
 
 @pytest.hookimpl(optionalhook=True)
