@@ -9,7 +9,7 @@ import hashlib
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from orchat.errors import ConfigurationError
 from orchat.messages import AudioContent, ChatMessage, ImageContent, ReasoningContent, ToolCall
@@ -35,8 +35,15 @@ _USUAL_REASONS = frozenset(
 )
 _CUT_REASONS = frozenset({"length", "max_tokens", "max_output_tokens", "max_completion_tokens", "model_length"})
 
-RawCall = tuple[str | None, str, Any] | tuple[str | None, str, Any, dict[str, Any] | None]
-"""Id, name and raw arguments of a tool call, and what the endpoint wants back with it."""
+
+class RawCall(NamedTuple):
+    """A tool call as it came: its arguments may be JSON text, an object or None."""
+
+    id: str | None
+    name: str
+    arguments: Any
+    extra: dict[str, Any] | None = None
+    """What the endpoint wants back with it."""
 
 
 class MessageAssembler:
@@ -273,13 +280,14 @@ def assemble_tool_calls(calls: Iterable[RawCall], *, salt: str = "") -> list[Too
     Parameters
     ----------
     calls
-        Id, name, arguments (JSON text, object or None) and, where there are any, further fields of each, in order.
+        The calls, in order.
     salt
         Makes the ids differ between replies: the generation's id.
 
     Examples
     --------
-    >>> assemble_tool_calls([("a", "tide", ""), ("a", "tide", "{}"), ("a", "tide", '{"port": ')])[1].malformed_arguments
+    >>> calls = [RawCall("a", "tide", ""), RawCall("a", "tide", "{}"), RawCall("a", "tide", '{"port": ')]
+    >>> assemble_tool_calls(calls)[1].malformed_arguments
     '{"port": '
     """
     return [call for _, call in _assembled(calls, salt)]
@@ -288,10 +296,10 @@ def assemble_tool_calls(calls: Iterable[RawCall], *, salt: str = "") -> list[Too
 def _assembled(calls: Iterable[RawCall], salt: str = "") -> Iterator[tuple[int, ToolCall]]:
     """Yield the calls without repeated ones, each with its number among all."""
     taken: dict[str, ToolCall] = {}
-    for number, (given, name, raw, *added) in enumerate(calls):
+    for number, (given, name, raw, added) in enumerate(calls):
         arguments = read_arguments(raw)
         twin = taken.get(given) if given else None
-        extra = {**(arguments.extra or {}), **(added[0] or {} if added else {})} or None
+        extra = {**(arguments.extra or {}), **(added or {})} or None
         call = ToolCall(name, arguments.values, given, extra, arguments_text=arguments.text)
         if twin is not None and call == ToolCall(twin.tool_name, twin.arguments, given, twin.extra):
             continue
@@ -314,7 +322,7 @@ class _OpenCall:
 
     @property
     def raw(self) -> RawCall:
-        return self.id, self.name, self.arguments, self.extra
+        return RawCall(self.id, self.name, self.arguments, self.extra)
 
     @property
     def arguments(self) -> str:

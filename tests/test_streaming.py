@@ -20,7 +20,7 @@ from haystack.components.generators.utils import print_streaming_chunk as haysta
 import orchat.messages as our_messages
 import orchat.streaming as ours
 from orchat.errors import ConfigurationError
-from orchat.message_assembly import MessageAssembler, assemble_tool_calls, build_message
+from orchat.message_assembly import MessageAssembler, RawCall, assemble_tool_calls, build_message
 from orchat.messages import ReasoningContent, ToolCall
 from orchat.messages.tool_arguments import parse_arguments
 from orchat.streaming import StreamingChunk, ToolCallDelta, print_streaming_chunk
@@ -187,7 +187,7 @@ def test_arguments_are_an_object_or_a_text() -> None:
 
 
 def test_calls_without_ids_get_some_that_depend_on_the_reply() -> None:
-    calls = [(None, "a", "{}"), ("", "a", "{}"), (None, "\ud83d", "\ud83d")]
+    calls = [RawCall(None, "a", "{}"), RawCall("", "a", "{}"), RawCall(None, "\ud83d", "\ud83d")]
     ids = [call.id for call in assemble_tool_calls(calls, salt="gen-1")]
     assert len(set(ids)) == 3
     assert ids == [call.id for call in assemble_tool_calls(calls, salt="gen-1")]

@@ -1,7 +1,8 @@
 """`Chat`: a conversation with a model, its tools and its budget.
 
 It holds the messages, starts turns, and gives them to a driver (`orchat.chat.turn_drivers`) for threads or for event
-loops. Higher layers provide the default generator and the sinks (`orchat.chat.chat_dependencies`).
+loops. Higher layers provide the default generator and the sinks (`orchat.chat.chat_dependencies`). It is long
+because it is the door: each way to ask stands here with its documentation, and the work in other modules.
 """
 
 from __future__ import annotations

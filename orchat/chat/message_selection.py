@@ -154,7 +154,7 @@ def messages_to_send(messages: Iterable[ChatMessage], model: str) -> list[ChatMe
         elif _is_not_empty(message):
             names = [str(message.meta[name]) for name in ("requested_model", "model") if message.meta.get(name)]
             is_anothers = names and model_family(model) not in map(model_family, names)
-            sent.append(strip_reasoning_details(message) if is_anothers else message)
+            sent.append(strip_model_details(message) if is_anothers else message)
     return sent
 
 
@@ -163,7 +163,7 @@ def _is_not_empty(message: ChatMessage) -> bool:
     return said or bool(message.meta.get("refusal"))
 
 
-def strip_reasoning_details(message: ChatMessage) -> ChatMessage:
+def strip_model_details(message: ChatMessage) -> ChatMessage:
     """Reduce a message's reasoning to its text, and its calls to what every model knows."""
     parts = list(map(_without_details, message.parts))
     if all(new is old for new, old in zip(parts, message.parts, strict=True)):
@@ -191,7 +191,7 @@ def truncate_partial(partial: ChatMessage) -> ChatMessage:
     >>> truncate_partial(ChatMessage.from_assistant("I ask.", tool_calls=[cut])).meta
     {'cut_calls': [{'tool_name': 'tide', 'arguments': '{"port": "Hu'}]}
     """
-    message = strip_reasoning_details(partial)
+    message = strip_model_details(partial)
     parts = [part for part in message.parts if not isinstance(part, ToolCall)]
     cut = [
         {"tool_name": call.tool_name, "arguments": _arguments_text(call)[:_LONGEST_CUT]} for call in message.tool_calls

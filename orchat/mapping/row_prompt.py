@@ -154,7 +154,7 @@ class RowPrompt:
             raise MissingValueError("the function gives no prompt for this row")
         items: Sequence[Any] = result if isinstance(result, list | tuple) else [result]
         if items and all(isinstance(item, ChatMessage) for item in items):
-            return [*items]
+            return list(items)
         if items and all(isinstance(item, Mapping) and "role" in item for item in items):  # in the OpenAI format
             return [ChatMessage.from_openai_dict_format(item) for item in items]
         parts: list[str | UserPart] = []

@@ -15,7 +15,7 @@ from orchat.chat.tool_execution import ToolOutcome
 from orchat.chat.turn import Turn
 from orchat.chat.turn_steps import AskApproval, RunTools
 from orchat.errors import ConfigurationError
-from orchat.message_assembly import MessageAssembler, assemble_tool_calls
+from orchat.message_assembly import MessageAssembler, RawCall, assemble_tool_calls
 from orchat.messages import ChatMessage, ChatRole, ToolCall
 from orchat.streaming import StreamingChunk, ToolCallDelta
 from orchat.tools import Tool
@@ -111,7 +111,7 @@ def test_an_id_that_we_make_is_never_one_that_came() -> None:
     def made(number: int) -> str:
         return "call_" + hashlib.sha256(f"gen-1/{number}/wipe/{{}}".encode()).hexdigest()[:24]
 
-    found = assemble_tool_calls([(made(1), "tide", "{}"), (None, "wipe", "{}")], salt="gen-1")
+    found = assemble_tool_calls([RawCall(made(1), "tide", "{}"), RawCall(None, "wipe", "{}")], salt="gen-1")
     assert found[0].id == made(1)
     assert len({call.id for call in found}) == 2
 

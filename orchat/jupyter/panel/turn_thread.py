@@ -229,7 +229,8 @@ def _end_turns() -> None:
 
     async def cancel() -> None:
         for function in list(_exit_functions):
-            function()
+            with suppress(Exception):  # of one panel's storage; the turns of the others end all the same
+                function()
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()

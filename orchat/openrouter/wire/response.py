@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchat.errors import APIError, ProviderError
-from orchat.message_assembly import build_message, warn
+from orchat.message_assembly import RawCall, build_message, warn
 from orchat.messages import ChatMessage, ReasoningContent
 from orchat.messages.lenient_json import BLANKS
 from orchat.messages.openai_format import REASONING_FIELDS
@@ -271,7 +271,7 @@ def _read_choice(choice: Mapping[str, Any], number: int, payload: Mapping[str, A
         text=pieces.text,
         reasoning=pieces.reasoning,
         calls=[
-            (call_id, name, arguments, extra_of_call(call))
+            RawCall(call_id, name, arguments, extra_of_call(call))
             for call in pieces.calls
             for call_id, name, arguments in [read_call(call)]
             if call_id or name or arguments not in (None, "", {})

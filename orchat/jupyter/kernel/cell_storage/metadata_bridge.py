@@ -1,7 +1,8 @@
 """Write and read orchat's part of cell metadata through the page's extension, without blocking.
 
 The comm is opened by the first write. Values wait in a queue until an extension has answered; where there is no
-extension they are dropped, and the output holds as much as it can.
+extension they are dropped, and the output holds as much as it can. One lock guards the queue, the offered outputs and
+the comm's status, which change together at each answer of a page: hence one class drives them.
 """
 
 from __future__ import annotations

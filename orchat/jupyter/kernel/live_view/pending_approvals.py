@@ -211,12 +211,11 @@ class PendingApprovals:
 
     def _keep_draft(self, item: int, approval: _PendingApproval, values: object) -> None:
         """Keep what a page has typed into a form, as fields where it was typed into these and can be read."""
-        text = values.get("json") if isinstance(values, Mapping) else None
-        if not isinstance(values, Mapping) or not isinstance(text, str) or len(text) > _MOST_DRAFT:
+        if isinstance(values, Mapping) and isinstance(text := values.get("json"), str) and len(text) <= _MOST_DRAFT:
+            tool, revision = approval.tool, approval.revision
+            self._view_model.set_draft(item, lambda: draft_of(tool, values, revision))
+        else:
             self._view_model.set_draft(item, None)
-            return
-        tool, revision = approval.tool, approval.revision
-        self._view_model.set_draft(item, lambda: draft_of(tool, values, revision))
 
     def _show_preview(self, item: int, tool: Tool, arguments: dict[str, Any] | None) -> None:
         """Show the tool's preview of a call with these arguments."""
