@@ -18,6 +18,7 @@ import pytest
 
 from orchat import cli, quickstart_launcher
 from tests.browser.lab import Lab
+from tests.command_line import command_line
 from tests.patience import PATIENCE, wait_until
 
 ROOT = Path(__file__).parents[1]
@@ -83,13 +84,13 @@ class Demo:
     def start_kernel(self) -> psutil.Process:
         """Start a kernel as the notebook does, and return its process."""
         kernel = self.ask("POST", "/api/kernels", json={}).json()["id"]
-        (process,) = [child for child in self.family() if kernel in " ".join(child.cmdline())]
+        (process,) = [child for child in self.family() if kernel in command_line(child)]
         return process
 
     def family(self) -> list[psutil.Process]:
         """Return all that it started and that still runs."""
         children = psutil.Process(self.process.pid).children(recursive=True)
-        return [child for child in children if _is_alive(child)]
+        return [child for child in children if command_line(child)]
 
     def close(self) -> None:
         if self.process.poll() is None:
@@ -97,13 +98,6 @@ class Demo:
         self.process.wait(PATIENCE)
         assert self.process.stdout is not None
         self.process.stdout.close()
-
-
-def _is_alive(process: psutil.Process) -> bool:
-    try:
-        return bool(process.cmdline())
-    except psutil.NoSuchProcess:  # a zombie, too: it has ended, and nobody has asked how
-        return False
 
 
 @pytest.fixture
@@ -168,9 +162,7 @@ def test_nobody_gets_in_without_the_token(lasting: tuple[Demo, Path]) -> None:
         running.token,
         *(process.environ().get("ORCHAT_LOCAL_KEY", running.token) for process in running.family()),
     }
-    lines = " ".join(
-        " ".join(process.cmdline()) for process in [psutil.Process(running.process.pid), *running.family()]
-    )
+    lines = " ".join(command_line(process) for process in [psutil.Process(running.process.pid), *running.family()])
     assert not any(secret in lines for secret in secrets)
 
 

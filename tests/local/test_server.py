@@ -18,6 +18,7 @@ import pytest
 from orchat.errors import ConfigurationError
 from orchat.local import LocalServer, ServerAddress, server, shared_server
 from orchat.secret import Secret
+from tests.command_line import command_line
 from tests.patience import PATIENCE, wait_until
 
 Started = Callable[[], set[psutil.Process]]
@@ -53,7 +54,7 @@ def gone(url: str) -> bool:
 
 def child_processes() -> set[psutil.Process]:
     folder = str(Path(server.__file__).parent)
-    return {child for child in psutil.Process().children() if folder in str(child.cmdline())}
+    return {child for child in psutil.Process().children() if folder in command_line(child)}
 
 
 @pytest.fixture

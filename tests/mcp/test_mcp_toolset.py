@@ -12,6 +12,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from orchat import OpenRouterChatGenerator
@@ -42,10 +43,9 @@ def ask(way: str, chat: Chat) -> Reply:
 
 def is_running(pid: int) -> bool:
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:  # also where it ends between two looks
         return False
-    return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text() if Path("/proc").is_dir() else True
 
 
 def test_a_tool_tells_models_its_own_words_and_people_its_title(tides: Tides) -> None:
