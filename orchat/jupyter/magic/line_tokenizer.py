@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from IPython.core.error import UsageError
 
 _WORD = re.compile(r"(?:[^\s'\"\\]|\\.|'[^']*'|\"(?:[^\"\\]|\\.)*\")+")
+_QUOTING = re.compile(r"['\"\\]")
 _JSON_PREFIX = re.compile(r"(?:--?)?(?:[\w.-]+=)?(?=[\[{])")
 
 
@@ -102,7 +103,8 @@ def _scan_words(line: str) -> Iterator[tuple[str, int, int]]:
         at = match.end() if match else at
         if match is None or (at < len(line) and not line[at].isspace()):
             raise UsageError(f"No closing quotation in: {line.strip()}")
-        yield "".join(shlex.split(match[0])), start, at
+        word = match[0]  # shlex takes the square of a long word's time, and changes none without these signs
+        yield "".join(shlex.split(word)) if _QUOTING.search(word) else word, start, at
 
 
 def _json_end(line: str, start: int) -> int | None:
