@@ -35,16 +35,18 @@ SOON = 5.0
 
 def ipykernel_folder(wanted: str) -> Path:
     """Where another ipykernel is; installed on first use."""
-    # Version 6 needs a package that current ones do not; for 7 everything is here.
-    return package_folder(f"ipykernel-{wanted}", f"ipykernel=={wanted}", needs_others=wanted.startswith("6."))
+    # What version 6 needs, nest-asyncio included, is here as well.
+    return package_folder(f"ipykernel-{wanted}", f"ipykernel=={wanted}")
 
 
-def package_folder(name: str, *requirements: str, needs_others: bool = False) -> Path:
-    """Where packages are that must not be installed among those of the tests; installed on first use."""
+def package_folder(name: str, *requirements: str) -> Path:
+    """Where packages are that must not be installed among those of the tests; installed on first use, without others.
+
+    To install all that they need took a minute and a half on a busy machine.
+    """
     folder = Path(platformdirs.user_cache_dir("orchat-tests")) / name
     if not folder.is_dir():
-        options = ["--quiet", "--disable-pip-version-check", *([] if needs_others else ["--no-deps"])]
-        pip = [sys.executable, "-m", "pip", "install", *options]
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as unfinished:
             subprocess.run([*pip, "--target", f"{unfinished}/new", *requirements], check=True, timeout=300)
