@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 
 import httpx
 import pytest
 
 from orchat.errors import APIError, ConfigurationError, MissingKeyError
+from orchat.openrouter.completion_request import RequestTemplate
 from orchat.openrouter.generator import OpenRouterChatGenerator
 from orchat.secret import Secret
 from tests.generator.ways import KEY, Way
@@ -321,3 +323,53 @@ def test_a_cookie_of_a_response_is_not_kept_and_a_given_one_is_sent(openrouter, 
     for _ in range(2):  # the second would fail, and each one after it
         assert way(generator).text == "Hi"
         assert openrouter.request.headers["cookie"] == "harbour=hull"
+
+
+@pytest.mark.parametrize("cookies", [None, {"tide": "high"}])
+def test_each_request_of_many_has_the_head_that_it_has_alone(
+    openrouter, make, cookies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    openrouter.always(text("Yes."))
+    bodies = []
+
+    async def look(request) -> None:
+        bodies.append(request.content)
+        request.headers["X-Seen"] = str(len(bodies))  # of this one alone
+        request.extensions["timeout"]["read"] += len(bodies)
+        timeouts.append(request.extensions["timeout"]["read"])
+
+    timeouts: list[float] = []
+    monkeypatch.setenv("TIDE_KEY", KEY)
+    generator = make(
+        api_key=Secret.from_env_var("TIDE_KEY"),
+        extra_headers={"X-Place": "Hull"},
+        http_client_kwargs={"event_hooks": {"request": [look]}, "cookies": cookies, "params": {"from": "here"}},
+    )
+    template = RequestTemplate(generator, {"seed": 7}, None, None, None, stream=False)
+    questions = ["How high?", "When, at the latest, is it so high that a boat floats?", "é", "Why?"]
+
+    async def ask() -> None:
+        await generator.run_async(questions[0], generation_kwargs={"seed": 7})
+        for question in questions:
+            await generator.answer_async(template, question)
+        monkeypatch.setenv("TIDE_KEY", OTHER_KEY)
+        await generator.answer_async(template, "Where?")
+        await generator.close_async()
+
+    asyncio.run(ask())
+    alone, *many = openrouter.requests
+    changing = {"content-length", "x-seen", "authorization"}
+    heads = [
+        (request.target, [pair for pair in request.headers.pairs if pair[0].lower() not in changing])
+        for request in openrouter.requests
+    ]
+    assert heads == [heads[0]] * 6
+    assert ("cookie" in alone.headers) is (cookies is not None)
+    names = [[name.lower() for name, _ in request.headers.pairs] for request in openrouter.requests]
+    assert names == [names[0]] * 6
+    assert [request.json["messages"][0]["content"] for request in many] == [*questions, "Where?"]
+    assert [request.body for request in openrouter.requests] == bodies
+    assert [int(request.headers["content-length"]) for request in many] == [len(request.body) for request in many]
+    assert [request.headers["x-seen"] for request in openrouter.requests] == ["1", "2", "3", "4", "5", "6"]
+    assert timeouts == [60.0 + number for number in range(1, 7)]
+    assert [values(request, "authorization") for request in many[-2:]] == [[f"Bearer {KEY}"], [f"Bearer {OTHER_KEY}"]]

@@ -33,6 +33,7 @@ from orchat.openrouter.transport.content_decoder import ACCEPTED_ENCODINGS
 from orchat.openrouter.transport.http_package import engine_of
 from orchat.openrouter.transport.network_environment import NetworkRoute, check_proxy, network_route
 from orchat.openrouter.transport.prepared_request import BearerAuth, HiddenValue, PreparedRequest
+from orchat.openrouter.transport.request_head import RequestHead
 from orchat.openrouter.transport.response_body import ResponseBody
 from orchat.openrouter.transport.retry_rules import retry_rules
 from orchat.openrouter.transport.sharded_transport import MAX_POOLS, ShardedTransport
@@ -91,6 +92,8 @@ class HttpClient:
         self._lock = threading.Lock()
         # By process, because a parent's connections are not a fork's to use, by event loop and by way.
         self._clients: dict[tuple[int, asyncio.AbstractEventLoop | None, Hashable], _KeptClient] = {}
+        self._head: RequestHead | None = None
+        self._latest_headers: Mapping[str, str] | None = None
 
     def _connection_settings(self) -> Hashable:
         """Return the arguments that connections depend on; None where they cannot be shared."""
@@ -225,6 +228,7 @@ class HttpClient:
 
     def _take_clients(self, loop: asyncio.AbstractEventLoop | None) -> list[_KeptClient]:
         mine = os.getpid(), loop
+        self._head = self._latest_headers = None
         with self._lock:
             return [self._clients.pop(key) for key in list(self._clients) if key[:2] == mine]
 
@@ -315,8 +319,14 @@ class HttpClient:
         return body
 
     def _build_request(self, client: Any, request: PreparedRequest) -> Any:
+        if (head := self._head) is not None and head.fits(client, request):
+            return head.message(request.content)
         url = _parsed_url(self._engine, request.url)
-        return client.build_request(request.method, url, content=request.content, headers=request.headers)
+        message = client.build_request(request.method, url, content=request.content, headers=request.headers)
+        if request.headers is self._latest_headers:  # the second of many, such as the rows of a column
+            self._head = RequestHead(self._engine, client, request, message)
+        self._latest_headers = request.headers
+        return message
 
     def _auth(self, message: Any, request: PreparedRequest) -> Any:
         """Return the authorization of a request; one of the caller's own comes on top of the key."""
