@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any, Literal
@@ -70,7 +71,8 @@ class RowSource:
 
     def rows(self, columns: Collection[str] | None = None) -> Iterator[Any]:
         """Read the rows, from the first one on; those of an iterator can be read once."""
-        return self.read(None if columns is None or ROW in set(columns) - set(self.columns) else columns)
+        names = None if columns is None or ROW in set(columns) - set(self.columns) else columns
+        return self.read(names) if self.is_iterator else _in_one_context(self.read(names))
 
     def sample(self, columns: Collection[str] | None = None) -> list[Any]:
         """Read some rows, evenly spread; none of an iterator, whose rows would be gone."""
@@ -150,6 +152,7 @@ def _of_columns(data: Mapping[Any, Any]) -> RowSource:
 
 def _of_values(data: Any, values: Any, count: int | None) -> RowSource:
     if count is None:  # an iterator: its first value tells what the others are
+        values = _in_one_context(values)
         first = list(islice(values, 1))
         rest = chain(first, values)
         is_record = bool(first) and isinstance(first[0], Mapping)
@@ -161,6 +164,16 @@ def _of_values(data: Any, values: Any, count: int | None) -> RowSource:
         names = tuple(dict.fromkeys(str(name) for value in values for name in value))
         return RowSource("records", data, names, count, lambda _: iter(values))
     return RowSource("values", data, (), count, lambda _: iter(values))
+
+
+def _in_one_context(rows: Iterator[Any]) -> Iterator[Any]:
+    """Read rows in one context, whichever task or thread asks for the next.
+
+    A generator may set a context variable before a row and reset it behind it, as within `numpy.errstate`.
+    """
+    context, end = copy_context(), object()
+    while (row := context.run(next, rows, end)) is not end:
+        yield row
 
 
 def _of_frame(data: Any) -> RowSource | None:

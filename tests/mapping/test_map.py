@@ -9,6 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
@@ -559,3 +560,38 @@ def test_a_row_that_waits_for_the_answer_before_it_is_not_read_ahead(service: Sc
 
     assert run("Where is {value}?", rows(), concurrency=1).failures == []
     assert asked == [0, 1, 2]
+
+
+PORT: ContextVar[str] = ContextVar("PORT", default="none")
+
+
+class Ports:
+    """Rows that are read while a context variable is set, as within `numpy.errstate`."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, str]] = []
+
+    def __iter__(self) -> Iterator[str]:
+        for number, city in enumerate(CITIES * 2):
+            token = PORT.set(city)
+            try:
+                yield f"{city} {number}"
+                self.seen.append((city, PORT.get()))
+            finally:
+                PORT.reset(token)
+
+    def __len__(self) -> int:
+        return 6
+
+    def __getitem__(self, position: int) -> str:
+        return CITIES[position % 3]
+
+
+@pytest.mark.parametrize("kind", ["generator", "iterator", "sized"])
+def test_all_rows_are_read_in_one_context(service: ScriptedOpenRouter, kind: str) -> None:
+    ports = Ports()
+    data: Any = {"generator": iter(ports), "iterator": map(str, ports), "sized": ports}[kind]
+    answers = orchat.map("{value}?", data, model="vendor/m", store=False, concurrency=2, progress=False)
+    assert answers.values == [f"{city} {number}?" for number, city in enumerate(CITIES * 2)]
+    assert ports.seen[-6:] == [(city, city) for city in CITIES * 2]
+    assert PORT.get() == "none"
