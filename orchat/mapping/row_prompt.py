@@ -76,7 +76,8 @@ class RowPrompt:
         self._template: PromptTemplate | None = None
         fields = [*source.fields, *source.ambiguous]
         if isinstance(prompt, str):
-            self._template = PromptTemplate(prompt, fields, allow_secrets=allow_secrets)
+            paths = _paths_within(source)
+            self._template = PromptTemplate(prompt, fields, allow_secrets=allow_secrets, paths=paths)
         self._before = [ChatMessage.from_system(system)] if system else []
         self._system: PromptTemplate | None = None
         if system and _names_any(system, fields):
@@ -166,6 +167,21 @@ class RowPrompt:
             else:
                 parts += render_value(item).parts
         return [ChatMessage.from_user(content_parts=parts)]
+
+
+def _paths_within(source: RowSource) -> dict[str, str]:
+    """Return how a prompt names the parts of rows that are objects or records, by the names of the parts."""
+    if source.is_table or source.is_iterator or not source.count:
+        return {}
+    first = next(source.rows())
+    items = getattr(getattr(first, "dtype", None), "names", None) or ()
+    kind = type(first)
+    attributes = [
+        *getattr(kind, "__match_args__", ()),
+        *getattr(kind, "model_fields", ()),
+        *getattr(first, "__dict__", ()),
+    ]
+    return {name: f"{VALUE}[{name!r}]" for name in items} | {name: f"{VALUE}.{name}" for name in attributes}
 
 
 def _names_any(text: str, fields: Collection[str]) -> bool:

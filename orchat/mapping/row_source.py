@@ -152,7 +152,7 @@ def _of_columns(data: Mapping[Any, Any]) -> RowSource:
 
 def _of_values(data: Any, values: Any, count: int | None) -> RowSource:
     if count is None:  # an iterator: its first value tells what the others are
-        values = _in_one_context(values)
+        values = _in_one_context(chain(values))  # without `close`: the rest is the caller's to read
         first = list(islice(values, 1))
         rest = chain(first, values)
         is_record = bool(first) and isinstance(first[0], Mapping)
@@ -167,13 +167,17 @@ def _of_values(data: Any, values: Any, count: int | None) -> RowSource:
 
 
 def _in_one_context(rows: Iterator[Any]) -> Iterator[Any]:
-    """Read rows in one context, whichever task or thread asks for the next.
+    """Read rows in one context, whichever task or thread asks for the next, and close them there.
 
     A generator may set a context variable before a row and reset it behind it, as within `numpy.errstate`.
     """
     context, end = copy_context(), object()
-    while (row := context.run(next, rows, end)) is not end:
-        yield row
+    try:
+        while (row := context.run(next, rows, end)) is not end:
+            yield row
+    finally:
+        if (close := getattr(rows, "close", None)) is not None:
+            context.run(close)
 
 
 def _of_frame(data: Any) -> RowSource | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
 from orchat.errors import ConfigurationError
@@ -66,6 +67,8 @@ class PromptTemplate:
         The names that its placeholders may begin with.
     allow_secrets
         Whether what looks like a secret in a value is sent all the same.
+    paths
+        What is within the fields, by its last name; it is told where a placeholder names that alone.
 
     Raises
     ------
@@ -83,9 +86,17 @@ class PromptTemplate:
     orchat.errors.ConfigurationError: {ctiy} names no column; did you mean city? `{{...}}` sends braces as they stand.
     """
 
-    def __init__(self, text: str, fields: Collection[str], *, allow_secrets: bool = False) -> None:
+    def __init__(
+        self,
+        text: str,
+        fields: Collection[str],
+        *,
+        allow_secrets: bool = False,
+        paths: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.text = text
         self._allow_secrets = allow_secrets
+        self._paths = paths
         known = set(fields)
         self._check(text, known)
         slots, done = [], 0
@@ -175,7 +186,9 @@ class PromptTemplate:
             if placeholder.in_prose and steps and root not in fields:
                 hint = "`{{...}}` sends braces as they stand."
                 near = similar_name_hint(root, sorted(fields))
-                if not near:
+                if root in self._paths:
+                    near = f"; did you mean {{{self._paths[root]}}}?"
+                elif not near:
                     near = f"; there {'is' if len(fields) == 1 else 'are'} {', '.join(sorted(fields)[:20])}."
                 raise ConfigurationError(f"{{{placeholder.text}}} names no column{near}", hint=hint)
             if placeholder.in_prose and steps and not self._allow_secrets:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from types import SimpleNamespace
+from typing import Any, Literal, NamedTuple
 
 import numpy
 import pytest
+from pydantic import BaseModel
 
 import orchat
 from orchat.errors import BudgetExceededError, ConfigurationError, MissingKeyError
@@ -14,6 +16,15 @@ from tests.mapping.conftest import questions
 from tests.openrouter_server import ScriptedOpenRouter
 
 DATA = {"text": ["a", "b"], "api_key": ["x", "y"]}
+
+
+class Letter(NamedTuple):
+    head: str
+    body: str
+
+
+class Note(BaseModel):
+    body: str
 
 
 async def numbered(row: str) -> str:
@@ -26,6 +37,11 @@ async def numbered(row: str) -> str:
         ("What of {txet}?", DATA, {}, r"\{txet\} names no column; did you mean text\?"),
         ("What of {body}?", DATA, {}, r"names no column; there are api_key, row, text"),
         ("What of {text}?", ["a"], {}, r"names no column; there is value"),
+        ("What of {body}?", [Letter("a", "b")], {}, r"\{body\} names no column; did you mean \{value\.body\}\?"),
+        ("What of {body}?", [Note(body="a")], {}, r"did you mean \{value\.body\}\?"),
+        ("What of {body}?", [SimpleNamespace(body="a")], {}, r"did you mean \{value\.body\}\?"),
+        ("What of {body}?", numpy.array([("a",)], [("body", "U9")]), {}, r"did you mean \{value\['body'\]\}\?"),
+        ("What of {bodies}?", [Letter("a", "b")], {}, r"names no column; there is value"),
         ("What of {text.upper()}?", DATA, {}, r"is more than a variable"),
         ("What of `{text}`?", DATA, {}, r"stands in code"),
         ("What of {api_key}?", DATA, {}, r"`api_key` is a secret.*allow_secrets"),
