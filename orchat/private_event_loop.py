@@ -92,9 +92,11 @@ def run_in_private_loop(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
     task: asyncio.Task[T] = loop.create_task(main(), context=context)
     result: list[T] = []
     errors: list[BaseException] = []
+    is_waited_for = threading.Event()
     done = threading.Event()  # an interrupted Thread.join may report a running thread as ended
 
     def work() -> None:
+        is_waited_for.wait()
         try:
             result.append(loop.run_until_complete(task))
         except BaseException as error:  # noqa: BLE001 - raised again where the cell waits
@@ -108,15 +110,25 @@ def run_in_private_loop(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
         with suppress(RuntimeError):  # the loop was closed in this very moment
             loop.call_soon_threadsafe(task.cancel)
 
-    make_thread(work).start()
+    try:
+        make_thread(work).start()
+    except BaseException:  # an interrupt, above all: the coroutine has not begun, and is not to
+        cancel()
+        is_waited_for.set()
+        raise
+    is_interrupted = False
     while True:
         try:
+            is_waited_for.set()  # from here on an interrupt cancels it; before, it would go on without anybody
+            if is_interrupted:
+                cancel()
+                is_interrupted = False
             while not done.wait(_WAIT_INTERVAL):
                 with suppress(queue.Empty):
                     tasks.get_nowait()()
             break
         except KeyboardInterrupt:
-            cancel()
+            is_interrupted = True  # cancelled above: here, a second interrupt would escape
     if errors:
         raise errors[0]
     return result[0]

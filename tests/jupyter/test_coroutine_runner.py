@@ -6,6 +6,7 @@ import _thread
 import asyncio
 import contextvars
 import os
+import queue
 import signal
 import socket
 import threading
@@ -45,37 +46,31 @@ def test_errors_come_out_of_a_private_loop() -> None:
 
 @pytest.mark.parametrize("times", [1, 3])
 def test_a_keyboard_interrupt_cancels_what_runs_in_the_private_loop(times: int) -> None:
-    seen: list[str] = []
-    began = threading.Event()
+    waits: queue.SimpleQueue[None] = queue.SimpleQueue()
+    cancelled = 0
 
     async def sleeps() -> str:
-        try:
-            began.set()
-            await asyncio.sleep(30)
-        except asyncio.CancelledError:
-            seen.append("cancelled")
+        nonlocal cancelled
+        while cancelled < times:  # an interrupt behind its end would hit the test
+            waits.put(None)
+            try:
+                await asyncio.sleep(PATIENCE)
+            except asyncio.CancelledError:
+                cancelled += 1
         return "ended well"
 
     def interrupt() -> None:
-        began.wait()
         for _ in range(times):
-            time.sleep(0.15)
+            waits.get()
             _thread.interrupt_main()
 
     thread = threading.Thread(target=interrupt)
     thread.start()
     started = time.monotonic()
-    try:
-        assert run_in_private_loop(sleeps) == "ended well"
-        assert time.monotonic() - started < stretched(0.15 + 0.3)
-    finally:
-        for _ in range(times):  # those that come later hit this thread
-            try:
-                thread.join()
-                time.sleep(0.1)
-            except KeyboardInterrupt:
-                pass
-    assert seen == ["cancelled"]
+    assert run_in_private_loop(sleeps) == "ended well"
+    assert time.monotonic() - started < stretched(0.3 * times)
+    thread.join()
+    assert cancelled == times
 
 
 def test_the_result_and_the_error_of_a_thread_arrive() -> None:
