@@ -15,6 +15,7 @@ from tests.browser.test_panel import ask
 from tests.browser.test_view import opened, printed, results, serious
 from tests.jupyter.kernel import SOON
 from tests.openrouter_server import ScriptedOpenRouter, finish, hold, pause, stream, text, tool_call, usage
+from tests.patience import stretched
 
 pytestmark = pytest.mark.slow
 
@@ -147,7 +148,7 @@ def test_what_was_written_of_a_call_stays_when_it_is_cut(
     if how == "stop":
         page.locator(".orchat-stop").click()
     else:
-        assert notebook.interrupt(2, "gone") < SOON
+        assert notebook.interrupt(2, "gone") < stretched(SOON)
     notebook.wait(2)
     expect(page.locator(".orchat-form")).to_have_count(0)
     notebook.wait_for_text(2, 'launch({"code": "sea.step(0)')

@@ -38,7 +38,7 @@ from tests.openrouter_server import (
     text,
     usage,
 )
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, stretched
 
 pytestmark = pytest.mark.slow
 
@@ -119,7 +119,7 @@ def test_the_stop_button(page: Page, lab: Lab, endpoint: ScriptedOpenRouter, ipy
     expect(page.locator(".orchat-items")).to_contain_text("The river")
     page.locator(".orchat-stop").click()
     seconds = seconds_until(page, lambda: not notebook.running(1))
-    assert seconds < SOON
+    assert seconds < stretched(SOON)
     assert endpoint.request.client_closed.wait(PATIENCE)
     notebook.wait(2)  # the cell behind has run: Stop is no error
     ending, _, kept = "".join(notebook.outputs(2)[0]["text"]).partition(" ")
@@ -371,7 +371,7 @@ def test_the_interrupt_while_a_form_is_open(page: Page, lab: Lab, endpoint: Scri
     notebook = opened(page, lab, f"held-{ipykernel}.ipynb", TIDE, cell, ipykernel=ipykernel)
     notebook.run(1, 2)
     expect(page.locator(".orchat-call-form").get_by_role("button", name="Approve")).to_be_visible()
-    assert notebook.interrupt(2, "gone") < SOON
+    assert notebook.interrupt(2, "gone") < stretched(SOON)
     notebook.wait(2)
     expect(page.locator(".orchat-call-form")).to_have_count(0)
     assert len(endpoint.requests) == before + 1

@@ -13,6 +13,7 @@ from orchat import errors
 from orchat.errors import APIConnectionError, APIError, APITimeoutError, ConfigurationError, RateLimitError
 from tests.generator.ways import Way
 from tests.openrouter_server import USER_ID, Answer, done, error, event, finish, raw, reply_json, stream, text, wire
+from tests.patience import stretched, wait_until
 
 SOON = {"Retry-After": "0.01"}
 KINDS = {
@@ -110,22 +111,22 @@ def test_the_servers_own_pause_is_kept(openrouter, make, driver: Way, headers) -
     )
     driver(make(max_retries=1))
     first, second = openrouter.requests
-    assert 0.25 < second.arrived_at - first.arrived_at < 0.6
+    assert 0.25 < second.arrived_at - first.arrived_at < stretched(0.6)
 
 
 def test_a_pause_may_be_a_date(openrouter, make, driver: Way) -> None:
     openrouter.answers(error(503, headers={"Retry-After": formatdate(time.time() + 1, usegmt=True)}), text("Hi."))
     driver(make(max_retries=1))
     first, second = openrouter.requests
-    assert second.arrived_at - first.arrived_at < 1.1
+    assert second.arrived_at - first.arrived_at < stretched(1.1)
 
 
 def test_without_a_hint_it_waits_about_half_a_second_and_then_longer(openrouter, make, driver: Way) -> None:
     openrouter.always(error(503))
     attempts(openrouter, driver, make(max_retries=2))
     first, second, third = (request.arrived_at for request in openrouter.requests)
-    assert 0.37 < second - first < 0.65
-    assert 0.74 < third - second < 1.2
+    assert 0.37 < second - first < stretched(0.65)
+    assert 0.74 < third - second < stretched(1.2)
 
 
 @pytest.mark.parametrize("seconds", ["121", "86400"])
@@ -206,7 +207,7 @@ def test_a_connection_closed_while_idle_is_noticed_before_asking(openrouter, mak
     openrouter.answers(text("One.").ending("drop"), text("Two."))
     generator = make(max_retries=0)
     assert way(generator).text == "One."
-    time.sleep(0.05)  # for the server's FIN to arrive
+    assert wait_until(lambda: openrouter.open_connections == 0)
     assert way(generator).text == "Two."
     assert [request.reused for request in openrouter.requests] == [False, False]
 
@@ -300,7 +301,7 @@ def test_so_is_one_that_is_not_there(make, driver: Way, caplog) -> None:
     started = time.monotonic()
     with pytest.raises(APIConnectionError, match="No connection to 127"):
         driver(make(max_retries=None, api_base_url=f"http://127.0.0.1:{port}/v1"))
-    assert time.monotonic() - started < 4  # it was 14 s
+    assert time.monotonic() - started < stretched(4)  # it was 14 s
     [told] = retry_warnings(caplog)
     assert f"(2 of 2): No connection to 127.0.0.1:{port}: " in told
 

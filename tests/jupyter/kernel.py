@@ -28,8 +28,8 @@ ROOT = Path(__file__).resolve().parents[2]
 INSTALLED = version("ipykernel")
 # Each of these delivers interrupts and messages in its own way.
 OTHERS = ("7.3.0", "7.2.0", "7.1.0", "6.31.0")
-# Seconds in which something ends also on a busy machine, though it would go on for twice as long; how soon it really
-# does is for `tests.benchmarks.interrupt` to say.
+# Seconds in which something ends, though it would go on for twice as long; on a busy machine they are `stretched`. How
+# soon it really does is for `tests.benchmarks.interrupt` to say.
 SOON = 5.0
 
 
@@ -86,7 +86,7 @@ def shows(words: str) -> Callable[[Ended], bool]:
     return lambda ended: words in ended.printed + json.dumps(ended.bundles)
 
 
-def _sent_at(message: Mapping[str, Any]) -> float:
+def sent_at(message: Mapping[str, Any]) -> float:
     """Return when a message was sent; where ipyparallel was imported, jupyter_client leaves dates as they came."""
     date = message["header"]["date"]
     return (datetime.fromisoformat(date) if isinstance(date, str) else date).timestamp()
@@ -177,7 +177,7 @@ class Kernel:
                 idle.add(parent)
                 continue
             ended[parent].messages.append(message)
-            ended[parent].times.append(_sent_at(message))
+            ended[parent].times.append(sent_at(message))
         return [ended[each] for each in ids]
 
     def _interrupt(

@@ -8,6 +8,7 @@ import pytest
 
 from tests.jupyter.kernel import SOON, Kernel
 from tests.openrouter_server import ScriptedOpenRouter, call, calls, text
+from tests.patience import stretched
 
 pytestmark = pytest.mark.slow
 
@@ -55,7 +56,7 @@ def test_an_interrupt_ends_what_awaits_a_silent_upstream(ready: Kernel, endpoint
     finally:
         gate.set()
     assert ended.status == "error"
-    assert ended.seconds < SOON
+    assert ended.seconds < stretched(SOON)
     assert ready.value("[wakeup.users for wakeup in _wakeups.values()]") == "[0]"
     if "chat" in WAITS[way]:
         assert ready.value("(len(chat.messages), chat.pending)") == "(0, [])"  # the question can be asked again
@@ -66,7 +67,7 @@ def test_an_interrupt_cancels_an_async_tool(ready: Kernel, endpoint: ScriptedOpe
     endpoint.answers(calls(call("wait", {"seconds": 3})))
     (ended,) = ready.run(cell, interrupt_when=lambda so_far: "begun" in so_far.printed)
     assert ended.status == "error"
-    assert ended.seconds < SOON
+    assert ended.seconds < stretched(SOON)
     assert ready.value("cancelled") == "[3]"
     assert ready.value("chat.messages[-2].meta['ending']") == "'interrupted'"
     assert "cut off" in ready.value("chat.messages[-1].tool_call_result.result")

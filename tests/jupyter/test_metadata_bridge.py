@@ -16,7 +16,7 @@ from orchat.jupyter.kernel.cell_storage.executing_cell import METADATA_KEY
 from orchat.jupyter.kernel.cell_storage.frontend_comm import PROTOCOL, TARGET
 from orchat.jupyter.kernel.cell_storage.write_queue import WriteQueue
 from orchat.jupyter.kernel.output.mime_types import MIME_TYPE
-from tests.jupyter.kernel import INSTALLED, OTHERS, ROOT, Kernel
+from tests.jupyter.kernel import INSTALLED, OTHERS, ROOT, Kernel, sent_at
 from tests.patience import PATIENCE, stretched
 
 EXTENSION = ROOT / "orchat" / "jupyter" / "frontend" / "extension"
@@ -127,7 +127,7 @@ class Page:
                 continue
             kind = heard["msg_type"]
             if kind in ("comm_open", "comm_msg"):
-                self._take(kind, heard["content"])
+                self._take(kind, heard["content"], sent_at(heard))
             elif heard["parent_header"].get("msg_id") != message["header"]["msg_id"]:
                 continue
             elif kind in ("display_data", "update_display_data"):
@@ -149,7 +149,7 @@ class Page:
     def _show(self, cell: str | None, kind: str, content: dict[str, Any]) -> None:
         """Nothing is shown."""
 
-    def _take(self, kind: str, content: dict[str, Any]) -> None:
+    def _take(self, kind: str, content: dict[str, Any], sent: float) -> None:
         if kind == "comm_open":
             if content["target_name"] != TARGET:
                 return
@@ -162,7 +162,7 @@ class Page:
             return
         request = content["data"]
         self.requests.append(request)
-        self.times.append(time.monotonic())
+        self.times.append(sent)
         told = {name: request.get(name) for name in ("id", "op", "cell_id", "run", "display_id")}
         told |= {"version": "9.9", "page": self.name}
         answer = {**told, "protocol": self.protocol, **self._answer(request)}

@@ -9,6 +9,7 @@ import pytest
 from tests.jupyter.ipython_terminal import Terminal
 from tests.jupyter.kernel import SOON
 from tests.openrouter_server import PNG, ScriptedOpenRouter, error, text
+from tests.patience import stretched
 
 pytestmark = pytest.mark.slow
 
@@ -33,7 +34,7 @@ def test_ctrl_c_keeps_what_arrived(terminal: Terminal, endpoint: ScriptedOpenRou
     started = time.monotonic()
     terminal.child.sendintr()
     shown = terminal.prompt()
-    assert time.monotonic() - started < SOON
+    assert time.monotonic() - started < stretched(SOON)
     assert "openrouter: interrupted; what arrived is kept" in shown
     assert "Traceback" not in shown
     assert "interrupted True" in terminal.run("print(reply.message.meta['ending'], 'one two' in reply.text)")

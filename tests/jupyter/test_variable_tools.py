@@ -16,6 +16,7 @@ from orchat.rendering import estimate_tokens
 from orchat.tools import Toolset
 from tests.jupyter.kernel import SOON, Ended, Kernel, shows
 from tests.openrouter_server import ScriptedOpenRouter, call, calls, text
+from tests.patience import stretched
 
 KEY = "sk-or-v1-0123456789abcdef"
 
@@ -330,12 +331,12 @@ def test_an_interrupt_stops_code_that_never_awaits(
     any_kernel.run("reached = queued = False")
     cell, queued = go_on(any_kernel, way, interrupt_when=lambda _: reached.exists())
     assert (cell.status, queued.status) == ("error", "aborted")
-    assert cell.seconds < SOON
+    assert cell.seconds < stretched(SOON)
     assert any_kernel.value("(reached, queued)") == "(True, False)"
     assert len(endpoint.requests) == asked + 1  # no further request was paid for
     # The kernel's own interrupt works as before.
     slept, _ = any_kernel.run("import time; print('asleep'); time.sleep(30)", "1", interrupt_when=shows("asleep"))
-    assert (slept.content["ename"], slept.seconds < SOON) == ("KeyboardInterrupt", True)
+    assert (slept.content["ename"], slept.seconds < stretched(SOON)) == ("KeyboardInterrupt", True)
 
 
 @pytest.mark.slow

@@ -150,6 +150,12 @@ class ScriptedOpenRouter:
         """What goes in the place of ``https://openrouter.ai/api/v1``."""
         return self.origin + BASE_PATH
 
+    @property
+    def open_connections(self) -> int:
+        """How many connections the server has not closed yet."""
+        with self._changed:
+            return len(self._open)
+
     def start(self, port: int = 0) -> Self:
         """Listen on a loopback port; 0 takes a free one."""
         if self.validate:

@@ -158,10 +158,10 @@ def test_two_answers_or_none_are_an_error(text: str) -> None:
     "text", ['"\\"' * 50_000, "```" * 50_000, "\n```" * 50_000, "~~~x\n" * 50_000, '"\u00a0' * 50_000]
 )
 def test_no_text_takes_long_to_look_through(text: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(OutputValidationError):
         parse(FULL, text)
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2
 
 
 @pytest.mark.parametrize(
