@@ -19,10 +19,13 @@ from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from orchat._version import __version__
 from orchat.errors import ConfigurationError, OrchatError
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 INTERRUPTED = 130  # what a shell expects of a program that Ctrl-C ended
 BROKEN_PIPE = 141
@@ -259,7 +262,10 @@ def _read_schema(text: str | None) -> Any:
         except (OSError, UnicodeError) as error:
             raise ConfigurationError(f"--schema: {text} cannot be read: {error}.") from None
     if not text.lstrip().startswith("{"):
-        return {"type": "string", "enum": [label.strip() for label in text.split(",") if label.strip()]}
+        labels = [label.strip() for label in text.split(",") if label.strip()]
+        if not labels:
+            raise ConfigurationError(f"--schema {text!r} holds no label.", hint="Such as --schema good,bad.")
+        return {"type": "string", "enum": list(dict.fromkeys(labels))}
     try:
         return json.loads(text)
     except ValueError as error:
@@ -317,18 +323,22 @@ def _models(arguments: argparse.Namespace) -> int:
 
 
 def _store(arguments: argparse.Namespace) -> int:
-    from datetime import UTC, datetime, timedelta
-
     from orchat.answer_store import SqliteAnswerStore
     from orchat.default_factories import open_store
 
+    before = _days_ago(arguments.older_than)
+    if arguments.action == "list" and (before is not None or arguments.model is not None):
+        raise ConfigurationError(
+            "--model and --older-than choose what is deleted; a list has all.",
+            hint="Leave them out, or write `orchat store clear`.",
+        )
+    if arguments.file and not Path(arguments.file).expanduser().exists():  # it would be made, and be empty
+        raise ConfigurationError(f"There is no store at {arguments.file}.", hint="Is the name behind --file right?")
     store = open_store(arguments.file)
     if not isinstance(store, SqliteAnswerStore):
         raise ConfigurationError("No answers are kept: the store is set to `none`.", hint="Name one with --file.")
     with contextlib.closing(store):
         if arguments.action == "clear":
-            days = arguments.older_than
-            before = None if days is None else datetime.now(UTC) - timedelta(days=days)
             _print_piece(f"{store.clear(model=arguments.model, before=before):,} answers deleted from {store.path}\n")
             return 0
         entries = store.entries()
@@ -340,6 +350,20 @@ def _store(arguments: argparse.Namespace) -> int:
             days = f"{each.oldest:%Y-%m-%d} to {each.newest:%Y-%m-%d}"
             _print_piece(f"{_single_line(each.model)} at {_single_line(each.host)}: {each.answers:,}, {bill}, {days}\n")
     return 0
+
+
+def _days_ago(days: float | None) -> datetime | None:
+    """Return the moment so many days ago."""
+    from datetime import UTC, datetime, timedelta
+
+    if days is None:
+        return None
+    try:
+        if days >= 0:  # one in the future would choose all
+            return datetime.now(UTC) - timedelta(days=days)
+    except OverflowError:  # before the year 1
+        pass
+    raise ConfigurationError(f"--older-than {days:g} is no age.", hint="Give a number of days, such as 30.")
 
 
 def _strip(arguments: argparse.Namespace) -> int:

@@ -309,6 +309,41 @@ def test_the_store_is_listed_and_cleared(
     assert counts == ["0", "2", "1"]
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["clear", "--older-than", "-3"], "--older-than -3 is no age. Give a number of days, such as 30."),
+        (["clear", "--older-than", "nan"], "--older-than nan is no age. Give a number of days, such as 30."),
+        (["clear", "--older-than", "1e300"], "--older-than 1e+300 is no age. Give a number of days, such as 30."),
+        (["clear", "--older-than", "1e6"], "--older-than 1e+06 is no age. Give a number of days, such as 30."),
+        (["--older-than", "3"], "--model and --older-than choose what is deleted; a list has all. Leave them out, or "),
+        (["--file", "answers.sqlit"], "There is no store at answers.sqlit. Is the name behind --file right?"),
+        (["clear", "--file", "answers.sqlit"], "There is no store at answers.sqlit. Is the name behind --file right?"),
+    ],
+)
+def test_a_mistake_about_the_store_is_told_and_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], options: list[str], told: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ORCHAT_STORE", "answers.sqlite")
+    with contextlib.closing(SqliteAnswerStore("answers.sqlite")) as store:
+        message = ChatMessage.from_assistant("Yes.")
+        store.put(b"1", StoredAnswer.of(message, host="a.example", model="vendor/m", cost=None))
+    assert cli.main(["store", *options]) == 1
+    assert capsys.readouterr().err.startswith(f"orchat: {told}")
+    assert {path.name.partition("-")[0] for path in tmp_path.iterdir()} == {"answers.sqlite"}
+    with contextlib.closing(SqliteAnswerStore("answers.sqlite")) as store:
+        assert store.get(b"1") is not None
+
+
+@pytest.mark.parametrize("schema", ["", " ,, "])
+def test_a_schema_without_a_label_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], schema: str) -> None:
+    (tmp_path / "rows.csv").write_text("a\n1\n")
+    command = ["map", str(tmp_path / "rows.csv"), "-p", "{a}", "-o", str(tmp_path / "out.csv"), "--schema", schema]
+    assert cli.main(command) == 1
+    assert capsys.readouterr().err == f"orchat: --schema {schema!r} holds no label. Such as --schema good,bad.\n"
+
+
 def test_a_store_has_the_limit_that_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ORCHAT_STORE_LIMIT", "300000")
     store = open_store(tmp_path / "answers.sqlite")
