@@ -15,6 +15,7 @@ import re
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
 from importlib.util import find_spec
@@ -128,7 +129,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     command: Callable[[argparse.Namespace], int] = arguments.command
     try:
-        return command(arguments)
+        with _warnings_in_a_line():
+            return command(arguments)
     except OrchatError as error:
         print(f"orchat: {_single_line(str(error))}", file=sys.stderr)
         return 1
@@ -138,6 +140,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever read stdout has left; the interpreter must not complain when it flushes what remains.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
+
+
+@contextlib.contextmanager
+def _warnings_in_a_line() -> Iterator[None]:
+    """Report what the block warns about, each once, as errors are: without a place in the code."""
+    told: set[str] = set()
+
+    def report(message: Warning | str, *_: object, **__: object) -> None:
+        if (text := str(message)) not in told:
+            told.add(text)
+            _report(text)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = report
+        yield
 
 
 def _single_line(text: str) -> str:

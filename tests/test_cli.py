@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import warnings
 from decimal import Decimal
 from pathlib import Path
 
@@ -334,6 +335,21 @@ def test_a_mistake_about_the_store_is_told_and_changes_nothing(
     assert {path.name.partition("-")[0] for path in tmp_path.iterdir()} == {"answers.sqlite"}
     with contextlib.closing(SqliteAnswerStore("answers.sqlite")) as store:
         assert store.get(b"1") is not None
+
+
+def test_a_warning_is_one_line_without_a_place_in_the_code(
+    service: ScriptedOpenRouter, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.always(text("Yes."))
+    (tmp_path / "rows.csv").write_text("a\n1\n2\n")
+    command = ["map", str(tmp_path / "rows.csv"), "-p", "How are you?", "-o", str(tmp_path / "out.csv")]
+    command += ["--store", str(tmp_path / "answers.sqlite")]
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        assert cli.main(command) == 0
+    first, *rest = capsys.readouterr().err.splitlines()
+    assert first == "orchat: The prompt names no column, so that it is the same for every row: it is asked once."
+    assert [line for line in rest if "names no column" in line or "UserWarning" in line] == []
 
 
 @pytest.mark.parametrize("schema", ["", " ,, "])
