@@ -69,6 +69,7 @@ def test_its_commands(kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
         ("vresion", "There is no %openrouter vresion. Did you mean version? A prompt goes behind two dashes"),
         ("why is the sky blue", "There is no %openrouter why. There are models, "),
         ("why is the sky blue", "%openrouter -- why is the sky blue"),
+        ("why is the sky blue?", "%openrouter -- why is the sky blue?"),  # no call for IPython's help
         ("--", "The prompt is empty"),
         ("--modle x -- Hi", "There is no option --modle. Did you mean --model?"),
     ):

@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
 _CELL_MAGIC = re.compile(rf"%%{MAGIC}(?:[ \t]++(.*))?")
 _LINE_QUESTION = re.compile(rf"(\s*+(?:[\w.\[\]'\"]++\s*+=\s*+)?)%{MAGIC}[ \t]++(.*\?)")
-_PROMPT_SEPARATOR = re.compile(r"(?<!\S)--\s")
 
 
 @magics_class
@@ -172,7 +171,7 @@ def keep_prompt_verbatim(lines: list[str]) -> list[str]:
         return lines
     return [
         f"{found[1]}get_ipython().run_line_magic({MAGIC!r}, {found[2]!r})\n"
-        if found and _PROMPT_SEPARATOR.search(found[2])
+        if found  # also without the two dashes: the magic says that they are missing
         else line
         for line in lines
         for found in [_LINE_QUESTION.fullmatch(line.rstrip())]
