@@ -15,6 +15,7 @@ from orchat.tools import Tool
 from tests.mcp.conftest import HttpServer, Tides
 from tests.mcp.test_mcp_toolset import chat_with
 from tests.openrouter_server import ScriptedOpenRouter, call, calls, text
+from tests.patience import stretched
 
 
 class Person:
@@ -109,14 +110,15 @@ def test_a_stop_takes_the_question_back(openrouter: ScriptedOpenRouter, http_ser
 
 
 def test_a_person_may_take_longer_than_a_call(openrouter: ScriptedOpenRouter, http_server: HttpServer) -> None:
-    tides = Tides(http_server.url, name="tides", timeout=0.5)
+    limit = stretched(0.5)
+    tides = Tides(http_server.url, name="tides", timeout=limit)
     openrouter.answers(calls(call("tides_choose", {})), text("Thanks."))
     chat = chat_with(openrouter, tides)
 
     class Slow(Person):
         def ask(self, call: ToolCall, tool: Tool, place: Any) -> Any:
             async def decide() -> Approve:
-                await asyncio.sleep(0.8)
+                await asyncio.sleep(limit + 0.3)
                 return Approve(arguments={"port": "Goole", "day": 3})
 
             return decide()
