@@ -299,7 +299,9 @@ class Notebook:
     def change_theme(self, theme: str) -> None:
         """Show the page in another theme."""
         self.page.evaluate("(theme) => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
-        self.page.wait_for_function("(theme) => document.body.dataset.jpThemeName === theme", arg=theme)
+        self.page.wait_for_function(
+            "(theme) => document.body.dataset.jpThemeName === theme", arg=theme, polling=POLLING
+        )
 
     def watch(self, cell: int, words: str) -> None:
         """Note from now on how long what is to be read below a running cell is, in each frame that changes it.

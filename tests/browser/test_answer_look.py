@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.accessibility import accessibility_violations
 from tests.browser.contrast import weak_texts
 from tests.browser.driver import PATIENT_LOAD
-from tests.browser.lab import Lab
+from tests.browser.lab import POLLING, Lab
 from tests.openrouter_server import (
     PNG,
     ScriptedOpenRouter,
@@ -107,7 +107,7 @@ def test_a_live_answer_and_a_saved_one_are_the_same_picture(
     gate.set()
     notebook.wait(1)
     expect(area.locator(".orchat-saved .orchat-footer summary")).to_contain_text("in / 3 out")
-    page.wait_for_function("() => document.querySelector('.orchat-saved mjx-container')")
+    page.wait_for_function("() => document.querySelector('.orchat-saved mjx-container')", polling=POLLING)
     saved = places(area)
     assert area.locator("li").last.evaluate(_DIRECTIONS) == ["rtl", "ltr"]
     assert len(live["found"]) == len(saved["found"]) >= 20

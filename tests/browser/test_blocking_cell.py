@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.lab import Lab, Notebook
+from tests.browser.lab import POLLING, Lab, Notebook
 from tests.browser.test_panel import ask
 from tests.jupyter.kernel import INSTALLED
 from tests.openrouter_server import ScriptedOpenRouter, call, calls, endless, text
@@ -53,6 +53,7 @@ def grows(page: Page, panel: Locator, characters: int) -> None:
     page.wait_for_function(
         "(length) => [...document.querySelectorAll('.orchat-items')].at(-1).innerText.length > length",
         arg=length + characters,
+        polling=POLLING,
     )
 
 

@@ -14,7 +14,7 @@ from playwright.sync_api import Dialog, Page, expect
 from orchat.jupyter.kernel.output.mime_types import read_extras
 from tests.browser.accessibility import accessibility_violations
 from tests.browser.conftest import KEY
-from tests.browser.lab import Lab, Notebook
+from tests.browser.lab import POLLING, Lab, Notebook
 from tests.browser.test_view import opened
 from tests.jupyter.kernel import OTHERS
 from tests.jupyter.test_tool_calls import DEFINED, HULL
@@ -47,7 +47,9 @@ def metadata(notebook: Notebook, cell: int) -> Any:
 def wait_for_metadata(notebook: Notebook, cell: int) -> Any:
     """The same, as soon as there is something."""
     found = notebook.page.wait_for_function(
-        "(cell) => window.jupyterapp.shell.currentWidget.content.model.cells.get(cell).getMetadata('orchat')", arg=cell
+        "(cell) => window.jupyterapp.shell.currentWidget.content.model.cells.get(cell).getMetadata('orchat')",
+        arg=cell,
+        polling=POLLING,
     )
     return found.json_value()
 
@@ -58,7 +60,7 @@ def is_dirty(notebook: Notebook) -> bool:
 
 def wait_until_idle(notebook: Notebook) -> None:
     notebook.page.wait_for_function(
-        "() => window.jupyterapp.shell.currentWidget.sessionContext.session?.kernel?.status === 'idle'"
+        "() => window.jupyterapp.shell.currentWidget.sessionContext.session?.kernel?.status === 'idle'", polling=POLLING
     )
 
 
@@ -183,7 +185,8 @@ def test_a_copied_cell_is_a_fork_and_a_moved_one_stays_itself(page: Page, front_
     notebook.run(2)
     notebook.wait_for_text(2, "forked")
     page.wait_for_function(
-        "() => window.jupyterapp.shell.currentWidget.content.model.cells.get(2).getMetadata('orchat').fork"
+        "() => window.jupyterapp.shell.currentWidget.content.model.cells.get(2).getMetadata('orchat').fork",
+        polling=POLLING,
     )
     assert metadata(notebook, 0) == STATE
 
@@ -210,7 +213,8 @@ def test_two_pages_of_one_notebook_hold_the_same(page: Page, front_end: Lab) -> 
         for each in (notebook, other):
             each.page.wait_for_function(
                 "() => window.jupyterapp.shell.currentWidget.content.model.cells.get(1).getMetadata('orchat').second"
-                "?.days[2000] === 'last'"
+                "?.days[2000] === 'last'",
+                polling=POLLING,
             )
         assert other_page.evaluate("() => window.ops")[-1] == "patch"
     finally:
@@ -378,7 +382,9 @@ def test_two_notebooks_on_one_kernel_are_told_apart(page: Page, lab: Lab) -> Non
             window.jupyterapp.shell.activateById(panel.id);
         }"""
     )
-    page.wait_for_function("() => window.jupyterapp.shell.currentWidget.context.path === 'second.ipynb'")
+    page.wait_for_function(
+        "() => window.jupyterapp.shell.currentWidget.context.path === 'second.ipynb'", polling=POLLING
+    )
     second = Notebook(page, lab.work / "second.ipynb")
     second.run(0, 1)
     assert wait_for_metadata(second, 1) == {"version": 1, "second": True}
@@ -390,7 +396,9 @@ def test_code_goes_to_a_new_cell_that_is_not_run(page: Page, front_end: Lab) -> 
     notebook = front_end.open(page, "insert.ipynb", BRIDGE, insert, "last = True")
     notebook.run(0, 1)
     notebook.wait(1)
-    page.wait_for_function("() => window.jupyterapp.shell.currentWidget.content.model.cells.length === 4")
+    page.wait_for_function(
+        "() => window.jupyterapp.shell.currentWidget.content.model.cells.length === 4", polling=POLLING
+    )
     cells = notebook.save().cells
     assert [cell.source for cell in cells[2:]] == ["print(6 * 7)  # <b>", "last = True"]
     assert cells[2].outputs == []
@@ -452,6 +460,7 @@ def test_a_page_reloaded_while_a_cell_runs_ends_with_the_right_output(page: Page
                 && panel.sessionContext?.session?.kernel?.connectionStatus === 'connected';
         }""",
         timeout=60_000,
+        polling=POLLING,
     )
     if saved == "saved while it streamed":
         notebook.wait_for_text(1, "first half")
@@ -574,7 +583,7 @@ def saved_notebook(lab: Lab, name: str, *bundles: dict[str, Any]) -> Path:
 def reopen(page: Page, lab: Lab, path: Path) -> Notebook:
     """Open it without a kernel."""
     lab.load(page, path)
-    page.wait_for_function("() => window.jupyterapp?.shell?.currentWidget?.content?.widgets?.length")
+    page.wait_for_function("() => window.jupyterapp?.shell?.currentWidget?.content?.widgets?.length", polling=POLLING)
     page.locator(".jp-Dialog button", has_text="No Kernel").click()
     return Notebook(page, path)
 

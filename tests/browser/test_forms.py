@@ -21,7 +21,7 @@ from orchat.jupyter.kernel.forms import arguments_of, build_form, check_argument
 from orchat.jupyter.kernel.live_view.pending_approvals import draft_of
 from orchat.tools import Tool, create_tool_from_function
 from tests.browser.accessibility import accessibility_violations
-from tests.browser.lab import ROOT, Lab
+from tests.browser.lab import POLLING, ROOT, Lab
 from tests.browser.test_view import opened, results
 from tests.jupyter.forms.complex_tools import CALLS, complex_tool
 from tests.openrouter_server import ScriptedOpenRouter, call, calls, text
@@ -263,7 +263,7 @@ def test_what_is_typed_in_one_view_says_nothing_about_the_form_of_another(page: 
     page.evaluate(_SHOW_TWICE, [address, {**item, "preview": {"md": "Sail to Selby"}}])
     first, second = page.locator(".orchat-form").all()
     first.get_by_label("code", exact=True).fill("sink()")
-    page.wait_for_function("() => window.sent[0].length")
+    page.wait_for_function("() => window.sent[0].length", polling=POLLING)
     number = page.evaluate("() => window.sent[0][0].n")
     wrong = [{"path": "code", "message": "It sinks."}]
     page.evaluate("(item) => window.show(item)", {**item, "preview": {"md": "Sink"}, "errors": wrong, "reply": number})

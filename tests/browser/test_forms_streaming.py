@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.lab import Lab
+from tests.browser.lab import POLLING, Lab
 from tests.browser.test_panel import ask
 from tests.browser.test_view import opened, printed, results, serious
 from tests.jupyter.kernel import SOON
@@ -87,7 +87,7 @@ def test_a_form_is_there_before_the_call_is_complete_and_unlocks_in_place(
     before = len(code.input_value())
     quarter.set()
     page.wait_for_function(
-        "(length) => document.querySelector('.orchat-form textarea').value.length > length", arg=before
+        "(length) => document.querySelector('.orchat-form textarea').value.length > length", arg=before, polling=POLLING
     )
     assert is_locked(form)
     approve = form.locator(".orchat-approve")
@@ -144,7 +144,7 @@ def test_what_was_written_of_a_call_stays_when_it_is_cut(
     cell = f"try:\n    {SHOW}\nexcept asyncio.CancelledError:\n    print('gone')"
     notebook = opened(page, lab, f"cut-{how}.ipynb", LAUNCH, cell, "print(ran)")
     notebook.run(1, 2)
-    page.wait_for_function("() => document.querySelector('.orchat-form textarea')?.value.length > 100")
+    page.wait_for_function("() => document.querySelector('.orchat-form textarea')?.value.length > 100", polling=POLLING)
     if how == "stop":
         page.locator(".orchat-stop").click()
     else:
@@ -212,7 +212,7 @@ def test_a_locked_form_is_accessible(page: Page, lab: Lab, endpoint: ScriptedOpe
     notebook.change_theme(theme)
     notebook.run(1, 2)
     form = page.locator(".orchat-form")
-    page.wait_for_function("() => document.querySelector('.orchat-form textarea')?.value.length > 100")
+    page.wait_for_function("() => document.querySelector('.orchat-form textarea')?.value.length > 100", polling=POLLING)
     page.wait_for_timeout(500)
     assert is_locked(form)
     page.locator(".orchat-turn").screenshot(path=str(lab.work / f"form-locked-{name}.png"))
@@ -234,7 +234,7 @@ def test_a_form_grows_in_a_panel_and_stop_leaves_the_text(page: Page, lab: Lab, 
     expect(panel.locator(".orchat-storage-status")).not_to_be_empty()
     ask(panel, "Launch it.")
     form = page.locator(".orchat-form")
-    page.wait_for_function("() => document.querySelector('.orchat-form textarea')?.value.length > 100")
+    page.wait_for_function("() => document.querySelector('.orchat-form textarea')?.value.length > 100", polling=POLLING)
     assert is_locked(form)
     page.get_by_role("button", name="Stop", exact=True).click()
     expect(form).to_have_count(0)

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.driver import PATIENT_LOAD
-from tests.browser.lab import Lab, Notebook
+from tests.browser.lab import POLLING, Lab, Notebook
 from tests.browser.test_panel import PANEL, ask, opened, restart, wait_until_kept
 from tests.openrouter_server import ScriptedOpenRouter, call, calls, endless, text
 
@@ -41,7 +41,7 @@ NOTICE_DELAY = """() => {
 def kill(page: Page, notebook: Notebook) -> None:
     """End the kernel's process; the server starts another one."""
     notebook.run(1)
-    page.wait_for_function("() => window.noticeDelay.then(() => true)")
+    page.wait_for_function("() => window.noticeDelay.then(() => true)", polling=POLLING)
     page.locator(".jp-Dialog button").first.click()  # the front end tells of it, too
     expect(page.locator(".jp-Dialog")).to_have_count(0)
 

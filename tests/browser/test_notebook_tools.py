@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.driver import PATIENT_LOAD
-from tests.browser.lab import Lab
+from tests.browser.lab import POLLING, Lab
 from tests.browser.test_view import results
 from tests.openrouter_server import ScriptedOpenRouter, call, calls, text
 
@@ -69,7 +69,9 @@ def test_a_change_is_shown_as_a_difference_approved_and_undone(
         f"() => {{ {_PANEL}.activeCellIndex = 2; {_PANEL}.mode = 'edit'; {_PANEL}.activeCell.editor.focus(); }}"
     )
     page.keyboard.press("Control+z")
-    page.wait_for_function(f"(old) => {_PANEL}.widgets[2].model.sharedModel.getSource() === old", arg=OLD)
+    page.wait_for_function(
+        f"(old) => {_PANEL}.widgets[2].model.sharedModel.getSource() === old", arg=OLD, polling=POLLING
+    )
     approve.click()
     notebook.wait(4)
 
@@ -87,4 +89,4 @@ def test_a_change_is_shown_as_a_difference_approved_and_undone(
     assert [cell.cell_type for cell in saved.cells] == ["code", "markdown", "code", "code", "code"]
 
     page.evaluate("() => window.jupyterapp.commands.execute('notebook:undo-cell-action')")
-    page.wait_for_function(f"() => {_PANEL}.widgets.length === 4")
+    page.wait_for_function(f"() => {_PANEL}.widgets.length === 4", polling=POLLING)

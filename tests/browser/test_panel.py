@@ -191,11 +191,13 @@ def test_it_streams_and_stops_while_later_cells_run(page: Page, front_end: Lab, 
     notebook.wait(1)
     assert notebook.text(1).strip() == "42"
     assert not notebook.running(0)
-    page.wait_for_function("() => window.said.length > 1")
+    page.wait_for_function("() => window.said.length > 1", polling=POLLING)
     said = page.evaluate("() => window.said")
     assert all(after - before > 1_200 for (before, _), (after, _) in pairwise(said))  # milliseconds
     assert all(each.startswith("The river runs") and each.endswith("the sea.") for _, each in said)
-    page.wait_for_function("() => document.querySelector('.orchat-items').innerText.split('sea').length > 29")
+    page.wait_for_function(
+        "() => document.querySelector('.orchat-items').innerText.split('sea').length > 29", polling=POLLING
+    )
     assert len(page.evaluate("() => [...window.places]")) == 1  # while 200 tokens came
     panel.locator(".orchat-panel-stop").click()
     expect(panel.locator(".orchat-footer")).to_contain_text("stopped")
@@ -306,7 +308,8 @@ def test_what_a_person_clears_is_gone(page: Page, front_end: Lab, endpoint: Scri
     page.evaluate("() => void window.jupyterapp.commands.execute('notebook:restart-clear-output')")
     page.locator(".jp-Dialog button.jp-mod-accept").click()
     page.wait_for_function(
-        "() => window.jupyterapp.shell.currentWidget.content.widgets.every((cell) => !cell.model.outputs.length)"
+        "() => window.jupyterapp.shell.currentWidget.content.widgets.every((cell) => !cell.model.outputs.length)",
+        polling=POLLING,
     )
     assert not any("orchat" in cell.metadata for cell in notebook.save().cells)
     assert "Ouse" not in notebook.path.read_text()
@@ -325,7 +328,8 @@ def test_what_a_tool_cleared_is_gone_and_what_a_run_took_away_is_not(
     notebook.run(1, 0)
     page.wait_for_function(
         "() => window.jupyterapp.shell.currentWidget.content.widgets[0].model.outputs.length === 0"
-        " && window.jupyterapp.shell.currentWidget.content.widgets[1].model.executionState === 'running'"
+        " && window.jupyterapp.shell.currentWidget.content.widgets[1].model.executionState === 'running'",
+        polling=POLLING,
     )
     page.evaluate("() => window.jupyterapp.commands.execute('notebook:interrupt-kernel')")
     page.wait_for_function(
@@ -381,7 +385,7 @@ def test_a_page_reloaded_mid_stream_has_it_again_and_a_dead_kernel_leaves_the_tr
     gate.set()
     expect(panel.locator(".orchat-items")).to_contain_text("sea")
     page.wait_for_function(
-        "(n) => document.querySelector('.orchat-panel .orchat-items').innerText.length > n", arg=before
+        "(n) => document.querySelector('.orchat-panel .orchat-items').innerText.length > n", arg=before, polling=POLLING
     )
     panel.locator(".orchat-panel-stop").click()
     expect(panel.locator(".orchat-footer")).to_contain_text("stopped")

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.accessibility import accessibility_violations
 from tests.browser.contrast import weak_texts
-from tests.browser.lab import Lab
+from tests.browser.lab import POLLING, Lab
 from tests.browser.test_panel import PANEL, ask, opened
 from tests.openrouter_server import PNG, ScriptedOpenRouter, done, error, event, finish, hold, stream, text, usage
 
@@ -114,7 +114,7 @@ def test_chats_are_called_by_their_first_question_found_renamed_and_deleted(
     sheet.get_by_role("button", name="Rename: Where does it go?").click()
     page.keyboard.type("The river")
     page.keyboard.press("Enter")
-    page.wait_for_function("() => document.querySelector('[data-title=\"The river\"]')")
+    page.wait_for_function("() => document.querySelector('[data-title=\"The river\"]')", polling=POLLING)
     sheet.get_by_role("searchbox").fill("")
     expect(titles).to_have_text(["When is it high?", "The river"])
     found = accessibility_violations(page, ".orchat-panel")

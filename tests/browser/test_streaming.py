@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from orchat.jupyter.kernel.output.mime_types import read_extras
 from tests.browser.accessibility import accessibility_violations
 from tests.browser.driver import PATIENT_LOAD
-from tests.browser.lab import Lab, Notebook
+from tests.browser.lab import POLLING, Lab, Notebook
 from tests.jupyter.kernel import SOON
 from tests.openrouter_server import (
     Answer,
@@ -147,7 +147,9 @@ def test_a_page_reloaded_while_a_cell_streams_ends_with_the_right_output(
     notebook.save()
     page.reload()
     reopened = Notebook(page, notebook.path)
-    page.wait_for_function("() => window.jupyterapp?.shell?.currentWidget?.content?.widgets?.length > 1")
+    page.wait_for_function(
+        "() => window.jupyterapp?.shell?.currentWidget?.content?.widgets?.length > 1", polling=POLLING
+    )
     gate.set()
     reopened.wait_for_text(1, "vendor/some-model")  # the line below the whole answer
     (output,) = reopened.save().cells[1].outputs
@@ -173,11 +175,13 @@ def test_a_restore_behind_a_turn_that_a_reloaded_page_has_not_seen_end_keeps_it(
     notebook.save()
     page.reload()
     reopened = Notebook(page, notebook.path)
-    page.wait_for_function("() => window.jupyterapp?.shell?.currentWidget?.content?.widgets?.length > 4")
+    page.wait_for_function(
+        "() => window.jupyterapp?.shell?.currentWidget?.content?.widgets?.length > 4", polling=POLLING
+    )
     gate.set()
     reopened.wait_for_text(2, "vendor/some-model")
     page.wait_for_function(
-        "() => window.jupyterapp.shell.currentWidget.sessionContext.session?.kernel?.status === 'idle'"
+        "() => window.jupyterapp.shell.currentWidget.sessionContext.session?.kernel?.status === 'idle'", polling=POLLING
     )
     reopened.run(4)
     reopened.wait_for_text(4, "Third.")

@@ -22,7 +22,7 @@ from orchat.messages import ReasoningContent
 from orchat.streaming import StreamingChunk
 from tests.browser.accessibility import accessibility_violations
 from tests.browser.driver import PATIENT_DRIVER, PATIENT_LOAD
-from tests.browser.lab import Lab, Notebook
+from tests.browser.lab import POLLING, Lab, Notebook
 from tests.jupyter.kernel import INSTALLED, ROOT, SOON
 from tests.openrouter_server import (
     Answer,
@@ -86,7 +86,7 @@ def test_an_answer_grows_in_a_view_and_ends_static(page: Page, front_end: Lab, e
     expect(turn).to_have_count(1)
     for selector in ("h1", "em", "mjx-container", "pre code span", "ol ul li", "td", "blockquote"):
         expect(turn.locator(selector).first).to_be_attached()
-    page.wait_for_function("() => document.querySelector('.orchat-items').innerText.length > 900")
+    page.wait_for_function("() => document.querySelector('.orchat-items').innerText.length > 900", polling=POLLING)
     assert notebook.running(1)
     assert len(set(notebook.lengths())) >= 5
     link = turn.locator("a").first
@@ -324,7 +324,7 @@ def test_sentences_are_announced_in_batches(page: Page, lab: Lab, endpoint: Scri
                     document.querySelector('.orchat-live-region'), {childList: true});
         }"""
     )
-    page.wait_for_function("() => window.said.length > 2")
+    page.wait_for_function("() => window.said.length > 2", polling=POLLING)
     said = page.evaluate("() => window.said")
     assert all(after - before > 1_200 for (before, _), (after, _) in pairwise(said))  # milliseconds
     assert all(each.startswith("One sentence") and each.endswith("here.") for _, each in said)
@@ -400,7 +400,9 @@ def test_a_form_whose_output_is_cleared_is_shown_again_as_it_was_edited(
     for _ in range(2):
         expect(wrong).to_be_visible()  # what is typed has arrived in the kernel
         page.evaluate(_CLEAR, 1)
-        page.wait_for_function("() => ![null, window.cleared].includes(document.querySelector('.orchat-form'))")
+        page.wait_for_function(
+            "() => ![null, window.cleared].includes(document.querySelector('.orchat-form'))", polling=POLLING
+        )
         expect(days).to_have_value("1.5")
     expect(form.locator(".orchat-form-difference")).to_contain_text("days")
     days.fill("2")
