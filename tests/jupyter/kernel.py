@@ -95,7 +95,7 @@ def sent_at(message: Mapping[str, Any]) -> float:
 class Kernel:
     """A kernel in a process of its own; it ends with the ``with`` block.
 
-    That of the installed version is forked from a process that has imported others' packages; it imports orchat itself.
+    That of the installed version is forked from a process that has imported what it needs, orchat included.
     """
 
     def __init__(self, environment: Mapping[str, str], ipykernel: str = INSTALLED) -> None:

@@ -1,7 +1,7 @@
-"""A process that has imported others' packages that nearly each kernel imports, and forks a kernel at each request.
+"""A process that has imported what nearly each kernel imports, and forks a kernel at each request.
 
 It runs as a script: ``python kernel_fork_server.py SOCKET``, until its standard input ends, and writes a line when it
-listens. It has one thread and no event loop, and knows nothing of orchat, which is imported in the kernel.
+listens. It has one thread and no event loop, and only imports orchat.
 
 A request is one line of JSON with ``arguments``, ``environment`` and ``folder``, and the file descriptors of stdout and
 stderr. The answer is a line with the kernel's process, and one with its return code once it has ended. A kernel whose
@@ -11,6 +11,7 @@ connection is closed before is killed, as one ends whose parent has ended.
 from __future__ import annotations
 
 import gc
+import inspect
 import json
 import os
 import random
@@ -50,14 +51,27 @@ _MODULES = (
     "httpx2",
     "jsonschema_rs",
     "markdown_it",
+    "pydantic.fields",
     "pydantic.json_schema",
     "pydantic.main",
+    "pydantic.plugin._loader",
     "pydantic.plugin._schema_validator",
     "pydantic.type_adapter",
     "pydantic.types",
     "secrets",
     "tenacity",
     "truststore",
+    # And those that the first traceback imports.
+    "pygments.formatters.terminal256",
+    "stack_data",
+    # And what of orchat the first question and the first panel import; tests of what is imported when start a process
+    # of their own, and kernels of other versions of ipykernel import orchat themselves.
+    "orchat.jupyter.magic.cell_turn_runner",
+    "orchat.jupyter.magic.magics",
+    "orchat.jupyter.magic.turn_request",
+    "orchat.jupyter.panel.chat_panel",
+    "orchat.secrets.detection",
+    "orchat.tools",
 )
 
 
@@ -159,6 +173,7 @@ def _main() -> None:
 
     for name in _MODULES:
         import_module(name)
+    inspect.getmodule(_main.__code__)  # it remembers the files of all modules, for which the first traceback asks
     from ipykernel.kernelapp import launch_new_instance
 
     assert threading.active_count() == 1
