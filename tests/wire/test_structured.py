@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from pydantic import BaseModel
@@ -104,6 +104,18 @@ def test_a_bare_schema_is_sent_inside_a_format_with_a_name_that_the_api_takes() 
 
 def test_a_schema_that_nobody_gave_takes_any_json() -> None:
     assert parse({"type": "json_schema"}, "[1]") == [1]
+
+
+def test_a_value_without_the_object_around_it_is_taken() -> None:
+    assert parse(list[Port], '[{"name": "Hull"}]') == parse(list[Port], '{"items": [{"name": "Hull"}]}')
+    assert parse(list[Port], "```json\n[]\n```") == []
+    assert parse(Literal["high", "low"], '"high"') == parse(Literal["high", "low"], "high\n") == "high"
+    assert parse(dict[str, int], '{"Hull": 3}') == {"Hull": 3}
+    with pytest.raises(OutputValidationError, match="Input should be 'high' or 'low'"):
+        parse(Literal["high", "low"], '{"answer": "very high"}')
+    for wrong in ('{"name": "Hull"}', '[{"port": "Hull"}]', "high", '[], "b": 1'):
+        with pytest.raises(OutputValidationError):
+            parse(list[Port], wrong)
 
 
 @pytest.mark.parametrize("kind", ["text", "grammar", "python"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, is_dataclass
 from enum import Enum
@@ -14,7 +15,7 @@ from typing import Any, get_origin, is_typeddict
 from orchat.errors import OutputValidationError, SchemaGenerationError
 from orchat.messages import ChatMessage
 from orchat.messages.lenient_json import find_json
-from orchat.openrouter.wire.response_format_builder import response_type
+from orchat.openrouter.wire.response_format_builder import ANSWER, ITEMS, response_type
 from orchat.openrouter.wire.strict_schema import (
     OPENAI,
     NotStrictError,
@@ -59,9 +60,30 @@ class OutputFormat:
             return
         text = message.text or ""
         try:
-            message._parsed = self.read(find_json(text) or text)
+            message._parsed = self._read(self.read, find_json(text) or text)
         except (ValueError, RecursionError) as error:
             raise _mismatch(message, str(error)) from None
+
+    def _read(self, read: Callable[[str], Any], text: str) -> Any:
+        """Read an answer; hosts without schemas may leave out an object that orchat puts around a value."""
+        try:
+            return read(text)
+        except ValueError:
+            schema = (self.wire.get("json_schema") or {}).get("schema") or {}
+            names = [*schema.get("properties", ())]
+            if names not in ([ITEMS], [ANSWER]):
+                raise
+            with suppress(ValueError):
+                return read(json.dumps({names[0]: _value_of(text)}))
+            raise
+
+
+def _value_of(text: str) -> Any:
+    """Return the value of JSON, or the text itself, such as a label without its quotes."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text.strip()
 
 
 def _mismatch(message: ChatMessage, why: str) -> OutputValidationError:
