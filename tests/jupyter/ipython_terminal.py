@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -13,6 +14,13 @@ from tests.openrouter_server import ScriptedOpenRouter
 from tests.patience import PATIENCE
 
 KEY = "sk-or-v1-0123456789abcdef"
+
+
+def end_child(child: pexpect.spawn[str]) -> None:
+    """End a program at a terminal; pexpect's `close` gives up a tenth of a second after its last signal."""
+    child.kill(signal.SIGKILL)
+    child.wait()
+    child.close()
 
 
 class Terminal:
@@ -50,4 +58,4 @@ class Terminal:
 
     def close(self) -> None:
         """End it."""
-        self.child.close(force=True)
+        end_child(self.child)

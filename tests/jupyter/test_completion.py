@@ -19,6 +19,7 @@ from orchat.jupyter.kernel.prompt.mention_completion import complete_mention
 from orchat.jupyter.magic.completion import Completions
 from orchat.jupyter.magic.subcommands import COMMANDS
 from orchat.openrouter.catalog import _cache_path
+from tests.jupyter.ipython_terminal import end_child
 from tests.jupyter.kernel import ROOT, Kernel
 from tests.openrouter_server import ScriptedOpenRouter, text
 from tests.patience import PATIENCE, stretched
@@ -241,9 +242,9 @@ def test_tab_in_a_terminal(endpoint: ScriptedOpenRouter, tmp_path: Path) -> None
         child.send("} or not?\r")
         child.expect("Is it 1 or not")
         child.send("exit\r")
-        child.expect(pexpect.EOF)  # to end it by force may take longer than pexpect waits
+        child.expect(pexpect.EOF)
     finally:
-        child.close(force=True)
+        end_child(child)
 
 
 def test_a_mention_is_completed_although_the_names_of_histories_are_variables() -> None:

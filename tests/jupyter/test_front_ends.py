@@ -21,6 +21,7 @@ import pexpect
 import pytest
 
 from tests.jupyter.conftest import KEY
+from tests.jupyter.ipython_terminal import end_child
 from tests.jupyter.kernel import Ended, Kernel, package_folder
 from tests.openrouter_server import ScriptedOpenRouter, call, calls, text
 from tests.patience import PATIENCE
@@ -214,7 +215,7 @@ def test_a_console_prints_what_arrives_and_asks(endpoint: ScriptedOpenRouter, tm
         console.sendline("y")
         console.expect("At 14:10.")
     finally:
-        console.close(force=True)
+        end_child(console)
 
 
 def test_parallel_engines_answer_cells_and_lines(

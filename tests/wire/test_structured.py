@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import BaseModel
@@ -113,6 +113,9 @@ def test_a_value_without_the_object_around_it_is_taken() -> None:
     assert parse(dict[str, int], '{"Hull": 3}') == {"Hull": 3}
     with pytest.raises(OutputValidationError, match="Input should be 'high' or 'low'"):
         parse(Literal["high", "low"], '{"answer": "very high"}')
+    for cut in ('{"answer": "hi', '"hi', "", "```json\n{"):
+        with pytest.raises(OutputValidationError):
+            parse(Annotated[str, "a level"], cut)
     for wrong in ('{"name": "Hull"}', '[{"port": "Hull"}]', "high", '[], "b": 1'):
         with pytest.raises(OutputValidationError):
             parse(list[Port], wrong)

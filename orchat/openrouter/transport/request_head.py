@@ -10,7 +10,7 @@ from orchat.openrouter.transport.prepared_request import PreparedRequest
 class RequestHead:
     """The head of an HTTP package's request, for those that follow with the same headers object and another body.
 
-    To merge and check the headers anew takes a twentieth of a call's CPU time (httpx2 2.16.2).
+    To merge and check the headers anew takes a twenty-fifth of a call's CPU time (httpx2 2.16.2).
 
     Parameters
     ----------

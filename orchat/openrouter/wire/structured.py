@@ -71,18 +71,19 @@ class OutputFormat:
         except ValueError:
             schema = (self.wire.get("json_schema") or {}).get("schema") or {}
             names = [*schema.get("properties", ())]
-            if names not in ([ITEMS], [ANSWER]):
-                raise
-            with suppress(ValueError):
-                return read(json.dumps({names[0]: _value_of(text)}))
+            if names in ([ITEMS], [ANSWER]):
+                with suppress(ValueError):
+                    return read(json.dumps({names[0]: _bare_value(text)}))
             raise
 
 
-def _value_of(text: str) -> Any:
-    """Return the value of JSON, or the text itself, such as a label without its quotes."""
+def _bare_value(text: str) -> Any:
+    """Return the value of JSON, or a text that looks like none, such as a label without its quotes."""
     try:
         return json.loads(text)
     except ValueError:
+        if not text.strip() or text.lstrip()[0] in '{["`':  # JSON that was cut, which is no text
+            raise
         return text.strip()
 
 
