@@ -118,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, and return 1 where a goal is missed."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.map", description=__doc__)
     parser.add_argument("--rows", type=int, default=1000)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--at-once", type=int, default=64)
     parser.add_argument("--wait", type=float, default=0.05, help="seconds before each answer")
     options = parser.parse_args(arguments)
