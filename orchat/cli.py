@@ -3,7 +3,8 @@
 ``demo`` opens the quickstart notebook in JupyterLab (`orchat.quickstart_launcher`), ``ask`` streams one answer into the
 terminal, ``map`` asks about each row of a file, ``models`` lists models and their prices, ``store`` lists and deletes
 kept answers, ``strip`` takes conversations out of notebook files, ``local`` fetches the embedded model's weights. Each
-command imports what it needs when it runs.
+command imports what it needs when it runs. They are one module of 420 lines, for they share how a prompt is read, an
+error or a warning reported, and a process ended.
 """
 
 from __future__ import annotations
