@@ -186,7 +186,9 @@ data is untouched.
         )
     try:
         data = copy_data(dict(data))
-        messages = [ChatMessage.from_dict(message) for message in data.get("messages") or ()]
+        if not isinstance(said := data.get("messages", []), list | tuple):
+            raise TypeError(f"its messages are a {type(said).__name__}, not a list")
+        messages = [ChatMessage.from_dict(message) for message in said]
         _check(messages)
         versions = _read_versions(data.get("versions"))
         cost = Cost.from_dict(data["cost"]) if data.get("cost") is not None else Cost()

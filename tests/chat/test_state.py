@@ -218,6 +218,12 @@ def test_a_conversation_that_could_not_be_sent_is_refused(data: Any) -> None:
         from_dict(data)
 
 
+@pytest.mark.parametrize("messages", [None, False, 0, "", {}, "Hi"])
+def test_messages_that_are_no_list_are_refused(messages: Any) -> None:
+    with pytest.raises(StateError, match=rf"damaged: its messages are a {type(messages).__name__}, not a list"):
+        from_dict({**conversation(ASKED, ANSWERED), "messages": messages})
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=5), inner, max_size=2),
