@@ -3,8 +3,8 @@
 ``demo`` opens the quickstart notebook in JupyterLab (`orchat.quickstart_launcher`), ``ask`` streams one answer into the
 terminal, ``map`` asks about each row of a file, ``models`` lists models and their prices, ``store`` lists and deletes
 kept answers, ``strip`` takes conversations out of notebook files, ``local`` fetches the embedded model's weights. Each
-command imports what it needs when it runs. They are one module of 420 lines, for they share how a prompt is read, an
-error or a warning reported, and a process ended.
+command imports what it needs when it runs. They are one module, for they share how a prompt is read, an error or a
+warning reported, and a process ended.
 """
 
 from __future__ import annotations
@@ -283,7 +283,7 @@ def _read_schema(text: str | None) -> Any:
         labels = [label.strip() for label in text.split(",") if label.strip()]
         if not labels:
             raise ConfigurationError(f"--schema {text!r} holds no label.", hint="Such as --schema good,bad.")
-        return {"type": "string", "enum": list(dict.fromkeys(labels))}
+        return labels
     try:
         return json.loads(text)
     except ValueError as error:

@@ -173,7 +173,7 @@ def _paths_within(source: RowSource) -> dict[str, str]:
     """Return how a prompt names the parts of rows that are objects or records, by the names of the parts."""
     if source.is_table or source.is_iterator or not source.count:
         return {}
-    first = next(source.rows())
+    first = next(source.rows(), None)
     items = getattr(getattr(first, "dtype", None), "names", None) or ()
     kind = type(first)
     attributes = [

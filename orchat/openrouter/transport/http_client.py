@@ -324,7 +324,7 @@ class HttpClient:
         url = _parsed_url(self._engine, request.url)
         message = client.build_request(request.method, url, content=request.content, headers=request.headers)
         if request.headers is self._latest_headers:  # the second of many, such as the rows of a column
-            self._head = RequestHead(self._engine, client, request, message)
+            self._head = RequestHead.of(self._engine, client, request, message)
         self._latest_headers = request.headers
         return message
 

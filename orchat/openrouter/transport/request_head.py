@@ -22,9 +22,11 @@ class RequestHead:
         What it was built of.
     message
         The request as the package has built it, with a body.
+    length_at
+        Where the length of the body is among its headers.
     """
 
-    def __init__(self, engine: Any, client: Any, request: PreparedRequest, message: Any) -> None:
+    def __init__(self, engine: Any, client: Any, request: PreparedRequest, message: Any, length_at: int) -> None:
         self._engine = engine
         self._client = client
         self._given_headers = request.headers
@@ -32,29 +34,31 @@ class RequestHead:
         self._method = message.method
         self._url = message.url
         self._headers = message.headers.raw
+        self._length_at = length_at
         self._encoding = message.headers.encoding
         self._timeout = dict(message.extensions["timeout"])
-        names = [name.lower() for name, _ in self._headers]
-        self._length_at = names.index(b"content-length") if b"content-length" in names else None
-        self._has_cookie = b"cookie" in names
+
+    @classmethod
+    def of(cls, engine: Any, client: Any, request: PreparedRequest, message: Any) -> RequestHead | None:
+        """Return the head of a request; None of one with cookies, which expire, or without a body."""
+        names = [name.lower() for name, _ in message.headers.raw]
+        if b"cookie" in names or b"content-length" not in names:
+            return None
+        return cls(engine, client, request, message, names.index(b"content-length"))
 
     def fits(self, client: Any, request: PreparedRequest) -> bool:
-        """Whether it is the head of a request; never where that has cookies, which expire, or no body."""
+        """Whether it is the head of a request."""
         return (
             request.headers is self._given_headers
             and client is self._client
             and request.url == self._given_url
             and request.method == self._method
-            and self._length_at is not None
-            and not self._has_cookie
-            and bool(request.content)
         )
 
     def message(self, content: bytes) -> Any:
         """Return the request with a body, as the package would build it."""
         headers = list(self._headers)
-        if self._length_at is not None:
-            headers[self._length_at] = (headers[self._length_at][0], b"%d" % len(content))
+        headers[self._length_at] = (headers[self._length_at][0], b"%d" % len(content))
         stream = self._engine.ByteStream(content)
         extensions = {"timeout": dict(self._timeout)}
         message = self._engine.Request(self._method, self._url, headers=headers, stream=stream, extensions=extensions)
