@@ -55,6 +55,7 @@ from tests.openrouter_server import (
     error,
     event,
     finish,
+    hold,
     reply_json,
     stream,
     text,
@@ -585,6 +586,20 @@ def test_a_question_stopped_before_its_answer_is_asked_again_or_a_draft_again(
     page.act({"t": "undo"}, ["One."])
     page.act({"t": "undo"}, [])
     assert (page.fields["editing"], page.fields["draft"]["text"]) == (None, "1?")
+
+
+@pytest.mark.slow
+def test_all_that_had_arrived_is_kept_while_a_stream_pauses(kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
+    gate = threading.Event()
+    endpoint.answers(stream(event("The river "), event("runs down "), event("to the sea."), hold(gate), finish("stop")))
+    page = Page(kernel, "pausing")
+    page.run(PANEL + 'panel = ChatPanel("some/model")\npanel')
+    page.send({"t": "send", "text": "Tell me of the river."})
+    page.kept("to the sea.")
+    assert page.fields["running"] is True
+    gate.set()
+    page.idle()
+    assert page.answers() == ["The river runs down to the sea."]
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from tests.jupyter.notebook_page import NotebookPage
 from tests.jupyter.test_magic_options import MIME, ask
 from tests.jupyter.test_restoring import SIGNED
 from tests.jupyter.test_tool_calls import DEFINED, HULL
-from tests.openrouter_server import ScriptedOpenRouter, calls, error, text
+from tests.openrouter_server import ScriptedOpenRouter, calls, error, event, finish, hold, stream, text
 
 pytestmark = pytest.mark.slow
 
@@ -348,6 +349,21 @@ def test_what_had_arrived_when_a_kernel_died_is_restored(
     page.outputs["b"] = []
     page.run("%openrouter reset --all", None)
     assert page.ask("r", "%openrouter restore").startswith("notebook: 2 turns restored\n")
+
+
+def test_all_that_had_arrived_is_kept_while_a_stream_pauses(page: NotebookPage, endpoint: ScriptedOpenRouter) -> None:
+    gate = threading.Event()
+    endpoint.answers(stream(event("The river "), event("runs down "), event("to the sea."), hold(gate), finish("stop")))
+
+    def go_on_when_kept() -> bool:
+        if "to the sea." in json.dumps(page.cells.get("a")):
+            gate.set()
+        return False
+
+    page.ask("a", "%%openrouter\nTell me of the river.", until=go_on_when_kept)
+    assert gate.is_set()
+    (kept,) = page.cells["a"]["turns"]["notebook"]
+    assert "live" not in kept
 
 
 def test_a_turn_that_ends_takes_the_place_of_its_checkpoints(page: NotebookPage, endpoint: ScriptedOpenRouter) -> None:

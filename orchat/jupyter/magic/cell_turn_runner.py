@@ -168,7 +168,10 @@ class CellTurnRunner:
         sink.clock = self._clock
         self._chat = chat
         self._turn_request = TurnRequest(chat, question, sink, streams=not self._options.no_stream, parks=parks)
-        await self._turn_request.wait()
+        try:
+            await self._turn_request.wait()
+        finally:
+            self._storage.end_checkpoints()
 
     async def _run_and_persist(
         self,

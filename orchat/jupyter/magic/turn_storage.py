@@ -9,12 +9,12 @@ that no page can answer.
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from orchat.errors import OrchatError
+from orchat.jupyter.kernel.cell_storage.checkpoint_timer import CheckpointTimer
 from orchat.jupyter.kernel.cell_storage.storage_target import MEMORY_ONLY, StorageTarget
 from orchat.private_event_loop import runs_on_private_loop
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 # a cell's id in a notebook file; ids of another form may contain paths
 _SAVED_CELL_ID = re.compile(r"[\w-]{1,64}", re.ASCII)
-_CHECKPOINT_INTERVAL = 1.0  # seconds of streaming between two checkpoints
 _MEMORY_ONLY = f"This turn is {MEMORY_ONLY}"
 _turns_of_run: WeakKeyDictionary[MetadataEntry, dict[str, list[Any]]] = WeakKeyDictionary()
 
@@ -50,7 +49,8 @@ class TurnStorage:
         self._target = StorageTarget(shell)
         self._page_can_write = False
         self._has_checkpoint = False
-        self._checkpointed_at = 0.0
+        self._checkpoints = CheckpointTimer(self._write_checkpoint)
+        self._encode_arrived: Callable[[], Mapping[str, Any]] | None = None
         self.note = ""
         self.warning = ""
 
@@ -68,6 +68,8 @@ class TurnStorage:
         if self._target.cell.id is not None:
             page_has_cell = await self._target.bridge.holds(self._target.cell.id)
             self._page_can_write = page_has_cell and not runs_on_private_loop()
+            if self._encode_arrived is not None:  # what came before the page's answer
+                self._checkpoints.request()
 
     def store(self, encode: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any] | None:
         """Persist a turn, and return the part of its record for the output; None for none.
@@ -103,22 +105,27 @@ class TurnStorage:
         return record if self._target.state == "cell" else self._store_in_file(record)
 
     def checkpoint(self, encode: Callable[[], Mapping[str, Any]]) -> None:
-        """Persist a running turn in the cell's metadata at most once a second, until `store` is called.
+        """Persist a running turn in the cell's metadata at most once a second, until `end_checkpoints` is called.
 
         Parameters
         ----------
         encode
             Return the record of the turn so far, with all its text, since there is no output yet.
         """
-        now = time.monotonic()
-        if (
-            self._target.state != "cell"
-            or not self._page_can_write
-            or now - self._checkpointed_at < _CHECKPOINT_INTERVAL
-            or self._target.entry.is_newer
-        ):
+        self._encode_arrived = encode
+        if self._page_can_write:
+            self._checkpoints.request()
+
+    def end_checkpoints(self) -> None:
+        """Persist no running turn any more: it has ended."""
+        self._encode_arrived = None
+        self._checkpoints.cancel()
+
+    def _write_checkpoint(self) -> None:
+        encode = self._encode_arrived
+        if encode is None or self._target.state != "cell" or not self._page_can_write or self._target.entry.is_newer:
             return
-        self._has_checkpoint, self._checkpointed_at = True, now
+        self._has_checkpoint = True
         self._target.entry.put("turns", lambda: self._with_checkpoint(encode))
         self._target.write_metadata(self._target.entry)
 

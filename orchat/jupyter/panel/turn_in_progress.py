@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from orchat.chat.message_selection import CallPlace, answered_calls
+from orchat.jupyter.kernel.cell_storage.checkpoint_timer import CheckpointTimer
 from orchat.jupyter.kernel.live_view.pending_approvals import PendingApprovals
 from orchat.jupyter.kernel.live_view.turn_view_model import TurnViewModel
 from orchat.jupyter.kernel.output.untrusted_text import escape_control_characters
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 _OUTPUT_INTERVAL = 0.1  # seconds between two updates of what a tool prints
 _MAX_SHOWN_OUTPUT = 4_000  # characters
 _WAITS_FOR_CELL = "waits for the running cell"
-_CHECKPOINT_INTERVAL = 1.0  # seconds of streaming between two checkpoints
 
 
 class TurnInProgress:
@@ -81,7 +80,7 @@ class TurnInProgress:
         self._thread = thread
         self._shell = shell
         self._asked_calls: set[CallPlace] = set()
-        self._checkpointed_at = 0.0
+        self._checkpoints = CheckpointTimer(lambda: on_change(True))
         self._has_chunks = False
         self.reply: Reply | None = None
 
@@ -100,13 +99,9 @@ class TurnInProgress:
     def add(self, chunk: StreamingChunk) -> None:
         """Show a chunk; save the conversation at most once a second."""
         self._has_chunks = True
-        is_visible = self._view_model.add(chunk)
-        now = time.monotonic()
-        persist = chunk.tool_call_result is not None or now - self._checkpointed_at > _CHECKPOINT_INTERVAL
-        if persist:
-            self._checkpointed_at = now
-        if is_visible or persist:
-            self._on_change(persist)
+        if self._view_model.add(chunk):
+            self._on_change(False)
+        self._checkpoints.request(at_once=chunk.tool_call_result is not None)
 
     def retrying(self, text: str) -> None:
         """Show that the request will be sent again, and why."""
@@ -162,6 +157,7 @@ class TurnInProgress:
     def end(self, reply: Reply, error: BaseException | None) -> None:
         """Show the ending and the footer."""
         self.reply = reply
+        self._checkpoints.cancel()
         if reply.pending:
             self._view_model.start(WAITING_LABEL)
         else:
