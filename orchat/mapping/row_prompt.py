@@ -13,7 +13,7 @@ from orchat.mapping.row_source import ROW, VALUE, RowSource
 from orchat.messages import ChatMessage, ImageContent
 from orchat.prompt_language.interpolation import UserPart, parse_steps, similar_name_hint
 from orchat.prompt_language.placeholder_parser import find_placeholders
-from orchat.prompt_language.prompt_template import MissingValueError, PromptTemplate
+from orchat.prompt_language.prompt_template import MissingValueError, PromptTemplate, is_missing
 from orchat.rendering import render_value
 
 Prompt = str | Callable[[Any], Any]
@@ -76,15 +76,19 @@ class RowPrompt:
         self._template: PromptTemplate | None = None
         fields = [*source.fields, *source.ambiguous]
         if isinstance(prompt, str):
-            paths = _paths_within(source)
-            self._template = PromptTemplate(prompt, fields, allow_secrets=allow_secrets, paths=paths)
+            self._template = self._template_of(prompt, source, fields, allow_secrets)
         self._before = [ChatMessage.from_system(system)] if system else []
         self._system: PromptTemplate | None = None
         if system and _names_any(system, fields):
-            self._system = PromptTemplate(system, fields, allow_secrets=allow_secrets)
+            self._system = self._template_of(system, source, fields, allow_secrets)
         self._used = list(dict.fromkeys([*(self.columns or ()), *(self._system.fields if self._system else ())]))
         if double := sorted(source.ambiguous & set(self._used)):
             raise ConfigurationError(f"Several columns are called {double[0]!r}.", hint="Rename them.")
+
+    @staticmethod
+    def _template_of(text: str, source: RowSource, fields: Collection[str], allow_secrets: bool) -> PromptTemplate:
+        items = {ROW: source.labels} if source.labels and ROW not in source.columns else {}
+        return PromptTemplate(text, fields, allow_secrets=allow_secrets, paths=_paths_within(source), items=items)
 
     @property
     def columns(self) -> list[str] | None:
@@ -145,7 +149,10 @@ class RowPrompt:
             return {VALUE: row}
         if not isinstance(row, Mapping):
             raise TypeError(f"this row is a {type(row).__name__}; the first one has columns")
-        return {ROW: row} | {name: row[name] for name in self._used if name in row}
+        values = {name: row[name] for name in self._used if name in row}
+        if ROW in self._used:  # what is missing in a table shall be null in JSON, not the text "nan"
+            values.setdefault(ROW, {name: None if is_missing(value) else value for name, value in row.items()})
+        return values
 
     def _of_result(self, result: Any) -> list[ChatMessage]:
         """Make messages of what the function returned."""
@@ -170,8 +177,10 @@ class RowPrompt:
 
 
 def _paths_within(source: RowSource) -> dict[str, str]:
-    """Return how a prompt names the parts of rows that are objects or records, by the names of the parts."""
-    if source.is_table or source.is_iterator or not source.count:
+    """Return how a prompt names what is no name in Python, or a part of rows that are objects or records."""
+    if source.is_table:
+        return {str(label): f"{ROW}[{label!r}]" for label in source.labels if not str(label).isidentifier()}
+    if source.is_iterator or not source.count:
         return {}
     first = next(source.rows(), None)
     items = getattr(getattr(first, "dtype", None), "names", None) or ()

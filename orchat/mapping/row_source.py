@@ -40,6 +40,10 @@ class RowSource:
         Names that several columns have; they cannot be read by name.
     is_lazy
         Whether a lazy frame was given, so that one is given back.
+    is_iterator
+        Whether the rows can be read once only.
+    labels
+        The columns as the rows have them, which may be no texts; none where rows that come may have others.
 
     Examples
     --------
@@ -56,6 +60,7 @@ class RowSource:
     ambiguous: frozenset[str] = frozenset()
     is_lazy: bool = False
     is_iterator: bool = field(default=False)
+    labels: tuple[Any, ...] = ()
 
     @property
     def is_table(self) -> bool:
@@ -147,7 +152,8 @@ def _of_columns(data: Mapping[Any, Any]) -> RowSource:
         chosen = [name for name in columns if names is None or name in names]
         return (dict(zip(chosen, row, strict=True)) for row in zip(*(columns[name] for name in chosen), strict=True))
 
-    return RowSource("columns", data, tuple(columns), next(iter(lengths.values()), 0), read)
+    names = tuple(columns)
+    return RowSource("columns", data, names, next(iter(lengths.values()), 0), read, labels=names)
 
 
 def _of_values(data: Any, values: Any, count: int | None) -> RowSource:
@@ -161,8 +167,9 @@ def _of_values(data: Any, values: Any, count: int | None) -> RowSource:
             "records" if is_record else "values", data, columns, None, lambda _: iter(rest), is_iterator=True
         )
     if count and all(isinstance(value, Mapping) for value in values):
-        names = tuple(dict.fromkeys(str(name) for value in values for name in value))
-        return RowSource("records", data, names, count, lambda _: iter(values))
+        labels = tuple(dict.fromkeys(name for value in values for name in value))
+        names = tuple(dict.fromkeys(map(str, labels)))
+        return RowSource("records", data, names, count, lambda _: iter(values), labels=labels)
     return RowSource("values", data, (), count, lambda _: iter(values))
 
 
@@ -220,4 +227,5 @@ def _of_frame(data: Any) -> RowSource | None:
         read,
         ambiguous,
         is_lazy=is_lazy,
+        labels=tuple(labels),
     )

@@ -198,7 +198,7 @@ def _resolve_placeholder(
             try:
                 value = step.take(value)
             except (AttributeError, LookupError):
-                return PlaceholderValue(problem=_missing_problem(step, value, path, near=near))
+                return PlaceholderValue(problem=missing_problem(step, value, path, near=near))
             path += f".{step.key}" if step.attribute else f"[{step.key!r}]"
         if isinstance(value, AudioContent | VideoContent):
             kind = type(value).__name__.removesuffix("Content").lower()
@@ -271,7 +271,14 @@ def _constant(node: ast.expr) -> Any:
     return ast.literal_eval(node)
 
 
-def _missing_problem(step: Step, value: object, path: str, *, near: bool) -> str:
+def missing_problem(step: Step, value: object, path: str, *, near: bool) -> str:
+    """Say that a value has no such attribute or item; ``near`` asks after a similar name.
+
+    Examples
+    --------
+    >>> missing_problem(Step("ctiy"), {"city": "Hull"}, "row", near=True)
+    "row has no item 'ctiy'; did you mean city?"
+    """
     if step.attribute:
         return f"{path} has no attribute {step.key}{similar_name_hint(step.key, dir(value) if near else ())}"
     keys = value.keys() if near and hasattr(value, "keys") else ()

@@ -16,6 +16,7 @@ from orchat.prompt_language.interpolation import (
     Step,
     UserPart,
     interpolate,
+    missing_problem,
     parse_steps,
     similar_name_hint,
 )
@@ -27,6 +28,8 @@ from orchat.secrets import is_secret_name, redact
 _PLAIN = frozenset(
     {"date", "datetime", "time", "timedelta", "Timestamp", "Timedelta", "Period", "Interval", "UUID", "Decimal"}
 )
+# Libraries one value of whose arrays is an array without dimensions.
+_ARRAY_LIBRARIES = frozenset({"xarray", "torch", "jax", "jaxlib", "cupy"})
 MISSING_TYPES = frozenset({"NoneType", "NAType", "NaTType"})
 """The names of the types of values that tables take for missing ones; NaN is another one."""
 
@@ -45,15 +48,35 @@ class _Slot:
     steps: tuple[Step, ...]
 
 
-def _taken(step: Step, value: Any, name: str) -> Any:
+def is_missing(value: Any) -> bool:
+    """Whether a value is what tables take for a missing one.
+
+    Examples
+    --------
+    >>> is_missing(None), is_missing(float("nan")), is_missing("")
+    (True, True, False)
+    """
+    if value is None or type(value).__name__ in MISSING_TYPES:
+        return True
+    kind = getattr(getattr(value, "dtype", None), "kind", "")
+    is_scalar = isinstance(value, float) or (type(value).__module__ == "numpy" and kind in ("f", "m", "M"))
+    return is_scalar and not getattr(value, "ndim", 0) and bool(value != value)  # noqa: PLR0124 - NaN, or NumPy's NaT
+
+
+def _taken(slot: _Slot, position: int, value: Any) -> Any:
+    """Take a step of a placeholder; within a missing value all is missing."""
+    step = slot.steps[position]
     try:
         return step.take(value)
-    except AttributeError:
-        if not isinstance(value, Mapping) or step.key not in value:
-            raise
-        raise AttributeError(
-            f"{{{name}}}: the item of a dictionary is written [{step.key!r}], not .{step.key}"
-        ) from None
+    except (AttributeError, LookupError, TypeError):
+        if is_missing(value):
+            return None
+        if step.attribute and isinstance(value, Mapping) and step.key in value:
+            why = f"the item of a dictionary is written [{step.key!r}], not .{step.key}"
+        else:
+            before = [f".{each.key}" if each.attribute else f"[{each.key!r}]" for each in slot.steps[:position]]
+            why = missing_problem(step, value, "".join([slot.root, *before]), near=True)
+        raise (AttributeError if step.attribute else LookupError)(f"{{{slot.name}}}: {why}") from None
 
 
 class PromptTemplate:
@@ -69,6 +92,8 @@ class PromptTemplate:
         Whether what looks like a secret in a value is sent all the same.
     paths
         What is within the fields, by its last name; it is told where a placeholder names that alone.
+    items
+        The keys of fields that are dictionaries, where they are known for all rows.
 
     Raises
     ------
@@ -93,10 +118,12 @@ class PromptTemplate:
         *,
         allow_secrets: bool = False,
         paths: Mapping[str, str] = MappingProxyType({}),
+        items: Mapping[str, Collection[Any]] = MappingProxyType({}),
     ) -> None:
         self.text = text
         self._allow_secrets = allow_secrets
         self._paths = paths
+        self._items = items
         known = set(fields)
         self._check(text, known)
         slots, done = [], 0
@@ -130,16 +157,17 @@ class PromptTemplate:
         is_text, is_missing = True, True
         for slot in self._slots:
             value = row.get(slot.root)
-            for step in slot.steps:
-                value = _taken(step, value, slot.name)
+            for position in range(len(slot.steps)):
+                value = _taken(slot, position, value)
             text = self._text_of(value)
             is_text = is_text and text is not None
             is_missing = is_missing and text == "" and not isinstance(value, str)
             values.append(value)
             texts += [slot.before, text or ""]
         if is_missing and self._slots:
-            names = " and ".join(f"`{name}`" for name in dict.fromkeys(slot.name for slot in self._slots))
-            raise MissingValueError(f"{names} {'has' if len(self.fields) == 1 else 'have'} no value in this row")
+            names = [f"`{name}`" for name in dict.fromkeys(slot.name for slot in self._slots)]
+            verb = "has" if len(names) == 1 else "have"
+            raise MissingValueError(f"{' and '.join(names)} {verb} no value in this row")
         return "".join([*texts, self._rest]) if is_text else self._parts(values)
 
     def _parts(self, values: list[Any]) -> tuple[UserPart, ...]:
@@ -176,6 +204,8 @@ class PromptTemplate:
             return ""
         if kind in {int, float, bool, Decimal} or kind.__name__ in _PLAIN:
             return str(value)
+        if kind.__module__.partition(".")[0] in _ARRAY_LIBRARIES and getattr(value, "ndim", None) == 0:
+            return self._text_of(value.item())
         return self._text_of(str(value)) if issubclass(kind, str) and not hasattr(value, "value") else None
 
     def _check(self, text: str, fields: set[str]) -> None:
@@ -191,6 +221,8 @@ class PromptTemplate:
                 elif not near:
                     near = f"; there {'is' if len(fields) == 1 else 'are'} {', '.join(sorted(fields)[:20])}."
                 raise ConfigurationError(f"{{{placeholder.text}}} names no column{near}", hint=hint)
+            if placeholder.in_prose and steps and steps[1:] and root in self._items:
+                self._check_item(placeholder.text, root, steps[1])
             if placeholder.in_prose and steps and not self._allow_secrets:
                 names = [str(step.key) for step in steps]
                 if secret := next((name for name in names if is_secret_name(name)), None):
@@ -201,9 +233,26 @@ class PromptTemplate:
         checked = interpolate(text, dict.fromkeys(fields, ""))
         if checked.refusal is not None:
             raise ConfigurationError(checked.refusal.partition(" `{{")[0], hint="Or give a function, row -> text.")
-        unused = [f"{{{name}}}" for name in fields if f"{{{name}}}" in text and f"{{{{{name}}}}}" not in text]
+        written = [name for name in fields if f"{{{name}}}" in text and f"{{{{{name}}}}}" not in text]
+        for name in written:
+            if name in self._paths and not name.isidentifier() and not name.isdecimal():  # x^{2} is a formula
+                raise ConfigurationError(
+                    f"{{{name}}} is no name in Python, and would be sent as it stands.",
+                    hint=f"Write {{{self._paths[name]}}}.",
+                )
+        unused = [f"{{{name}}}" for name in written]
         if unused and not any(each.in_prose for each in find_placeholders(text)):
             raise ConfigurationError(
                 f"{unused[0]} stands in code or joined to other text, where nothing is replaced.",
                 hint="Set it apart in prose, or give a function, row -> text.",
             )
+
+    def _check_item(self, text: str, root: str, step: Step) -> None:
+        """Raise where the dictionaries of a field have no such item in any row."""
+        keys = self._items[root]
+        if step.attribute and step.key in keys:
+            raise ConfigurationError(f"{{{text}}}: an item of {root} is written {{{root}[{step.key!r}]}}.")
+        if step.key not in keys:
+            near = similar_name_hint(step.key, keys)
+            known = near or f"; there {'is' if len(keys) == 1 else 'are'} {', '.join(map(repr, list(keys)[:20]))}."
+            raise ConfigurationError(f"{{{text}}}: there is no column {step.key!r}{known}")

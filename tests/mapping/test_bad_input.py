@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any, Literal, NamedTuple
 
 import numpy
+import pandas
 import pytest
 from pydantic import BaseModel
 
@@ -27,6 +28,9 @@ class Note(BaseModel):
     body: str
 
 
+TABLE = pandas.DataFrame({"text": ["a"], "my note": ["b"], 0: ["c"]})
+
+
 async def numbered(row: str) -> str:
     return f"1. {row}"
 
@@ -37,6 +41,12 @@ async def numbered(row: str) -> str:
         ("What of {txet}?", DATA, {}, r"\{txet\} names no column; did you mean text\?"),
         ("What of {body}?", DATA, {}, r"names no column; there are api_key, row, text"),
         ("What of {text}?", ["a"], {}, r"names no column; there is value"),
+        ("{text} {my note}", TABLE, {}, r"\{my note\} is no name in Python.* Write \{row\['my note'\]\}"),
+        ("{my note}", [{"my note": "a"}], {}, r"Write \{row\['my note'\]\}"),
+        ("{row['mynote']}", TABLE, {}, r"no column 'mynote'; did you mean my note\?"),
+        ("{row['0']}", TABLE, {}, r"no column '0'; there are 'text', 'my note', 0\."),
+        ("{row.text}", TABLE, {}, r"an item of row is written \{row\['text'\]\}"),
+        ("{text}", TABLE, {"system": "Mind {row['nte']}."}, r"no column 'nte'"),
         ("What of {body}?", [Letter("a", "b")], {}, r"\{body\} names no column; did you mean \{value\.body\}\?"),
         ("What of {body}?", [Note(body="a")], {}, r"did you mean \{value\.body\}\?"),
         ("What of {body}?", [SimpleNamespace(body="a")], {}, r"did you mean \{value\.body\}\?"),

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 import orchat
 from orchat.errors import ConfigurationError
-from tests.mapping.conftest import question_of, questions
+from tests.mapping.conftest import question_of, questions, repeated
 from tests.openrouter_server import Answer, Request, ScriptedOpenRouter, error, text
 
 DATA: dict[str, list[Any]] = {"text": ["good 1", None, "bad 3", "good 1"], "cost": [1.5, 2.0, None, 1.5]}
@@ -186,6 +186,39 @@ def test_values_of_a_frame_are_written_as_people_mean_them(service: ScriptedOpen
     (question,) = questions(service)
     assert question.startswith("2026-03-01 00:00:00; 3; tide; ")
     assert question.endswith("; 1")
+
+
+def test_what_is_missing_in_a_whole_row_is_null(service: ScriptedOpenRouter) -> None:
+    service.always(repeated)
+    data = pd.DataFrame(
+        {"n": pd.array([None], "Int64"), "x": [np.nan], "day": pd.to_datetime([None]), "kind": [None], "note": "nan"}
+    )
+    for frame in (data, data.convert_dtypes(dtype_backend="pyarrow"), pl.DataFrame({"x": [float("nan")]})):
+        (answer,) = orchat.map("{row}", frame, progress=False)["answer"]
+        values = json.loads(answer)
+        assert values.pop("note", "nan") == "nan"
+        assert set(values.values()) == {None}
+
+
+def test_what_is_within_a_missing_value_is_missing_and_other_items_are_named(service: ScriptedOpenRouter) -> None:
+    service.always(repeated)
+    data = pl.DataFrame({"place": [{"city": "Hull"}, None]})
+    result = orchat.map("{place['city']}", data, progress=False)
+    assert result["answer"].to_list() == ["Hull", None]
+    assert result.failures["error"].to_list() == ["not asked: `place['city']` has no value in this row"]
+    rows = [{"place": {"city": "Goole"}}, {"place": {"ctiy": "York"}}, {"place": "Hull"}]
+    failures = orchat.map("{place['city']}", rows, progress=False).failures
+    assert [each["error"] for each in failures] == [
+        "{place['city']}: place has no item 'city'; did you mean ctiy?",
+        "{place['city']}: place has no item 'city'",
+    ]
+
+
+def test_a_value_of_xarray_is_its_value(service: ScriptedOpenRouter) -> None:
+    import xarray
+
+    service.always(repeated)
+    assert orchat.map("{value}", xarray.DataArray([1.5, np.nan]), progress=False).values == ["1.5", None]
 
 
 def test_arrays_and_batches_of_pyarrow_are_read_as_tables_are(service: ScriptedOpenRouter) -> None:
