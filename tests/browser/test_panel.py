@@ -23,7 +23,6 @@ from tests.openrouter_server import (
     ScriptedOpenRouter,
     call,
     calls,
-    endless,
     error,
     event,
     hold,
@@ -173,7 +172,9 @@ _STOP_PLACES = """(panel) => {
 
 
 def test_it_streams_and_stops_while_later_cells_run(page: Page, front_end: Lab, endpoint: ScriptedOpenRouter) -> None:
-    endpoint.answers(endless(ANSWER).paced(0.02), text("Second."))
+    gate = threading.Event()
+    words = [event(word) for word in re.findall(r"\S+\s*", ANSWER * 2)]
+    endpoint.answers(stream(words[:40], hold(gate), words[40:]).ending("stall").paced(0.02), text("Second."))
     cells = (PANEL + 'panel = ChatPanel("some/model")\npanel', "print(6 * 7)", "print(len(panel.messages))")
     notebook, panel = opened(page, front_end, "panel-streams.ipynb", *cells)
     panel.evaluate(_STOP_PLACES)
@@ -187,6 +188,7 @@ def test_it_streams_and_stops_while_later_cells_run(page: Page, front_end: Lab, 
     assert panel.evaluate(moving) == 0
     page.emulate_media(reduced_motion="no-preference")
     panel.evaluate(SAID)
+    gate.set()
     notebook.run(1)
     notebook.wait(1)
     assert notebook.text(1).strip() == "42"

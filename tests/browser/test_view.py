@@ -86,7 +86,7 @@ def test_an_answer_grows_in_a_view_and_ends_static(page: Page, front_end: Lab, e
     expect(turn).to_have_count(1)
     for selector in ("h1", "em", "mjx-container", "pre code span", "ol ul li", "td", "blockquote"):
         expect(turn.locator(selector).first).to_be_attached()
-    page.wait_for_function("() => document.querySelector('.orchat-items').innerText.length > 900", polling=POLLING)
+    notebook.wait_for_text(1, "The river runs", 50)
     assert notebook.running(1)
     assert len(set(notebook.lengths())) >= 5
     link = turn.locator("a").first

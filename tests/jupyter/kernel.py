@@ -162,7 +162,7 @@ class Kernel:
         if interrupt_when is not None:
             self._wait(ids[0], interrupt_when, messages, timeout)
             if len(cells) > 1:
-                # On a busy machine the first cell may run before the next has come, which is not among the aborted then.
+                # On a busy machine the first cell may run before the next has come, which is not aborted then.
                 time.sleep(stretched(0.05))
             self._manager.interrupt_kernel()
         interrupted = time.monotonic()
