@@ -589,6 +589,19 @@ def test_a_question_stopped_before_its_answer_is_asked_again_or_a_draft_again(
 
 
 @pytest.mark.slow
+def test_what_a_page_has_lost_is_kept_again_when_the_cell_runs(kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
+    endpoint.answers(text("One."))
+    page = Page(kernel, "lost")
+    page.run(PANEL + 'ChatPanel("some/model")')
+    page.ask("1?")
+    kept = page.kept("One.")
+    page.metadata = None  # as where the cell was made Markdown and code again
+    page.run(PANEL + 'ChatPanel("some/model")')
+    assert page.answers() == ["One."]
+    assert page.kept("One.") == kept
+
+
+@pytest.mark.slow
 def test_all_that_had_arrived_is_kept_while_a_stream_pauses(kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
     gate = threading.Event()
     endpoint.answers(stream(event("The river "), event("runs down "), event("to the sea."), hold(gate), finish("stop")))

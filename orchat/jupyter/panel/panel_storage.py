@@ -211,6 +211,9 @@ class PanelStorage:
     def attach(self, snapshot: Callable[[], Encode], detach: Callable[[], None]) -> None:
         """Register the panel under its key in the cell; the previous panel there is detached.
 
+        What it is continued with is saved again soon: the page may have lost it, as when the cell was made Markdown and
+        code again, or the notebook was loaded again as it was saved before.
+
         Parameters
         ----------
         snapshot
@@ -222,6 +225,8 @@ class PanelStorage:
             previous_panel.detach()
         self._panel = _StoredPanel(snapshot, detach, lambda: self._is_protected, snapshot())
         self._cell_panels.panels[self.key] = self._panel
+        if previous_panel is not None:
+            self.store_soon()
         if self._target.state == "file":
             self._cell_panels.entry.on_cleared.append(self._forget_in_file)
 
