@@ -153,6 +153,16 @@ class Lab:
         nbformat.write(notebook, path)
         return self.show(page, path)
 
+    def open_beside(self, page: Page, name: str, *cells: str) -> Notebook:
+        """Write a notebook and open it on the kernel of the one that is shown; Notebook 7 shows one in a page."""
+        path = self.work / name
+        nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells]), path)
+        page.evaluate(_OPEN_BESIDE, name)
+        page.wait_for_function(
+            "(name) => window.jupyterapp.shell.currentWidget.context.path === name", arg=name, polling=POLLING
+        )
+        return Notebook(page, path)
+
     def _install_kernel(self, ipykernel: str) -> str:
         """Let the server know the kernel of another version, and return its name."""
         name = f"ipykernel-{ipykernel}"
@@ -235,6 +245,12 @@ _OPEN = """async ([path, address]) => {
     await window.jupyterapp.serviceManager.kernelspecs.refreshSpecs();
     void window.jupyterapp.commands.execute('docmanager:open', {path, options: {ref: '_noref'}});
     if (window.jupyterapp.name !== 'JupyterLab') history.replaceState(null, '', address);
+}"""
+_OPEN_BESIDE = """async (path) => {
+    const {id} = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+    const panel = await window.jupyterapp.commands.execute('docmanager:open', {path, kernel: {id}});
+    await panel.sessionContext.ready;
+    window.jupyterapp.shell.activateById(panel.id);
 }"""
 _CLOSE = """async () => {
     if (!window.jupyterapp || document.querySelector('.jp-Dialog')) return false;

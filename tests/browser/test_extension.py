@@ -363,29 +363,15 @@ def test_another_kernel_is_heard_too(page: Page, front_end: Lab) -> None:
 
 def test_two_notebooks_on_one_kernel_are_told_apart(page: Page, lab: Lab) -> None:
     first = lab.open(page, "first.ipynb", BRIDGE, SAVED)
-    content = nbformat.v4.new_notebook(
-        cells=[
-            nbformat.v4.new_code_cell("print(len(await bridge.cells(60)), await bridge.hello(60))"),
-            nbformat.v4.new_code_cell("bridge.write(here().id, {'version': 1, 'second': True}); bridge.flush()"),
-            nbformat.v4.new_code_cell(""),
-        ]
-    )
-    nbformat.write(content, lab.work / "second.ipynb")  # Notebook 7 shows one notebook in a page
     first.run(0, 1)
     assert wait_for_metadata(first, 1) == STATE
-    page.evaluate(
-        """async () => {
-            const {id} = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
-            const panel = await window.jupyterapp.commands.execute(
-                'docmanager:open', {path: 'second.ipynb', kernel: {id}});
-            await panel.sessionContext.ready;
-            window.jupyterapp.shell.activateById(panel.id);
-        }"""
+    second = lab.open_beside(
+        page,
+        "second.ipynb",
+        "print(len(await bridge.cells(60)), await bridge.hello(60))",
+        "bridge.write(here().id, {'version': 1, 'second': True}); bridge.flush()",
+        "",
     )
-    page.wait_for_function(
-        "() => window.jupyterapp.shell.currentWidget.context.path === 'second.ipynb'", polling=POLLING
-    )
-    second = Notebook(page, lab.work / "second.ipynb")
     second.run(0, 1)
     assert wait_for_metadata(second, 1) == {"version": 1, "second": True}
     assert printed(second, 0) == "3 open\n"

@@ -289,6 +289,21 @@ def clear(notebook: Notebook, command: str, cell: int = 0) -> list[bool]:
     return ["orchat" in cell.metadata for cell in notebook.save().cells]
 
 
+def test_it_is_kept_in_the_second_notebook_of_a_kernel(page: Page, lab: Lab, endpoint: ScriptedOpenRouter) -> None:
+    endpoint.answers(text("At 14:10."))
+    lab.open(page, "panel-first.ipynb", "")
+    notebook = lab.open_beside(page, "panel-second.ipynb", PANEL + "ChatPanel('some/model')")
+    notebook.run(0)
+    notebook.wait(0)
+    ask(page.locator(".orchat-panel"), "When is the tide high?")
+    page.wait_for_function(
+        "() => JSON.stringify(window.jupyterapp.shell.currentWidget.content.model.toJSON()).includes('At 14:10.')",
+        polling=POLLING,
+    )
+    (output,) = notebook.save().cells[0].outputs
+    assert output.data["text/plain"] == "You: When is the tide high?\n\nAt 14:10."
+
+
 def test_what_a_person_clears_is_gone(page: Page, front_end: Lab, endpoint: ScriptedOpenRouter) -> None:
     endpoint.answers(text("The *Humber*."), text("High at nine."), text("The *Ouse*."))
     cells = (PANEL + 'ChatPanel("some/model")', "%load_ext orchat", "%%openrouter\nWhen is it high?")

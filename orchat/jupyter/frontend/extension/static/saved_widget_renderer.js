@@ -8,6 +8,8 @@
 
 import { CLOSE_EVENT, readTranscript, saveTranscript } from "./live_transcript.js";
 
+const NOTEBOOKS_EVENT = "orchat:open-notebooks"; // by which a panel asks (`panel/transcript_saver.js`)
+
 /** What holds the id of a widget: of a panel, of the live view in a cell. */
 const IDS = ["application/vnd.orchat.panel", "application/vnd.orchat.view"];
 const WIDGET = "application/vnd.jupyter.widget-view+json";
@@ -170,6 +172,13 @@ export function createSavedWidgetPlugin({ id, INotebookTracker, widgets }) {
     /** @param {any} _app @param {any} tracker */
     activate(_app, tracker) {
       if (!tracker) return;
+      document.addEventListener(NOTEBOOKS_EVENT, (event) => {
+        const { notebooks } = /** @type {CustomEvent} */ (event).detail;
+        tracker.forEach((/** @type {any} */ panel) => {
+          const notebook = panel.content.model?.sharedModel;
+          if (notebook) notebooks.push(notebook);
+        });
+      });
       tracker.forEach(addRenderer);
       tracker.widgetAdded.connect((/** @type {any} */ _, /** @type {any} */ panel) => addRenderer(panel));
     },
