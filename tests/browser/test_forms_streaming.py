@@ -125,6 +125,26 @@ def test_a_form_is_there_before_the_call_is_complete_and_unlocks_in_place(
     assert printed(notebook, 3) == "True\n"
 
 
+def test_what_is_typed_into_a_form_that_unlocks_is_no_shortcut(
+    page: Page, front_end: Lab, endpoint: ScriptedOpenRouter
+) -> None:
+    writing = Writing(endpoint, json.dumps(GIVEN), text("It sails."))
+    notebook = opened(page, front_end, "unlocked-keys.ipynb", LAUNCH, SHOW)
+    notebook.run(1, 2)
+    form = page.locator(".orchat-form")
+    code = form.get_by_label("code", exact=True)
+    expect(code).to_have_value(re.compile("^sea"))
+    code.focus()
+    page.keyboard.press("Control+Home")
+    writing.gate.set()
+    expect(form.locator(".orchat-approve")).to_be_enabled()
+    page.keyboard.type("abxdd")
+    expect(code).to_have_value("abxdd" + CODE)
+    assert page.evaluate("() => window.jupyterapp.shell.currentWidget.content.widgets.length") == 3
+    form.locator(".orchat-approve").click()
+    notebook.wait(2)
+
+
 def test_what_is_approved_is_exactly_what_was_written(page: Page, lab: Lab, endpoint: ScriptedOpenRouter) -> None:
     exact = '{"code": "x = 1\\n", "season": "spring", "times": 12345678901234567890}'
     writing = Writing(endpoint, exact, text("It sails."))

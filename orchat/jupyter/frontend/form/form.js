@@ -19,6 +19,7 @@ import { createPreview } from "./call_preview.js";
 import { STRINGS } from "./form_strings.js";
 import { drawText, newId } from "./form_controls.js";
 import { insertLineBreak, isPlainEnter } from "../shared/line_break.js";
+import { setReadOnly } from "../shared/shortcut_guard.js";
 
 export { STRINGS };
 
@@ -132,7 +133,7 @@ export function createForm(description, { strings: words, render, onChange, onDe
   function applyLock() {
     for (const each of node.querySelectorAll("input, textarea, select, button")) {
       const control = /** @type {HTMLInputElement | HTMLTextAreaElement} */ (each);
-      if (each.matches("textarea, input:not([type='checkbox'])")) control.readOnly = isLocked; // can be copied
+      if (each.matches("textarea, input:not([type='checkbox'])")) setReadOnly(control, isLocked); // can be copied
       else control.disabled = isLocked;
     }
     node.classList.toggle("orchat-form-locked", isLocked);

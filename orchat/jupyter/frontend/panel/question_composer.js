@@ -9,6 +9,7 @@
 import { icon, iconButton } from "../extension/static/icons.js";
 import { button, element, setText } from "../shared/elements.js";
 import { insertLineBreak, isPlainEnter } from "../shared/line_break.js";
+import { setReadOnly } from "../shared/shortcut_guard.js";
 import { STRINGS } from "./panel_strings.js";
 import { createPlaceholderCompletion } from "./placeholder_completion.js";
 
@@ -201,7 +202,7 @@ export function createQuestionComposer({ send, announce, lastQuestion, onSend })
       const focused = document.activeElement;
       completion.update(next);
       fields = next;
-      text.readOnly = Boolean(next.readonly);
+      setReadOnly(text, Boolean(next.readonly));
       updateButtons();
       if (typed && isSentEarly) sendQuestion();
       else if (typed) sendDraft();

@@ -16,3 +16,20 @@ export function guardShortcuts(node) {
   node.addEventListener("focusin", () => window.addEventListener("keydown", guard, true));
   node.addEventListener("focusout", () => window.removeEventListener("keydown", guard, true));
 }
+
+/**
+ * Make a text field read-only, or let a person write into it.
+ *
+ * JupyterLab sees whether one can write into a field when that takes the focus, and else takes its keys as shortcuts: a
+ * field that can be written from now on takes the focus anew.
+ *
+ * @param {HTMLInputElement | HTMLTextAreaElement} field
+ * @param {boolean} isReadOnly
+ */
+export function setReadOnly(field, isReadOnly) {
+  const opens = field.readOnly && !isReadOnly;
+  field.readOnly = isReadOnly;
+  if (!opens || !field.matches(":focus")) return;
+  field.blur();
+  field.focus({ preventScroll: true });
+}
