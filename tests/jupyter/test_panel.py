@@ -609,6 +609,7 @@ def test_all_that_had_arrived_is_kept_while_a_stream_pauses(kernel: Kernel, endp
     page.run(PANEL + 'panel = ChatPanel("some/model")\npanel')
     page.send({"t": "send", "text": "Tell me of the river."})
     page.kept("to the sea.")
+    page.until(lambda: "to the sea." in page.fields["saved"]["text/plain"])  # in the output as well
     assert page.fields["running"] is True
     gate.set()
     page.idle()
