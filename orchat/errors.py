@@ -4,7 +4,8 @@
 
     OrchatError
     ├── ConfigurationError (a ValueError)      a setting is missing or wrong; nothing was sent
-    │   └── MissingKeyError                    nobody gave an API key
+    │   ├── MissingKeyError                    nobody gave an API key
+    │   └── UnknownColumnError                 a prompt names a column that the data has not
     ├── SerializationError (a ValueError)      an object cannot be written as, or read from, a dictionary
     ├── APIError                               the endpoint refused, failed, or could not be reached
     │   ├── BadRequestError                    400, 413, 422
@@ -127,6 +128,10 @@ class ConfigurationError(OrchatError, ValueError):
 
 class MissingKeyError(ConfigurationError):
     """A required API key is missing."""
+
+
+class UnknownColumnError(ConfigurationError):
+    """A prompt names a column that the data has not."""
 
 
 class SerializationError(OrchatError, ValueError):

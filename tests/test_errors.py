@@ -20,6 +20,7 @@ from orchat.secrets import redact, redact_json
 TREE = {
     "ConfigurationError": ("OrchatError", "ValueError"),
     "MissingKeyError": ("ConfigurationError",),
+    "UnknownColumnError": ("ConfigurationError",),
     "SerializationError": ("OrchatError", "ValueError"),
     "APIError": ("OrchatError",),
     "BadRequestError": ("APIError",),

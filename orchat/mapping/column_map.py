@@ -81,7 +81,8 @@ def map(  # noqa: A001 - that is what it does
     progress
         Whether to show a bar.
     explode
-        Whether each item of an answer that is a list becomes a row.
+        Whether each item of an answer that is a list becomes a row; ``row`` says of which row of the data (of Dask's
+        collections: of the partition).
     distinct
         Whether identical rows are asked once.
     dry_run
@@ -105,12 +106,13 @@ def map(  # noqa: A001 - that is what it does
     -------
     MapResult
         With ``.frame``, ``["column"]``, ``.cost``, ``.failures`` and ``.retry()``; a `MapEstimate` of a dry run; of
-        Dask's collections a lazy DataFrame or Bag, which is the frame only.
+        Dask's collections a lazy DataFrame or Bag, which is the frame only: computed again, it asks for the rows that
+        failed, and takes the others from the store.
 
     Raises
     ------
     ConfigurationError
-        A column does not exist, a schema is none: nothing was sent (a ValueError).
+        A column does not exist (`UnknownColumnError`), a schema is none: nothing was sent (a ValueError).
     BudgetExceededError
         It would cost more than the setting ``confirm_above``, and no ``max_cost`` was given.
     APIError
@@ -123,7 +125,7 @@ def map(  # noqa: A001 - that is what it does
     >>> map("Which river flows through {ctiy}?", [{"city": "Hull"}])
     Traceback (most recent call last):
     ...
-    orchat.errors.ConfigurationError: {ctiy} names no column; did you mean city? `{{...}}` sends braces as they stand.
+    orchat.errors.UnknownColumnError: {ctiy} names no column; did you mean city? `{{...}}` sends braces as they stand.
     """
     options = MapOptions(
         schema=schema,

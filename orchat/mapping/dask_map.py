@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, cast
 from orchat.chat.money import Budget
 from orchat.configuration import resolve_model_alias, setting
 from orchat.default_factories import connect, generation_defaults, session_budget
-from orchat.errors import ConfigurationError, MissingKeyError, OrchatError, SerializationError
+from orchat.errors import ConfigurationError, MissingKeyError, OrchatError, SerializationError, UnknownColumnError
 from orchat.mapping.answer_schema import AnswerSchema, answer_schema
 from orchat.mapping.coordinated_part import CoordinatedPart, CoordinatorLink
 from orchat.mapping.coordinator_messages import RunTerms
@@ -31,6 +31,7 @@ from orchat.mapping.coordinator_thread import thread_link
 from orchat.mapping.distributed_progress import RunProgress, follow_run
 from orchat.mapping.map_options import MapOptions, column_job
 from orchat.mapping.map_result import MapInterruptedError, MapResult, run_column
+from orchat.mapping.row_outcome import RowOutcome
 from orchat.mapping.row_prompt import Prompt
 from orchat.mapping.row_source import row_source
 from orchat.openrouter.dialect import LOCAL_PREFIX
@@ -175,10 +176,20 @@ class PartitionMap:
             return []
         link, task, terms = self._coordinator()
         name = uuid.uuid4().hex
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # told where the collection was made
-            job = column_job(self.prompt, data, cast(MapOptions, {**self.options, "model": self._generator(task)}))
+        options = cast(MapOptions, {**self.options, "model": self._generator(task)})
         part = CoordinatedPart(name, task or name, terms, len(data), link)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # told where the collection was made
+                job = column_job(self.prompt, data, options)
+        except UnknownColumnError as error:
+            # Other partitions of a bag may have rows with that column; and what they were answered shall not be lost.
+            if not self.is_bag or options.get("on_error") == "raise":
+                raise
+            outcomes = [RowOutcome.not_asked(str(error)) for _ in data]
+            schema = answer_schema(options.get("schema"), explode=options.get("explode", False))
+            run_column(lambda: _count(outcomes, part))
+            return MapResult(row_source(data), schema, outcomes).frame
         job.store = job.admission = job.progress = part
         try:
             result = run_column(lambda: _run(job, part))
@@ -226,6 +237,12 @@ class PartitionMap:
 async def _run(job: ColumnJob, part: CoordinatedPart) -> MapResult:
     async with part:
         return await job.run()
+
+
+async def _count(outcomes: list[RowOutcome], part: CoordinatedPart) -> None:
+    async with part:
+        for outcome in outcomes:
+            part.advance(outcome)
 
 
 def _meta(schema: AnswerSchema, like: Any) -> Any:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
-from orchat.errors import ConfigurationError
+from orchat.errors import ConfigurationError, UnknownColumnError
 from orchat.messages import AudioContent, TextContent, VideoContent
 from orchat.prompt_language.interpolation import (
     PartBuilder,
@@ -97,8 +97,10 @@ class PromptTemplate:
 
     Raises
     ------
+    UnknownColumnError
+        A placeholder names no field (a ValueError).
     ConfigurationError
-        A placeholder names no field, is more than a name, or names a secret (a ValueError).
+        A placeholder is more than a name, or names a secret (a ValueError).
 
     Examples
     --------
@@ -108,7 +110,7 @@ class PromptTemplate:
     >>> PromptTemplate("Is {ctiy} large?", ["city", "land"])
     Traceback (most recent call last):
     ...
-    orchat.errors.ConfigurationError: {ctiy} names no column; did you mean city? `{{...}}` sends braces as they stand.
+    orchat.errors.UnknownColumnError: {ctiy} names no column; did you mean city? `{{...}}` sends braces as they stand.
     """
 
     def __init__(
@@ -220,7 +222,7 @@ class PromptTemplate:
                     near = f"; did you mean {{{self._paths[root]}}}?"
                 elif not near:
                     near = f"; there {'is' if len(fields) == 1 else 'are'} {', '.join(sorted(fields)[:20])}."
-                raise ConfigurationError(f"{{{placeholder.text}}} names no column{near}", hint=hint)
+                raise UnknownColumnError(f"{{{placeholder.text}}} names no column{near}", hint=hint)
             if placeholder.in_prose and steps and steps[1:] and root in self._items:
                 self._check_item(placeholder.text, root, steps[1])
             if placeholder.in_prose and steps and not self._allow_secrets:
@@ -255,4 +257,4 @@ class PromptTemplate:
         if step.key not in keys:
             near = similar_name_hint(step.key, keys)
             known = near or f"; there {'is' if len(keys) == 1 else 'are'} {', '.join(map(repr, list(keys)[:20]))}."
-            raise ConfigurationError(f"{{{text}}}: there is no column {step.key!r}{known}")
+            raise UnknownColumnError(f"{{{text}}}: there is no column {step.key!r}{known}")

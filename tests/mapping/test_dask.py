@@ -23,6 +23,7 @@ import orchat
 from orchat.answer_store import SqliteAnswerStore
 from orchat.chat.money import Budget
 from orchat.default_factories import session_budget
+from orchat.errors import UnknownColumnError
 from orchat.mapping import run_coordinator
 from orchat.secret import Secret
 from tests.mapping.conftest import KEY, question_of, questions
@@ -110,6 +111,30 @@ def test_a_bag_gives_a_bag_and_a_series_a_frame(service: ScriptedOpenRouter) -> 
     assert sorted(questions(service)) == ["a", "b"]  # identical rows of other partitions too
     series: Any = orchat.map("{value}", column(2, 1)["n"], progress=False)
     assert list(series.compute(scheduler="threads")["answer"]) == ["0", "1"]
+
+
+def test_a_partition_of_a_bag_without_the_column_says_so_and_others_are_answered(service: ScriptedOpenRouter) -> None:
+    import dask.bag
+
+    bag = dask.bag.from_sequence([{"a": 1}, {"b": 2}, {"a": 3}, {"a": 4, "b": 5}], npartitions=4)
+    options: dict[str, Any] = {"store": False, "progress": False}
+    lazy: Any = orchat.map("{a}", bag, **options)
+    rows = lazy.compute(scheduler="threads")
+    assert [row["answer"] for row in rows] == ["1", None, "3", "4"]
+    assert rows[1]["error"].startswith("not asked: {a} names no column; there are b, row.")
+    assert sorted(questions(service)) == ["1", "3", "4"]
+    strict: Any = orchat.map("{a}", bag, on_error="raise", **options)
+    with pytest.raises(UnknownColumnError):
+        strict.compute(scheduler="sync")
+
+
+def test_what_failed_is_asked_when_it_is_computed_again(service: ScriptedOpenRouter) -> None:
+    service.always(lambda request: text("Yes.") if question_of(request) == "1" else error(400, "Not now."))
+    lazy: Any = orchat.map("{n}", column(3, 3), progress=False)
+    assert lazy.compute(scheduler="threads")["error"].isna().tolist() == [False, True, False]
+    service.always(text("At last."))
+    assert lazy.compute(scheduler="threads")["answer"].tolist() == ["At last.", "Yes.", "At last."]
+    assert questions(service).count("1") == 1
 
 
 def test_processes_answer_too_and_keep_the_limit(service: ScriptedOpenRouter) -> None:
