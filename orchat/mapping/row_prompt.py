@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import inspect
+import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
 from os import PathLike
 from typing import Any
@@ -183,7 +184,10 @@ def _paths_within(source: RowSource) -> dict[str, str]:
     if source.is_iterator or not source.count:
         return {}
     first = next(source.rows(), None)
-    items = getattr(getattr(first, "dtype", None), "names", None) or ()
+    if isinstance(first, sqlite3.Row):
+        items = first.keys()
+    else:
+        items = getattr(getattr(first, "dtype", None), "names", None) or ()
     kind = type(first)
     attributes = [
         *getattr(kind, "__match_args__", ()),

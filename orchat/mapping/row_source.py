@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass, field
@@ -107,6 +108,8 @@ def row_source(data: Any) -> RowSource:
         raise TypeError("The data is a single text: give a list of texts, or a data frame.")
     if isinstance(data, Mapping):
         return _of_columns(data)
+    if isinstance(data, sqlite3.Cursor):
+        data = data.fetchall()  # it belongs to this thread, and rows are read in another
     if (found := _of_frame(_whole_arrow(data))) is not None:
         return found
     if isinstance(data, Sequence) or _is_array(data):

@@ -6,9 +6,11 @@ import asyncio
 import io
 import json
 import logging
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from contextvars import ContextVar
 from dataclasses import dataclass
 from decimal import Decimal
@@ -30,6 +32,7 @@ from orchat.errors import (
     BudgetExceededError,
     ModerationError,
     OutputValidationError,
+    UnknownColumnError,
 )
 from orchat.mapping import MapResult
 from tests.mapping.conftest import KEY, question_of, questions, repeated
@@ -148,6 +151,16 @@ def test_records_columns_and_iterators(service: ScriptedOpenRouter) -> None:
 class Named:
     name = "Hull"
     parts = ("north",)
+
+
+def test_rows_of_a_sqlite_cursor_are_read_although_it_belongs_to_one_thread(service: ScriptedOpenRouter) -> None:
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.executescript("create table ports (name); insert into ports values ('Hull'), ('Goole');")
+        assert run("{value[0]}", database.execute("select * from ports")).values == ["Hull", "Goole"]
+        database.row_factory = sqlite3.Row
+        assert run("{value['name']}", database.execute("select * from ports")).values == ["Hull", "Goole"]
+        with pytest.raises(UnknownColumnError, match=r"did you mean \{value\['name'\]\}\?"):
+            run("{name}", database.execute("select * from ports"))
 
 
 def test_a_row_of_another_kind_and_bytes_that_nobody_asks_about(service: ScriptedOpenRouter) -> None:
