@@ -184,10 +184,9 @@ def _paths_within(source: RowSource) -> dict[str, str]:
     if source.is_iterator or not source.count:
         return {}
     first = next(source.rows(), None)
+    items: Sequence[str] = getattr(getattr(first, "dtype", None), "names", None) or ()
     if isinstance(first, sqlite3.Row):
         items = first.keys()
-    else:
-        items = getattr(getattr(first, "dtype", None), "names", None) or ()
     kind = type(first)
     attributes = [
         *getattr(kind, "__match_args__", ()),
