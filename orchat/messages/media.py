@@ -44,7 +44,17 @@ def guess_media_type(data: bytes) -> str | None:
     return next((mime for signature, mime in _SIGNATURES if data.startswith(signature)), None)
 
 
+def _check_base64_text(data: object, what: str) -> None:
+    """Raise where bytes are given in the place of their base64 text: they would be sent as the text of their repr."""
+    if not isinstance(data, str):
+        raise TypeError(
+            f"The {what} is a {type(data).__name__}, where its base64 text is needed: for bytes give "
+            "base64.b64encode(data).decode(), for a file from_file_path(path)."
+        )
+
+
 def _decode(data: str, what: str) -> bytes:
+    _check_base64_text(data, what)
     try:
         return base64.b64decode(data, validate=True)
     except (binascii.Error, ValueError) as error:
@@ -281,6 +291,9 @@ class AudioContent(_Media):
     transcript: str | None = None
     meta: dict[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        _check_base64_text(self.base64_audio, "audio")
+
     @classmethod
     def from_file_path(cls, path: str | Path) -> Self:
         """Read an audio file; its format is the file's extension."""
@@ -313,6 +326,9 @@ class VideoContent(_Media):
     mime_type: str = "video/mp4"
     url: str | None = None
     meta: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check_base64_text(self.base64_video, "video")
 
     @classmethod
     def from_url(cls, url: str) -> Self:

@@ -142,3 +142,9 @@ def test_a_picture_shows_itself_in_a_notebook_and_one_by_address_does_not() -> N
     assert ImageContent(PIXEL)._repr_mimebundle_()["image/png"] == PIXEL
     for quiet in (ImageContent.from_url("https://e.org/a.png"), ImageContent("AAAA", "image/svg+xml")):
         assert list(quiet._repr_mimebundle_()) == ["text/plain"]
+
+
+@pytest.mark.parametrize("kind", [ImageContent, FileContent, AudioContent, VideoContent])
+def test_bytes_in_the_place_of_their_base64_text_are_refused_with_what_to_write(kind: Any) -> None:
+    with pytest.raises(TypeError, match=r"is a bytes, .*b64encode\(data\)\.decode\(\)"):
+        kind(b"abcd")
