@@ -296,10 +296,8 @@ def test_it_is_kept_in_the_second_notebook_of_a_kernel(page: Page, lab: Lab, end
     notebook.run(0)
     notebook.wait(0)
     ask(page.locator(".orchat-panel"), "When is the tide high?")
-    page.wait_for_function(
-        "() => JSON.stringify(window.jupyterapp.shell.currentWidget.content.model.toJSON()).includes('At 14:10.')",
-        polling=POLLING,
-    )
+    outputs = "window.jupyterapp.shell.currentWidget.content.model.toJSON().cells[0].outputs"
+    page.wait_for_function(f"() => JSON.stringify({outputs}).includes('At 14:10.')", polling=POLLING)
     (output,) = notebook.save().cells[0].outputs
     assert output.data["text/plain"] == "You: When is the tide high?\n\nAt 14:10."
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from decimal import Decimal
@@ -315,10 +316,12 @@ def test_a_429_holds_the_requests_of_all_workers(service: ScriptedOpenRouter, cl
 def test_a_rate_holds_over_all_workers(service: ScriptedOpenRouter, client: Client) -> None:
     service.always(text("Yes."))
     lazy: Any = orchat.map("{n}", column(40, 8), requests_per_minute=600, store=False, progress=False)
+    started = time.monotonic()
     client.compute(lazy).result(timeout=PATIENCE)
     sent = sorted(request.arrived_at for request in service.requests if request.json)
     assert len(sent) == 40
-    assert sent[-1] - sent[0] >= 2.9  # 10 at once, and then 10 a second
+    # 10 at once, and then 10 a second; on a busy machine the first may arrive long after it was let go.
+    assert all(arrived - started >= (n - 9) / 10 for n, arrived in enumerate(sent))
 
 
 def test_a_cancelled_column_stops_sending(service: ScriptedOpenRouter, client: Client) -> None:
