@@ -162,7 +162,8 @@ class Chat(Conversation):
         Parameters
         ----------
         question
-            A text, a part or a list of them (texts, images, files ...), or a user's ChatMessage.
+            A text, a part, the path of a file, or a user's ChatMessage; or a list of texts, parts, paths and whatever
+            else is asked about: figures, images, data frames, bytes of an image (`orchat.rendering.question_parts`).
         **options
             For this turn only: ``generation_kwargs``, ``max_cost``, ``park``, ``whole``, ``version_of``: `TurnOptions`.
 

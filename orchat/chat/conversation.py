@@ -6,7 +6,8 @@ import copy
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TypeAlias
+from os import PathLike
+from typing import Any, TypeAlias
 
 from orchat.chat.approval import Decisions
 from orchat.chat.exit_conditions import ExitCondition
@@ -18,10 +19,11 @@ from orchat.chat.turn import MAX_TOOL_RUNS, Turn
 from orchat.errors import ConfigurationError, TurnInProgressError
 from orchat.messages import ChatMessage, ChatRole, ToolCall
 from orchat.messages.message import UserPart
+from orchat.rendering import is_part, question_parts
 from orchat.tools import Tool
 
 _UNFINISHED = ("stopped", "interrupted", "failed")
-Question: TypeAlias = str | UserPart | Sequence[str | UserPart] | ChatMessage
+Question: TypeAlias = str | UserPart | PathLike[str] | bytes | Sequence[Any] | ChatMessage
 
 
 def check_question(question: Question) -> Question:
@@ -322,12 +324,17 @@ def _joined(turns: Iterable[Iterable[ChatMessage]]) -> list[ChatMessage]:
 
 def _message(question: Question) -> ChatMessage:
     if isinstance(question, str):
+        if not question.strip():
+            raise ConfigurationError("The question is empty.")
         return ChatMessage.from_user(question)
     if isinstance(question, list | tuple):
-        return ChatMessage.from_user(content_parts=question)
-    if hasattr(question, "role"):
+        return ChatMessage.from_user(content_parts=question_parts(question))
+    if is_part(question) or isinstance(question, PathLike | bytes | bytearray):
+        return ChatMessage.from_user(content_parts=question_parts([question]))
+    if isinstance(question, ChatMessage) or type(question).__name__ == "ChatMessage":  # Haystack's
         message = ChatMessage.adopt(question)
         if not message.is_from(ChatRole.USER):
             raise ConfigurationError(f"A turn begins with a user's message, not one of role {message.role.value}.")
         return copy.deepcopy(message)
-    return ChatMessage.from_user(content_parts=[question])  # type: ignore[list-item]
+    what = f"{question!r:.100} is a {type(question).__name__}, and no question by itself."
+    raise TypeError(f"{what} Put it into a list, beside a text: [text, value].")

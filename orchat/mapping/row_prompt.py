@@ -12,10 +12,10 @@ from typing import Any
 from orchat.errors import ConfigurationError
 from orchat.mapping.row_source import ROW, VALUE, RowSource
 from orchat.messages import ChatMessage, ImageContent
-from orchat.prompt_language.interpolation import UserPart, parse_steps, similar_name_hint
+from orchat.prompt_language.interpolation import parse_steps, similar_name_hint
 from orchat.prompt_language.placeholder_parser import find_placeholders
 from orchat.prompt_language.prompt_template import MissingValueError, PromptTemplate, is_missing
-from orchat.rendering import render_value
+from orchat.rendering import question_parts
 
 Prompt = str | Callable[[Any], Any]
 
@@ -166,15 +166,7 @@ class RowPrompt:
             return list(items)
         if items and all(isinstance(item, Mapping) and "role" in item for item in items):  # in the OpenAI format
             return [ChatMessage.from_openai_dict_format(item) for item in items]
-        parts: list[str | UserPart] = []
-        for item in items:
-            if isinstance(item, str):
-                parts.append(item)
-            elif isinstance(item, bytes | bytearray | PathLike):
-                parts.append(_image(item))
-            else:
-                parts += render_value(item).parts
-        return [ChatMessage.from_user(content_parts=parts)]
+        return [ChatMessage.from_user(content_parts=question_parts(items))]
 
 
 def _paths_within(source: RowSource) -> dict[str, str]:

@@ -297,10 +297,10 @@ def decode_message(wire: Mapping[str, Any]) -> DecodedMessage:
             return DecodedMessage("user", [TextContent(content)], name)
         if not content:
             raise ConfigurationError("A user's message without content cannot be read.")
-        return DecodedMessage("user", [_part_from_openai(part) for part in content], name)
+        return DecodedMessage("user", [part_from_openai(part) for part in content], name)
     if role == "tool":
         origin = ToolCall("", {}, id=wire.get("tool_call_id"))
-        result = content if isinstance(content, str) else [_part_from_openai(part) for part in content]
+        result = content if isinstance(content, str) else [part_from_openai(part) for part in content]
         return DecodedMessage("tool", [ToolCallResult(result, origin, error=False)])
     return DecodedMessage("system", _texts(content), name, {"role": DEVELOPER} if role == DEVELOPER else {})
 
@@ -323,7 +323,7 @@ def _assistant_from_openai(wire: Mapping[str, Any]) -> DecodedMessage:
     if isinstance(annotations := wire.get("annotations"), list) and annotations:
         meta["annotations"] = annotations
     parts: list[Part] = [] if content is None else _texts(content)
-    images = [_part_from_openai({"type": "image_url", **_object(item)}) for item in wire.get("images") or ()]
+    images = [part_from_openai({"type": "image_url", **_object(item)}) for item in wire.get("images") or ()]
     for image, item in zip(images, wire.get("images") or (), strict=True):
         if isinstance(item.get("index"), int):
             image.meta["index"] = item["index"]
@@ -357,7 +357,7 @@ def _texts(content: str | list[Any]) -> list[Part]:
     """Read content that is text only: one text, or several where a prompt-caching breakpoint stands between them."""
     if isinstance(content, str):
         return [TextContent(content)]
-    parts = [_part_from_openai(part) for part in content]
+    parts = [part_from_openai(part) for part in content]
     if not all(isinstance(part, TextContent) for part in parts):
         raise ConfigurationError("Here only text parts can be read.")
     if any(part.cache_control is not None for part in parts):
@@ -365,7 +365,7 @@ def _texts(content: str | list[Any]) -> list[Part]:
     return [TextContent("\n".join(part.text for part in parts))]
 
 
-def _part_from_openai(part: Any) -> Any:
+def part_from_openai(part: Any) -> Any:
     """Decode one content part; URLs stay URLs, and a bare text is one."""
     if isinstance(part, str):
         return TextContent(part)

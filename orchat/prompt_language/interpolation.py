@@ -20,12 +20,11 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from orchat.messages import AudioContent, FileContent, ImageContent, TextContent, VideoContent
+from orchat.messages import AudioContent, TextContent, VideoContent
+from orchat.messages.message import UserPart
 from orchat.prompt_language.placeholder_parser import find_expressions, find_placeholders
 from orchat.rendering import Rendered, render_value
 from orchat.secrets import HIDDEN, is_secret
-
-UserPart = TextContent | ImageContent | FileContent | AudioContent | VideoContent
 
 _MOST_REPORTED = 2  # problems that the one line of a warning names
 _MOST_COMPARED = 500  # candidates for a similar name

@@ -10,11 +10,11 @@ from typing import Any
 
 from orchat.errors import ConfigurationError, UnknownColumnError
 from orchat.messages import AudioContent, TextContent, VideoContent
+from orchat.messages.message import UserPart
 from orchat.prompt_language.interpolation import (
     PartBuilder,
     PlaceholderValue,
     Step,
-    UserPart,
     interpolate,
     missing_problem,
     parse_steps,

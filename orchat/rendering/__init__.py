@@ -6,6 +6,7 @@ are read by narwhals.
 
 from orchat.rendering.call_tool_result import is_call_tool_result
 from orchat.rendering.data_privacy import Privacy
+from orchat.rendering.question_parts import is_part, question_parts
 from orchat.rendering.rendered_value import Rendered
 from orchat.rendering.token_budget import estimate_tokens, shorten_to_budget
 from orchat.rendering.value_renderer import render, render_text, render_value
@@ -15,6 +16,8 @@ __all__ = [
     "Rendered",
     "estimate_tokens",
     "is_call_tool_result",
+    "is_part",
+    "question_parts",
     "render",
     "render_text",
     "render_value",

@@ -17,10 +17,10 @@ from pydantic import BaseModel
 from orchat.errors import ConfigurationError
 from orchat.files import shortened_path
 from orchat.jupyter.kernel.output.answer_formats import cell_code, render_as
-from orchat.jupyter.kernel.prompt.attachments import attachment, attachment_label
 from orchat.jupyter.magic.line_tokenizer import split_prompt, split_words
 from orchat.jupyter.magic.option_parser import generation_kwargs, help_text, parse_options, resolve_tools
 from orchat.messages import AudioContent, FileContent, ImageContent, TextContent, VideoContent
+from orchat.rendering.attachments import attachment, attachment_label
 from orchat.tools import tool
 from tests.files.odd_paths import ODD, make_odd
 from tests.patience import stretched

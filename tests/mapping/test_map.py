@@ -35,6 +35,7 @@ from orchat.errors import (
     UnknownColumnError,
 )
 from orchat.mapping import MapResult
+from orchat.messages import VideoContent
 from tests.mapping.conftest import KEY, question_of, questions, repeated
 from tests.openrouter_server import Answer, Request, ScriptedOpenRouter, error, reply_json, text, usage_object
 from tests.patience import PATIENCE, wait_until
@@ -180,12 +181,15 @@ def test_no_rows_need_no_request_and_no_key(openrouter: ScriptedOpenRouter, monk
     assert questions(openrouter) == []
 
 
-def test_a_function_makes_texts_parts_or_messages(service: ScriptedOpenRouter) -> None:
+def test_a_function_makes_texts_parts_or_messages(service: ScriptedOpenRouter, tmp_path: Path) -> None:
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(b"\0" * 9)
+
     def prompt(row: dict[str, Any]) -> Any:
         if row["kind"] == "text":
             return "Hello."
         if row["kind"] == "parts":
-            return ["What is it?", Image.new("RGB", (2, 2))]
+            return ["What is it?", Image.new("RGB", (2, 2)), VideoContent("AAAA"), clip]
         return [ChatMessage.from_user("Hi."), ChatMessage.from_assistant("Yes?"), ChatMessage.from_user("Bye.")]
 
     assert run(prompt, [{"kind": "text"}, {"kind": "parts"}, {"kind": "all"}], concurrency=1).values == [
@@ -195,6 +199,7 @@ def test_a_function_makes_texts_parts_or_messages(service: ScriptedOpenRouter) -
     ]
     sent = [request.json["messages"] for request in service.requests if request.json]
     assert sent[1][0]["content"][1]["image_url"]["url"].startswith("data:image/png;base64,")
+    assert [part["type"] for part in sent[1][0]["content"]] == ["text", "image_url", "video_url", "video_url"]
     assert [message["role"] for message in sent[2]] == ["user", "assistant", "user"]
 
 

@@ -16,11 +16,12 @@ from orchat.configuration import resolve_model_alias, setting
 from orchat.errors import ConfigurationError, OrchatError
 from orchat.files import shortened_path
 from orchat.jupyter.kernel.coroutine_runner import run_in_thread
-from orchat.jupyter.kernel.prompt.attachments import attachment, attachment_label
 from orchat.jupyter.kernel.prompt.typed_secrets import hide_secrets_of_file, hide_typed_secrets
 from orchat.jupyter.magic.option_parser import generation_kwargs, resolve_tools
-from orchat.prompt_language.interpolation import Prompt, UserPart, interpolate, verbatim_prompt
+from orchat.messages.message import UserPart
+from orchat.prompt_language.interpolation import Prompt, interpolate, verbatim_prompt
 from orchat.rendering import Rendered, render_value
+from orchat.rendering.attachments import attachment, attachment_label
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -187,7 +187,7 @@ class ChatPanel:
         Parameters
         ----------
         question
-            A text, a part or a list of them, or a user's message.
+            As of `orchat.Chat`: a text, a part, a path, a user's message, or a list of what is asked about.
 
         Raises
         ------

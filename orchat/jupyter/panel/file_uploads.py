@@ -10,10 +10,10 @@ from typing import Any
 
 from orchat.errors import ConfigurationError
 from orchat.jupyter.kernel.output.untrusted_text import single_line
-from orchat.jupyter.kernel.prompt.attachments import MOST_BYTES, attachment_from_data
 from orchat.jupyter.kernel.prompt.typed_secrets import secret_kinds_of_part
 from orchat.jupyter.panel.question_view import file_summary
 from orchat.messages import TextContent
+from orchat.rendering.attachments import MOST_BYTES, attachment_from_data
 
 _MAX_FILES = 20
 

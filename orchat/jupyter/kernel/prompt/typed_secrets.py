@@ -54,7 +54,7 @@ def hide_secrets_of_file(part: PartT, name: str, way_out: str) -> tuple[PartT, s
     Parameters
     ----------
     part
-        From `orchat.jupyter.kernel.prompt.attachments.attachment`.
+        From `orchat.rendering.attachments.attachment`.
     name
         The name of the file.
     way_out

@@ -15,8 +15,7 @@ from orchat.errors import ConfigurationError
 from orchat.files import read_regular_file, shortened_path
 from orchat.messages import AudioContent, FileContent, ImageContent, TextContent, VideoContent
 from orchat.messages.media import guess_media_type
-
-UserPart = TextContent | ImageContent | FileContent | AudioContent | VideoContent
+from orchat.messages.message import UserPart
 
 MOST_BYTES = 20_000_000
 MOST_CHARACTERS = 400_000  # about a hundred thousand tokens

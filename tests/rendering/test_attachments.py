@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from orchat.errors import ConfigurationError
-from orchat.jupyter.kernel.prompt.attachments import attachment_from_data
 from orchat.messages import FileContent, ImageContent
+from orchat.rendering.attachments import attachment_from_data
 from tests.openrouter_server import PNG
 
 PIXEL = base64.b64decode(PNG.partition(",")[2])
