@@ -291,13 +291,20 @@ class ChatMessage(MessageContent, QuicklyCopied):
         --------
         >>> ChatMessage.adopt("Name a river.")
         Traceback (most recent call last):
-        TypeError: 'Name a river.' is a str, not a ChatMessage.
+        TypeError: 'Name a river.' is a str, not a ChatMessage: ChatMessage.from_user makes one of it.
         """
         if isinstance(message, cls):
             return message
         if type(message).__name__ == "ChatMessage" and hasattr(message, "to_dict"):
             return cls.from_dict(message.to_dict())
-        raise TypeError(f"{message!r:.100} is a {type(message).__name__}, not a ChatMessage.")
+        way = ""
+        if isinstance(message, str):
+            way = ": ChatMessage.from_user makes one of it"
+        elif isinstance(message, Mapping) and "role" in message:
+            way = ": ChatMessage.from_openai_dict_format makes one of it"
+        elif isinstance(message, UserPart):
+            way = ": ChatMessage.from_user(content_parts=[...]) takes it beside a text"
+        raise TypeError(f"{message!r:.100} is a {type(message).__name__}, not a ChatMessage{way}.")
 
     def to_openai_dict_format(self, require_tool_call_ids: bool = True) -> dict[str, Any]:
         """Convert the message to the form of the chat completions API.

@@ -220,6 +220,12 @@ def test_an_empty_key_is_none(make: Make, ask: Ask, monkeypatch: pytest.MonkeyPa
         (reply_json({"data": "x"}), ProviderError, "holds no figures"),
         (raw(b"<html>Sign in</html>", content_type="text/html"), ProviderError, "not JSON"),
         (raw(b"[" * 50_000), ProviderError, "not JSON"),
+        (raw(b'{"data": ]'), ProviderError, "not JSON"),
+        (
+            raw(b'{"data": {"us'),
+            ProviderError,
+            "was cut: its JSON ends in the middle, after 13 characters. Try",
+        ),
         (raw(b""), ProviderError, "not JSON"),
         (error(307, "x", headers={"Location": "http://elsewhere.invalid/"}), APIError, "points to"),
     ],

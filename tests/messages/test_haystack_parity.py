@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -156,9 +157,18 @@ def test_a_message_of_ours_is_adopted_as_it_is() -> None:
     assert ChatMessage.adopt(message) is message
 
 
-@pytest.mark.parametrize("odd", ["Hi", {"role": "user", "content": "Hi"}, None, 5])
-def test_what_is_no_message_is_not_adopted(odd: Any) -> None:
-    with pytest.raises(TypeError, match="not a ChatMessage"):
+@pytest.mark.parametrize(
+    ("odd", "words"),
+    [
+        ("Hi", "is a str, not a ChatMessage: ChatMessage.from_user makes one of it."),
+        ({"role": "user", "content": "Hi"}, "not a ChatMessage: ChatMessage.from_openai_dict_format makes one of it."),
+        (ours.TextContent("Hi"), "not a ChatMessage: ChatMessage.from_user(content_parts=[...]) takes it beside"),
+        (None, "None is a NoneType, not a ChatMessage."),
+        (5, "5 is a int, not a ChatMessage."),
+    ],
+)
+def test_what_is_no_message_is_not_adopted(odd: Any, words: str) -> None:
+    with pytest.raises(TypeError, match=re.escape(words)):
         ChatMessage.adopt(odd)
 
 

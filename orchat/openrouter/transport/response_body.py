@@ -349,7 +349,18 @@ class ResponseBody:
         raise self._not_json(text.strip())
 
     def _not_json(self, text: str) -> ProviderError:
-        """Make the error of a successful response whose body is not JSON."""
+        """Make the error of a successful response whose body is not JSON, or not all of it."""
+        if text[:1] in ("{", "["):
+            from pydantic_core import from_json  # not at import: who sends nothing reads nothing
+
+            with contextlib.suppress(ValueError):
+                from_json(text, allow_partial=True)
+                return ProviderError(
+                    f"The reply was cut: its JSON ends in the middle, after {len(text):,} characters.",
+                    status_code=self.status,
+                    generation_id=self.generation_id,
+                    hint="Try again.",
+                )
         error = self._refusal(text[: self._limits.error_bytes])
         kind = self._shown(self.headers.get("content-type", "no content type"))
         return ProviderError(
