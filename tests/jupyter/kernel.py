@@ -22,7 +22,7 @@ from jupyter_client.manager import KernelManager
 
 from tests.jupyter.deaf_kernel import is_deaf, may_go_deaf, stack_environment
 from tests.jupyter.forked_kernels import NAME, register
-from tests.patience import PATIENCE, stretched
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 INSTALLED = version("ipykernel")
@@ -108,7 +108,7 @@ class Kernel:
         if ipykernel == INSTALLED:
             register()
             self._manager.kernel_spec.metadata["kernel_provisioner"] = {"provisioner_name": NAME}
-        self._may_go_deaf = may_go_deaf(ipykernel)
+        self._is_6, self._may_go_deaf = ipykernel.startswith("6."), may_go_deaf(ipykernel)
 
     def __enter__(self) -> Self:
         self._folder = tempfile.TemporaryDirectory(prefix="kernel-")
@@ -143,6 +143,7 @@ class Kernel:
         self,
         *cells: str,
         interrupt_when: Callable[[Ended], object] | None = None,
+        when_queued: Callable[[], object] | None = None,
         timeout: float = 5 * PATIENCE,
         cell_ids: Sequence[str] | None = None,
         allow_stdin: bool = False,
@@ -154,16 +155,18 @@ class Kernel:
         that of the protocol.
 
         ``interrupt_when`` is asked again and again what the first cell has done so far, until it wants the interrupt.
+        The kernel has all cells by then, and when ``when_queued`` is called: only what it has does it abort.
         """
         metadata = [{"cellId": each} for each in cell_ids] if cell_ids is not None else [None] * len(cells)
         options: dict[str, Any] = {"allow_stdin": allow_stdin, "version": version}
         ids = [self._ask(cell, about, **options) for cell, about in zip(cells, metadata, strict=True)]
         messages: list[dict[str, Any]] = []
+        if when_queued is not None:
+            self._wait_for_arrival(len(cells))
+            when_queued()
         if interrupt_when is not None:
             self._wait(ids[0], interrupt_when, messages, timeout)
-            if len(cells) > 1:
-                # On a busy machine the first cell may run before the next has come, which is not aborted then.
-                time.sleep(stretched(0.05))
+            self._wait_for_arrival(len(cells))
             self._manager.interrupt_kernel()
         interrupted = time.monotonic()
         ended = {}
@@ -196,6 +199,20 @@ class Kernel:
                 messages.append(self._client.get_iopub_msg(timeout=0.02))
                 if messages[-1]["parent_header"].get("msg_id") == cell:
                     so_far.messages.append(messages[-1])
+
+    def _wait_for_arrival(self, count: int) -> None:
+        """Wait until the kernel has what was sent last to its shell channel, while a cell blocks that or runs.
+
+        What was sent before a question in the control channel has come to the process when that is answered. In
+        ipykernel 7 the thread that hands on messages of the shell channel, one in each round of its event loop, answers
+        questions about subshells as well.
+        """
+        kind = "kernel_info_request" if self._is_6 else "list_subshell_request"
+        for _ in range(count + 1 if count > 1 else 0):
+            request = self._client.session.msg(kind, {})
+            self._client.control_channel.send(request)
+            while self._client.get_control_msg(timeout=PATIENCE)["parent_header"]["msg_id"] != request["msg_id"]:
+                pass
 
     def _ask(
         self, code: str, metadata: dict[str, Any] | None, *, allow_stdin: bool = False, version: str | None = None

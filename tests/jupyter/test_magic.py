@@ -142,8 +142,7 @@ def test_run_by_code_of_another_cell(kernel: Kernel, endpoint: ScriptedOpenRoute
 def test_an_error_is_a_short_card_and_one_line(any_kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
     gate = threading.Event()
     endpoint.answers(error(401, "No auth credentials <b>found</b> for user_2abcDEFghiJKLmnoPQRstuVWXyz").held(gate))
-    threading.Timer(0.5, gate.set).start()  # only what the kernel has by then does it abort
-    cell, queued = any_kernel.run("%%openrouter -o reply\nHi", "1")
+    cell, queued = any_kernel.run("%%openrouter -o reply\nHi", "1", when_queued=gate.set)
     assert (cell.status, queued.status) == ("error", "aborted")
     assert len(cell.content["traceback"]) == 1
     assert cell.content["traceback"][0].startswith("openrouter: AuthenticationError: ")
@@ -217,7 +216,9 @@ def test_the_words_of_a_refusal_are_seen(kernel: Kernel, endpoint: ScriptedOpenR
 def test_without_a_key_there_are_three_ways_on(tmp_path: Any) -> None:
     with Kernel({"HOME": str(tmp_path)}) as keyless:
         keyless.run("%load_ext orchat")
-        cell, queued = keyless.run("%%openrouter -o reply\nHi", "1")
+        gate = tmp_path / "gate"
+        waits = f"import os, time\nwhile not os.path.exists({str(gate)!r}): time.sleep(0.01)"
+        _, cell, queued = keyless.run(waits, "%%openrouter -o reply\nHi", "1", when_queued=gate.touch)
     assert (cell.status, queued.status) == ("error", "aborted")
     card = cell.bundles[-1]["text/markdown"]
     for way in ("`%openrouter key set`", "getpass", "local/smollm2-135m-instruct", "OPENROUTER_BASE_URL"):
