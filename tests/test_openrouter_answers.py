@@ -254,7 +254,7 @@ def test_endings_of_a_stream(openrouter: ScriptedOpenRouter) -> None:
     with client(openrouter) as http:
         outcomes = []
         for _ in range(5):
-            with http.stream("POST", "/chat/completions", json=STREAM, timeout=0.3) as response:
+            with http.stream("POST", "/chat/completions", json=STREAM, timeout=stretched(0.3)) as response:
                 seen = b""
                 try:
                     for piece in response.iter_raw():

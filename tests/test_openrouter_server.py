@@ -35,7 +35,7 @@ from tests.openrouter_server import (
 )
 from tests.openrouter_server.answers import Answer, chunk
 from tests.openrouter_server.client import BODY, STREAM, ask, client, streamed
-from tests.patience import PATIENCE, stretched
+from tests.patience import PATIENCE, stretched, wait_until
 
 
 def server_threads() -> set[threading.Thread]:
@@ -114,8 +114,7 @@ def test_a_pooled_connection_closed_while_idle(openrouter: ScriptedOpenRouter) -
     openrouter.answers(text("one").ending("drop"), text("two"))
     with client(openrouter) as http:
         http.post("/chat/completions", json=BODY)
-        assert openrouter.request.answered.wait(PATIENCE)
-        time.sleep(0.05)
+        assert wait_until(lambda: openrouter.open_connections == 0)
         assert http.post("/chat/completions", json=BODY).json()["choices"][0]["message"]["content"] == "two"
     assert openrouter.connections == 2
 

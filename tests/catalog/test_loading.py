@@ -32,6 +32,7 @@ from orchat.openrouter.response_limits import ResponseLimits
 from orchat.secret import Secret
 from tests.catalog.conftest import Ask, Make
 from tests.openrouter_server import MODELS, ScriptedOpenRouter, error, raw, reply_json, text, wire
+from tests.patience import stretched
 
 IDS = [entry["id"] for entry in MODELS]
 NOWHERE = "http://127.0.0.1:9/api/v1"
@@ -207,9 +208,10 @@ def test_a_host_that_does_not_answer_is_not_waited_for_long(
 
 
 def test_a_body_that_trickles_has_the_same_deadline(openrouter: ScriptedOpenRouter, make: Make, ask: Ask) -> None:
-    openrouter.on("GET", "/models").always(reply_json({"data": MODELS}).cut(1).paced(0.05))
+    timeout = stretched(0.3)
+    openrouter.on("GET", "/models").always(reply_json({"data": MODELS}).cut(1).paced(timeout / 6))
     with pytest.raises(APITimeoutError, match="did not finish"):
-        ask("load_catalog", make(timeout=0.3))
+        ask("load_catalog", make(timeout=timeout))
 
 
 def test_a_host_without_a_list_says_so(openrouter: ScriptedOpenRouter, endpoint: JsonEndpoint, ask: Ask) -> None:

@@ -262,7 +262,7 @@ def test_nothing_is_asked_before_the_first_chunk_is(openrouter, generator) -> No
 
 def test_failed_requests_leave_no_connection_behind(openrouter, make, driver: Way) -> None:
     openrouter.always(text("x" * 300).cut(2).paced(0.05))
-    generator = make(timeout=0.1, http_client_kwargs={"limits": httpx.Limits(max_connections=1)})
+    generator = make(timeout=stretched(0.1), http_client_kwargs={"limits": httpx.Limits(max_connections=1)})
     for _ in range(3):
         with pytest.raises(APIConnectionError, match=r"sent nothing|did not finish|nothing new") as caught:
             driver(generator)

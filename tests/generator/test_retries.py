@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+import threading
 import time
 from email.utils import formatdate
 
@@ -188,8 +189,8 @@ def test_a_refusal_that_breaks_off_keeps_its_status(openrouter, make, way: Way, 
 
 
 def test_a_timeout_after_sending_is_not_tried_again(openrouter, make, driver: Way) -> None:
-    openrouter.always(text("late").delayed(3))
-    count, failure = attempts(openrouter, driver, make(timeout=0.2, max_retries=5))
+    openrouter.always(text("late").held(threading.Event()))
+    count, failure = attempts(openrouter, driver, make(timeout=stretched(0.2), max_retries=5))
     assert count == 1
     assert isinstance(failure, APITimeoutError)
 

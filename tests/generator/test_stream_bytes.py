@@ -26,6 +26,7 @@ from tests.openrouter_server import (
     stream,
     usage,
 )
+from tests.patience import stretched
 
 REPLY = [
     comment(),
@@ -106,8 +107,9 @@ def test_a_line_of_two_megabytes_is_one_event(openrouter, generator, driver: Way
 
 
 def test_a_line_of_two_megabytes_may_take_longer_than_the_timeout(openrouter, make, driver: Way) -> None:
-    openrouter.answers(stream(event("x" * 2_000_000), finish(), done()).cut(250_000).paced(0.15))
-    assert len(driver(make(timeout=0.8)).text) == 2_000_000
+    timeout = stretched(0.8)
+    openrouter.answers(stream(event("x" * 2_000_000), finish(), done()).cut(250_000).paced(timeout / 5))
+    assert len(driver(make(timeout=timeout)).text) == 2_000_000
 
 
 def test_a_malformed_line_fails_and_keeps_what_came(openrouter, generator, streaming: Way) -> None:
