@@ -241,7 +241,7 @@ def test_a_full_disk_is_told_and_what_was_put_stays_readable(path: Path) -> None
     assert done.stdout.splitlines()[-1] == "[3]"
 
 
-@pytest.mark.timeout(30)
+@pytest.mark.timeout(2 * PATIENCE)
 def test_a_failure_is_told_each_time_and_nobody_waits_for_a_thread_that_has_ended(path: Path) -> None:
     store = SqliteAnswerStore(path)
     store.put(b"k", answer(model="vendor/\ud800"))  # no text that a file could hold
@@ -255,7 +255,7 @@ def test_a_failure_is_told_each_time_and_nobody_waits_for_a_thread_that_has_ende
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
-@pytest.mark.timeout(30)
+@pytest.mark.timeout(2 * PATIENCE)
 def test_a_forked_process_that_inherits_a_store_writes_what_it_puts(path: Path) -> None:
     code = f"""if True:
         import os
@@ -270,7 +270,7 @@ def test_a_forked_process_that_inherits_a_store_writes_what_it_puts(path: Path) 
             os._exit(0)
         print(os.waitpid(child, 0)[1])
     """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE, check=True)
     assert done.stdout == "0\n"
     with closing(SqliteAnswerStore(path)) as again:
         assert again.get(b"in the child") == answer()

@@ -31,7 +31,7 @@ class NotebookPage(Page):
             "from orchat.jupyter.kernel.cell_storage.metadata_bridge import get_bridge\n"
             "from orchat.jupyter.kernel.coroutine_runner import deliver_comms_while_awaiting, wake_loop_on_interrupt\n"
             "async with wake_loop_on_interrupt(), deliver_comms_while_awaiting():\n"
-            "    print(await get_bridge(get_ipython()).hello(5))"
+            "    print(await get_bridge(get_ipython()).hello(60))"
         )
         assert self.run(code, "greeting") == "open\n"
         return self

@@ -6,6 +6,7 @@ import queue
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from orchat.jupyter.kernel.live_view.view_reducer import reduce_events
@@ -187,11 +188,10 @@ class Page:
         self._comm("comm_msg", self._bridge, data)
 
     def until(self, condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
-        """Take what the kernel sends until something is so."""
+        """Take what the kernel sends until something is so, be it between two messages only."""
         deadline = time.monotonic() + seconds
-        while not condition():
+        while not condition() and not self.listen(0.1, condition):
             assert time.monotonic() < deadline, self.state
-            self.listen(0.1)
 
     def idle(self) -> None:
         """Wait until no turn goes on."""
@@ -215,14 +215,14 @@ class Page:
         assert self.metadata is not None
         return dict(self.metadata["panels"])
 
-    def listen(self, seconds: float) -> None:
-        """Take what the kernel sends within some seconds."""
-        deadline = time.monotonic() + seconds
-        while (left := deadline - time.monotonic()) > 0:
-            try:
+    def listen(self, seconds: float, condition: Callable[[], bool] = lambda: False) -> bool:
+        """Take what the kernel sends within some seconds; return whether something was so behind any of it."""
+        deadline, was_so = time.monotonic() + seconds, False
+        with suppress(queue.Empty):
+            while (left := deadline - time.monotonic()) > 0:
                 self._take(self._client.get_iopub_msg(timeout=left))
-            except queue.Empty:
-                return
+                was_so = was_so or condition()
+        return was_so
 
     def _comm(self, kind: str, comm_id: str, data: Mapping[str, Any], subshell: str | None = None, **more: str) -> None:
         message = self._client.session.msg(kind, {"comm_id": comm_id, "data": dict(data), **more})

@@ -318,8 +318,11 @@ def test_an_interrupt_of_a_cell_that_waits_for_a_turn_ends_both(kernel: Kernel, 
     assert kernel.value("(panel.is_running, panel.messages[-1].meta['ending'])") == "(False, 'interrupted')"
 
 
-def test_what_ends_a_thread_elsewhere_ends_a_call_or_a_turn_here(kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
-    forever = call("run_python", {"code": "print('begun')\nwhile True: pass"})
+def test_what_ends_a_thread_elsewhere_ends_a_call_or_a_turn_here(
+    kernel: Kernel, endpoint: ScriptedOpenRouter, tmp_path: Path
+) -> None:
+    begun = tmp_path / "begun"
+    forever = call("run_python", {"code": f"import pathlib\npathlib.Path({str(begun)!r}).touch()\nwhile True: pass"})
     endpoint.answers(calls(forever), text("Stopped."), calls(call("tide", {"port": "Hull"})), text("Third."))
     page = Page(kernel, "ends")
     exits = "def exits(call):\n    raise SystemExit\n"
@@ -328,8 +331,7 @@ def test_what_ends_a_thread_elsewhere_ends_a_call_or_a_turn_here(kernel: Kernel,
     page.send({"t": "send", "text": "Go on."})
     page.until(lambda: any(item.get("form") for turn in page.turns for item in turn["s"]["items"]))
     page.decide(1, 0, {"decision": "approve"})
-    page.until(lambda: page.turns[0]["s"]["items"][0]["status"] == "running")
-    page.listen(0.5)
+    page.until(lambda: page.turns[0]["s"]["items"][0]["status"] == "running" and begun.exists())
     kernel._manager.interrupt_kernel()
     page.until(lambda: "Stopped." in shown(page))
     page.idle()

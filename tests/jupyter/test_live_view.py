@@ -31,6 +31,7 @@ from tests.jupyter.kernel import Kernel
 from tests.jupyter.panel_page import Page
 from tests.jupyter.test_markdown_sanitizer import assert_harmless
 from tests.openrouter_server import PNG, ScriptedOpenRouter, event, finish, hold, pause, stream, text, tool_call, usage
+from tests.patience import PATIENCE
 
 DOCUMENTS = [
     "# Title\n\nA paragraph\nof two lines.\n\n- one\n\n- two\n\n  more of two\n\n      code in two\n\nThe end.",
@@ -289,7 +290,7 @@ def test_a_page_that_answers_late_gets_the_form_to_see(endpoint: ScriptedOpenRou
         def until(condition: Callable[[], bool]) -> None:
             nonlocal comm
             while not condition():
-                message = client.get_iopub_msg(timeout=10)
+                message = client.get_iopub_msg(timeout=PATIENCE)
                 content = message["content"]
                 if message["msg_type"] in ("display_data", "update_display_data"):
                     shown.append(WIDGET_MIME_TYPE in content["data"])
@@ -308,7 +309,7 @@ def test_a_page_that_answers_late_gets_the_form_to_see(endpoint: ScriptedOpenRou
             until(lambda: bool(items))
         send({"t": "decide", "i": 1, "decision": "approve", "revision": items[1]["form"]["revision"]})
         until(lambda: len(shown) > 2 and not shown[-1])
-        while client.get_shell_msg(timeout=10)["parent_header"]["msg_id"] != request:
+        while client.get_shell_msg(timeout=PATIENCE)["parent_header"]["msg_id"] != request:
             pass
         assert kernel.value("reply.text") == "'Fine.'"
 

@@ -266,12 +266,12 @@ def test_hello_waits_no_longer_than_it_was_told_and_may_be_asked_again(page: Pag
     code = f"began = time.monotonic(); print(await bridge.hello(0.5), time.monotonic() - began < {limit})"
     assert page.run(code) == "unknown True\n"
     page.deaf = False
-    assert page.run(AWAITED.format("print(await bridge.hello(5))")) == "open\n"
+    assert page.run(AWAITED.format("print(await bridge.hello(60))")) == "open\n"
 
 
 def test_without_the_extension_writes_are_dropped_and_it_is_said_once(page: Page) -> None:
     page.extended = False
-    page.run(AWAITED.format("await bridge.hello(3)"))
+    page.run(AWAITED.format("await bridge.hello(60)"))
     code = f"""print(bridge.status)
 for number in range(5):
     bridge.write(here().id, {VALUE})
@@ -284,9 +284,9 @@ print("no orchat extension" in bridge.hint(), bridge.hint(), await bridge.cells(
 
 def test_an_extension_that_came_later_is_found(usual_page: Page) -> None:
     usual_page.extended = False
-    assert usual_page.run("print(await bridge.hello(2))") == "absent\n"
+    assert usual_page.run("print(await bridge.hello(60))") == "absent\n"
     usual_page.extended = True
-    code = f"print(await bridge.hello(2)); bridge.write(here().id, {VALUE})"
+    code = f"print(await bridge.hello(60)); bridge.write(here().id, {VALUE})"
     assert usual_page.run(code, then=lambda: usual_page.cells["a1"] == VALUE) == "open\n"
 
 
@@ -300,7 +300,7 @@ def test_a_page_that_was_not_all_there_yet_is_asked_once_more(usual_page: Page) 
 
 def test_a_page_that_speaks_otherwise_is_written_nothing(usual_page: Page) -> None:
     usual_page.protocol = PROTOCOL + 1
-    code = f"print(await bridge.hello(2)); bridge.write(here().id, {VALUE}); bridge.flush()\nprint(bridge.hint())"
+    code = f"print(await bridge.hello(60)); bridge.write(here().id, {VALUE}); bridge.flush()\nprint(bridge.hint())"
     printed = usual_page.run(code, after=0.5)
     assert printed.startswith("mismatch\nThe page's orchat extension (9.9) and this kernel's orchat (")
     assert usual_page.ops() == ["hello"]
@@ -318,7 +318,7 @@ bridge.write(here().id, {"version": 1, "n": "last"}); bridge.flush()"""
     usual_page.run(code, then=lambda: usual_page.cells["a1"] == {"version": 1, "n": "last"})
     numbers = [request["value"]["n"] for request in usual_page.requests if request["op"] == "set"]
     times = [time for time, op in zip(usual_page.times, usual_page.ops(), strict=True) if op == "set"]
-    assert 3 <= len(numbers) <= 4
+    assert 3 <= len(numbers) <= (times[-1] - times[0]) / 2 + 2
     assert numbers[-1] == "last"
     assert all(later - earlier > 1.9 for earlier, later in pairwise(times[:-1]))
 
@@ -331,7 +331,7 @@ def test_of_a_long_value_only_what_is_new_is_sent_and_all_to_a_page_that_was_loa
         usual_page.run(code, then=lambda: usual_page.cells["a1"] == value)
         return usual_page.requests[-1]
 
-    assert usual_page.run("print(await bridge.hello(2))") == "open\n"
+    assert usual_page.run("print(await bridge.hello(60))") == "open\n"
     assert write(200)["op"] == "set"
     grown = write(202)
     assert grown["op"] == "patch"
@@ -344,19 +344,19 @@ def test_of_a_long_value_only_what_is_new_is_sent_and_all_to_a_page_that_was_loa
     usual_page._known.clear()
     usual_page.values.forget()
     assert write(205, "bridge.close()")["op"] == "set"
-    assert usual_page.run("print(await bridge.hello(2))") == "open\n"
+    assert usual_page.run("print(await bridge.hello(60))") == "open\n"
     assert write(2)["op"] == "set"  # which is short
 
 
 def test_a_page_that_was_loaded_meanwhile_hears_what_is_written(usual_page: Page) -> None:
-    code = "print(await bridge.hello(2))"
+    code = "print(await bridge.hello(60))"
     assert usual_page.run(code) == "open\n"
     usual_page._known.clear()  # as a reloaded page, which knows no comm
     usual_page.run(f"bridge.write(here().id, {VALUE}); bridge.flush()", then=lambda: usual_page.cells["a1"] == VALUE)
 
 
 def test_an_output_is_sent_only_to_a_page_that_lacks_it(usual_page: Page) -> None:
-    code = "await bridge.hello(2); bridge.set_output(here(), {'text/plain': 'x' * 5000}, display_id='d-1')"
+    code = "await bridge.hello(60); bridge.set_output(here(), {'text/plain': 'x' * 5000}, display_id='d-1')"
     usual_page.run(code, after=0.4, then=lambda: "set_output" in usual_page.ops())
     (asked,) = [request for request in usual_page.requests if request["op"] == "set_output"]
     assert "bundle" not in asked
@@ -386,12 +386,12 @@ def test_of_many_outputs_of_a_cell_that_blocks_the_last_ones_are_offered_again(u
     code = """for number in range(100):
     bridge.set_output(here(), {"text/plain": str(number)}, display_id=f"d-{number}")
 print(len(bridge._messenger.unanswered))"""
-    assert usual_page.run("print(await bridge.hello(2))") == "open\n"
+    assert usual_page.run("print(await bridge.hello(60))") == "open\n"
     assert int(usual_page.run(code)) <= 9
 
 
 def test_a_page_that_is_opened_much_later_gets_what_all_others_missed(usual_page: Page) -> None:
-    assert usual_page.run("print(await bridge.hello(2))") == "open\n"
+    assert usual_page.run("print(await bridge.hello(60))") == "open\n"
     usual_page.deaf = True  # all pages are closed
     code = f"bridge.set_output(here(), {{'text/plain': 'x'}}); bridge.write(here().id, {VALUE}); await asyncio.sleep(8)"
     usual_page.run(AWAITED.format(code), after=0.5)
@@ -413,12 +413,12 @@ def test_a_page_that_is_opened_much_later_gets_what_all_others_missed(usual_page
 
 def test_a_refused_write_says_why(usual_page: Page) -> None:
     refused = "while bridge.reason('gone') is None:\n        await asyncio.sleep(0.01)\n"
-    code = AWAITED.format(f"await bridge.hello(2); bridge.write('gone', {{'version': 1}})\n    {refused}")
+    code = AWAITED.format(f"await bridge.hello(60); bridge.write('gone', {{'version': 1}})\n    {refused}")
     assert usual_page.run(code + "print(bridge.reason('gone'), bridge.reason('a1'))") == "no such cell None\n"
 
 
 def test_who_names_no_cell_is_asked_nothing(usual_page: Page) -> None:
-    code = "began = time.monotonic(); print(await bridge.hello(5), here().id, time.monotonic() - began < "
+    code = "began = time.monotonic(); print(await bridge.hello(60), here().id, time.monotonic() - began < "
     code += f"{stretched(0.5)})"
     assert usual_page.run(code, cell=None) == "unknown None True\n"
     usual_page.run(f"bridge.write('a1', {VALUE})", cell=None, after=0.3)

@@ -531,11 +531,11 @@ def test_what_people_do_with_the_last_turn(kernel: Kernel, endpoint: ScriptedOpe
 
 @pytest.mark.slow
 def test_a_retry_is_told_in_the_panel(kernel: Kernel, endpoint: ScriptedOpenRouter) -> None:
-    endpoint.answers(error(503, "busy", headers={"Retry-After": "0.4"}), text("One."))
+    endpoint.answers(error(503, "busy", headers={"Retry-After": "1.4"}), text("One."))
     page = Page(kernel, "retry")
     page.run(PANEL + 'panel = ChatPanel("some/model")\npanel')
     page.send({"t": "send", "text": "First?"})
-    page.until(lambda: bool(page.turns) and "Retrying in 0.4 s (2 of 6)" in page.turns[0]["s"]["retry"])
+    page.until(lambda: bool(page.turns) and "Retrying in 1.4 s (2 of 6)" in page.turns[0]["s"]["retry"])
     page.idle()
     assert page.answers() == ["One."]
     assert (page.turns[0]["s"]["label"], page.turns[0]["s"]["retry"]) == ("some/model", "")

@@ -387,7 +387,7 @@ def test_the_end_of_the_input_leaves_the_call_waiting(terminal: Terminal, endpoi
 def test_ctrl_c_during_the_question_ends_the_turn(terminal: Terminal, endpoint: ScriptedOpenRouter) -> None:
     endpoint.answers(calls(HULL), text("All right."))
     asked_at(terminal)
-    time.sleep(0.3)  # until it reads: an interrupt before that waits for the first key, as everywhere in Python
+    time.sleep(stretched(0.3))  # until it reads: an interrupt before that waits for the first key, as everywhere
     terminal.child.sendintr()
     shown = terminal.prompt()
     assert "openrouter: interrupted; what arrived is kept" in shown

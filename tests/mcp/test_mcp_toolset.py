@@ -25,7 +25,7 @@ from orchat.tools.toolset import flatten
 from tests.chat.ways import KEY
 from tests.mcp.conftest import SERVER, HttpServer, Tides
 from tests.openrouter_server import ScriptedOpenRouter, call, calls, text
-from tests.patience import PATIENCE, wait_until
+from tests.patience import PATIENCE, stretched, wait_until
 
 
 def chat_with(openrouter: ScriptedOpenRouter, tools: Any, **options: Any) -> Chat:
@@ -183,7 +183,7 @@ def test_a_server_at_an_address(openrouter: ScriptedOpenRouter, http_server: Htt
     http_server.end()
     with pytest.raises(ToolInvocationError, match=r"cannot be reached: ConnectError|did not answer"):
         toolset.tool("high_water").invoke(port="Hull")
-    other = Tides(http_server.url, name="other", connect_timeout=1)
+    other = Tides(http_server.url, name="other")
     with pytest.raises(ToolServerError, match="cannot be reached: ConnectError"):
         list(other)
     http_server.start()
@@ -361,9 +361,9 @@ for line in sys.stdin:
 """
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(PATIENCE * 2)
 def test_a_server_that_never_lists_its_tools_is_not_waited_for_without_end() -> None:
-    toolset = McpToolset([sys.executable, "-c", _SILENT], name="silent", connect_timeout=3)
+    toolset = McpToolset([sys.executable, "-c", _SILENT], name="silent", connect_timeout=stretched(3))
     with pytest.raises(ToolServerError, match=r"does not list its tools: it took too long\. Raise `connect_timeout`"):
         list(toolset)
     toolset.close()
