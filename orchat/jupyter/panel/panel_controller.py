@@ -7,13 +7,13 @@ its cell has ended: all output goes through messages of one widget.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from orchat.chat.message_selection import split_at_questions
 from orchat.chat.state import secrets_of
 from orchat.errors import ConfigurationError, TurnInProgressError
+from orchat.jupyter.kernel.cell_storage.checkpoint_timer import CheckpointTimer
 from orchat.jupyter.kernel.cell_storage.metadata_bridge import get_bridge
 from orchat.jupyter.kernel.live_view.tool_grants import KERNEL_GRANTS
 from orchat.jupyter.kernel.live_view.widget_channel import WidgetChannel
@@ -106,8 +106,7 @@ class PanelController:
         )
         self._turn_in_progress: TurnInProgress | None = None
         self._composing: asyncio.Task[Any] | None = None  # reads the values of a question
-        self._next_output_refresh = 0.0
-        self._output_timer: asyncio.TimerHandle | None = None
+        self._output_checkpoints = CheckpointTimer(self._save_output)
         self._persistence = PanelPersistence(
             storage, self.conversations, self.versions, self.view_model, thread, self._send_soon
         )
@@ -259,26 +258,14 @@ class PanelController:
 
     def refresh_output(self) -> None:
         """Update the transcript that is saved with the output."""
-        self._cancel_output_timer()
+        self._output_checkpoints.request(at_once=True)
+
+    def _save_output(self) -> float:
+        """Update the transcript, and return for how many seconds a running turn leaves it as it is."""
         bundle = self.bundle()
         self._output.refresh(bundle, self._channel, self.view_model)
-        self._next_output_refresh = time.monotonic() + max(len(bundle["text/markdown"]) / _BYTES_PER_SECOND, 2.0)
         self._send_soon()
-
-    def _refresh_output_soon(self) -> None:
-        """Update the transcript of a running turn, at once or when it may: the stream may pause before it does."""
-        if self._output_timer is not None:
-            return
-        seconds = self._next_output_refresh - time.monotonic()
-        if seconds > 0:
-            self._output_timer = asyncio.get_running_loop().call_later(seconds, self.refresh_output)
-        else:
-            self.refresh_output()
-
-    def _cancel_output_timer(self) -> None:
-        if self._output_timer is not None:
-            self._output_timer.cancel()
-            self._output_timer = None
+        return max(len(bundle["text/markdown"]) / _BYTES_PER_SECOND, 2.0)
 
     def update_output(self) -> None:
         """Update the output with the transcript, for a page that cannot write into the file."""
@@ -307,7 +294,7 @@ class PanelController:
                 self._storage.save_in_this_step()
             self._update_fields()
             if self._turn_in_progress is not None:
-                self._refresh_output_soon()
+                self._output_checkpoints.request()
         self._send_soon()
 
     def _update_fields(self) -> None:
@@ -354,7 +341,7 @@ class PanelController:
     def detach(self) -> None:
         """Stop the running turn and close the widget, when the panel is closed or another one replaces it."""
         self.stop()
-        self._cancel_output_timer()
+        self._output_checkpoints.cancel()
         self._decisions.cancel()
         channel, self._channel = self._channel, None
         if channel is not None:

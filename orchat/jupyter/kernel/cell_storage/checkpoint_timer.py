@@ -1,4 +1,4 @@
-"""Decide when what has arrived of an answer is saved: at once, then once a second, and always the last of it."""
+"""Decide when what has arrived of an answer is saved: at once, then once in a while, and always the last of it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _INTERVAL = 1.0  # seconds of streaming between two checkpoints
 
 
 class CheckpointTimer:
-    """Call a function for chunks that arrive, at most once a second, and once after the last.
+    """Call a function for chunks that arrive, at most once in a while, and once after the last.
 
     A stream may pause for minutes, in which its kernel may end; so a chunk that comes too soon after a checkpoint is
     part of one a little later, whether another chunk comes or not.
@@ -18,8 +18,9 @@ class CheckpointTimer:
     Parameters
     ----------
     save
-        Saves what has arrived; called in the thread of `request`, whose event loop runs the timer. Without a loop the
-        next chunk is waited for.
+        Saves what has arrived, and returns how many seconds pass at least before the next checkpoint; None for one.
+        It is called in the thread of `request`, whose event loop runs the timer. Without a loop the next chunk is
+        waited for.
 
     Examples
     --------
@@ -36,16 +37,16 @@ class CheckpointTimer:
     [['The'], ['The', 'river', 'runs']]
     """
 
-    def __init__(self, save: Callable[[], object]) -> None:
+    def __init__(self, save: Callable[[], float | None]) -> None:
         self._save = save
         self._timer: asyncio.TimerHandle | None = None
-        self._saved_at = -_INTERVAL
+        self._next_at = 0.0
 
     def request(self, *, at_once: bool = False) -> None:
-        """Ask for a checkpoint: now, where none was made in the last second or ``at_once`` is set, else soon."""
+        """Ask for a checkpoint: now, where the last one is long enough ago or ``at_once`` is set, else soon."""
         if self._timer is not None and not at_once:
             return
-        seconds = 0.0 if at_once else self._saved_at + _INTERVAL - time.monotonic()
+        seconds = 0.0 if at_once else self._next_at - time.monotonic()
         if seconds <= 0:
             self._save_now()
             return
@@ -62,5 +63,6 @@ class CheckpointTimer:
 
     def _save_now(self) -> None:
         self.cancel()
-        self._saved_at = time.monotonic()
-        self._save()
+        self._next_at = time.monotonic() + _INTERVAL  # also where it cannot be saved
+        if (seconds := self._save()) is not None:
+            self._next_at = time.monotonic() + seconds
