@@ -295,7 +295,10 @@ def test_it_is_kept_in_the_second_notebook_of_a_kernel(page: Page, lab: Lab, end
     notebook = lab.open_beside(page, "panel-second.ipynb", PANEL + "ChatPanel('some/model')")
     notebook.run(0)
     notebook.wait(0)
-    ask(page.locator(".orchat-panel"), "When is the tide high?")
+    panel = page.locator(".orchat-panel")
+    expect(panel.locator(".orchat-storage-status")).not_to_be_empty()
+    ask(panel, "When is the tide high?")
+    expect(panel.locator(".orchat-exchange")).to_contain_text("At 14:10.")
     outputs = "window.jupyterapp.shell.currentWidget.content.model.toJSON().cells[0].outputs"
     page.wait_for_function(f"() => JSON.stringify({outputs}).includes('At 14:10.')", polling=POLLING)
     (output,) = notebook.save().cells[0].outputs
