@@ -68,7 +68,7 @@ export function createQuestionComposer({ send, announce, lastQuestion, onSend })
   const own = new Map();
   let enterBreaksLine = false;
   let draftNumber = -1; // of the draft that was taken over
-  let isSentEarly = false; // before the kernel's first state
+  let sentEarly = ""; // what was sent before the kernel's first state
   let timer = 0;
   let fileCount = Date.now() % 1_000_000_000;
   /** @type {Fields | null} */
@@ -84,7 +84,7 @@ export function createQuestionComposer({ send, announce, lastQuestion, onSend })
   };
 
   function sendQuestion(asItIs = false) {
-    isSentEarly = !fields;
+    sentEarly = fields ? "" : text.value;
     const hasContent = text.value.trim() || fields?.files.some(({ error, done }) => !error && done === 1);
     if (!canSend() || !hasContent) return;
     clearTimeout(timer);
@@ -172,6 +172,7 @@ export function createQuestionComposer({ send, announce, lastQuestion, onSend })
     /** @param {Fields} next */
     update(next) {
       const typed = fields || next.draft.text ? "" : text.value; // before the kernel's first state
+      const early = fields ? "" : sentEarly; // the kernel may have it as its draft by now
       if (next.draft.n !== draftNumber) {
         draftNumber = next.draft.n;
         clearTimeout(timer);
@@ -204,7 +205,7 @@ export function createQuestionComposer({ send, announce, lastQuestion, onSend })
       fields = next;
       setReadOnly(text, Boolean(next.readonly));
       updateButtons();
-      if (typed && isSentEarly) sendQuestion();
+      if (early && text.value === early) sendQuestion();
       else if (typed) sendDraft();
       if ((next.running && focused === sendButton) || (!next.running && focused === stopButton)) text.focus();
     },
