@@ -1,7 +1,8 @@
 """The controller behind `ChatPanel`: runs turns, handles decisions, updates the page, saves the conversation.
 
 All of it runs in the thread of turns (`orchat.jupyter.panel.turn_thread`). It never prints or displays anything, since
-its cell has ended: all output goes through messages of one widget.
+its cell has ended: all output goes through messages of one widget. It is long because all that changes a panel passes
+here, so that one place decides what is sent and saved; the work of each part is in a module of its own.
 """
 
 from __future__ import annotations
